@@ -1,0 +1,1 @@
+//! Lazy arrays on unified memory: dtypes, views, ops over primitives, evaluation. No language model, no file format.

@@ -1,0 +1,1 @@
+//! File formats: safetensors, GGUF, npy. Headers and memory-mapped views; no arrays, no network.

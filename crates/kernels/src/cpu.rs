@@ -1,0 +1,67 @@
+//! Which instruction set the kernels use. Detected once at run time; one stock binary serves every machine.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// A set of kernels. Each tier gives the same bits for a row whatever the batch; tiers may differ in the last bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Tier {
+    /// Portable Rust: the reference.
+    Scalar = 1,
+    /// x86-64 with AVX2, FMA and F16C.
+    Avx2 = 2,
+    /// x86-64 with AVX-512 F, BW, VL, DQ, VNNI and BF16.
+    Avx512 = 3,
+    /// aarch64 with NEON and dotprod (i8mm is asked for where it is used).
+    Neon = 4,
+}
+
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+/// The tier in use: the best that this processor has, unless [`force`] chose another.
+pub fn tier() -> Tier {
+    match CHOSEN.load(Ordering::Relaxed) {
+        1 => Tier::Scalar,
+        2 => Tier::Avx2,
+        3 => Tier::Avx512,
+        4 => Tier::Neon,
+        _ => {
+            let best = *available().last().expect("the scalar tier is always there");
+            CHOSEN.store(best as u8, Ordering::Relaxed);
+            best
+        }
+    }
+}
+
+/// Use `tier` from now on in the whole process (tests, `--cpu-tier`). Panics when this processor lacks it.
+pub fn force(tier: Tier) {
+    assert!(available().contains(&tier), "[cpu] this processor has no {tier:?} tier");
+    CHOSEN.store(tier as u8, Ordering::Relaxed);
+}
+
+/// All tiers of this processor, worst first.
+pub fn available() -> Vec<Tier> {
+    let mut tiers = vec![Tier::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+            tiers.push(Tier::Avx2);
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vnni")
+            && is_x86_feature_detected!("avx512bf16")
+        {
+            tiers.push(Tier::Avx512);
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            tiers.push(Tier::Neon);
+        }
+    }
+    tiers
+}

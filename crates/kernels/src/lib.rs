@@ -1,0 +1,12 @@
+//! CPU kernels on slices: vector maths, matrix products, quantized products, attention, norms.
+//!
+//! No arrays, no graph, no model: a kernel knows slices, sizes and strides. This is the only crate with CPU
+//! `unsafe`. Every kernel has a scalar reference that stays for ever and SIMD tiers chosen at run time
+//! (see [`cpu`]). The order in which one output element is reduced depends only on the shapes of the model,
+//! never on the number of rows, so results are equal bit for bit in every batch. Read next: [`pool`].
+
+pub mod cpu;
+pub mod pool;
+pub mod quant;
+
+pub use half::{bf16, f16};

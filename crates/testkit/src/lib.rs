@@ -1,0 +1,1 @@
+//! What tests share: the conformance table, tolerances, golden files. Development only.

@@ -1,0 +1,1 @@
+//! Everything between strings and token ids: tokenizers, streaming decode, chat templates. No arrays.

@@ -1,0 +1,2 @@
+//! Automation of the workspace: `cargo xtask check|cross|golden`.
+fn main() {}
