@@ -5,6 +5,7 @@
 //! (see [`cpu`]). The order in which one output element is reduced depends only on the shapes of the model,
 //! never on the number of rows, so results are equal bit for bit in every batch. Read next: [`pool`].
 
+pub mod convert;
 pub mod cpu;
 pub mod pool;
 pub mod quant;
