@@ -7,7 +7,10 @@
 
 pub mod convert;
 pub mod cpu;
+pub mod dense;
+pub mod norm;
 pub mod pool;
 pub mod quant;
+pub mod rope;
 
 pub use half::{bf16, f16};

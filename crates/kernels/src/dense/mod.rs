@@ -1,0 +1,234 @@
+//! Products with dense matrices (f32, f16, bf16) that lie row-major in a mapped file and are never repacked at load.
+//!
+//! Invariant: the bits of an output element depend on its weight row, its input row, the tier and the precision,
+//! never on the number of rows, of threads, or on its place in a tile. [`reference`] is the scalar meaning.
+
+pub mod reference;
+
+use half::{bf16, f16};
+
+use crate::pool::{Disjoint, Pool};
+
+/// Element type of a dense matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DenseType {
+    /// IEEE binary32.
+    F32,
+    /// IEEE binary16.
+    F16,
+    /// The upper half of binary32.
+    Bf16,
+}
+
+impl DenseType {
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            DenseType::F32 => 4,
+            DenseType::F16 | DenseType::Bf16 => 2,
+        }
+    }
+
+    /// Widen little-endian elements to f32; `bytes.len() == out.len() * size`.
+    pub fn widen(self, bytes: &[u8], out: &mut [f32]) {
+        assert_eq!(bytes.len(), out.len() * self.size(), "[dense] {self:?} row of {} values", out.len());
+        let pairs = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+        match self {
+            DenseType::F32 => {
+                for (value, quad) in out.iter_mut().zip(bytes.chunks_exact(4)) {
+                    *value = f32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]);
+                }
+            }
+            DenseType::F16 => {
+                out.iter_mut().zip(pairs).for_each(|(value, bits)| *value = f16::from_bits(bits).to_f32())
+            }
+            DenseType::Bf16 => {
+                out.iter_mut().zip(pairs).for_each(|(value, bits)| *value = bf16::from_bits(bits).to_f32());
+            }
+        }
+    }
+}
+
+/// One matrix of `rows` output features by `columns` input features, row-major, as it lies in a file.
+#[derive(Clone, Copy, Debug)]
+pub struct DenseMatrix<'a> {
+    /// Element type.
+    pub dtype: DenseType,
+    /// Output features.
+    pub rows: usize,
+    /// Input features.
+    pub columns: usize,
+    /// `rows * columns` little-endian elements; no alignment is asked for.
+    pub data: &'a [u8],
+}
+
+/// How exact a product is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// What the tier does fastest. AVX-512: bf16 weights times the input rounded to bf16, sums in f32. Else as [`Precision::F32`].
+    Native,
+    /// Weights widened to f32, f32 multiply-add.
+    F32,
+}
+
+/// `out[r, offset + j] = x[r, :] · w[j, :]` for every matrix `(w, offset)`; one parallel region for all of them.
+///
+/// `x`: `[m, columns]`; all matrices have the same `columns`. `out`: rows of `out_stride` elements, of which
+/// `offset .. offset + w.rows` are written for each matrix.
+pub fn matmul(
+    pool: &Pool,
+    x: &[f32],
+    m: usize,
+    matrices: &[(DenseMatrix<'_>, usize)],
+    out: &mut [f32],
+    out_stride: usize,
+    precision: Precision,
+) {
+    let Some(columns) = check(x, m, matrices, out, out_stride) else { return };
+    let shared = Disjoint::new(out);
+    for (matrix, offset) in matrices {
+        pool.run_blocks(matrix.rows, 16, |range| {
+            let mut row = vec![0.0; columns];
+            for j in range {
+                reference::weight_row(matrix, j, &mut row);
+                for r in 0..m {
+                    let value = reference::dot(&x[r * columns..(r + 1) * columns], &row, matrix.dtype, precision);
+                    // SAFETY: each (r, j) is written by one part.
+                    unsafe { shared.write(r * out_stride + offset + j, value) };
+                }
+            }
+        });
+    }
+}
+
+/// A stack of matrices `[experts, rows, columns]`, one for each expert.
+#[derive(Clone, Copy, Debug)]
+pub struct DenseExperts<'a> {
+    /// Element type.
+    pub dtype: DenseType,
+    /// How many matrices.
+    pub experts: usize,
+    /// Output features of each.
+    pub rows: usize,
+    /// Input features of each.
+    pub columns: usize,
+    /// All elements, expert after expert, each row-major.
+    pub data: &'a [u8],
+}
+
+impl<'a> DenseExperts<'a> {
+    /// The matrix of one expert.
+    pub fn expert(&self, index: usize) -> DenseMatrix<'a> {
+        assert!(index < self.experts, "[dense] expert {index} of {}", self.experts);
+        let bytes = self.rows * self.columns * self.dtype.size();
+        let data = &self.data[index * bytes..(index + 1) * bytes];
+        DenseMatrix { dtype: self.dtype, rows: self.rows, columns: self.columns, data }
+    }
+}
+
+/// The rows that one expert works on.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpertGroup<'a> {
+    /// Which matrix of the stack.
+    pub expert: usize,
+    /// `(row of x, row of out)` for each row routed to it. No row of `out` occurs twice in all groups.
+    pub rows: &'a [(u32, u32)],
+}
+
+/// `out[o, offset + j] = x[i, :] · stack[expert][j, :]` for every `(i, o)` of every group and every `(stack, offset)`.
+///
+/// `x`: `[x_rows, columns]`; `out`: rows of `out_stride` elements. The bits of a row are those of [`matmul`].
+pub fn matmul_experts(
+    pool: &Pool,
+    x: &[f32],
+    stacks: &[(DenseExperts<'_>, usize)],
+    groups: &[ExpertGroup<'_>],
+    out: &mut [f32],
+    out_stride: usize,
+    precision: Precision,
+) {
+    for (stack, offset) in stacks {
+        let mut input = Vec::new();
+        for group in groups {
+            let columns = stack.columns;
+            input.clear();
+            group.rows.iter().for_each(|&(i, _)| input.extend_from_slice(&x[i as usize * columns..][..columns]));
+            let mut result = vec![0.0; group.rows.len() * stack.rows];
+            let matrix = (stack.expert(group.expert), 0);
+            matmul(pool, &input, group.rows.len(), &[matrix], &mut result, stack.rows, precision);
+            for (&(_, o), row) in group.rows.iter().zip(result.chunks_exact(stack.rows)) {
+                out[o as usize * out_stride + offset..][..stack.rows].copy_from_slice(row);
+            }
+        }
+    }
+}
+
+/// A matrix of f32 with any strides (in elements): element `(i, j)` is `data[offset + i * row_stride + j * column_stride]`.
+#[derive(Clone, Copy, Debug)]
+pub struct StridedMatrix<'a> {
+    /// The elements that the offsets count in.
+    pub data: &'a [f32],
+    /// Distance of neighbouring rows.
+    pub row_stride: isize,
+    /// Distance of neighbouring columns.
+    pub column_stride: isize,
+}
+
+/// Where the operands of one product of a batch begin, in elements.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchOffsets {
+    /// First element of the left operand.
+    pub a: usize,
+    /// First element of the right operand.
+    pub b: usize,
+    /// First element of the result.
+    pub out: usize,
+}
+
+/// `out = a · b` for every entry of `batch`: a `[m, k]`, b `[k, n]`, out `[m, n]` with rows of `out_stride` elements.
+///
+/// Strides may be 0 or negative (broadcast, reversed views). The results of different entries must not overlap.
+pub fn gemm_f32(
+    pool: &Pool,
+    (m, n, k): (usize, usize, usize),
+    a: StridedMatrix<'_>,
+    b: StridedMatrix<'_>,
+    batch: &[BatchOffsets],
+    out: &mut [f32],
+    out_stride: usize,
+) {
+    assert!(m <= 1 || n <= out_stride, "[matmul] rows of {n} values at a stride of {out_stride}");
+    let shared = Disjoint::new(out);
+    pool.run_blocks(batch.len() * m, 1, |range| {
+        for index in range {
+            let (entry, i) = (&batch[index / m], index % m);
+            // SAFETY: one part writes this row, and the caller promises that batch entries do not overlap.
+            let row = unsafe { shared.slice(entry.out + i * out_stride..entry.out + i * out_stride + n) };
+            for (j, value) in row.iter_mut().enumerate() {
+                *value = (0..k).map(|l| a.at(entry.a, i, l) * b.at(entry.b, l, j)).sum();
+            }
+        }
+    });
+}
+
+impl StridedMatrix<'_> {
+    fn at(&self, offset: usize, i: usize, j: usize) -> f32 {
+        let index = offset as isize + i as isize * self.row_stride + j as isize * self.column_stride;
+        self.data[index as usize]
+    }
+}
+
+/// The number of columns, or `None` when there is nothing to do; panics on shapes that do not fit.
+fn check(x: &[f32], m: usize, matrices: &[(DenseMatrix<'_>, usize)], out: &[f32], out_stride: usize) -> Option<usize> {
+    let columns = matrices.first()?.0.columns;
+    assert_eq!(x.len(), m * columns, "[matmul] x of {} values is not [{m}, {columns}]", x.len());
+    for (matrix, offset) in matrices {
+        assert_eq!(matrix.columns, columns, "[matmul] matrices that share x have different columns");
+        let bytes = matrix.rows * columns * matrix.dtype.size();
+        assert_eq!(matrix.data.len(), bytes, "[matmul] {:?} [{}, {columns}]", matrix.dtype, matrix.rows);
+        let end = offset + matrix.rows;
+        assert!(end <= out_stride, "[matmul] columns {offset}..{end} of an output row of {out_stride}");
+        assert!(m == 0 || out.len() >= (m - 1) * out_stride + end, "[matmul] output of {} values is short", out.len());
+    }
+    (m > 0).then_some(columns)
+}
