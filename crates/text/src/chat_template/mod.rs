@@ -1,0 +1,190 @@
+//! Chat templates: messages and tools → the prompt a model was trained on, by the Jinja source that ships with it.
+//!
+//! Invariant: the text is that of Python's jinja2 with the settings Hugging Face uses (trim_blocks, lstrip_blocks, loop
+//! controls, Python's spelling of values). `python` holds what Python does otherwise than the engine, `time` the clock.
+
+mod python;
+mod time;
+
+use crate::error::TextError;
+use minijinja::Environment;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+const DEFAULT: &str = "default";
+const TOOL_USE: &str = "tool_use";
+
+/// The spellings of special tokens a template may use as variables.
+#[derive(Clone, Debug, Default)]
+pub struct SpecialStrings {
+    /// `bos_token`
+    pub bos_token: Option<String>,
+    /// `eos_token`
+    pub eos_token: Option<String>,
+    /// `pad_token`
+    pub pad_token: Option<String>,
+    /// `unk_token`
+    pub unk_token: Option<String>,
+}
+
+/// What a template renders.
+#[derive(Clone, Copy, Debug)]
+pub struct RenderInput<'a> {
+    /// An array of messages: `role`, `content`, `tool_calls`, ….
+    pub messages: &'a Value,
+    /// An array of tool schemas.
+    pub tools: Option<&'a Value>,
+    /// An array of documents (`title`, `text`).
+    pub documents: Option<&'a Value>,
+    /// End with the header of an assistant message.
+    pub add_generation_prompt: bool,
+    /// Further variables (`enable_thinking`, …); they win over the special tokens.
+    pub extra: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> RenderInput<'a> {
+    /// A conversation to be answered, with nothing else set.
+    pub fn new(messages: &'a Value) -> RenderInput<'a> {
+        RenderInput { messages, tools: None, documents: None, add_generation_prompt: true, extra: None }
+    }
+}
+
+/// The compiled templates of a model.
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+    special: SpecialStrings,
+}
+
+impl ChatTemplate {
+    /// Compiles one template. `name` is for messages of errors.
+    pub fn new(name: &str, source: &str, special: SpecialStrings) -> Result<ChatTemplate, TextError> {
+        ChatTemplate::from_named(name, &[(DEFAULT, source)], special)
+    }
+
+    /// Compiles named templates; `tool_use` serves when there are tools, `default` (or the first) otherwise.
+    pub fn from_named(
+        origin: &str,
+        sources: &[(&str, &str)],
+        special: SpecialStrings,
+    ) -> Result<ChatTemplate, TextError> {
+        let mut environment = python::environment();
+        let has_default = sources.iter().any(|(name, _)| *name == DEFAULT);
+        for (index, (name, source)) in sources.iter().enumerate() {
+            let name = if index == 0 && !has_default { DEFAULT } else { name };
+            let source = python::translate(source);
+            environment.add_template_owned(name.to_string(), source).map_err(|error| template_error(origin, &error))?;
+        }
+        Ok(ChatTemplate { environment, special })
+    }
+
+    /// Finds and compiles the template of a model folder: `chat_template.jinja`, `chat_template.json`, then
+    /// `tokenizer_config.json`. `None` when there is none.
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Option<ChatTemplate>, TextError> {
+        let folder = folder.as_ref();
+        let config = read_json(&folder.join("tokenizer_config.json"))?.unwrap_or(Value::Null);
+        let special = SpecialStrings::from_config(&config);
+        let path = folder.join("chat_template.jinja");
+        if let Some(bytes) = read_optional(&path)? {
+            let source = String::from_utf8_lossy(&bytes);
+            return ChatTemplate::new(&path.display().to_string(), &source, special).map(Some);
+        }
+        let path = folder.join("chat_template.json");
+        if let Some(json) = read_json(&path)? {
+            return ChatTemplate::from_value(&path.display().to_string(), &json["chat_template"], special);
+        }
+        let origin = folder.join("tokenizer_config.json").display().to_string();
+        ChatTemplate::from_value(&origin, &config["chat_template"], special)
+    }
+
+    /// Compiles a `chat_template` value: a string, or a list of `{name, template}`. `None` for null.
+    pub fn from_value(origin: &str, value: &Value, special: SpecialStrings) -> Result<Option<ChatTemplate>, TextError> {
+        match value {
+            Value::String(source) => ChatTemplate::new(origin, source, special).map(Some),
+            Value::Array(list) => {
+                let named: Vec<(&str, &str)> = list
+                    .iter()
+                    .filter_map(|entry| Some((entry["name"].as_str()?, entry["template"].as_str()?)))
+                    .collect();
+                if named.is_empty() {
+                    return Ok(None);
+                }
+                ChatTemplate::from_named(origin, &named, special).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Renders a conversation.
+    pub fn render(&self, input: RenderInput) -> Result<String, TextError> {
+        let has_tools = input.tools.is_some_and(|tools| tools.as_array().is_some_and(|list| !list.is_empty()));
+        let template = match has_tools {
+            true => self.environment.get_template(TOOL_USE).or_else(|_| self.environment.get_template(DEFAULT)),
+            false => self.environment.get_template(DEFAULT),
+        };
+        let template = template.map_err(|error| template_error(DEFAULT, &error))?;
+        let optional = |value: Option<&Value>| value.map_or(minijinja::Value::from(()), python::value);
+        let mut variables = self.special.variables();
+        variables.extend([
+            ("messages", python::value(input.messages)),
+            ("tools", optional(input.tools.filter(|_| has_tools))),
+            ("documents", optional(input.documents)),
+            ("add_generation_prompt", input.add_generation_prompt.into()),
+        ]);
+        let extra = input.extra.into_iter().flatten().map(|(key, value)| (key.as_str(), python::value(value)));
+        variables.extend(extra);
+        template
+            .render(minijinja::Value::from_pairs(variables))
+            .map_err(|error| template_error(template.name(), &error))
+    }
+}
+
+impl SpecialStrings {
+    fn variables(&self) -> Vec<(&str, minijinja::Value)> {
+        [
+            ("bos_token", &self.bos_token),
+            ("eos_token", &self.eos_token),
+            ("pad_token", &self.pad_token),
+            ("unk_token", &self.unk_token),
+        ]
+        .into_iter()
+        .filter_map(|(name, token)| Some((name, token.as_deref()?.into())))
+        .collect()
+    }
+
+    /// Reads the tokens of a `tokenizer_config.json` (strings or `{content: …}`).
+    pub fn from_config(config: &Value) -> SpecialStrings {
+        let read = |key: &str| {
+            let value = &config[key];
+            value.as_str().or_else(|| value["content"].as_str()).map(str::to_string)
+        };
+        SpecialStrings {
+            bos_token: read("bos_token"),
+            eos_token: read("eos_token"),
+            pad_token: read("pad_token"),
+            unk_token: read("unk_token"),
+        }
+    }
+}
+
+fn template_error(origin: &str, error: &minijinja::Error) -> TextError {
+    let reason = match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    };
+    TextError::Template { name: origin.to_string(), line: error.line().unwrap_or(0), reason }
+}
+
+fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, TextError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(TextError::io(path, error)),
+    }
+}
+
+fn read_json(path: &Path) -> Result<Option<Value>, TextError> {
+    let Some(bytes) = read_optional(path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| TextError::tokenizer(&path.display().to_string(), "JSON", error))
+}

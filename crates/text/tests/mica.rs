@@ -1,0 +1,41 @@
+//! Mica's tokenizer and template: prompts equal the reference's ids, text, chat and tools, and its answers decode.
+
+use olivine_text::{ChatTemplate, EncodeOptions, RenderInput, Tokenizer};
+use serde_json::Value;
+use std::path::PathBuf;
+
+fn data() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/mica")
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+}
+
+#[test]
+fn prompts_are_equal_id_for_id() {
+    let tokenizer = Tokenizer::from_json_file(data().join("tokenizer.json")).unwrap();
+    let template = ChatTemplate::from_folder(data()).unwrap().expect("Mica has a template");
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(data().join("prompts.json")).unwrap()).unwrap();
+    assert_eq!(cases.len(), 13);
+    for case in &cases {
+        let source = &case["source"];
+        let prompt = match case["kind"].as_str().unwrap() {
+            "text" => source.as_str().unwrap().to_string(),
+            "chat" => template.render(RenderInput::new(source)).unwrap(),
+            "tools" => {
+                let input = RenderInput { tools: Some(&source["tools"]), ..RenderInput::new(&source["messages"]) };
+                template.render(input).unwrap()
+            }
+            kind => panic!("unknown kind {kind}"),
+        };
+        let encoded = tokenizer.encode(&prompt, EncodeOptions::RENDERED).unwrap();
+        assert_eq!(encoded, ids(&case["prompt_ids"]), "{prompt}");
+        assert_eq!(tokenizer.decode(&encoded, false), prompt);
+        let greedy = ids(&case["greedy_ids"]);
+        let mut stream = tokenizer.stream_decoder(false);
+        let mut text: String = greedy.iter().map(|&id| stream.push(id)).collect();
+        text.push_str(&stream.finish());
+        assert_eq!(text, tokenizer.decode(&greedy, false));
+    }
+}
