@@ -1,1 +1,3 @@
 //! What tests share: the conformance table, tolerances, golden files. Development only.
+
+pub mod tiny;
