@@ -1,0 +1,223 @@
+//! Memory of arrays: 64-byte-aligned buffers, a size-classed cache of free ones, and the counters.
+//!
+//! Invariants: memory is zeroed when it first comes from the system and stays initialised when it is reused, so every
+//! view of it as plain old data is sound without `unsafe`; a buffer is written only through unique ownership.
+//! Read next: [`crate::primitive`].
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use bytemuck::{Pod, Zeroable};
+
+/// Bytes that live elsewhere (a mapped file) and are only read.
+pub type Owner = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// The unit of allocation: one cache line.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u64; 8]);
+
+/// Memory of one or more arrays.
+pub struct Buffer {
+    storage: Storage,
+    bytes: usize,
+}
+
+enum Storage {
+    Owned(Vec<Line>),
+    External { owner: Owner, start: usize },
+}
+
+impl Buffer {
+    /// A buffer of at least `bytes` bytes whose content is unspecified (but initialised).
+    pub fn new(bytes: usize) -> Buffer {
+        Buffer { storage: Storage::Owned(allocate(bytes)), bytes }
+    }
+
+    /// A read-only buffer of `bytes` bytes from `start` on in `owner`. Panics when that is out of bounds.
+    pub fn external(owner: Owner, start: usize, bytes: usize) -> Buffer {
+        let length = (*owner).as_ref().len();
+        assert!(start <= length && bytes <= length - start, "[buffer] {start}+{bytes} bytes of an owner of {length}");
+        Buffer { storage: Storage::External { owner, start }, bytes }
+    }
+
+    /// Size in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whether it can be written when uniquely owned.
+    pub fn is_owned(&self) -> bool {
+        matches!(self.storage, Storage::Owned(_))
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.storage {
+            Storage::Owned(lines) => &bytemuck::cast_slice(lines)[..self.bytes],
+            Storage::External { owner, start } => &(**owner).as_ref()[*start..*start + self.bytes],
+        }
+    }
+
+    /// All bytes, to write. Panics on external memory.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.storage {
+            Storage::Owned(lines) => &mut bytemuck::cast_slice_mut(lines)[..self.bytes],
+            Storage::External { .. } => panic!("[buffer] external memory is read-only"),
+        }
+    }
+
+    /// The content as `T`s (whole ones; a rest is left out). Panics when external memory is not aligned for `T`.
+    pub fn slice<T: Pod>(&self) -> &[T] {
+        let bytes = self.bytes();
+        bytemuck::cast_slice(&bytes[..bytes.len() / size_of::<T>() * size_of::<T>()])
+    }
+
+    /// The content as `T`s, to write.
+    pub fn slice_mut<T: Pod>(&mut self) -> &mut [T] {
+        let bytes = self.bytes_mut();
+        let whole = bytes.len() / size_of::<T>() * size_of::<T>();
+        bytemuck::cast_slice_mut(&mut bytes[..whole])
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({} bytes{})", self.bytes, if self.is_owned() { "" } else { ", external" })
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Storage::Owned(lines) = &mut self.storage {
+            release(std::mem::take(lines));
+        }
+    }
+}
+
+/// Classes of sizes in lines: 1 to 8, then 8 steps an octave. Waste is at most 1/8.
+const CLASSES: usize = 8 + 8 * 48;
+
+struct Cache {
+    free: Vec<Vec<Vec<Line>>>,
+}
+
+static CACHE: Mutex<Cache> = Mutex::new(Cache { free: Vec::new() });
+static ACTIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+static CACHED: AtomicUsize = AtomicUsize::new(0);
+static CACHE_LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
+static MEMORY_LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+fn class_of(lines: usize) -> (usize, usize) {
+    if lines <= 8 {
+        return (lines.max(1) - 1, lines.max(1));
+    }
+    let octave = (lines - 1).ilog2() as usize;
+    let step = 1usize << (octave - 3);
+    let steps = lines.div_ceil(step);
+    (8 + (octave - 3) * 8 + steps - 9, steps * step)
+}
+
+fn allocate(bytes: usize) -> Vec<Line> {
+    let (class, lines) = class_of(bytes.div_ceil(size_of::<Line>()));
+    let size = lines * size_of::<Line>();
+    let cached = {
+        let mut cache = CACHE.lock().expect("no panic while the cache is locked");
+        cache.free.get_mut(class).and_then(Vec::pop)
+    };
+    if cached.is_some() {
+        CACHED.fetch_sub(size, Relaxed);
+    } else if ACTIVE.load(Relaxed) + CACHED.load(Relaxed) + size > MEMORY_LIMIT.load(Relaxed) {
+        clear_cache();
+    }
+    let active = ACTIVE.fetch_add(size, Relaxed) + size;
+    PEAK.fetch_max(active, Relaxed);
+    cached.unwrap_or_else(|| bytemuck::zeroed_vec(lines))
+}
+
+fn release(lines: Vec<Line>) {
+    let size = lines.len() * size_of::<Line>();
+    if size == 0 {
+        return;
+    }
+    ACTIVE.fetch_sub(size, Relaxed);
+    let held = CACHED.load(Relaxed) + size;
+    if held > CACHE_LIMIT.load(Relaxed) || ACTIVE.load(Relaxed) + held > MEMORY_LIMIT.load(Relaxed) {
+        return;
+    }
+    CACHED.fetch_add(size, Relaxed);
+    let mut cache = CACHE.lock().expect("no panic while the cache is locked");
+    if cache.free.is_empty() {
+        cache.free.resize_with(CLASSES, Vec::new);
+    }
+    cache.free[class_of(lines.len()).0].push(lines);
+}
+
+/// Bytes of all live buffers (external memory is not counted).
+pub fn active_bytes() -> usize {
+    ACTIVE.load(Relaxed)
+}
+
+/// The most that [`active_bytes`] has been since the start or the last [`reset_peak_bytes`].
+pub fn peak_bytes() -> usize {
+    PEAK.load(Relaxed)
+}
+
+/// Let [`peak_bytes`] start again from now.
+pub fn reset_peak_bytes() {
+    PEAK.store(ACTIVE.load(Relaxed), Relaxed);
+}
+
+/// Bytes of free buffers kept for reuse.
+pub fn cache_bytes() -> usize {
+    CACHED.load(Relaxed)
+}
+
+/// Keep at most `bytes` of free buffers; returns the old limit. Frees what is above it.
+pub fn set_cache_limit(bytes: usize) -> usize {
+    let old = CACHE_LIMIT.swap(bytes, Relaxed);
+    if cache_bytes() > bytes {
+        clear_cache();
+    }
+    old
+}
+
+/// Try to keep live and free buffers together below `bytes`: beyond it, free buffers are given back to the system.
+/// Returns the old limit. Live buffers are never refused.
+pub fn set_memory_limit(bytes: usize) -> usize {
+    let old = MEMORY_LIMIT.swap(bytes, Relaxed);
+    if active_bytes() + cache_bytes() > bytes {
+        clear_cache();
+    }
+    old
+}
+
+/// Give all free buffers back to the system.
+pub fn clear_cache() {
+    let free = std::mem::take(&mut CACHE.lock().expect("no panic while the cache is locked").free);
+    let lines: usize = free.iter().flatten().map(Vec::len).sum();
+    CACHED.fetch_sub(lines * size_of::<Line>(), Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_holds_its_size_and_wastes_little() {
+        let mut last = (0, 0);
+        for lines in 1..5000 {
+            let (class, capacity) = class_of(lines);
+            assert!(capacity >= lines && capacity - lines <= lines / 8, "{lines} lines in {capacity}");
+            assert_eq!(class_of(capacity), (class, capacity), "a freed buffer comes back to its class");
+            assert!(class == last.0 && capacity == last.1 || class == last.0 + 1 || lines == 1);
+            last = (class, capacity);
+        }
+    }
+}

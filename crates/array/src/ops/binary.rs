@@ -1,0 +1,402 @@
+//! Element-wise functions of two arrays: arithmetic, comparison, logic, bits.
+//!
+//! One primitive for all: [`Binary`] names the function; the user's functions promote dtypes and broadcast shapes first.
+//! A plain number beside an array ([`Operand`]) takes the array's dtype: a float beside integers gives f32.
+//! Read next: [`crate::ops::select`].
+
+use std::any::Any;
+
+use crate::array::Array;
+use crate::dtype::{Complex64, Dtype, promote};
+use crate::ops::lanes::{Class, class, map};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::shape::{Shape, broadcast};
+
+/// A function of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Binary {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    FloorDivide,
+    Remainder,
+    Power,
+    Maximum,
+    Minimum,
+    LogAddExp,
+    Arctan2,
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    NanEqual,
+    LogicalAnd,
+    LogicalOr,
+    BitwiseAnd,
+    BitwiseOr,
+    BitwiseXor,
+    LeftShift,
+    RightShift,
+}
+
+use Binary::*;
+
+impl Binary {
+    const fn is_predicate(self) -> bool {
+        matches!(self, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual | NanEqual | LogicalAnd | LogicalOr)
+    }
+
+    const fn is_bitwise(self) -> bool {
+        matches!(self, BitwiseAnd | BitwiseOr | BitwiseXor | LeftShift | RightShift)
+    }
+}
+
+/// The right side of an operation: an array, or a number that adapts to the array's dtype.
+pub trait Operand {
+    /// As an array beside one of `beside`.
+    fn operand(&self, beside: Dtype) -> Array;
+}
+
+impl Operand for Array {
+    fn operand(&self, _: Dtype) -> Array {
+        self.clone()
+    }
+}
+
+impl Operand for &Array {
+    fn operand(&self, _: Dtype) -> Array {
+        (*self).clone()
+    }
+}
+
+impl Operand for f32 {
+    fn operand(&self, beside: Dtype) -> Array {
+        constant(*self, beside.at_least_float())
+    }
+}
+
+impl Operand for i32 {
+    fn operand(&self, beside: Dtype) -> Array {
+        match beside {
+            Dtype::Bool => Array::scalar(*self),
+            Dtype::F32 => Array::scalar(*self as f32),
+            Dtype::I32 => Array::scalar(*self),
+            _ => full_scalar(f64::from(*self), beside),
+        }
+    }
+}
+
+impl Operand for bool {
+    fn operand(&self, _: Dtype) -> Array {
+        Array::scalar(*self)
+    }
+}
+
+fn constant(value: f32, dtype: Dtype) -> Array {
+    if dtype == Dtype::F32 { Array::scalar(value) } else { full_scalar(f64::from(value), dtype) }
+}
+
+pub(crate) fn full_scalar(value: f64, dtype: Dtype) -> Array {
+    let mut tensor = Tensor::new(&[], dtype);
+    crate::ops::lanes::store(tensor.bytes_mut(), dtype, &[value]);
+    Array::from_tensor(tensor)
+}
+
+macro_rules! binary_methods {
+    ($($(#[$doc:meta])* $name:ident = $variant:ident;)*) => {
+        impl Array {$(
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self, other: impl Operand) -> Array {
+                apply(Binary::$variant, stringify!($name), self, &other.operand(self.dtype()))
+            }
+        )*}
+    };
+}
+binary_methods! {
+    /// x + y; logical or for bool.
+    add = Add;
+    /// x - y.
+    subtract = Subtract;
+    /// x · y; logical and for bool.
+    multiply = Multiply;
+    /// x / y, as floats.
+    divide = Divide;
+    /// x / y rounded down (towards zero for integers).
+    floor_divide = FloorDivide;
+    /// What division leaves over, with the sign of the divisor.
+    remainder = Remainder;
+    /// x to the power of y.
+    power = Power;
+    /// The larger one; NaN if one is.
+    maximum = Maximum;
+    /// The smaller one; NaN if one is.
+    minimum = Minimum;
+    /// ln(e^x + e^y) without overflow.
+    logaddexp = LogAddExp;
+    /// The angle of the point (y, x).
+    arctan2 = Arctan2;
+    /// x = y.
+    equal = Equal;
+    /// x ≠ y.
+    not_equal = NotEqual;
+    /// x < y.
+    less = Less;
+    /// x ≤ y.
+    less_equal = LessEqual;
+    /// x > y.
+    greater = Greater;
+    /// x ≥ y.
+    greater_equal = GreaterEqual;
+    /// x = y, or both NaN.
+    nan_equal = NanEqual;
+    /// Whether both are true.
+    logical_and = LogicalAnd;
+    /// Whether one is true.
+    logical_or = LogicalOr;
+    /// Bits set in both.
+    bitwise_and = BitwiseAnd;
+    /// Bits set in one of them.
+    bitwise_or = BitwiseOr;
+    /// Bits set in exactly one of them.
+    bitwise_xor = BitwiseXor;
+    /// x · 2^y, bits that leave are lost.
+    left_shift = LeftShift;
+    /// x / 2^y, keeping the sign.
+    right_shift = RightShift;
+}
+
+impl Array {
+    /// x between `low` and `high` (either may be absent).
+    #[track_caller]
+    pub fn clip(&self, low: Option<f32>, high: Option<f32>) -> Array {
+        let raised = low.map_or_else(|| self.clone(), |low| self.maximum(low));
+        high.map_or_else(|| raised.clone(), |high| raised.minimum(high))
+    }
+
+    /// Whether |x - y| ≤ atol + rtol · |y|, element by element; infinities equal themselves.
+    #[track_caller]
+    pub fn isclose(&self, other: &Array, rtol: f32, atol: f32, equal_nan: bool) -> Array {
+        let near = (self - other).abs().less_equal((other.abs() * rtol).add(atol));
+        let finite = self.isfinite().logical_and(other.isfinite());
+        let same = if equal_nan { self.nan_equal(other) } else { self.equal(other) };
+        near.logical_and(finite).logical_or(same)
+    }
+
+    /// floor_divide and remainder in one.
+    #[track_caller]
+    pub fn divmod(&self, other: impl Operand) -> (Array, Array) {
+        let other = other.operand(self.dtype());
+        (self.floor_divide(&other), self.remainder(&other))
+    }
+}
+
+#[track_caller]
+fn apply(function: Binary, name: &'static str, x: &Array, y: &Array) -> Array {
+    let dtype = match (function, promote(x.dtype(), y.dtype())) {
+        (LogicalAnd | LogicalOr, _) => Dtype::Bool,
+        (Divide | LogAddExp | Arctan2, dtype) => dtype.at_least_float(),
+        (_, dtype) => dtype,
+    };
+    assert!(!(function.is_bitwise() && dtype.is_inexact()), "[{name}] only for integers and bool, not {dtype}");
+    let Some(shape) = broadcast(x.shape(), y.shape()) else {
+        panic!("[{name}] the shapes {:?} and {:?} do not broadcast", x.shape(), y.shape());
+    };
+    let op = BinaryOp { function, name, shape };
+    if x.dtype() == dtype && y.dtype() == dtype {
+        return Array::apply(op, &[x, y]);
+    }
+    Array::apply(op, &[&x.astype(dtype), &y.astype(dtype)])
+}
+
+#[derive(Debug, PartialEq)]
+struct BinaryOp {
+    function: Binary,
+    name: &'static str,
+    shape: Shape,
+}
+
+impl Primitive for BinaryOp {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Specs {
+        one(&self.shape, if self.function.is_predicate() { Dtype::Bool } else { inputs[0].dtype() })
+    }
+
+    fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
+        let (function, pool, out) = (self.function, context.pool(), &mut outputs[0]);
+        match class(inputs[0].dtype()) {
+            Class::F32 => map(pool, inputs, out, |[x, y], out: &mut [f32]| binary_f32(function, x, y, out)),
+            Class::F64 => map(pool, inputs, out, |[x, y], out: &mut [f64]| binary_f64(function, x, y, out)),
+            Class::I64 => map(pool, inputs, out, |[x, y], out: &mut [i64]| binary_i64(function, x, y, out)),
+            Class::U64 => map(pool, inputs, out, |[x, y], out: &mut [u64]| binary_u64(function, x, y, out)),
+            Class::C64 => map(pool, inputs, out, |[x, y], out: &mut [Complex64]| binary_c64(function, x, y, out)),
+        }
+    }
+
+    fn reuse(&self) -> Reuse {
+        Reuse::Elementwise
+    }
+
+    fn is_equivalent(&self, other: &dyn Primitive) -> bool {
+        (other as &dyn Any).downcast_ref::<BinaryOp>() == Some(self)
+    }
+}
+
+#[inline(always)]
+fn each<L: Copy>(x: &[L], y: &[L], out: &mut [L], f: impl Fn(L, L) -> L) {
+    for ((to, &x), &y) in out.iter_mut().zip(x).zip(y) {
+        *to = f(x, y);
+    }
+}
+
+macro_rules! binary_float {
+    ($name:ident, $type:ident) => {
+        fn $name(function: Binary, x: &[$type], y: &[$type], out: &mut [$type]) {
+            let truth = |yes: bool| if yes { 1.0 } else { 0.0 };
+            match function {
+                Add => each(x, y, out, |x, y| x + y),
+                Subtract => each(x, y, out, |x, y| x - y),
+                Multiply => each(x, y, out, |x, y| x * y),
+                Divide => each(x, y, out, |x, y| x / y),
+                FloorDivide => each(x, y, out, |x, y| (x / y).floor()),
+                Remainder => each(x, y, out, |x, y| {
+                    let rest = x % y;
+                    if rest != 0.0 && (rest < 0.0) != (y < 0.0) { rest + y } else { rest }
+                }),
+                Power => each(x, y, out, $type::powf),
+                Maximum => each(x, y, out, |x, y| if x.is_nan() || x > y { x } else { y }),
+                Minimum => each(x, y, out, |x, y| if x.is_nan() || x < y { x } else { y }),
+                LogAddExp => each(x, y, out, |x, y| {
+                    let (low, high) = if x < y { (x, y) } else { (y, x) };
+                    let plain = low == $type::NEG_INFINITY || high == $type::INFINITY;
+                    if plain { high } else { high + (low - high).exp().ln_1p() }
+                }),
+                Arctan2 => each(x, y, out, $type::atan2),
+                Equal => each(x, y, out, |x, y| truth(x == y)),
+                NotEqual => each(x, y, out, |x, y| truth(x != y)),
+                Less => each(x, y, out, |x, y| truth(x < y)),
+                LessEqual => each(x, y, out, |x, y| truth(x <= y)),
+                Greater => each(x, y, out, |x, y| truth(x > y)),
+                GreaterEqual => each(x, y, out, |x, y| truth(x >= y)),
+                NanEqual => each(x, y, out, |x, y| truth(x == y || x.is_nan() && y.is_nan())),
+                LogicalAnd => each(x, y, out, |x, y| truth(x != 0.0 && y != 0.0)),
+                LogicalOr => each(x, y, out, |x, y| truth(x != 0.0 || y != 0.0)),
+                BitwiseAnd | BitwiseOr | BitwiseXor | LeftShift | RightShift => unreachable!("checked by the op"),
+            }
+        }
+    };
+}
+binary_float!(binary_f32, f32);
+binary_float!(binary_f64, f64);
+
+macro_rules! binary_integer {
+    ($name:ident, $type:ident, $remainder:expr, $power:expr) => {
+        fn $name(function: Binary, x: &[$type], y: &[$type], out: &mut [$type]) {
+            let truth = |yes: bool| $type::from(yes);
+            match function {
+                Add => each(x, y, out, $type::wrapping_add),
+                Subtract => each(x, y, out, $type::wrapping_sub),
+                Multiply => each(x, y, out, $type::wrapping_mul),
+                FloorDivide => each(x, y, out, |x, y| if y == 0 { 0 } else { x.wrapping_div(y) }),
+                Remainder => each(x, y, out, |x, y| if y == 0 { 0 } else { $remainder(x, y) }),
+                Power => each(x, y, out, $power),
+                Maximum => each(x, y, out, $type::max),
+                Minimum => each(x, y, out, $type::min),
+                Equal | NanEqual => each(x, y, out, |x, y| truth(x == y)),
+                NotEqual => each(x, y, out, |x, y| truth(x != y)),
+                Less => each(x, y, out, |x, y| truth(x < y)),
+                LessEqual => each(x, y, out, |x, y| truth(x <= y)),
+                Greater => each(x, y, out, |x, y| truth(x > y)),
+                GreaterEqual => each(x, y, out, |x, y| truth(x >= y)),
+                LogicalAnd => each(x, y, out, |x, y| truth(x != 0 && y != 0)),
+                LogicalOr => each(x, y, out, |x, y| truth(x != 0 || y != 0)),
+                BitwiseAnd => each(x, y, out, |x, y| x & y),
+                BitwiseOr => each(x, y, out, |x, y| x | y),
+                BitwiseXor => each(x, y, out, |x, y| x ^ y),
+                LeftShift => each(x, y, out, |x, y| x.wrapping_shl(y as u32)),
+                RightShift => each(x, y, out, |x, y| x.wrapping_shr(y as u32)),
+                Divide | LogAddExp | Arctan2 => unreachable!("cast to floats by the op"),
+            }
+        }
+    };
+}
+binary_integer!(binary_i64, i64, signed_remainder, signed_power);
+binary_integer!(binary_u64, u64, u64::wrapping_rem, unsigned_power);
+
+fn signed_remainder(x: i64, y: i64) -> i64 {
+    let rest = x.wrapping_rem(y);
+    if rest != 0 && (rest < 0) != (y < 0) { rest + y } else { rest }
+}
+
+fn signed_power(x: i64, y: i64) -> i64 {
+    if y < 0 { 0 } else { x.wrapping_pow(y.min(i64::from(u32::MAX)) as u32) }
+}
+
+fn unsigned_power(x: u64, y: u64) -> u64 {
+    x.wrapping_pow(y.min(u64::from(u32::MAX)) as u32)
+}
+
+fn binary_c64(function: Binary, x: &[Complex64], y: &[Complex64], out: &mut [Complex64]) {
+    let truth = |yes: bool| Complex64 { re: if yes { 1.0 } else { 0.0 }, im: 0.0 };
+    let some = |z: Complex64| z.re != 0.0 || z.im != 0.0;
+    let order = |x: Complex64, y: Complex64| (x.re, x.im).partial_cmp(&(y.re, y.im));
+    let nan = |z: Complex64| z.re.is_nan() || z.im.is_nan();
+    match function {
+        Add => each(x, y, out, |x, y| x + y),
+        Subtract => each(x, y, out, |x, y| x - y),
+        Multiply => each(x, y, out, |x, y| x * y),
+        Divide => each(x, y, out, |x, y| x / y),
+        Power => each(x, y, out, |x, y| if some(x) { (x.ln() * y).exp() } else { truth(!some(y)) }),
+        Maximum => each(x, y, out, |x, y| if nan(x) || order(x, y).is_some_and(|o| o.is_gt()) { x } else { y }),
+        Minimum => each(x, y, out, |x, y| if nan(x) || order(x, y).is_some_and(|o| o.is_lt()) { x } else { y }),
+        Equal => each(x, y, out, |x, y| truth(x == y)),
+        NotEqual => each(x, y, out, |x, y| truth(x != y)),
+        Less => each(x, y, out, |x, y| truth(order(x, y).is_some_and(|o| o.is_lt()))),
+        LessEqual => each(x, y, out, |x, y| truth(order(x, y).is_some_and(|o| o.is_le()))),
+        Greater => each(x, y, out, |x, y| truth(order(x, y).is_some_and(|o| o.is_gt()))),
+        GreaterEqual => each(x, y, out, |x, y| truth(order(x, y).is_some_and(|o| o.is_ge()))),
+        NanEqual => each(x, y, out, |x, y| truth(x == y || nan(x) && nan(y))),
+        LogicalAnd => each(x, y, out, |x, y| truth(some(x) && some(y))),
+        LogicalOr => each(x, y, out, |x, y| truth(some(x) || some(y))),
+        LogAddExp => each(x, y, out, |x, y| (x.exp() + y.exp()).ln()),
+        _ => unreachable!("[{function:?}] is refused for complex numbers"),
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident :: $method:ident = $op:ident),*) => {$(
+        impl<R: Operand> std::ops::$trait<R> for &Array {
+            type Output = Array;
+            #[track_caller]
+            fn $method(self, other: R) -> Array { self.$op(other) }
+        }
+        impl<R: Operand> std::ops::$trait<R> for Array {
+            type Output = Array;
+            #[track_caller]
+            fn $method(self, other: R) -> Array { (&self).$op(other) }
+        }
+        impl std::ops::$trait<&Array> for f32 {
+            type Output = Array;
+            #[track_caller]
+            fn $method(self, other: &Array) -> Array { self.operand(other.dtype()).$op(other) }
+        }
+    )*};
+}
+operators!(
+    Add::add = add,
+    Sub::sub = subtract,
+    Mul::mul = multiply,
+    Div::div = divide,
+    Rem::rem = remainder,
+    BitAnd::bitand = bitwise_and,
+    BitOr::bitor = bitwise_or,
+    BitXor::bitxor = bitwise_xor,
+    Shl::shl = left_shift,
+    Shr::shr = right_shift
+);

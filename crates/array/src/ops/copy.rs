@@ -1,0 +1,66 @@
+//! Copies through layouts: the bytes of a strided view, dense.
+//!
+//! Invariant: only the size of an element matters here, never its type. Read next: [`crate::ops::view`].
+
+use crate::array::Array;
+use crate::ops::lanes::{for_chunks, gather};
+use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::shape::Layout;
+
+/// Write the elements of `tensor` in row-major order to `out`.
+pub fn copy_into(tensor: &Tensor, out: &mut [u8]) {
+    copy_range(tensor, &tensor.layout().coalesce(), 0, out);
+}
+
+/// Write the elements from position `first` on, seen through `layout`, until `out` is full.
+pub fn copy_range(tensor: &Tensor, layout: &Layout, first: usize, out: &mut [u8]) {
+    macro_rules! copy {
+        ($type:ty) => {
+            gather(tensor.storage::<$type>(), layout, first, bytemuck::cast_slice_mut::<u8, $type>(out), |x| x)
+        };
+    }
+    match tensor.dtype().size() {
+        1 => copy!(u8),
+        2 => copy!(u16),
+        4 => copy!(u32),
+        _ => copy!(u64),
+    }
+}
+
+/// As [`copy_into`] a whole output, on all threads.
+pub fn copy_parallel(context: &EvalContext, tensor: &Tensor, out: &mut Tensor) {
+    let (layout, item) = (tensor.layout().coalesce(), tensor.dtype().size());
+    for_chunks(context.pool(), out.bytes_mut(), item, 64, &|first, bytes| copy_range(tensor, &layout, first, bytes));
+}
+
+impl Array {
+    /// The same values one behind the other in row-major order: itself when it already is.
+    pub fn contiguous(&self) -> Array {
+        Array::apply(Contiguous, &[self])
+    }
+}
+
+#[derive(Debug)]
+struct Contiguous;
+
+impl Primitive for Contiguous {
+    fn name(&self) -> &'static str {
+        "contiguous"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Specs {
+        one(inputs[0].shape(), inputs[0].dtype())
+    }
+
+    fn view(&self, input: &Layout) -> Option<Layout> {
+        input.is_contiguous().then(|| input.clone())
+    }
+
+    fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
+        copy_parallel(context, &inputs[0], &mut outputs[0]);
+    }
+
+    fn is_equivalent(&self, other: &dyn Primitive) -> bool {
+        (other as &dyn std::any::Any).is::<Contiguous>()
+    }
+}

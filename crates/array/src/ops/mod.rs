@@ -1,0 +1,23 @@
+//! The user's functions, one file an op or family of ops: checks and composition first, then the primitive.
+//!
+//! Invariant: a function here never computes; it returns a node or a composition of nodes, and panics with `[op] …` at
+//! the caller's line when the arguments do not fit. Read next: [`binary`] for a typical family, [`lanes`] for how typed
+//! memory becomes numbers.
+
+pub mod binary;
+pub mod cast;
+pub mod concatenate;
+pub mod copy;
+pub mod create;
+pub mod lanes;
+pub mod select;
+pub mod slice;
+pub mod take;
+pub mod unary;
+pub mod view;
+
+pub use binary::*;
+pub use concatenate::*;
+pub use create::*;
+pub use select::*;
+pub use slice::Range;

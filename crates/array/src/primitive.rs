@@ -1,0 +1,223 @@
+//! The contract of a node: [`Primitive`], and the [`Tensor`]s that it reads and writes when it runs.
+//!
+//! A user function (`ops/`) checks its arguments and composes primitives; a primitive infers shapes, may be a mere view,
+//! and computes. Invariant: outputs that `eval_cpu` sees are row-major, start at offset 0 and are uniquely owned.
+//! Gradient, vmap and `eval_gpu` are further methods of this trait, each with its own default. Read next: [`crate::eval`].
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use olivine_kernels::pool::Pool;
+use smallvec::SmallVec;
+
+use crate::array::Array;
+use crate::buffer::Buffer;
+use crate::dtype::Dtype;
+use crate::shape::{Layout, Shape, element_count};
+
+/// Shape and dtype of an array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Dimensions.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: Dtype,
+}
+
+impl Spec {
+    /// A spec of `shape` and `dtype`.
+    pub fn new(shape: &[usize], dtype: Dtype) -> Spec {
+        Spec { shape: Shape::from_slice(shape), dtype }
+    }
+
+    /// The spec of `array`.
+    pub fn of(array: &Array) -> Spec {
+        Spec::new(array.shape(), array.dtype())
+    }
+
+    /// Bytes of a contiguous array of this spec.
+    pub fn bytes(&self) -> usize {
+        element_count(&self.shape) * self.dtype.size()
+    }
+}
+
+/// Specs of the outputs of a primitive.
+pub type Specs = SmallVec<[Spec; 1]>;
+
+/// One output of `shape` and `dtype`: what most [`Primitive::infer`] return.
+pub fn one(shape: &[usize], dtype: Dtype) -> Specs {
+    let mut specs = Specs::new();
+    specs.push(Spec::new(shape, dtype));
+    specs
+}
+
+/// Which input may give its buffer to output 0 when nobody else needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// None: the output has its own memory.
+    None,
+    /// Any contiguous input of the same size in bytes: the kernel reads element `i` before it writes element `i`.
+    /// The input that gave its buffer arrives as [`Tensor::is_donated`]; its values lie in output 0.
+    Elementwise,
+    /// The output starts as a copy of this input (moved when possible, copied when not). `eval_cpu` updates it and
+    /// finds the input donated in every case.
+    Update(usize),
+}
+
+/// What a running primitive may use.
+pub struct EvalContext {
+    pub(crate) pool: Arc<Pool>,
+}
+
+impl EvalContext {
+    /// The threads.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+/// One operation of the graph: a closed contract that also other crates implement.
+///
+/// A primitive may hold handles with interior state (pages of a KV cache) and change them when it runs. Such a primitive
+/// runs once for each evaluation of its node, after its inputs, and only if an output is asked for.
+pub trait Primitive: Any + Debug + Send + Sync {
+    /// Lower-case name for messages and profiles.
+    fn name(&self) -> &'static str;
+
+    /// Shapes and dtypes of the outputs. Panics with `[name] …` when the inputs do not fit.
+    fn infer(&self, inputs: &[Array]) -> Specs;
+
+    /// Compute on the CPU. Inputs may be strided, outputs are contiguous.
+    fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]);
+
+    /// The output as a view of input 0 if no byte has to move; `eval_cpu` does not run then.
+    fn view(&self, input: &Layout) -> Option<Layout> {
+        let _ = input;
+        None
+    }
+
+    /// Whether output 0 may take over the memory of an input.
+    fn reuse(&self) -> Reuse {
+        Reuse::None
+    }
+
+    /// Whether `other` computes the same function of its inputs. `false` is always safe.
+    fn is_equivalent(&self, other: &dyn Primitive) -> bool {
+        let _ = other;
+        false
+    }
+}
+
+/// Memory and layout of an evaluated array, as kernels see it.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    pub(crate) buffer: Option<Arc<Buffer>>,
+    pub(crate) layout: Layout,
+    pub(crate) dtype: Dtype,
+}
+
+impl Tensor {
+    /// A new contiguous tensor; its content is unspecified.
+    pub fn new(shape: &[usize], dtype: Dtype) -> Tensor {
+        let buffer = Buffer::new(element_count(shape) * dtype.size());
+        Tensor { buffer: Some(Arc::new(buffer)), layout: Layout::contiguous(shape), dtype }
+    }
+
+    /// A contiguous tensor over `buffer`.
+    pub fn from_buffer(buffer: Arc<Buffer>, shape: &[usize], dtype: Dtype) -> Tensor {
+        assert!(element_count(shape) * dtype.size() <= buffer.len(), "[tensor] {shape:?} of {dtype} in {buffer:?}");
+        Tensor { buffer: Some(buffer), layout: Layout::contiguous(shape), dtype }
+    }
+
+    /// Dimensions.
+    pub fn shape(&self) -> &[usize] {
+        &self.layout.shape
+    }
+
+    /// Shape, strides, offset.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Number of elements.
+    pub fn size(&self) -> usize {
+        self.layout.size()
+    }
+
+    /// Whether this input gave its buffer to output 0 (see [`Reuse`]).
+    pub fn is_donated(&self) -> bool {
+        self.buffer.is_none()
+    }
+
+    /// Whether the elements lie one behind the other.
+    pub fn is_contiguous(&self) -> bool {
+        self.layout.is_contiguous()
+    }
+
+    /// The buffer below.
+    pub fn buffer(&self) -> &Arc<Buffer> {
+        self.buffer.as_ref().expect("[tensor] a donated input is read from output 0")
+    }
+
+    /// The whole buffer as `T`s, to index by [`Tensor::layout`]. `T` is the storage type (`u8` for bool).
+    #[track_caller]
+    pub fn storage<T: Pod>(&self) -> &[T] {
+        assert_eq!(size_of::<T>(), self.dtype.size(), "[tensor] {} read as another size", self.dtype);
+        self.buffer().slice()
+    }
+
+    /// The elements in order. Panics when they are not contiguous.
+    #[track_caller]
+    pub fn slice<T: Pod>(&self) -> &[T] {
+        assert!(self.is_contiguous(), "[tensor] slice of a strided {:?}", self.layout);
+        let size = self.size();
+        if size == 0 {
+            return &[];
+        }
+        &self.storage()[self.layout.offset..self.layout.offset + size]
+    }
+
+    /// The bytes of the elements in order. Panics when they are not contiguous.
+    #[track_caller]
+    pub fn bytes(&self) -> &[u8] {
+        assert!(self.is_contiguous(), "[tensor] bytes of a strided {:?}", self.layout);
+        let (size, item) = (self.size(), self.dtype.size());
+        if size == 0 {
+            return &[];
+        }
+        &self.buffer().bytes()[self.layout.offset * item..][..size * item]
+    }
+
+    /// The elements of an output, to write.
+    #[track_caller]
+    pub fn slice_mut<T: Pod>(&mut self) -> &mut [T] {
+        assert_eq!(size_of::<T>(), self.dtype.size(), "[tensor] {} written as another size", self.dtype);
+        let size = self.size();
+        let buffer = self.buffer.as_mut().and_then(Arc::get_mut).expect("[tensor] only a new output can be written");
+        &mut buffer.slice_mut()[..size]
+    }
+
+    /// The bytes of an output, to write.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        let bytes = self.size() * self.dtype.size();
+        let buffer = self.buffer.as_mut().and_then(Arc::get_mut).expect("[tensor] only a new output can be written");
+        &mut buffer.bytes_mut()[..bytes]
+    }
+
+    /// The same elements, contiguous: itself when it is, a copy when not.
+    pub fn contiguous(&self) -> Tensor {
+        if self.is_contiguous() {
+            return self.clone();
+        }
+        let mut out = Tensor::new(self.shape(), self.dtype);
+        crate::ops::copy::copy_into(self, out.bytes_mut());
+        out
+    }
+}
