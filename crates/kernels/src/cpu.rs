@@ -20,6 +20,10 @@ static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
 /// The tier in use: the best that this processor has, unless [`force`] chose another.
 pub fn tier() -> Tier {
+    #[cfg(test)]
+    if let Some(tier) = tests::here() {
+        return tier;
+    }
     match CHOSEN.load(Ordering::Relaxed) {
         1 => Tier::Scalar,
         2 => Tier::Avx2,
@@ -64,4 +68,35 @@ pub fn available() -> Vec<Tier> {
         }
     }
     tiers
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        /// What [`tier`] says on this thread while [`on_every_tier`] runs: other tests are not disturbed.
+        static HERE: Cell<Option<Tier>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn here() -> Option<Tier> {
+        HERE.get()
+    }
+
+    /// Run `test` under each tier of this processor, on this thread alone: use pools of one thread inside.
+    pub(crate) fn on_every_tier(test: impl Fn(Tier)) {
+        for tier in available() {
+            HERE.set(Some(tier));
+            test(tier);
+        }
+        HERE.set(None);
+    }
+
+    #[test]
+    fn the_scalar_tier_is_always_there() {
+        assert_eq!(available()[0], Tier::Scalar);
+        on_every_tier(|chosen| assert_eq!(tier(), chosen));
+    }
 }

@@ -5,12 +5,19 @@
 //! (see [`cpu`]). The order in which one output element is reduced depends only on the shapes of the model,
 //! never on the number of rows, so results are equal bit for bit in every batch. Read next: [`pool`].
 
+pub mod activation;
 pub mod convert;
 pub mod cpu;
 pub mod dense;
+pub mod elementwise;
+pub mod gather;
 pub mod norm;
 pub mod pool;
 pub mod quant;
+pub mod reduce;
 pub mod rope;
+mod simd;
+pub mod softmax;
+pub mod top_k;
 
 pub use half::{bf16, f16};

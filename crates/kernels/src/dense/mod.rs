@@ -32,20 +32,27 @@ impl DenseType {
     /// Widen little-endian elements to f32; `bytes.len() == out.len() * size`.
     pub fn widen(self, bytes: &[u8], out: &mut [f32]) {
         assert_eq!(bytes.len(), out.len() * self.size(), "[dense] {self:?} row of {} values", out.len());
-        let pairs = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
         match self {
             DenseType::F32 => {
                 for (value, quad) in out.iter_mut().zip(bytes.chunks_exact(4)) {
                     *value = f32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]);
                 }
             }
-            DenseType::F16 => {
-                out.iter_mut().zip(pairs).for_each(|(value, bits)| *value = f16::from_bits(bits).to_f32())
-            }
-            DenseType::Bf16 => {
-                out.iter_mut().zip(pairs).for_each(|(value, bits)| *value = bf16::from_bits(bits).to_f32());
-            }
+            DenseType::F16 => match bytemuck::try_cast_slice(bytes) {
+                Ok(halves) => crate::convert::f16_to_f32(halves, out),
+                Err(_) => widen_unaligned(bytes, out, |bits| f16::from_bits(bits).to_f32()),
+            },
+            DenseType::Bf16 => match bytemuck::try_cast_slice(bytes) {
+                Ok(halves) => crate::convert::bf16_to_f32(halves, out),
+                Err(_) => widen_unaligned(bytes, out, |bits| bf16::from_bits(bits).to_f32()),
+            },
         }
+    }
+}
+
+fn widen_unaligned(bytes: &[u8], out: &mut [f32], widen: impl Fn(u16) -> f32) {
+    for (value, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+        *value = widen(u16::from_le_bytes([pair[0], pair[1]]));
     }
 }
 
