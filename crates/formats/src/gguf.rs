@@ -1,0 +1,378 @@
+//! GGUF v2 and v3: typed metadata and tensors.
+//!
+//! Format: ggml documentation, "GGUF". String arrays stay in the map; only their places are kept.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{Bytes, FormatError, Mapped, TensorType, TensorView};
+
+/// A metadata value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Any unsigned integer.
+    Unsigned(u64),
+    /// Any signed integer.
+    Signed(i64),
+    /// Any floating-point number.
+    Float(f64),
+    /// A truth value.
+    Bool(bool),
+    /// A string.
+    String(String),
+    /// Numbers or truth values.
+    Numbers(Vec<f64>),
+    /// Strings, as ranges of the file: read them by [`Gguf::strings`].
+    Strings(Vec<Range<usize>>),
+}
+
+impl Value {
+    /// As a whole number of zero or more.
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Value::Unsigned(n) => Some(*n),
+            Value::Signed(n) => u64::try_from(*n).ok(),
+            _ => None,
+        }
+    }
+
+    /// As a number.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::Unsigned(n) => Some(*n as f64),
+            Value::Signed(n) => Some(*n as f64),
+            Value::Float(x) => Some(*x),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Value::Unsigned(_) | Value::Signed(_) => "an integer",
+            Value::Float(_) => "a number",
+            Value::Bool(_) => "a truth value",
+            Value::String(_) => "a string",
+            Value::Numbers(_) => "a list of numbers",
+            Value::Strings(_) => "a list of strings",
+        }
+    }
+}
+
+/// An opened file.
+#[derive(Debug)]
+pub struct Gguf {
+    mapped: Arc<Mapped>,
+    metadata: Vec<(String, Value)>,
+    by_key: HashMap<String, usize>,
+    tensors: Vec<TensorView>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Gguf {
+    /// Open a file.
+    pub fn open(path: &Path) -> Result<Gguf, FormatError> {
+        Gguf::from_mapped(Mapped::open(path)?)
+    }
+
+    /// The same from bytes in memory.
+    pub fn from_mapped(mapped: Arc<Mapped>) -> Result<Gguf, FormatError> {
+        let mut reader = Reader { path: mapped.path(), bytes: mapped.as_slice(), at: 0 };
+        let (tensor_count, metadata_count) = reader.header()?;
+        let mut gguf = Gguf {
+            mapped: mapped.clone(),
+            metadata: vec![],
+            by_key: HashMap::new(),
+            tensors: vec![],
+            by_name: HashMap::new(),
+        };
+        for _ in 0..metadata_count {
+            let at = reader.at;
+            let key = reader.string()?;
+            let kind = reader.u32()?;
+            let value = reader.value(kind, &key)?;
+            if gguf.by_key.insert(key.clone(), gguf.metadata.len()).is_some() {
+                return Err(FormatError::broken(mapped.path(), at, format!("metadata `{key}` occurs twice")));
+            }
+            gguf.metadata.push((key, value));
+        }
+        let entries = (0..tensor_count).map(|_| reader.tensor()).collect::<Result<Vec<_>, _>>()?;
+        let alignment = match gguf.value("general.alignment") {
+            None => 32,
+            Some(value) => value.as_u64().filter(|a| a.is_power_of_two() && *a <= 1 << 20).ok_or_else(|| {
+                FormatError::broken(mapped.path(), 0, format!("alignment {value:?} is not a power of two"))
+            })? as usize,
+        };
+        let start = reader.at.next_multiple_of(alignment);
+        gguf.place(entries, start, alignment)?;
+        Ok(gguf)
+    }
+
+    fn place(&mut self, entries: Vec<Entry>, start: usize, alignment: usize) -> Result<(), FormatError> {
+        let path = self.mapped.path().to_path_buf();
+        let length = self.mapped.as_slice().len();
+        let mut ranges = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let broken =
+                |problem: String| FormatError::broken(&path, entry.at, format!("tensor `{}`: {problem}", entry.name));
+            if !entry.offset.is_multiple_of(alignment) {
+                return Err(broken(format!("offset {} is not a multiple of {alignment}", entry.offset)));
+            }
+            let dtype = entry.dtype;
+            let bytes = dtype.bytes(&entry.shape);
+            let bytes = bytes.ok_or_else(|| broken(format!("{dtype} cannot have the shape {:?}", entry.shape)))?;
+            let first = start.checked_add(entry.offset);
+            let range = first.and_then(|first| Some(first..first.checked_add(bytes)?)).filter(|r| r.end <= length);
+            let range = range.ok_or_else(|| {
+                broken(format!(
+                    "{bytes} bytes at {} end behind the file's {length}: it is cut short, download it again",
+                    entry.offset
+                ))
+            })?;
+            ranges.push((range.start, range.end, entry.name.clone()));
+            if self.by_name.insert(entry.name.clone(), self.tensors.len()).is_some() {
+                return Err(broken("occurs twice".into()));
+            }
+            let data = Bytes::new(self.mapped.clone(), range);
+            self.tensors.push(TensorView { name: entry.name, dtype, shape: entry.shape, data });
+        }
+        ranges.sort_unstable();
+        match ranges.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+            Some(pair) => Err(FormatError::broken(
+                &path,
+                pair[1].0,
+                format!("tensors `{}` and `{}` overlap", pair[0].2, pair[1].2),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// A tensor by name.
+    pub fn get(&self, name: &str) -> Option<TensorView> {
+        self.by_name.get(name).map(|&index| self.tensors[index].clone())
+    }
+
+    /// All tensors in the order of the file.
+    pub fn tensors(&self) -> impl Iterator<Item = &TensorView> {
+        self.tensors.iter()
+    }
+
+    /// All metadata in the order of the file.
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.metadata.iter().map(|(key, value)| (&key[..], value))
+    }
+
+    /// A metadata value.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.by_key.get(key).map(|&index| &self.metadata[index].1)
+    }
+
+    /// `general.architecture`.
+    pub fn architecture(&self) -> Result<&str, FormatError> {
+        self.string("general.architecture")
+    }
+
+    /// A string.
+    pub fn string(&self, key: &str) -> Result<&str, FormatError> {
+        match self.required(key)? {
+            Value::String(text) => Ok(text),
+            other => Err(self.field(key, format!("expected a string, found {}", other.kind()))),
+        }
+    }
+
+    /// A whole number.
+    pub fn u32(&self, key: &str) -> Result<u32, FormatError> {
+        let value = self.required(key)?;
+        let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
+        number.ok_or_else(|| self.field(key, format!("expected a whole number, found {}", value.kind())))
+    }
+
+    /// A truth value.
+    pub fn bool(&self, key: &str) -> Result<bool, FormatError> {
+        match self.required(key)? {
+            Value::Bool(value) => Ok(*value),
+            other => Err(self.field(key, format!("expected a truth value, found {}", other.kind()))),
+        }
+    }
+
+    /// A list of numbers.
+    pub fn numbers(&self, key: &str) -> Result<&[f64], FormatError> {
+        match self.required(key)? {
+            Value::Numbers(values) => Ok(values),
+            other => Err(self.field(key, format!("expected a list of numbers, found {}", other.kind()))),
+        }
+    }
+
+    /// A list of strings, without a copy.
+    pub fn strings(&self, key: &str) -> Result<impl ExactSizeIterator<Item = &str>, FormatError> {
+        match self.required(key)? {
+            Value::Strings(ranges) => Ok(ranges.iter().map(|range| {
+                std::str::from_utf8(&self.mapped.as_slice()[range.clone()]).expect("checked when the file was opened")
+            })),
+            other => Err(self.field(key, format!("expected a list of strings, found {}", other.kind()))),
+        }
+    }
+
+    fn required(&self, key: &str) -> Result<&Value, FormatError> {
+        self.value(key).ok_or_else(|| self.field(key, "is missing".into()))
+    }
+
+    fn field(&self, key: &str, problem: String) -> FormatError {
+        FormatError::Field { path: self.mapped.path().into(), key: key.into(), problem }
+    }
+}
+
+struct Entry {
+    at: usize,
+    name: String,
+    dtype: TensorType,
+    shape: Vec<usize>,
+    offset: usize,
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn broken(&self, problem: impl Into<String>) -> FormatError {
+        FormatError::broken(self.path, self.at, problem)
+    }
+
+    fn header(&mut self) -> Result<(usize, usize), FormatError> {
+        if self.take(4)? != b"GGUF" {
+            self.at = 0;
+            return Err(self.broken("not a GGUF file"));
+        }
+        match self.u32()? {
+            2 | 3 => {}
+            1 => return Err(self.broken("GGUF version 1 is no longer in use; convert the model again")),
+            version if version.swap_bytes() <= 3 => {
+                return Err(self.broken("the file is big-endian, which is not supported"));
+            }
+            version => return Err(self.broken(format!("GGUF version {version} is not known"))),
+        }
+        let (tensors, metadata) = (self.u64()?, self.u64()?);
+        // An entry has at least 24 and 13 bytes.
+        let room = (self.bytes.len() - self.at) as u64;
+        if tensors > room / 24 || metadata > room / 13 {
+            return Err(self.broken(format!("{tensors} tensors and {metadata} metadata entries do not fit the file")));
+        }
+        Ok((tensors as usize, metadata as usize))
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], FormatError> {
+        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
+        let end =
+            end.ok_or_else(|| self.broken(format!("{count} bytes are wanted and the file ends: it is cut short")))?;
+        let part = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(part)
+    }
+
+    fn u32(&mut self) -> Result<u32, FormatError> {
+        Ok(u32::from_le_bytes(self.take(4)?.try_into().expect("four bytes")))
+    }
+
+    fn u64(&mut self) -> Result<u64, FormatError> {
+        Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes")))
+    }
+
+    fn string_range(&mut self) -> Result<Range<usize>, FormatError> {
+        let length = self.u64()?;
+        let length = usize::try_from(length).map_err(|_| self.broken("a string of absurd length"))?;
+        let start = self.at;
+        let text = self.take(length)?;
+        if std::str::from_utf8(text).is_err() {
+            self.at = start;
+            return Err(self.broken("a string is not UTF-8"));
+        }
+        Ok(start..self.at)
+    }
+
+    fn string(&mut self) -> Result<String, FormatError> {
+        let range = self.string_range()?;
+        Ok(String::from_utf8_lossy(&self.bytes[range]).into_owned())
+    }
+
+    fn value(&mut self, kind: u32, key: &str) -> Result<Value, FormatError> {
+        match kind {
+            8 => self.string().map(Value::String),
+            9 => self.array(key),
+            _ => self.number(kind, key),
+        }
+    }
+
+    fn number(&mut self, kind: u32, key: &str) -> Result<Value, FormatError> {
+        Ok(match kind {
+            0 => Value::Unsigned(self.take(1)?[0].into()),
+            1 => Value::Signed((self.take(1)?[0] as i8).into()),
+            2 => Value::Unsigned(u16::from_le_bytes(self.take(2)?.try_into().expect("two bytes")).into()),
+            3 => Value::Signed(i16::from_le_bytes(self.take(2)?.try_into().expect("two bytes")).into()),
+            4 => Value::Unsigned(self.u32()?.into()),
+            5 => Value::Signed((self.u32()? as i32).into()),
+            6 => Value::Float(f32::from_bits(self.u32()?).into()),
+            7 => match self.take(1)?[0] {
+                0 => Value::Bool(false),
+                1 => Value::Bool(true),
+                other => return Err(self.broken(format!("metadata `{key}`: {other} is not a truth value"))),
+            },
+            10 => Value::Unsigned(self.u64()?),
+            11 => Value::Signed(self.u64()? as i64),
+            12 => Value::Float(f64::from_bits(self.u64()?)),
+            other => return Err(self.broken(format!("metadata `{key}`: value type {other} is not known"))),
+        })
+    }
+
+    fn array(&mut self, key: &str) -> Result<Value, FormatError> {
+        let kind = self.u32()?;
+        let count = self.u64()?;
+        let size = match kind {
+            0 | 1 | 7 => 1,
+            2 | 3 => 2,
+            4..=6 => 4,
+            8 | 10..=12 => 8,
+            9 => return Err(self.broken(format!("metadata `{key}`: lists of lists are not supported"))),
+            other => return Err(self.broken(format!("metadata `{key}`: value type {other} is not known"))),
+        };
+        if count > ((self.bytes.len() - self.at) / size) as u64 {
+            return Err(self.broken(format!("metadata `{key}`: {count} entries do not fit the file")));
+        }
+        if kind == 8 {
+            let ranges = (0..count).map(|_| self.string_range()).collect::<Result<_, _>>()?;
+            return Ok(Value::Strings(ranges));
+        }
+        let number = |reader: &mut Self| {
+            let value = reader.number(kind, key)?;
+            Ok(match value {
+                Value::Bool(b) => f64::from(u8::from(b)),
+                other => other.as_f64().unwrap_or(0.0),
+            })
+        };
+        Ok(Value::Numbers((0..count).map(|_| number(self)).collect::<Result<_, FormatError>>()?))
+    }
+
+    fn tensor(&mut self) -> Result<Entry, FormatError> {
+        let at = self.at;
+        let name = self.string()?;
+        let dims = self.u32()?;
+        if dims > 8 {
+            return Err(self.broken(format!("tensor `{name}` has {dims} dimensions")));
+        }
+        let mut shape = Vec::with_capacity(dims as usize);
+        for _ in 0..dims {
+            let dim = self.u64()?;
+            shape.push(usize::try_from(dim).map_err(|_| self.broken(format!("tensor `{name}`: dimension {dim}")))?);
+        }
+        shape.reverse();
+        let id = self.u32()?;
+        let dtype = TensorType::from_gguf(id);
+        let dtype = dtype.ok_or_else(|| self.broken(format!("tensor `{name}`: type number {id} is not known")))?;
+        let offset = self.u64()?;
+        let offset = usize::try_from(offset).map_err(|_| self.broken(format!("tensor `{name}`: offset {offset}")))?;
+        Ok(Entry { at, name, dtype, shape, offset })
+    }
+}

@@ -1,0 +1,124 @@
+//! Files in memory without a copy. The only `unsafe` of this crate: mapping a file.
+//!
+//! Invariant: a mapped file must not be cut short by others while it is in use; model files are not.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::{Advice, Mmap, UncheckedAdvice};
+
+use crate::FormatError;
+
+/// A file's bytes: mapped, or in static memory.
+#[derive(Debug)]
+pub struct Mapped {
+    path: PathBuf,
+    memory: Memory,
+}
+
+#[derive(Debug)]
+enum Memory {
+    File(Mmap),
+    Static(&'static [u8]),
+}
+
+impl Mapped {
+    /// Map a file for reading.
+    pub fn open(path: &Path) -> Result<Arc<Mapped>, FormatError> {
+        let file = File::open(path).map_err(|source| FormatError::io(path, source))?;
+        let length = file.metadata().map_err(|source| FormatError::io(path, source))?.len();
+        if length == 0 {
+            return Err(FormatError::broken(path, 0, "the file is empty"));
+        }
+        // SAFETY: the map is read-only and private; see the module's invariant on other writers.
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| FormatError::io(path, source))?;
+        Ok(Arc::new(Mapped { path: path.into(), memory: Memory::File(map) }))
+    }
+
+    /// Bytes of the program itself, under a name for messages.
+    pub fn of_static(name: &str, bytes: &'static [u8]) -> Arc<Mapped> {
+        Arc::new(Mapped { path: name.into(), memory: Memory::Static(bytes) })
+    }
+
+    /// Where the bytes come from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match &self.memory {
+            Memory::File(map) => map,
+            Memory::Static(bytes) => bytes,
+        }
+    }
+
+    /// Tell the system that a range will be read soon.
+    pub fn will_need(&self, range: Range<usize>) {
+        if let Memory::File(map) = &self.memory {
+            // Advice only: without it the pages come one by one.
+            let _ = map.advise_range(Advice::WillNeed, range.start, range.len());
+        }
+    }
+
+    /// Take whole pages of a range out of this process's memory; they come back from the file when touched.
+    pub fn release(&self, range: Range<usize>) {
+        const PAGE: usize = 4096;
+        let (start, end) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
+        if let Memory::File(map) = &self.memory
+            && start < end
+        {
+            // SAFETY: the map is shared with the file and never written, so dropped pages read the same again.
+            let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start) };
+        }
+    }
+}
+
+/// A range of a file's bytes, kept alive by the handle.
+#[derive(Clone, Debug)]
+pub struct Bytes {
+    mapped: Arc<Mapped>,
+    range: Range<usize>,
+}
+
+impl Bytes {
+    /// A range of `mapped`. Panics when it is not inside.
+    pub fn new(mapped: Arc<Mapped>, range: Range<usize>) -> Bytes {
+        assert!(range.start <= range.end && range.end <= mapped.as_slice().len(), "[bytes] {range:?} outside the file");
+        Bytes { mapped, range }
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.mapped.as_slice()[self.range.clone()]
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// A part. Panics when it is not inside.
+    pub fn slice(&self, part: Range<usize>) -> Bytes {
+        assert!(part.start <= part.end && part.end <= self.len(), "[bytes] {part:?} of {}", self.len());
+        Bytes::new(self.mapped.clone(), self.range.start + part.start..self.range.start + part.end)
+    }
+
+    /// See [`Mapped::release`].
+    pub fn release(&self) {
+        self.mapped.release(self.range.clone());
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
