@@ -6,11 +6,13 @@
 //! never on the number of rows, so results are equal bit for bit in every batch. Read next: [`pool`].
 
 pub mod activation;
+pub mod attention;
 pub mod convert;
 pub mod cpu;
 pub mod dense;
 pub mod elementwise;
 pub mod gather;
+mod lanes;
 pub mod norm;
 pub mod pool;
 pub mod quant;

@@ -1,0 +1,432 @@
+//! The paged KV cache of one layer: its layout in memory, writing tokens, reading them back.
+//!
+//! Sixteen consecutive positions form a group. Inside a group the keys lie with positions as lanes
+//! (`[key_dim][16]`, in bf16 `[key_dim / 2][16][2]`), so that sixteen scores grow in one register; the values lie
+//! with dimensions as lanes (`[16][value_dim]`, in bf16 `[8][value_dim][2]`), so that an output row grows in
+//! registers. Neither product needs a horizontal sum. A page is `[kv_heads][keys, values][page_tokens / 16]` groups.
+//! The layout is the same on every tier, so raw pages may be stored and moved between machines of one byte order.
+//! Invariant: the second half of a bf16 pair is zero until its own position is written. Read next: `tile`.
+
+use super::RaggedBatch;
+use crate::pool::Pool;
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ops::Range;
+use std::ptr::NonNull;
+
+/// Positions in a group: the lanes of one register.
+pub(super) const GROUP: usize = 16;
+
+/// Pages are allocated in chunks of about this many bytes; they become resident only when they are written.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// How cached keys and values are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KvDtype {
+    /// Exact: all arithmetic is f32.
+    F32,
+    /// Stored as f16, multiplied as f32.
+    F16,
+    /// Stored as bf16; queries and probabilities are rounded to bf16 where the processor multiplies bf16.
+    Bf16,
+}
+
+impl KvDtype {
+    /// Bytes of one value.
+    pub fn bytes(self) -> usize {
+        match self {
+            KvDtype::F32 => 4,
+            KvDtype::F16 | KvDtype::Bf16 => 2,
+        }
+    }
+}
+
+/// The shape of one layer's cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KvLayout {
+    /// Heads of keys and values (1 for MLA's latents).
+    pub kv_heads: usize,
+    /// Width of a key.
+    pub key_dim: usize,
+    /// Width of a value.
+    pub value_dim: usize,
+    /// Positions in a page: a multiple of 16.
+    pub page_tokens: usize,
+    /// Storage type.
+    pub dtype: KvDtype,
+}
+
+impl KvLayout {
+    /// Values of one position's value as stored: whole vectors.
+    pub(super) fn value_stride(&self) -> usize {
+        self.value_dim.next_multiple_of(GROUP)
+    }
+
+    /// Steps of the inner product of a query with a key: pairs in bf16, single values otherwise.
+    pub(super) fn key_steps(&self) -> usize {
+        match self.dtype {
+            KvDtype::Bf16 => self.key_dim.div_ceil(2),
+            KvDtype::F32 | KvDtype::F16 => self.key_dim,
+        }
+    }
+
+    /// Bytes of a group's keys: whole cache lines.
+    pub(super) fn key_group_bytes(&self) -> usize {
+        let step_bytes = if self.dtype == KvDtype::F16 { 2 * GROUP } else { 4 * GROUP };
+        (self.key_steps() * step_bytes).next_multiple_of(64)
+    }
+
+    /// Bytes of a group's values.
+    pub(super) fn value_group_bytes(&self) -> usize {
+        GROUP * self.value_stride() * self.dtype.bytes()
+    }
+
+    fn page_groups(&self) -> usize {
+        self.page_tokens / GROUP
+    }
+
+    fn head_bytes(&self) -> usize {
+        self.page_groups() * (self.key_group_bytes() + self.value_group_bytes())
+    }
+
+    /// Bytes of one page.
+    pub fn page_bytes(&self) -> usize {
+        self.kv_heads * self.head_bytes()
+    }
+
+    /// Where group `group` of `head` begins inside a page: its keys, its values.
+    fn group_offsets(&self, head: usize, group: usize) -> (usize, usize) {
+        let head_start = head * self.head_bytes();
+        let values_start = head_start + self.page_groups() * self.key_group_bytes();
+        (head_start + group * self.key_group_bytes(), values_start + group * self.value_group_bytes())
+    }
+}
+
+/// Zeroed memory on a cache line boundary. It stays untouched, and so not resident, until it is written.
+struct Chunk {
+    start: NonNull<u8>,
+    offset: usize,
+    layout: Layout,
+}
+
+// SAFETY: a chunk is plain bytes that it owns; access is governed by the borrows of `KvCacheLayer`.
+unsafe impl Send for Chunk {}
+// SAFETY: as above.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    fn new(bytes: usize) -> Chunk {
+        // Asking for more than the allocator's natural alignment would make it write the zeros itself and so make
+        // the whole chunk resident: align inside instead.
+        let layout = Layout::from_size_align(bytes + 64, 8).expect("a chunk fits the address space");
+        // SAFETY: the layout has a size.
+        let start = unsafe { alloc_zeroed(layout) };
+        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
+        Chunk { start, offset: start.as_ptr().align_offset(64), layout }
+    }
+
+    fn data(&self) -> *mut u8 {
+        // SAFETY: the offset is below the 64 spare bytes.
+        unsafe { self.start.as_ptr().add(self.offset) }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+    }
+}
+
+/// The pages of one layer's keys and values. Which page belongs to which sequence is the caller's business.
+pub struct KvCacheLayer {
+    layout: KvLayout,
+    chunks: Vec<Chunk>,
+    pages_per_chunk: usize,
+    pages: usize,
+}
+
+impl KvCacheLayer {
+    /// An empty cache. Panics when the layout is none: a zero, or pages that are not whole groups of 16.
+    pub fn new(layout: KvLayout) -> KvCacheLayer {
+        let KvLayout { kv_heads, key_dim, value_dim, page_tokens, .. } = layout;
+        assert!(kv_heads > 0 && key_dim > 0 && value_dim > 0, "[kv_cache] empty layout {layout:?}");
+        assert!(page_tokens > 0 && page_tokens.is_multiple_of(GROUP), "[kv_cache] page of {page_tokens} tokens");
+        let pages_per_chunk = (CHUNK_BYTES / layout.page_bytes()).max(1);
+        KvCacheLayer { layout, chunks: Vec::new(), pages_per_chunk, pages: 0 }
+    }
+
+    /// Its shape.
+    pub fn layout(&self) -> &KvLayout {
+        &self.layout
+    }
+
+    /// Pages that may be used: indices below this.
+    pub fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Bytes allocated. Untouched pages among them are not resident.
+    pub fn bytes(&self) -> usize {
+        self.chunks.len() * self.pages_per_chunk * self.layout.page_bytes()
+    }
+
+    /// Have at least `pages` pages. Present pages stay where they are.
+    pub fn grow(&mut self, pages: usize) {
+        while self.chunks.len() * self.pages_per_chunk < pages {
+            self.chunks.push(Chunk::new(self.pages_per_chunk * self.layout.page_bytes()));
+        }
+        self.pages = self.pages.max(pages);
+    }
+
+    /// Give back the chunks behind the first `pages` pages.
+    pub fn shrink(&mut self, pages: usize) {
+        self.chunks.truncate(pages.div_ceil(self.pages_per_chunk));
+        self.pages = self.pages.min(pages);
+    }
+
+    /// The raw bytes of a page, in the layout that the module describes.
+    pub fn page(&self, page: u32) -> &[u8] {
+        // SAFETY: inside a chunk that lives as long as the borrow; all bytes are initialised.
+        unsafe { std::slice::from_raw_parts(self.page_start(page), self.layout.page_bytes()) }
+    }
+
+    /// The raw bytes of a page, to be filled with what [`KvCacheLayer::page`] gave for the same layout.
+    pub fn page_mut(&mut self, page: u32) -> &mut [u8] {
+        // SAFETY: as in `page`, and the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.page_start(page), self.layout.page_bytes()) }
+    }
+
+    /// Copy a whole page (before writing to one that is shared).
+    pub fn copy_page(&mut self, from: u32, to: u32) {
+        if from != to {
+            // SAFETY: two different pages do not overlap, and the borrow is exclusive.
+            unsafe {
+                std::ptr::copy_nonoverlapping(self.page_start(from), self.page_start(to), self.layout.page_bytes())
+            }
+        }
+    }
+
+    /// Store the keys and values of every row of `batch` at its position. Rows of a page that two sequences share
+    /// overwrite each other in the order of the batch.
+    ///
+    /// `keys`: `[tokens, kv_heads, key_dim]`, `values`: `[tokens, kv_heads, value_dim]`.
+    pub fn write(&mut self, pool: &Pool, keys: &[f32], values: &[f32], batch: &RaggedBatch) {
+        let KvLayout { kv_heads, key_dim, value_dim, .. } = self.layout;
+        let from = Rows {
+            keys,
+            values,
+            key_row: kv_heads * key_dim,
+            key_head: key_dim,
+            value_row: kv_heads * value_dim,
+            value_head: value_dim,
+        };
+        self.write_rows(pool, &from, batch);
+    }
+
+    /// [`KvCacheLayer::write`] from any arrangement of rows and heads.
+    pub(super) fn write_rows(&mut self, pool: &Pool, from: &Rows, batch: &RaggedBatch) {
+        let layout = self.layout;
+        let this = &*self;
+        let rows: usize = batch.sequences.iter().map(|sequence| sequence.rows).sum();
+        // Each part writes bytes of its own whatever the pages are: one head's keys or values, or a stripe of them.
+        let stripes = (2 * pool.threads()).div_ceil(2 * layout.kv_heads).max(1);
+        let part = |part: usize| {
+            let (head, half, stripe) = (part / (2 * stripes), part / stripes % 2, part % stripes);
+            let width = if half == 0 { layout.key_dim } else { layout.value_dim };
+            let step = width.div_ceil(stripes).next_multiple_of(2);
+            let stripe = (stripe * step).min(width)..((stripe + 1) * step).min(width);
+            if stripe.is_empty() {
+                return;
+            }
+            // SAFETY: the borrow of the cache is exclusive, and parts write disjoint bytes.
+            unsafe { this.write_stripe(from, batch, head, half == 0, stripe) }
+        };
+        let parts = layout.kv_heads * 2 * stripes;
+        if rows * layout.kv_heads * (layout.key_dim + layout.value_dim) < SMALL_WRITE {
+            (0..parts).for_each(part);
+        } else {
+            pool.run(parts, &part);
+        }
+    }
+
+    /// # Safety
+    /// Nobody else touches these dimensions of this head's keys (or values).
+    unsafe fn write_stripe(&self, from: &Rows, batch: &RaggedBatch, head: usize, is_key: bool, dims: Range<usize>) {
+        let layout = &self.layout;
+        let (values, row_stride, head_stride) = match is_key {
+            true => (from.keys, from.key_row, from.key_head),
+            false => (from.values, from.value_row, from.value_head),
+        };
+        let mut narrow = vec![0u16; dims.len()];
+        for sequence in batch.sequences {
+            for row in 0..sequence.rows {
+                let position = sequence.first_position + row;
+                let start = (sequence.first_row + row) * row_stride + head * head_stride;
+                let source = &values[start + dims.start..start + dims.end];
+                let page = self.page_start(sequence.pages[position / layout.page_tokens]);
+                let group = position % layout.page_tokens / GROUP;
+                let (key_offset, value_offset) = layout.group_offsets(head, group);
+                // SAFETY: the offsets lie inside the page, `dims` inside the widths.
+                unsafe {
+                    if is_key {
+                        write_key(layout, page.add(key_offset), position % GROUP, dims.start, source, &mut narrow);
+                    } else {
+                        write_value(layout, page.add(value_offset), position % GROUP, dims.start, source, &mut narrow);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The keys and values of positions `tokens` of the sequence that owns `pages`, widened:
+    /// `[tokens, kv_heads, key_dim]` and `[tokens, kv_heads, value_dim]`.
+    pub fn read(&self, pages: &[u32], tokens: Range<usize>) -> (Vec<f32>, Vec<f32>) {
+        let layout = &self.layout;
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for position in tokens {
+            let page = self.page(pages[position / layout.page_tokens]);
+            let lane = position % GROUP;
+            for head in 0..layout.kv_heads {
+                let (key, value) = layout.group_offsets(head, position % layout.page_tokens / GROUP);
+                keys.extend((0..layout.key_dim).map(|dim| {
+                    let index = match layout.dtype {
+                        KvDtype::Bf16 => (dim / 2 * GROUP + lane) * 2 + dim % 2,
+                        KvDtype::F32 | KvDtype::F16 => dim * GROUP + lane,
+                    };
+                    widen(layout.dtype, page, key, index)
+                }));
+                values.extend((0..layout.value_dim).map(|dim| {
+                    let index = match layout.dtype {
+                        KvDtype::Bf16 => (lane / 2 * layout.value_stride() + dim) * 2 + lane % 2,
+                        KvDtype::F32 | KvDtype::F16 => lane * layout.value_stride() + dim,
+                    };
+                    widen(layout.dtype, page, value, index)
+                }));
+            }
+        }
+        (keys, values)
+    }
+
+    /// Keys and values of the group of sixteen that holds `position`, for one head.
+    pub(super) fn group(&self, pages: &[u32], head: usize, position: usize) -> (*const u8, *const u8) {
+        let page = self.page_start(pages[position / self.layout.page_tokens]);
+        let (keys, values) = self.layout.group_offsets(head, position % self.layout.page_tokens / GROUP);
+        // SAFETY: both offsets lie inside the page.
+        unsafe { (page.add(keys), page.add(values)) }
+    }
+
+    fn page_start(&self, page: u32) -> *mut u8 {
+        let page = page as usize;
+        assert!(page < self.pages, "[kv_cache] page {page} of {}", self.pages);
+        // SAFETY: the page lies inside its chunk.
+        unsafe {
+            self.chunks[page / self.pages_per_chunk].data().add(page % self.pages_per_chunk * self.layout.page_bytes())
+        }
+    }
+}
+
+/// Below this many values a write is not worth a parallel region.
+const SMALL_WRITE: usize = 16_384;
+
+/// Where the rows to be written come from: strides in values, `[row, head, dim]`.
+pub(super) struct Rows<'a> {
+    pub keys: &'a [f32],
+    pub values: &'a [f32],
+    pub key_row: usize,
+    pub key_head: usize,
+    pub value_row: usize,
+    pub value_head: usize,
+}
+
+/// # Safety
+/// `group` points at the keys of a group; `first_dim + source.len()` is within the key's width.
+unsafe fn write_key(
+    layout: &KvLayout,
+    group: *mut u8,
+    lane: usize,
+    first_dim: usize,
+    source: &[f32],
+    narrow: &mut [u16],
+) {
+    // SAFETY: the caller's promise; every index below is inside the group.
+    unsafe {
+        match layout.dtype {
+            KvDtype::F32 => {
+                let to = group.cast::<f32>().add(first_dim * GROUP + lane);
+                for (dim, &value) in source.iter().enumerate() {
+                    to.add(dim * GROUP).write(value);
+                }
+            }
+            KvDtype::F16 => {
+                to_f16(source, narrow);
+                let to = group.cast::<u16>().add(first_dim * GROUP + lane);
+                for (dim, &value) in narrow.iter().enumerate() {
+                    to.add(dim * GROUP).write(value);
+                }
+            }
+            KvDtype::Bf16 => {
+                to_bf16(source, narrow);
+                let to = group.cast::<u32>().add(first_dim / 2 * GROUP + lane);
+                for (pair, value) in narrow.chunks(2).enumerate() {
+                    let second = value.get(1).copied().unwrap_or(0);
+                    to.add(pair * GROUP).write(u32::from(value[0]) | u32::from(second) << 16);
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `group` points at the values of a group; `first_dim + source.len()` is within the value's width.
+unsafe fn write_value(
+    layout: &KvLayout,
+    group: *mut u8,
+    lane: usize,
+    first_dim: usize,
+    source: &[f32],
+    narrow: &mut [u16],
+) {
+    let stride = layout.value_stride();
+    // SAFETY: the caller's promise; every index below is inside the group.
+    unsafe {
+        match layout.dtype {
+            KvDtype::F32 => {
+                let to = group.cast::<f32>().add(lane * stride + first_dim);
+                std::ptr::copy_nonoverlapping(source.as_ptr(), to, source.len());
+            }
+            KvDtype::F16 => {
+                to_f16(source, narrow);
+                let to = group.cast::<u16>().add(lane * stride + first_dim);
+                std::ptr::copy_nonoverlapping(narrow.as_ptr(), to, narrow.len());
+            }
+            KvDtype::Bf16 => {
+                to_bf16(source, narrow);
+                let to = group.cast::<u32>().add(lane / 2 * stride + first_dim);
+                for (dim, &value) in narrow.iter().enumerate() {
+                    // The first of a pair clears its partner, which another sequence may have left in this page.
+                    let other = if lane.is_multiple_of(2) { 0 } else { to.add(dim).read() & 0xffff };
+                    to.add(dim).write(other | u32::from(value) << (16 * (lane % 2)));
+                }
+            }
+        }
+    }
+}
+
+fn to_f16(source: &[f32], narrow: &mut [u16]) {
+    bytemuck::cast_slice_mut::<u16, f16>(narrow).convert_from_f32_slice(source);
+}
+
+fn to_bf16(source: &[f32], narrow: &mut [u16]) {
+    bytemuck::cast_slice_mut::<u16, bf16>(narrow).convert_from_f32_slice(source);
+}
+
+fn widen(dtype: KvDtype, page: &[u8], offset: usize, index: usize) -> f32 {
+    let at = offset + index * dtype.bytes();
+    match dtype {
+        KvDtype::F32 => f32::from_ne_bytes(page[at..at + 4].try_into().expect("four bytes")),
+        KvDtype::F16 => f16::from_ne_bytes([page[at], page[at + 1]]).to_f32(),
+        KvDtype::Bf16 => bf16::from_ne_bytes([page[at], page[at + 1]]).to_f32(),
+    }
+}
