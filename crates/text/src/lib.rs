@@ -1,16 +1,25 @@
 //! Everything between strings and token ids: tokenizers, streaming decode, chat templates. No arrays.
 //!
 //! Invariant: nothing here knows a model; the same `Tokenizer` serves every thread (`Send + Sync`, cheap to clone the
-//! shared parts of). Read `tokenizer` first, then `stream`, then `chat_template`.
+//! shared parts of). Read `tokenizer` first, then `pipeline`, `stream` and `chat_template`.
 
+mod added;
+mod bpe;
 pub mod chat_template;
 pub mod error;
+pub mod gguf;
+mod json;
+mod pairs;
+mod pipeline;
+mod split;
+mod spm;
 pub mod stream;
 pub mod tokenizer;
 pub mod vocabulary;
 
 pub use chat_template::{ChatTemplate, RenderInput, SpecialStrings};
 pub use error::TextError;
+pub use gguf::GgufVocabulary;
 pub use stream::StreamDecoder;
-pub use tokenizer::{EncodeOptions, Tokenizer};
+pub use tokenizer::{EncodeOptions, SpecialIds, Tokenizer};
 pub use vocabulary::{TokenKind, Vocabulary};

@@ -1,14 +1,15 @@
 //! The tokenizer: text → ids → text.
 //!
-//! Invariant: for the same definition the ids are those of the reference implementation, id for id. Read `vocabulary` for
-//! the table of tokens and `stream` for decoding.
+//! Invariant: for the same definition the ids are those of the reference implementation, id for id. `json` and `gguf`
+//! read definitions, `pipeline` encodes, `vocabulary` is the table of tokens and `stream` decodes.
 
 use crate::error::TextError;
+use crate::pipeline::Pipeline;
 use crate::stream::StreamDecoder;
-use crate::vocabulary::{TextRule, TokenKind, Vocabulary};
+use crate::vocabulary::{TokenKind, Vocabulary};
 use serde_json::Value;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How to encode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,15 +23,69 @@ pub struct EncodeOptions {
 impl EncodeOptions {
     /// For text rendered by a chat template: it spells its special tokens itself.
     pub const RENDERED: EncodeOptions = EncodeOptions { add_special: false, parse_special: true };
-    /// For plain text.
+    /// For plain text to be continued.
     pub const TEXT: EncodeOptions = EncodeOptions { add_special: true, parse_special: true };
+    /// For text that is data: nothing in it is a special token and nothing is added.
+    pub const LITERAL: EncodeOptions = EncodeOptions { add_special: false, parse_special: false };
 }
+
+/// The tokens that mean something to the engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpecialIds {
+    /// Begins a text.
+    pub bos: Option<u32>,
+    /// Ends a text.
+    pub eos: Option<u32>,
+    /// Fills up.
+    pub pad: Option<u32>,
+    /// Stands for what cannot be encoded.
+    pub unknown: Option<u32>,
+    /// All tokens that end an answer: the end of the text and of the turn, by name and by definition.
+    pub end: Vec<u32>,
+}
+
+/// Control tokens that end an answer in one model or another.
+const END_NAMES: [&str; 19] = [
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "<eos>",
+    "</s>",
+    "<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|eot|>",
+    "<end_of_utterance>",
+    "<｜end▁of▁sentence｜>",
+    "<|END_OF_TURN_TOKEN|>",
+];
 
 /// Text → ids → text.
 pub struct Tokenizer {
     vocabulary: Arc<Vocabulary>,
-    parsing: tokenizers::Tokenizer,
-    literal: tokenizers::Tokenizer,
+    encoder: Encoder,
+    special: SpecialIds,
+}
+
+/// What encodes.
+pub(crate) enum Encoder {
+    /// The steps of this crate.
+    Own(Box<Pipeline>),
+    /// The library, for definitions the pipeline does not cover.
+    Library(Box<Library>),
+}
+
+/// The library's tokenizer, and its twin that takes special tokens for text (made when first needed).
+pub(crate) struct Library {
+    pub(crate) parsing: tokenizers::Tokenizer,
+    pub(crate) literal: OnceLock<tokenizers::Tokenizer>,
 }
 
 impl Tokenizer {
@@ -38,28 +93,70 @@ impl Tokenizer {
     pub fn from_json_file(path: impl AsRef<Path>) -> Result<Tokenizer, TextError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|source| TextError::io(path, source))?;
-        Tokenizer::from_json(&bytes, &path.display().to_string())
+        crate::json::load(&bytes, &path.display().to_string())
     }
 
     /// Loads the content of a `tokenizer.json`.
     pub fn from_json_bytes(bytes: &[u8]) -> Result<Tokenizer, TextError> {
-        Tokenizer::from_json(bytes, "tokenizer.json")
+        crate::json::load(bytes, "tokenizer.json")
     }
 
-    fn from_json(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
-        let parsing = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|error| TextError::tokenizer(origin, "definition", error))?;
-        let decoder = serde_json::to_value(parsing.get_decoder())
-            .map_err(|error| TextError::tokenizer(origin, "decoder", error))?;
-        let vocabulary = Arc::new(library_vocabulary(&parsing, text_rule(&decoder)));
-        let mut literal = parsing.clone();
-        literal.set_encode_special_tokens(true);
-        Ok(Tokenizer { vocabulary, parsing, literal })
+    /// Loads the `tokenizer.json` of a model folder, with the special tokens that its `tokenizer_config.json` and
+    /// `generation_config.json` name.
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Tokenizer, TextError> {
+        let folder = folder.as_ref();
+        let mut tokenizer = Tokenizer::from_json_file(folder.join("tokenizer.json"))?;
+        if let Some(config) = crate::json::read_optional(&folder.join("tokenizer_config.json"))? {
+            let id = |key: &str| {
+                let value = &config[key];
+                tokenizer.id_of(value.as_str().or_else(|| value["content"].as_str())?)
+            };
+            let (bos, eos, pad, unknown) = (id("bos_token"), id("eos_token"), id("pad_token"), id("unk_token"));
+            let special = &mut tokenizer.special;
+            (special.bos, special.eos) = (bos.or(special.bos), eos.or(special.eos));
+            (special.pad, special.unknown) = (pad.or(special.pad), unknown.or(special.unknown));
+            special.end.extend(eos);
+        }
+        if let Some(config) = crate::json::read_optional(&folder.join("generation_config.json"))? {
+            let value = &config["eos_token_id"];
+            let ids = value.as_array().map_or(std::slice::from_ref(value), |ids| ids.as_slice());
+            tokenizer.special.end.extend(ids.iter().filter_map(Value::as_u64).map(|id| id as u32));
+        }
+        tokenizer.special.end.sort_unstable();
+        tokenizer.special.end.dedup();
+        Ok(tokenizer)
+    }
+
+    pub(crate) fn new(vocabulary: Vocabulary, encoder: Encoder, special: SpecialIds) -> Tokenizer {
+        let mut tokenizer = Tokenizer { vocabulary: Arc::new(vocabulary), encoder, special: SpecialIds::default() };
+        tokenizer.set_special_ids(special);
+        tokenizer
+    }
+
+    /// Takes special tokens, and adds to those that end an answer the ones known by name.
+    pub(crate) fn set_special_ids(&mut self, mut special: SpecialIds) {
+        let by_name = END_NAMES.iter().filter_map(|name| self.id_of(name));
+        special.end.extend(by_name.filter(|&id| self.is_special(id)));
+        special.end.extend(special.eos);
+        special.end.sort_unstable();
+        special.end.dedup();
+        self.special = special;
     }
 
     /// Text → ids.
     pub fn encode(&self, text: &str, options: EncodeOptions) -> Result<Vec<u32>, TextError> {
-        let tokenizer = if options.parse_special { &self.parsing } else { &self.literal };
+        let library = match &self.encoder {
+            Encoder::Own(pipeline) => return pipeline.encode(&self.vocabulary, text, options),
+            Encoder::Library(library) => library,
+        };
+        let tokenizer = match options.parse_special {
+            true => &library.parsing,
+            false => library.literal.get_or_init(|| {
+                let mut literal = library.parsing.clone();
+                literal.set_encode_special_tokens(true);
+                literal
+            }),
+        };
         let encoding =
             tokenizer.encode_fast(text, options.add_special).map_err(|error| TextError::Encode(error.to_string()))?;
         Ok(encoding.get_ids().to_vec())
@@ -73,14 +170,24 @@ impl Tokenizer {
         text
     }
 
-    /// A decoder for ids that come one at a time.
+    /// A decoder for ids that come one at a time, from the start of a text.
     pub fn stream_decoder(&self, skip_special: bool) -> StreamDecoder {
         StreamDecoder::new(self.vocabulary.clone(), skip_special)
+    }
+
+    /// A decoder for ids that continue another text: a leading space is kept.
+    pub fn continuing_decoder(&self, skip_special: bool) -> StreamDecoder {
+        StreamDecoder::continuing(self.vocabulary.clone(), skip_special)
     }
 
     /// The table of tokens.
     pub fn vocabulary(&self) -> &Arc<Vocabulary> {
         &self.vocabulary
+    }
+
+    /// The tokens that mean something to the engine.
+    pub fn special_ids(&self) -> &SpecialIds {
+        &self.special
     }
 
     /// The bytes an id stands for in running text.
@@ -102,42 +209,9 @@ impl Tokenizer {
     pub fn is_special(&self, id: u32) -> bool {
         self.vocabulary.kind(id) == TokenKind::Special
     }
-}
 
-fn library_vocabulary(tokenizer: &tokenizers::Tokenizer, rule: TextRule) -> Vocabulary {
-    let by_piece = tokenizer.get_vocab(true);
-    let count = by_piece.values().max().map_or(0, |&id| id as usize + 1);
-    let mut tokens = vec![("", TokenKind::Unused); count];
-    for (piece, &id) in &by_piece {
-        tokens[id as usize] = (piece.as_str(), TokenKind::Normal);
+    /// Whether this crate's own pipeline encodes, not the library.
+    pub fn is_own_pipeline(&self) -> bool {
+        matches!(self.encoder, Encoder::Own(_))
     }
-    for (id, token) in tokenizer.get_added_tokens_decoder() {
-        tokens[id as usize].1 = if token.special { TokenKind::Special } else { TokenKind::Added };
-    }
-    Vocabulary::new(rule, tokens.into_iter())
-}
-
-/// Reads the `decoder` of a `tokenizer.json`.
-fn text_rule(decoder: &Value) -> TextRule {
-    let empty = Vec::new();
-    let steps: Vec<&Value> = match decoder["type"].as_str() {
-        Some("Sequence") => decoder["decoders"].as_array().unwrap_or(&empty).iter().collect(),
-        Some(_) => vec![decoder],
-        None => vec![],
-    };
-    let has = |kind: &str| steps.iter().find(|step| step["type"] == kind);
-    if has("ByteLevel").is_some() {
-        return TextRule::ByteLevel;
-    }
-    if has("WordPiece").is_some() {
-        return TextRule::WordPiece;
-    }
-    if let Some(metaspace) = has("Metaspace") {
-        let never = metaspace["prepend_scheme"] == "never" || metaspace["add_prefix_space"] == false;
-        return TextRule::SentencePiece { strip_first_space: !never };
-    }
-    if has("ByteFallback").is_some() || has("Replace").is_some() {
-        return TextRule::SentencePiece { strip_first_space: has("Strip").is_some() };
-    }
-    TextRule::Plain
 }

@@ -3,8 +3,6 @@
 //! Invariant: ids are dense in `0..len()`; holes of the definition are empty tokens of kind [`TokenKind::Unused`].
 //! [`TextRule`] says how raw pieces spell bytes. Read `stream` next for how bytes become text.
 
-use std::collections::HashMap;
-
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -45,7 +43,7 @@ pub struct Vocabulary {
     pieces: Arena,
     texts: Arena,
     kinds: Vec<TokenKind>,
-    ids: HashMap<Box<str>, u32>,
+    ids: IdTable,
 }
 
 /// Byte strings stored end to end.
@@ -70,6 +68,56 @@ impl Arena {
     }
 }
 
+/// Piece → id: open addressing over ids, pieces compared in their arena.
+struct IdTable {
+    slots: Vec<u32>,
+    mask: usize,
+}
+
+const NO_ID: u32 = u32::MAX;
+
+impl IdTable {
+    fn with_capacity(tokens: usize) -> IdTable {
+        let size = (tokens * 2).next_power_of_two().max(16);
+        IdTable { slots: vec![NO_ID; size], mask: size - 1 }
+    }
+
+    /// The slot of a piece, or the empty one where it belongs.
+    fn slot(&self, pieces: &Arena, piece: &[u8]) -> usize {
+        let mut index = hash(piece) & self.mask;
+        loop {
+            let id = self.slots[index];
+            if id == NO_ID || pieces.get(id) == Some(piece) {
+                return index;
+            }
+            index = (index + 1) & self.mask;
+        }
+    }
+
+    fn insert(&mut self, pieces: &Arena, piece: &[u8], id: u32) {
+        let slot = self.slot(pieces, piece);
+        if self.slots[slot] == NO_ID {
+            self.slots[slot] = id;
+        }
+    }
+
+    fn get(&self, pieces: &Arena, piece: &[u8]) -> Option<u32> {
+        let id = self.slots[self.slot(pieces, piece)];
+        (id != NO_ID).then_some(id)
+    }
+}
+
+fn hash(bytes: &[u8]) -> usize {
+    const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut state = bytes.len() as u64;
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        state = (state.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER);
+    }
+    (state ^ state >> 31).wrapping_mul(MULTIPLIER) as usize >> 20
+}
+
 impl Vocabulary {
     /// Builds the table from pieces in the order of their ids.
     pub fn new<'a>(rule: TextRule, tokens: impl ExactSizeIterator<Item = (&'a str, TokenKind)>) -> Vocabulary {
@@ -80,7 +128,7 @@ impl Vocabulary {
             pieces: Arena::with_capacity(count),
             texts: Arena::with_capacity(count),
             kinds: Vec::with_capacity(count),
-            ids: HashMap::with_capacity(count),
+            ids: IdTable::with_capacity(count),
         };
         for (id, (piece, kind)) in tokens.enumerate() {
             vocabulary.pieces.bytes.extend_from_slice(piece.as_bytes());
@@ -101,11 +149,28 @@ impl Vocabulary {
             }
             vocabulary.texts.close();
             vocabulary.kinds.push(kind);
-            if kind != TokenKind::Unused {
-                vocabulary.ids.entry(piece.into()).or_insert(id as u32);
+            if !piece.is_empty() {
+                vocabulary.ids.insert(&vocabulary.pieces, piece.as_bytes(), id as u32);
             }
         }
         vocabulary
+    }
+
+    /// The ids of the tokens `<0x00>` … `<0xFF>`; `u32::MAX` for those that are missing.
+    pub fn byte_tokens(&self) -> Box<[u32; 256]> {
+        let mut table = Box::new([u32::MAX; 256]);
+        for byte in 0..256 {
+            table[byte] = self.id_of(&format!("<0x{byte:02X}>")).unwrap_or(u32::MAX);
+        }
+        table
+    }
+
+    /// The ids of the tokens that stand for single bytes in GPT-2's table; `u32::MAX` for those that are missing.
+    pub fn byte_level_tokens(&self) -> Box<[u32; 256]> {
+        let mut buffer = [0; 4];
+        Box::new(
+            byte_level_characters().map(|character| self.id_of(character.encode_utf8(&mut buffer)).unwrap_or(u32::MAX)),
+        )
     }
 
     /// Number of ids, holes included.
@@ -125,7 +190,7 @@ impl Vocabulary {
 
     /// The id of a raw piece.
     pub fn id_of(&self, piece: &str) -> Option<u32> {
-        self.ids.get(piece).copied()
+        self.ids.get(&self.pieces, piece.as_bytes())
     }
 
     /// The raw piece of an id.
