@@ -101,6 +101,12 @@ impl Tokenizer {
         crate::json::load(bytes, "tokenizer.json")
     }
 
+    /// Loads the content of a `tokenizer.json` with the library whatever it holds: the reference that the pipeline of
+    /// this crate is compared with, several times slower to load.
+    pub fn from_json_bytes_by_library(bytes: &[u8]) -> Result<Tokenizer, TextError> {
+        crate::json::from_library(bytes, "tokenizer.json")
+    }
+
     /// Loads the `tokenizer.json` of a model folder, with the special tokens that its `tokenizer_config.json` and
     /// `generation_config.json` name.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Tokenizer, TextError> {
