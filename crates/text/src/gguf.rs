@@ -13,6 +13,7 @@ use crate::split::{Splitter, expressions};
 use crate::spm::Spm;
 use crate::tokenizer::{Encoder, SpecialIds, Tokenizer};
 use crate::vocabulary::{TextRule, TokenKind, Vocabulary};
+use olivine_formats::gguf::{self, Gguf};
 use serde_json::{Map, Value, json};
 
 /// The `tokenizer.ggml.*` metadata of a GGUF file.
@@ -89,9 +90,16 @@ const WITH_BOS: [&str; 11] = [
 /// Byte-pair encodings of text as it is, with `▁` for a space, not of GPT-2's byte table.
 const RAW_TEXT: [&str; 4] = ["gemma4", "granite-embed-multi-311m", "sarvam-moe", "whitespace"];
 /// Pre-tokenizers whose original normalizes to NFC.
-const COMPOSED: [&str; 6] = ["qwen2", "qwen35", "deepseek-r1-qwen", "megrez", "kormo", "f2llmv2"];
+const COMPOSED: [&str; 5] = ["qwen2", "deepseek-r1-qwen", "megrez", "kormo", "f2llmv2"];
+
+const ORIGIN: &str = "GGUF metadata";
 
 impl Tokenizer {
+    /// Builds the tokenizer of an opened GGUF file.
+    pub fn from_gguf(file: &Gguf) -> Result<Tokenizer, TextError> {
+        Tokenizer::from_gguf_vocabulary(&GgufVocabulary::read(file)?, ORIGIN)
+    }
+
     /// Builds the tokenizer of a GGUF file; `origin` is its name in errors.
     pub fn from_gguf_vocabulary(source: &GgufVocabulary, origin: &str) -> Result<Tokenizer, TextError> {
         if source.tokens.is_empty() {
@@ -110,7 +118,47 @@ impl Tokenizer {
     }
 }
 
-impl GgufVocabulary<'_> {
+impl<'a> GgufVocabulary<'a> {
+    /// Reads the metadata of an opened file.
+    pub fn read(file: &'a Gguf) -> Result<GgufVocabulary<'a>, TextError> {
+        let key = |name: &str| format!("tokenizer.ggml.{name}");
+        let wrong = |name: &str, error: &dyn std::fmt::Display| TextError::tokenizer(ORIGIN, key(name), error);
+        let strings = |name: &str| match file.value(&key(name)) {
+            None => Ok(Vec::new()),
+            Some(_) => file.strings(&key(name)).map(Iterator::collect).map_err(|error| wrong(name, &error)),
+        };
+        let numbers = |name: &str| match file.value(&key(name)) {
+            None => Ok(&[][..]),
+            Some(_) => file.numbers(&key(name)).map_err(|error| wrong(name, &error)),
+        };
+        let id = |name: &str| file.value(&key(name)).and_then(gguf::Value::as_u64).map(|id| id as u32);
+        let flag = |name: &str| match file.value(&key(name)) {
+            Some(gguf::Value::Bool(flag)) => Some(*flag),
+            _ => None,
+        };
+        let token_types = numbers("token_type")?.iter().map(|&number| number as i32).collect();
+        let charsmap = numbers("precompiled_charsmap")?.iter().map(|&number| number as i64 as u8).collect();
+        Ok(GgufVocabulary {
+            model: file.string(&key("model")).map_err(|error| wrong("model", &error))?,
+            pre: file.string(&key("pre")).unwrap_or_default(),
+            tokens: strings("tokens")?,
+            scores: numbers("scores")?.iter().map(|&score| score as f32).collect(),
+            token_types,
+            merges: strings("merges")?,
+            bos: id("bos_token_id"),
+            eos: id("eos_token_id"),
+            eot: id("eot_token_id"),
+            pad: id("padding_token_id"),
+            unknown: id("unknown_token_id"),
+            separator: id("seperator_token_id"),
+            add_bos: flag("add_bos_token"),
+            add_eos: flag("add_eos_token"),
+            add_space_prefix: flag("add_space_prefix"),
+            remove_extra_whitespaces: flag("remove_extra_whitespaces"),
+            precompiled_charsmap: charsmap,
+        })
+    }
+
     fn kind(&self, id: usize) -> TokenKind {
         match self.token_types.get(id) {
             Some(2 | 3) => TokenKind::Special,

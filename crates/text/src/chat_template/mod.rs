@@ -8,6 +8,7 @@ mod time;
 
 use crate::error::TextError;
 use minijinja::Environment;
+use olivine_formats::gguf::{self, Gguf};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -94,6 +95,31 @@ impl ChatTemplate {
         }
         let origin = folder.join("tokenizer_config.json").display().to_string();
         ChatTemplate::from_value(&origin, &config["chat_template"], special)
+    }
+
+    /// Compiles the templates of an opened GGUF file: `tokenizer.chat_template` and `tokenizer.chat_template.NAME`.
+    pub fn from_gguf(file: &Gguf) -> Result<Option<ChatTemplate>, TextError> {
+        const KEY: &str = "tokenizer.chat_template";
+        let token = |key: &str| {
+            let id = file.value(&format!("tokenizer.ggml.{key}_token_id"))?.as_u64()? as usize;
+            file.strings("tokenizer.ggml.tokens").ok()?.nth(id).map(str::to_string)
+        };
+        let special = SpecialStrings {
+            bos_token: token("bos"),
+            eos_token: token("eos"),
+            pad_token: token("padding"),
+            unk_token: token("unknown"),
+        };
+        let mut sources = Vec::new();
+        for (key, value) in file.metadata() {
+            let gguf::Value::String(source) = value else { continue };
+            match key.strip_prefix(KEY).map(|rest| rest.strip_prefix('.').unwrap_or(rest)) {
+                Some("") => sources.insert(0, (DEFAULT, source.as_str())),
+                Some(name) => sources.push((name, source.as_str())),
+                None => {}
+            }
+        }
+        if sources.is_empty() { Ok(None) } else { ChatTemplate::from_named(KEY, &sources, special).map(Some) }
     }
 
     /// Compiles a `chat_template` value: a string, or a list of `{name, template}`. `None` for null.
