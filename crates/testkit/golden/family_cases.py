@@ -314,34 +314,48 @@ def gemma2():
     return config, gemma_weights(config)
 
 
+@case
+def gemma2_gguf():
+    """Gemma 2 within what its GGUF form can say: the query scale is head_dim (as in 2B and 9B)."""
+    config, _ = gemma2()
+    config["query_pre_attn_scalar"] = config["head_dim"]
+    return config, gemma_weights(config)
+
+
 def gemma3_text_config(**fields):
-    return base(
-        "gemma3_text",
-        "Gemma3ForCausalLM",
-        hidden_act=...,
-        hidden_activation="gelu_pytorch_tanh",
-        num_hidden_layers=4,
-        head_dim=32,
-        query_pre_attn_scalar=48,
-        attn_logit_softcapping=None,
-        final_logit_softcapping=None,
-        sliding_window=8,
-        sliding_window_pattern=3,
-        rope_theta=1000000.0,
-        rope_local_base_freq=10000.0,
-        rope_scaling={"factor": 8.0, "rope_type": "linear"},
-        attention_bias=False,
-        tie_word_embeddings=True,
-        rms_norm_eps=1e-06,
-        pad_token_id=0,
-        **fields,
-    )
+    options = {
+        "hidden_act": ...,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "num_hidden_layers": 4,
+        "head_dim": 32,
+        "query_pre_attn_scalar": 48,
+        "attn_logit_softcapping": None,
+        "final_logit_softcapping": None,
+        "sliding_window": 8,
+        "sliding_window_pattern": 3,
+        "rope_theta": 1000000.0,
+        "rope_local_base_freq": 10000.0,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+        "attention_bias": False,
+        "tie_word_embeddings": True,
+        "rms_norm_eps": 1e-06,
+        "pad_token_id": 0,
+    }
+    options.update(fields)
+    return base("gemma3_text", "Gemma3ForCausalLM", **options)
 
 
 @case
 def gemma3():
     """Gemma 3 text: two RoPE bases (linear scaling on the global one), window pattern, q/k norms, Gemma norms."""
     config = gemma3_text_config()
+    return config, gemma_weights(config, qk_norm=True)
+
+
+@case
+def gemma3_gguf():
+    """Gemma 3 within what its GGUF form can say: window pattern 6, query scale head_dim (all sizes but 27B)."""
+    config = gemma3_text_config(num_hidden_layers=7, sliding_window_pattern=6, query_pre_attn_scalar=32, intermediate_size=64)
     return config, gemma_weights(config, qk_norm=True)
 
 
@@ -415,37 +429,36 @@ def phi3_longrope():
     return phi3_weights(config)
 
 
-def gpt_oss_config(**fields):
+def gpt_oss_config(truncate=False, **fields):
     yarn = {
         "beta_fast": 32.0,
         "beta_slow": 1.0,
         "factor": 4.0,
         "original_max_position_embeddings": 64,
         "rope_type": "yarn",
-        "truncate": False,
+        "truncate": truncate,
     }
-    return base(
-        "gpt_oss",
-        "GptOssForCausalLM",
-        num_hidden_layers=3,
-        intermediate_size=32,
-        head_dim=16,
-        max_position_embeddings=256,
-        num_local_experts=4,
-        num_experts_per_tok=2,
-        experts_per_token=2,
-        sliding_window=8,
-        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
-        attention_bias=True,
-        rope_theta=150000,
-        rope_scaling=yarn,
-        swiglu_limit=1.5,
-        initial_context_length=64,
-        output_router_logits=False,
-        router_aux_loss_coef=0.9,
-        pad_token_id=0,
-        **fields,
-    )
+    options = {
+        "num_hidden_layers": 3,
+        "intermediate_size": 32,
+        "head_dim": 16,
+        "max_position_embeddings": 256,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "experts_per_token": 2,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        "attention_bias": True,
+        "rope_theta": 150000,
+        "rope_scaling": yarn,
+        "swiglu_limit": 1.5,
+        "initial_context_length": 64,
+        "output_router_logits": False,
+        "router_aux_loss_coef": 0.9,
+        "pad_token_id": 0,
+    }
+    options.update(fields)
+    return base("gpt_oss", "GptOssForCausalLM", **options)
 
 
 def gpt_oss_weights(config, quantized):
@@ -458,29 +471,37 @@ def gpt_oss_weights(config, quantized):
         for name, rows, columns in [("gate_up_proj", 2 * inner, hidden), ("down_proj", hidden, inner)]:
             if quantized:
                 w.integers(f"{prefix}.mlp.experts.{name}_blocks", [experts, rows, columns // 32, 16], "U8", 0, 255)
-                # 2^(123-127) … 2^(125-127): six-step FP4 values up to 6 times this
+                # 2^-5 … 2^-3, times FP4 values up to 6
                 w.integers(f"{prefix}.mlp.experts.{name}_scales", [experts, rows, columns // 32], "U8", 122, 124)
             else:
-                w.add(f"{prefix}.mlp.experts.{name}", [experts, columns, rows], 1.5 * math.sqrt(3 / columns))
+                w.add(f"{prefix}.mlp.experts.{name}", [experts, columns, rows], 2.5 * math.sqrt(3 / columns))
             w.add(f"{prefix}.mlp.experts.{name}_bias", [experts, rows], 0.4)
 
     return config, decoder(config, layer)
 
 
+MXFP4_EXPERTS = {
+    "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"],
+    "quant_method": "mxfp4",
+}
+
+
 @case
 def gpt_oss():
-    """gpt-oss as on the hub: MXFP4 experts (blocks and scales), sinks, alternating windows, YaRN, every bias, clamped SwiGLU."""
-    quantization = {
-        "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"],
-        "quant_method": "mxfp4",
-    }
-    return gpt_oss_weights(gpt_oss_config(quantization_config=quantization), True)
+    """gpt-oss as on the hub: MXFP4 experts (blocks and scales), sinks, alternating windows, YaRN, every bias, SwiGLU clamped low."""
+    return gpt_oss_weights(gpt_oss_config(quantization_config=MXFP4_EXPERTS), True)
+
+
+@case
+def gpt_oss_gguf():
+    """gpt-oss within what its GGUF form can say: the clamp at 7."""
+    return gpt_oss_weights(gpt_oss_config(quantization_config=MXFP4_EXPERTS, swiglu_limit=7.0), True)
 
 
 @case
 def gpt_oss_bf16():
-    """gpt-oss as fine-tunes store it: bf16 experts, [experts, in, out]."""
-    return gpt_oss_weights(gpt_oss_config(), False)
+    """gpt-oss as fine-tunes store it: bf16 experts, [experts, in, out]; clamp at 7 and YaRN range rounded, as llama.cpp has them."""
+    return gpt_oss_weights(gpt_oss_config(truncate=True, swiglu_limit=7.0), False)
 
 
 def glm4_moe_lite_case(**fields):
@@ -502,6 +523,7 @@ def glm4_moe_lite_case(**fields):
         "n_group": 1,
         "topk_group": 1,
         "topk_method": "noaux_tc",
+        "scoring_func": "sigmoid",
         "norm_topk_prob": True,
         "routed_scaling_factor": 1.8,
         "num_nextn_predict_layers": 1,
@@ -560,7 +582,7 @@ def hybrid_config(**fields):
         "full_attention_interval": 4,
         "linear_conv_kernel_dim": 4,
         "linear_key_head_dim": 16,
-        "linear_value_head_dim": 24,
+        "linear_value_head_dim": 16,
         "linear_num_key_heads": 2,
         "linear_num_value_heads": 4,
         "rms_norm_eps": 1e-06,
@@ -627,12 +649,22 @@ MOE = {
 }
 
 
+def qwen3_next_case(**fields):
+    options = hybrid_config(decoder_sparse_step=1, mlp_only_layers=[], norm_topk_prob=True, rope_scaling=None, **MOE)
+    config = base("qwen3_next", "Qwen3NextForCausalLM", **{**options, **fields})
+    return config, decoder(config, hybrid_layer(config, True, "each"), norm_offset=0.2)
+
+
 @case
 def qwen3_next():
     """Qwen3-Next: gated delta-net (fused, head-interleaved projections) and gated attention, MoE with a gated shared expert."""
-    fields = hybrid_config(decoder_sparse_step=1, mlp_only_layers=[], norm_topk_prob=True, rope_scaling=None, **MOE)
-    config = base("qwen3_next", "Qwen3NextForCausalLM", **fields)
-    return config, decoder(config, hybrid_layer(config, True, "each"), norm_offset=0.2)
+    return qwen3_next_case()
+
+
+@case
+def qwen3_next_wide():
+    """Qwen3-Next with value heads wider than key heads, three to one, and a shorter convolution."""
+    return qwen3_next_case(linear_value_head_dim=24, linear_num_value_heads=6, linear_conv_kernel_dim=3)
 
 
 def qwen3_5_case(model_type, architecture, text_type, experts, **fields):

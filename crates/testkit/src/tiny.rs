@@ -3,7 +3,7 @@
 //! A case folder (`crates/lm/tests/golden/<case>/`) holds `case.json` (the hub's `config.json`, the tensors by their hub
 //! names, the inputs) and `logits.f32`; no weight is stored. Each tensor is a pure function of its description, the same
 //! bit for bit here and in `golden/tiny_weights.py`, and its checksum is compared when it is made.
-//! Next: `golden/family_cases.py`, where the models are defined.
+//! Next: `tiny_gguf.rs` for the same models as GGUF files; `golden/family_cases.py`, where they are defined.
 
 use std::fs;
 use std::path::{Path, PathBuf};
