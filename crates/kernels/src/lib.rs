@@ -16,6 +16,7 @@ mod lanes;
 pub mod norm;
 pub mod pool;
 pub mod quant;
+pub mod recurrent;
 pub mod reduce;
 pub mod rope;
 mod simd;

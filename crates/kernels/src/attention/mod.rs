@@ -69,6 +69,7 @@ pub fn attend(
     let heads = params.heads;
     let (query_row, out_row) = (heads * layout.key_dim, heads * layout.value_dim);
     check_heads(heads, layout.kv_heads, params.sinks);
+    check_rows(batch);
     let sequences = batch.sequences.iter().map(|sequence| {
         let last_row = sequence.first_row + sequence.rows;
         assert!(last_row * query_row <= queries.len(), "[attention] row {last_row} lies behind the queries");
@@ -206,6 +207,13 @@ pub fn scaled_dot_product_attention(
         },
     };
     attention.run(pool, &sequences, out);
+}
+
+/// Panics when two sequences share a row: their outputs are written in parallel.
+fn check_rows(batch: &RaggedBatch) {
+    let mut spans: Vec<(usize, usize)> = batch.sequences.iter().map(|rows| (rows.first_row, rows.rows)).collect();
+    spans.sort_unstable();
+    assert!(spans.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "[attention] two sequences share a row");
 }
 
 fn check_heads(heads: usize, kv_heads: usize, sinks: Option<&[f32]>) {

@@ -77,24 +77,10 @@ pub(super) unsafe fn pack_queries<E: Element>(work: &Work, items: &[Item], scrat
             let query = &work.queries[item.query..item.query + work.key_dim];
             for (group, values) in query.chunks(GROUP).enumerate() {
                 let to = packed.add(index * stride + group * group_words::<E>());
-                let values =
-                    if values.len() == GROUP { E::L::load(values.as_ptr()) } else { load_tail::<E::L>(values) };
-                E::pack(E::L::mul(values, scale), to);
+                E::pack(E::L::mul(lanes::load_part::<E::L>(values), scale), to);
             }
         }
     }
-}
-
-/// Fewer than sixteen values, zeros behind them.
-///
-/// # Safety
-/// As [`Lanes`].
-#[inline(always)]
-unsafe fn load_tail<L: Lanes>(values: &[f32]) -> L::F {
-    let mut padded = [0.0; GROUP];
-    padded[..values.len()].copy_from_slice(values);
-    // SAFETY: sixteen values.
-    unsafe { L::load(padded.as_ptr()) }
 }
 
 /// Attend `items` to the keys of split `split`; `records` gets their partial results.
@@ -319,14 +305,8 @@ unsafe fn soften<E: Element>(
 #[inline(always)]
 unsafe fn mask_lanes<L: Lanes>(work: &Work, item: &Item, position: usize) -> L::F {
     let row = &work.mask[item.mask..item.mask + work.mask_keys];
-    // SAFETY: sixteen values are read only where the row has them.
-    unsafe {
-        let values = match row.get(position..position + GROUP) {
-            Some(values) => L::load(values.as_ptr()),
-            None => load_tail::<L>(row.get(position..).unwrap_or(&[])),
-        };
-        L::mul(values, L::splat(std::f32::consts::LOG2_E))
-    }
+    // SAFETY: the caller has the instructions of `L`.
+    unsafe { L::mul(lanes::load_part::<L>(row.get(position..).unwrap_or(&[])), L::splat(std::f32::consts::LOG2_E)) }
 }
 
 /// Add the weighted values of a tile to the records of `ROWS` items, after decaying them.

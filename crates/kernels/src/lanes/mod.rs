@@ -16,6 +16,9 @@ mod avx512;
 mod neon;
 mod scalar;
 
+/// Lanes of a vector.
+pub(crate) const LANES: usize = 16;
+
 /// A kernel body that can be compiled for any tier. Implementations of `run` are `#[inline(always)]`.
 pub(crate) trait Job {
     /// Do the work with the instructions of `L`.
@@ -137,5 +140,39 @@ pub(crate) unsafe fn tanh<L: Lanes>(x: L::F) -> L::F {
     unsafe {
         let power = exp2::<L>(L::mul(x, L::splat(2.0 * std::f32::consts::LOG2_E)));
         L::sub(L::splat(1.0), L::div(L::splat(2.0), L::add(power, L::splat(1.0))))
+    }
+}
+
+/// Up to sixteen values, zeros behind them.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub(crate) unsafe fn load_part<L: Lanes>(values: &[f32]) -> L::F {
+    // SAFETY: sixteen values are there, or are copied to where they are.
+    unsafe {
+        if values.len() >= LANES {
+            return L::load(values.as_ptr());
+        }
+        let mut padded = [0.0; LANES];
+        padded[..values.len()].copy_from_slice(values);
+        L::load(padded.as_ptr())
+    }
+}
+
+/// As many of the lanes as `to` has room for.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub(crate) unsafe fn store_part<L: Lanes>(to: &mut [f32], value: L::F) {
+    // SAFETY: there is room for sixteen values, in `to` or beside it.
+    unsafe {
+        if to.len() >= LANES {
+            return L::store(to.as_mut_ptr(), value);
+        }
+        let mut padded = [0.0; LANES];
+        L::store(padded.as_mut_ptr(), value);
+        to.copy_from_slice(&padded[..to.len()]);
     }
 }
