@@ -19,22 +19,18 @@ static DEVICE: Mutex<()> = Mutex::new(());
 static POOL: RwLock<Option<Arc<Pool>>> = RwLock::new(None);
 static EPOCH: AtomicU64 = AtomicU64::new(1);
 
-/// Use `threads` threads from the next evaluation on.
+/// Use `threads` threads from the next evaluation on; 0 means one a physical core.
 pub fn set_threads(threads: usize) {
     *POOL.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Pool::new(threads)));
 }
 
-/// The threads that evaluation uses: as many as the machine has, unless [`set_threads`] said otherwise.
+/// The threads that evaluation uses: one a physical core, unless [`set_threads`] said otherwise.
 pub fn pool() -> Arc<Pool> {
     if let Some(pool) = &*POOL.read().unwrap_or_else(PoisonError::into_inner) {
         return pool.clone();
     }
     let mut slot = POOL.write().unwrap_or_else(PoisonError::into_inner);
-    slot.get_or_insert_with(|| {
-        let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
-        Arc::new(Pool::new(threads))
-    })
-    .clone()
+    slot.get_or_insert_with(|| Arc::new(Pool::new(0))).clone()
 }
 
 /// Hold the device: evaluations of other threads wait.

@@ -17,7 +17,7 @@ fn elementwise_ops_broadcast_and_promote() {
     assert_eq!(x.greater(2).to_vec::<bool>(), [false, false, true]);
     let small = Array::from_slice(&[200u8, 100], &[2]);
     assert_eq!((&small + &small).to_vec::<u8>(), [144, 200], "integers wrap");
-    assert_eq!(x.negative().floor_divide(2).to_vec::<i32>(), [0, -1, -1]);
+    assert_eq!(x.negative().floor_divide(2).to_vec::<i32>(), [-1, -1, -2]);
     assert_eq!(x.negative().remainder(2).to_vec::<i32>(), [1, 0, 1]);
 }
 

@@ -6,6 +6,8 @@
 
 use std::any::Any;
 
+use olivine_kernels::elementwise::{self, BinaryOp as BinaryKernel, View};
+
 use crate::array::Array;
 use crate::dtype::{Complex64, Dtype, promote};
 use crate::ops::lanes::{Class, class, map};
@@ -125,7 +127,7 @@ binary_methods! {
     multiply = Multiply;
     /// x / y, as floats.
     divide = Divide;
-    /// x / y rounded down (towards zero for integers).
+    /// x / y rounded down.
     floor_divide = FloorDivide;
     /// What division leaves over, with the sign of the divisor.
     remainder = Remainder;
@@ -198,10 +200,13 @@ impl Array {
 fn apply(function: Binary, name: &'static str, x: &Array, y: &Array) -> Array {
     let dtype = match (function, promote(x.dtype(), y.dtype())) {
         (LogicalAnd | LogicalOr, _) => Dtype::Bool,
+        (LeftShift | RightShift, Dtype::Bool) => Dtype::U8,
         (Divide | LogAddExp | Arctan2, dtype) => dtype.at_least_float(),
         (_, dtype) => dtype,
     };
     assert!(!(function.is_bitwise() && dtype.is_inexact()), "[{name}] only for integers and bool, not {dtype}");
+    let complex = dtype == Dtype::C64 && matches!(function, Remainder | Arctan2);
+    assert!(!complex, "[{name}] not for complex numbers");
     let Some(shape) = broadcast(x.shape(), y.shape()) else {
         panic!("[{name}] the shapes {:?} and {:?} do not broadcast", x.shape(), y.shape());
     };
@@ -230,6 +235,9 @@ impl Primitive for BinaryOp {
 
     fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
         let (function, pool, out) = (self.function, context.pool(), &mut outputs[0]);
+        if inputs[0].dtype() == Dtype::F32 && kernel(function).is_some_and(|op| on_kernels(context, op, inputs, out)) {
+            return;
+        }
         match class(inputs[0].dtype()) {
             Class::F32 => map(pool, inputs, out, |[x, y], out: &mut [f32]| binary_f32(function, x, y, out)),
             Class::F64 => map(pool, inputs, out, |[x, y], out: &mut [f64]| binary_f64(function, x, y, out)),
@@ -246,6 +254,42 @@ impl Primitive for BinaryOp {
     fn is_equivalent(&self, other: &dyn Primitive) -> bool {
         (other as &dyn Any).downcast_ref::<BinaryOp>() == Some(self)
     }
+}
+
+/// The vector kernel of `function`, where there is one.
+fn kernel(function: Binary) -> Option<BinaryKernel> {
+    Some(match function {
+        Add => BinaryKernel::Add,
+        Subtract => BinaryKernel::Subtract,
+        Multiply => BinaryKernel::Multiply,
+        Divide => BinaryKernel::Divide,
+        Maximum => BinaryKernel::Maximum,
+        Minimum => BinaryKernel::Minimum,
+        _ => return None,
+    })
+}
+
+/// Run f32 operands on the vector kernels; `false` when a donated operand makes that impossible.
+fn on_kernels(context: &EvalContext, op: BinaryKernel, inputs: &[Tensor], out: &mut Tensor) -> bool {
+    let (x, y, pool) = (&inputs[0], &inputs[1], context.pool());
+    let swaps = !matches!(op, BinaryKernel::Subtract | BinaryKernel::Divide);
+    let whole = |tensor: &Tensor| tensor.shape() == out.shape() && tensor.is_contiguous();
+    match (x.is_donated(), y.is_donated()) {
+        (true, false) if whole(y) => elementwise::binary_in_place(pool, op, out.slice_mut(), y.slice()),
+        (false, true) if swaps && whole(x) => elementwise::binary_in_place(pool, op, out.slice_mut(), x.slice()),
+        (false, false) => {
+            let shape = out.layout().shape.clone();
+            let layouts = [x.layout().broadcast_to(&shape), y.layout().broadcast_to(&shape)];
+            let view = |tensor, i: usize| View {
+                data: Tensor::storage::<f32>(tensor),
+                offset: layouts[i].offset,
+                strides: &layouts[i].strides,
+            };
+            elementwise::binary(pool, op, &shape, view(x, 0), view(y, 1), out.slice_mut());
+        }
+        _ => return false,
+    }
+    true
 }
 
 #[inline(always)]
@@ -296,14 +340,14 @@ binary_float!(binary_f32, f32);
 binary_float!(binary_f64, f64);
 
 macro_rules! binary_integer {
-    ($name:ident, $type:ident, $remainder:expr, $power:expr) => {
+    ($name:ident, $type:ident, $divide:expr, $remainder:expr, $power:expr) => {
         fn $name(function: Binary, x: &[$type], y: &[$type], out: &mut [$type]) {
             let truth = |yes: bool| $type::from(yes);
             match function {
                 Add => each(x, y, out, $type::wrapping_add),
                 Subtract => each(x, y, out, $type::wrapping_sub),
                 Multiply => each(x, y, out, $type::wrapping_mul),
-                FloorDivide => each(x, y, out, |x, y| if y == 0 { 0 } else { x.wrapping_div(y) }),
+                FloorDivide => each(x, y, out, |x, y| if y == 0 { 0 } else { $divide(x, y) }),
                 Remainder => each(x, y, out, |x, y| if y == 0 { 0 } else { $remainder(x, y) }),
                 Power => each(x, y, out, $power),
                 Maximum => each(x, y, out, $type::max),
@@ -326,8 +370,13 @@ macro_rules! binary_integer {
         }
     };
 }
-binary_integer!(binary_i64, i64, signed_remainder, signed_power);
-binary_integer!(binary_u64, u64, u64::wrapping_rem, unsigned_power);
+binary_integer!(binary_i64, i64, floor_quotient, signed_remainder, signed_power);
+binary_integer!(binary_u64, u64, u64::wrapping_div, u64::wrapping_rem, unsigned_power);
+
+fn floor_quotient(x: i64, y: i64) -> i64 {
+    let quotient = x.wrapping_div(y);
+    if x.wrapping_rem(y) != 0 && (x < 0) != (y < 0) { quotient - 1 } else { quotient }
+}
 
 fn signed_remainder(x: i64, y: i64) -> i64 {
     let rest = x.wrapping_rem(y);
@@ -352,6 +401,10 @@ fn binary_c64(function: Binary, x: &[Complex64], y: &[Complex64], out: &mut [Com
         Subtract => each(x, y, out, |x, y| x - y),
         Multiply => each(x, y, out, |x, y| x * y),
         Divide => each(x, y, out, |x, y| x / y),
+        FloorDivide => each(x, y, out, |x, y| {
+            let quotient = x / y;
+            Complex64 { re: quotient.re.floor(), im: quotient.im.floor() }
+        }),
         Power => each(x, y, out, |x, y| if some(x) { (x.ln() * y).exp() } else { truth(!some(y)) }),
         Maximum => each(x, y, out, |x, y| if nan(x) || order(x, y).is_some_and(|o| o.is_gt()) { x } else { y }),
         Minimum => each(x, y, out, |x, y| if nan(x) || order(x, y).is_some_and(|o| o.is_lt()) { x } else { y }),

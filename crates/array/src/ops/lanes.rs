@@ -5,8 +5,6 @@
 //! before it is written, so an output may lie on an input. f16, bf16 and f32 compute in f32; integers up to 32 bits and
 //! `i64` in `i64`, which wraps to the narrow type exactly; bool as 0 or 1. Read next: [`crate::ops::unary`].
 
-use std::sync::{Mutex, PoisonError};
-
 use half::{bf16, f16};
 use olivine_kernels::pool::Pool;
 
@@ -261,11 +259,28 @@ pub fn for_chunks(pool: &Pool, out: &mut [u8], item: usize, unit: usize, work: &
     if pool.threads() == 1 || chunk >= count {
         return work(0, out);
     }
-    let pieces: Vec<Mutex<&mut [u8]>> = out.chunks_mut(chunk * item).map(Mutex::new).collect();
-    pool.run(pieces.len(), &|part| {
-        let mut piece = pieces[part].lock().unwrap_or_else(PoisonError::into_inner);
-        work(part * chunk, &mut piece);
-    });
+    pool.run_chunks(out, chunk * item, |part, piece| work(part * chunk, piece));
+}
+
+/// Split `out` into pieces of whole rows of `row_bytes` for the threads, and call `work(first row, bytes)`. A row costs
+/// about `row_cost` element operations.
+pub fn for_rows(
+    pool: &Pool,
+    out: &mut [u8],
+    row_bytes: usize,
+    row_cost: usize,
+    work: &(dyn Fn(usize, &mut [u8]) + Sync),
+) {
+    if out.is_empty() {
+        return;
+    }
+    let rows = out.len() / row_bytes;
+    let parts = (rows * row_cost / PARALLEL).clamp(1, pool.threads() * 4);
+    let chunk = rows.div_ceil(parts);
+    if pool.threads() == 1 || parts == 1 {
+        return work(0, out);
+    }
+    pool.run_chunks(out, chunk * row_bytes, |part, piece| work(part * chunk, piece));
 }
 
 /// `out[i] = apply(inputs[0][i], inputs[1][i], …)` block by block. `apply` gets the loaded blocks and fills the last

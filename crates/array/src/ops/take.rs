@@ -70,6 +70,13 @@ pub(crate) fn read_indices(op: &str, indices: &Tensor, dim: usize) -> Vec<usize>
     values.into_iter().map(wrap).collect()
 }
 
+/// All values of a small integer tensor.
+pub(crate) fn read_positions(positions: &Tensor) -> Vec<i32> {
+    let mut values = vec![0i64; positions.size()];
+    Input::new(positions, &positions.layout().coalesce()).load(0, &mut values);
+    values.into_iter().map(|position| position as i32).collect()
+}
+
 #[derive(Debug, PartialEq)]
 struct Take {
     axis: usize,

@@ -5,6 +5,9 @@
 
 use std::any::Any;
 
+use olivine_kernels::activation::Activation;
+use olivine_kernels::elementwise::{self, UnaryOp as UnaryKernel};
+
 use crate::array::Array;
 use crate::dtype::{Complex64, Dtype};
 use crate::ops::lanes::{Class, class, map};
@@ -218,6 +221,7 @@ fn apply(function: Unary, x: &Array) -> Array {
         BitwiseInvert if dtype == Dtype::Bool => return apply(LogicalNot, x),
         BitwiseInvert => assert!(!dtype.is_inexact(), "[bitwise_invert] not for {dtype}"),
         Negative => assert!(dtype != Dtype::Bool, "[negative] not for bool: use logical_not"),
+        Erf | Erfinv => assert!(dtype != Dtype::C64, "[{function:?}] not for complex numbers"),
         Ceil | Floor | Round if !dtype.is_inexact() => return x.clone(),
         Conjugate | Real if dtype != Dtype::C64 => return x.clone(),
         LogicalNot => return Array::apply(UnaryOp(function), &[&x.astype(Dtype::Bool)]),
@@ -246,6 +250,15 @@ impl Primitive for UnaryOp {
 
     fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
         let (function, pool, out) = (self.0, context.pool(), &mut outputs[0]);
+        if inputs[0].dtype() == Dtype::F32
+            && let Some(op) = kernel(function)
+        {
+            match (inputs[0].is_donated(), inputs[0].is_contiguous()) {
+                (true, _) => return elementwise::unary_in_place(pool, op, out.slice_mut()),
+                (false, true) => return elementwise::unary(pool, op, inputs[0].slice(), out.slice_mut()),
+                _ => {}
+            }
+        }
         match class(inputs[0].dtype()) {
             Class::F32 => map(pool, inputs, out, |[x], out: &mut [f32]| unary_f32(function, x, out)),
             Class::F64 => map(pool, inputs, out, |[x], out: &mut [f64]| unary_f64(function, x, out)),
@@ -264,6 +277,24 @@ impl Primitive for UnaryOp {
     }
 }
 
+/// The vector kernel of `function`, where there is one.
+fn kernel(function: Unary) -> Option<UnaryKernel> {
+    Some(match function {
+        Abs => UnaryKernel::Abs,
+        Negative => UnaryKernel::Negate,
+        Square => UnaryKernel::Square,
+        Sqrt => UnaryKernel::Sqrt,
+        Rsqrt => UnaryKernel::Rsqrt,
+        Reciprocal => UnaryKernel::Reciprocal,
+        Round => UnaryKernel::Round,
+        Exp => UnaryKernel::Activation(Activation::Exp),
+        Tanh => UnaryKernel::Activation(Activation::Tanh),
+        Erf => UnaryKernel::Activation(Activation::Erf),
+        Sigmoid => UnaryKernel::Activation(Activation::Sigmoid),
+        _ => return None,
+    })
+}
+
 #[inline(always)]
 fn each<L: Copy>(x: &[L], out: &mut [L], f: impl Fn(L) -> L) {
     for (to, &from) in out.iter_mut().zip(x) {
@@ -272,7 +303,7 @@ fn each<L: Copy>(x: &[L], out: &mut [L], f: impl Fn(L) -> L) {
 }
 
 macro_rules! unary_float {
-    ($name:ident, $type:ident, $erf:path) => {
+    ($name:ident, $type:ident, $erf:path, $erfinv:path) => {
         fn $name(function: Unary, x: &[$type], out: &mut [$type]) {
             let truth = |yes: bool| if yes { 1.0 } else { 0.0 };
             match function {
@@ -317,7 +348,7 @@ macro_rules! unary_float {
                 Arccosh => each(x, out, $type::acosh),
                 Arctanh => each(x, out, $type::atanh),
                 Erf => each(x, out, $erf),
-                Erfinv => each(x, out, |x| erfinv(f64::from(x)) as $type),
+                Erfinv => each(x, out, $erfinv),
                 Sigmoid => each(x, out, |x| 1.0 / (1.0 + (-x).exp())),
                 Imag => out.fill(0.0),
                 Real | Conjugate | BitwiseInvert => out.copy_from_slice(x),
@@ -325,8 +356,8 @@ macro_rules! unary_float {
         }
     };
 }
-unary_float!(unary_f32, f32, erf_f32);
-unary_float!(unary_f64, f64, erf);
+unary_float!(unary_f32, f32, erf_f32, erfinv_f32);
+unary_float!(unary_f64, f64, erf, erfinv_f64);
 
 fn unary_i64(function: Unary, x: &[i64], out: &mut [i64]) {
     match function {
@@ -430,15 +461,45 @@ fn erf(x: f64) -> f64 {
     value.copysign(x)
 }
 
-/// Inverse error function: Winitzki's closed form (2008), then Newton steps on [`erf`].
-fn erfinv(y: f64) -> f64 {
-    if y.abs() >= 1.0 {
-        return if y.abs() == 1.0 { f64::INFINITY.copysign(y) } else { f64::NAN };
+/// Inverse error function: Giles' single-precision polynomials ("Approximating the erfinv function", 2010).
+fn erfinv_f32(y: f32) -> f32 {
+    const CENTRE: [f32; 9] = [
+        2.810_226_4e-8,
+        3.432_739_4e-7,
+        -3.523_387_7e-6,
+        -4.391_506_5e-6,
+        0.000_218_580_87,
+        -0.001_253_725,
+        -0.004_177_681_6,
+        0.246_640_73,
+        1.501_409_4,
+    ];
+    const TAIL: [f32; 9] = [
+        -0.000_200_214_26,
+        0.000_100_950_56,
+        0.001_349_343_2,
+        -0.003_673_428_4,
+        0.005_739_507_7,
+        -0.007_622_461_3,
+        0.009_438_870_5,
+        1.001_674,
+        2.832_976_8,
+    ];
+    if y.abs() == 1.0 {
+        return f32::INFINITY.copysign(y);
     }
-    let log = (1.0 - y * y).ln();
-    let half = 2.0 / (std::f64::consts::PI * 0.147) + log / 2.0;
-    let mut x = ((half * half - log / 0.147).sqrt() - half).max(0.0).sqrt().copysign(y);
-    for _ in 0..3 {
+    let w = -((1.0 - y) * (1.0 + y)).ln();
+    let (w, coefficients) = if w < 5.0 { (w - 2.5, CENTRE) } else { (w.sqrt() - 3.0, TAIL) };
+    y * coefficients.iter().fold(0.0, |sum, c| sum * w + c)
+}
+
+/// In double precision: two Halley steps from the single-precision value.
+fn erfinv_f64(y: f64) -> f64 {
+    let mut x = f64::from(erfinv_f32(y as f32));
+    if !x.is_finite() {
+        return x;
+    }
+    for _ in 0..2 {
         let step = (erf(x) - y) / (std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp());
         x -= step / (1.0 + x * step);
     }
