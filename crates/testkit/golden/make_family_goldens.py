@@ -2,7 +2,7 @@
 
 The hub-format folder of a tiny model is generated from hashes, loaded by transformers' own `from_pretrained`
 (so the meaning of names and config fields is checked there), and run in float32 with eager attention. The same run
-in float64 bounds what rounding can explain. Needs torch and transformers; run by `cargo xtask golden`.
+in float64 bounds what rounding can explain. A quantized model is run as the float32 model it stands for. Needs torch and transformers; run by `cargo xtask golden`.
 """
 
 import argparse
@@ -15,9 +15,11 @@ import torch
 import transformers
 
 import family_cases
+import quantized_cases
 from tiny_weights import checksum, hash_words, tensor_bytes, write_safetensors
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "lm" / "tests" / "golden"
+CASES = {**family_cases.CASES, **quantized_cases.CASES}
 IGNORED_MISSING = ("vision_tower", "multi_modal_projector", "visual")
 
 
@@ -30,6 +32,23 @@ def write_folder(folder: pathlib.Path, config: dict, specs: list[dict]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     write_safetensors(folder / "model.safetensors", [(s["name"], s["dtype"], s["shape"], tensor_bytes(s)) for s in specs])
+
+
+def build(name: str) -> tuple[dict, list[dict], "callable | None"]:
+    """(config, descriptions, restore); `restore` is there for quantized cases."""
+    if name in quantized_cases.CASES:
+        return quantized_cases.CASES[name]()
+    return *family_cases.CASES[name](), None
+
+
+def write_restored(folder: pathlib.Path, specs: list[dict], restore) -> dict:
+    """Writes the plain float32 model that a quantized one stands for; returns its config."""
+    config, values = restore({spec["name"]: quantized_cases.stored(spec) for spec in specs})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    rows = [(name, "F32", list(value.shape), np.ascontiguousarray(value, "<f4").tobytes()) for name, value in values.items()]
+    write_safetensors(folder / "model.safetensors", rows)
+    return config
 
 
 def load_reference(folder: pathlib.Path, config: dict):
@@ -53,11 +72,15 @@ def relative(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def make(name: str, folder: pathlib.Path) -> None:
-    config, specs = family_cases.CASES[name]()
+    config, specs, restore = build(name)
     write_folder(folder, config, specs)
     text = config.get("text_config", config)
     sequences = input_ids(name, text["vocab_size"] - 8)
-    model = load_reference(folder, config)
+    if restore:
+        plain = folder.with_name(f"{name}-plain")
+        model = load_reference(plain, write_restored(plain, specs, restore))
+    else:
+        model = load_reference(folder, config)
     logits = logits_of(model, sequences)
     wide = logits_of(model.double(), sequences)
     rounding = max(relative(a, b) for a, b in zip(logits, wide))
@@ -67,7 +90,7 @@ def make(name: str, folder: pathlib.Path) -> None:
         spec["checksum"] = checksum(tensor_bytes(spec))
     case = {
         "name": name,
-        "about": " ".join(family_cases.CASES[name].__doc__.split()),
+        "about": " ".join(CASES[name].__doc__.split()),
         "made_with": f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, float32, eager attention",
         "float64_difference": float(f"{rounding:.2g}"),
         "config": config,
@@ -102,7 +125,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         root = arguments.keep or pathlib.Path(temporary)
-        for name in arguments.cases or family_cases.CASES:
+        for name in arguments.cases or CASES:
             make(name, root / name)
 
 

@@ -3,7 +3,7 @@
 A tensor is described by its name, dtype, shape and either (scale, offset) or an inclusive range (low, high):
   x(i)   = splitmix64 output for the state fnv1a64(name) + (i + 1) * GAMMA, i = flat index
   floats = round_to_dtype(float32(top24(x) * 2^-23 - 1) * scale + offset), each step rounded to float32
-  ints   = low + (top32(x) * (high - low + 1) >> 32)
+  ints   = (low + (top32(x) * (high - low + 1) >> 32)) & mask   (mask: all ones unless given)
 Nothing but the description is stored in the repository.
 """
 
@@ -47,6 +47,7 @@ def tensor_bytes(spec: dict) -> bytes:
     if spec["dtype"] in INTEGER_DTYPES:
         span = np.uint64(spec["high"] - spec["low"] + 1)
         values = np.uint64(spec["low"]) + (((words >> np.uint64(32)) * span) >> np.uint64(32))
+        values = values & np.uint64(spec.get("mask", 0xFFFFFFFF))
         return values.astype(INTEGER_DTYPES[spec["dtype"]]).tobytes()
     unit = (words >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1.0)
     values = unit * np.float32(spec["scale"]) + np.float32(spec["offset"])

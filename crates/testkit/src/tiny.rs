@@ -3,7 +3,8 @@
 //! A case folder (`crates/lm/tests/golden/<case>/`) holds `case.json` (the hub's `config.json`, the tensors by their hub
 //! names, the inputs) and `logits.f32`; no weight is stored. Each tensor is a pure function of its description, the same
 //! bit for bit here and in `golden/tiny_weights.py`, and its checksum is compared when it is made.
-//! Next: `tiny_gguf.rs` for the same models as GGUF files; `golden/family_cases.py`, where they are defined.
+//! Next: `tiny_gguf.rs` for the same models as GGUF files; `golden/family_cases.py` and
+//! `golden/quantized_cases.py`, where they are defined.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,8 +31,8 @@ pub struct TinyTensor {
 enum Fill {
     /// `uniform in [-1, 1) * scale + offset`
     Uniform { scale: f32, offset: f32 },
-    /// Uniform integers or raw byte patterns, both ends included.
-    Integers { low: u64, high: u64 },
+    /// Uniform integers or raw bit patterns from `low` to `high`, both included; then only the bits of `mask` are kept.
+    Integers { low: u64, high: u64, mask: u64 },
 }
 
 /// A tiny model with its reference logits.
@@ -131,7 +132,10 @@ impl TinyTensor {
     fn parse(value: &Value) -> Self {
         let fill = match value.get("scale") {
             Some(scale) => Fill::Uniform { scale: number(scale), offset: number(&value["offset"]) },
-            None => Fill::Integers { low: unsigned(value, "low"), high: unsigned(value, "high") },
+            None => {
+                let mask = value.get("mask").map_or(u64::MAX, |_| unsigned(value, "mask"));
+                Fill::Integers { low: unsigned(value, "low"), high: unsigned(value, "high"), mask }
+            }
         };
         Self {
             name: text(value, "name").to_owned(),
@@ -185,8 +189,8 @@ impl TinyTensor {
                     other => panic!("{}: no uniform values of type {other}", self.name),
                 }
             }
-            Fill::Integers { low, high } => {
-                let values = words.map(|word| low + (((word >> 32) * (high - low + 1)) >> 32));
+            Fill::Integers { low, high, mask } => {
+                let values = words.map(|word| (low + (((word >> 32) * (high - low + 1)) >> 32)) & mask);
                 match self.dtype.as_str() {
                     "U8" | "F8_E4M3" => values.map(|value| value as u8).collect(),
                     "U32" => values.flat_map(|value| (value as u32).to_le_bytes()).collect(),
@@ -259,7 +263,7 @@ mod tests {
     #[test]
     fn every_generated_tensor_has_the_bytes_of_the_reference() {
         let dirs = TinyModel::case_dirs(&golden());
-        assert!(dirs.len() >= 12, "golden cases are missing: {} found", dirs.len());
+        assert!(dirs.len() >= 40, "golden cases are missing: {} found", dirs.len());
         for dir in dirs {
             let model = TinyModel::load(&dir);
             assert_eq!(dir.file_name().unwrap().to_str().unwrap(), model.name);
