@@ -4,10 +4,14 @@
 
 mod error;
 pub mod gguf;
+pub mod gguf_writer;
 mod mapped;
+mod output;
 pub mod safetensors;
+pub mod safetensors_writer;
 mod tensor;
 
 pub use error::FormatError;
 pub use mapped::{Bytes, Mapped};
+pub use output::Declaration;
 pub use tensor::{TensorType, TensorView};
