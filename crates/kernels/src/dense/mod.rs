@@ -2,12 +2,21 @@
 //!
 //! Invariant: the bits of an output element depend on its weight row, its input row, the tier and the precision,
 //! never on the number of rows, of threads, or on its place in a tile. [`reference`] is the scalar meaning.
+//! Read next: `element` (units and the order of a sum), `stream` (few rows), `panel` (many rows), `plan` (the cut).
 
+mod element;
+mod general;
+mod panel;
+mod plan;
 pub mod reference;
+mod scratch;
+mod stream;
 
 use half::{bf16, f16};
 
-use crate::pool::{Disjoint, Pool};
+use self::element::Kind;
+use self::plan::{Call, Product, Rows};
+use crate::pool::Pool;
 
 /// Element type of a dense matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,20 +101,8 @@ pub fn matmul(
     precision: Precision,
 ) {
     let Some(columns) = check(x, m, matrices, out, out_stride) else { return };
-    let shared = Disjoint::new(out);
-    for (matrix, offset) in matrices {
-        pool.run_blocks(matrix.rows, 16, |range| {
-            let mut row = vec![0.0; columns];
-            for j in range {
-                reference::weight_row(matrix, j, &mut row);
-                for r in 0..m {
-                    let value = reference::dot(&x[r * columns..(r + 1) * columns], &row, matrix.dtype, precision);
-                    // SAFETY: each (r, j) is written by one part.
-                    unsafe { shared.write(r * out_stride + offset + j, value) };
-                }
-            }
-        });
-    }
+    let products = matrices.iter().map(|&(matrix, offset)| Product { matrix, offset, group: 0 }).collect();
+    multiply(pool, x, columns, &[Rows::All(m)], products, out, out_stride, precision);
 }
 
 /// A stack of matrices `[experts, rows, columns]`, one for each expert.
@@ -154,19 +151,42 @@ pub fn matmul_experts(
     out_stride: usize,
     precision: Precision,
 ) {
-    for (stack, offset) in stacks {
-        let mut input = Vec::new();
-        for group in groups {
-            let columns = stack.columns;
-            input.clear();
-            group.rows.iter().for_each(|&(i, _)| input.extend_from_slice(&x[i as usize * columns..][..columns]));
-            let mut result = vec![0.0; group.rows.len() * stack.rows];
-            let matrix = (stack.expert(group.expert), 0);
-            matmul(pool, &input, group.rows.len(), &[matrix], &mut result, stack.rows, precision);
-            for (&(_, o), row) in group.rows.iter().zip(result.chunks_exact(stack.rows)) {
-                out[o as usize * out_stride + offset..][..stack.rows].copy_from_slice(row);
-            }
+    let Some(&(first, _)) = stacks.first() else { return };
+    let columns = first.columns;
+    let rows: Vec<Rows<'_>> = groups.iter().map(|group| Rows::Pairs(group.rows)).collect();
+    let mut products = Vec::with_capacity(groups.len() * stacks.len());
+    for (index, group) in groups.iter().enumerate() {
+        for &(stack, offset) in stacks {
+            let matrix = stack.expert(group.expert);
+            assert!(offset + matrix.rows <= out_stride, "[matmul_experts] columns beyond a row of {out_stride}");
+            assert_eq!(matrix.columns, columns, "[matmul_experts] stacks that share x have different columns");
+            products.push(Product { matrix, offset, group: index });
         }
+    }
+    let (x_rows, out_rows) = (x.len() / columns.max(1), out.len().div_ceil(out_stride.max(1)));
+    let fits = |&(i, o): &(u32, u32)| (i as usize) < x_rows && (o as usize) < out_rows;
+    assert!(groups.iter().all(|group| group.rows.iter().all(fits)), "[matmul_experts] a row beyond x or out");
+    multiply(pool, x, columns, &rows, products, out, out_stride, precision);
+}
+
+/// Run products of one kind together; kinds that differ (rare) one after the other.
+fn multiply(
+    pool: &Pool,
+    x: &[f32],
+    columns: usize,
+    groups: &[Rows<'_>],
+    products: Vec<Product<'_>>,
+    out: &mut [f32],
+    out_stride: usize,
+    precision: Precision,
+) {
+    let mut rest = products;
+    while let Some(first) = rest.first() {
+        let kind = Kind::choose(first.matrix.dtype, precision);
+        let same = |product: &Product<'_>| Kind::choose(product.matrix.dtype, precision) == kind;
+        let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(same);
+        plan::run(pool, &Call { kind, x, columns, groups, products: &now, out_stride }, out);
+        rest = later;
     }
 }
 
@@ -205,23 +225,30 @@ pub fn gemm_f32(
     out_stride: usize,
 ) {
     assert!(m <= 1 || n <= out_stride, "[matmul] rows of {n} values at a stride of {out_stride}");
-    let shared = Disjoint::new(out);
-    pool.run_blocks(batch.len() * m, 1, |range| {
-        for index in range {
-            let (entry, i) = (&batch[index / m], index % m);
-            // SAFETY: one part writes this row, and the caller promises that batch entries do not overlap.
-            let row = unsafe { shared.slice(entry.out + i * out_stride..entry.out + i * out_stride + n) };
-            for (j, value) in row.iter_mut().enumerate() {
-                *value = (0..k).map(|l| a.at(entry.a, i, l) * b.at(entry.b, l, j)).sum();
-            }
-        }
-    });
+    for entry in batch {
+        a.check(entry.a, m, k);
+        b.check(entry.b, k, n);
+    }
+    general::run(pool, &general::Batch { m, n, k, a, b, entries: batch, out_stride }, out);
 }
 
 impl StridedMatrix<'_> {
-    fn at(&self, offset: usize, i: usize, j: usize) -> f32 {
+    /// Element `(i, j)` of the matrix that begins at `offset`.
+    pub fn at(&self, offset: usize, i: usize, j: usize) -> f32 {
         let index = offset as isize + i as isize * self.row_stride + j as isize * self.column_stride;
         self.data[index as usize]
+    }
+
+    /// Panics unless `[rows, columns]` from `offset` on lies inside the data.
+    fn check(&self, offset: usize, rows: usize, columns: usize) {
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        let reach = [(rows - 1) as isize * self.row_stride, (columns - 1) as isize * self.column_stride];
+        let least = offset as isize + reach.iter().map(|&reach| reach.min(0)).sum::<isize>();
+        let most = offset as isize + reach.iter().map(|&reach| reach.max(0)).sum::<isize>();
+        let len = self.data.len();
+        assert!(least >= 0 && most < len as isize, "[matmul] operand spans {least}..={most} of {len} elements");
     }
 }
 

@@ -24,8 +24,8 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
-    const TILE_ROWS: usize = 6;
-    const TILE_VECTORS: usize = 2;
+    const TILE_ROWS: usize = 4;
+    const TILE_VECTORS: usize = 3;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {

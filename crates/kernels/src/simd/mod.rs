@@ -35,9 +35,9 @@ pub trait Simd: Copy {
     const LANES: usize;
     /// Whether [`Simd::dot_bf16`] is an instruction of this tier.
     const HAS_DOT_BF16: bool = false;
-    /// Vector registers that a product's tile may take: accumulators are `TILE_ROWS * TILE_VECTORS`.
+    /// Input rows of a product's register tile; divides [`Simd::LANES`].
     const TILE_ROWS: usize;
-    /// See [`Simd::TILE_ROWS`].
+    /// Vectors of output features of a product's register tile.
     const TILE_VECTORS: usize;
 
     /// All lanes equal.

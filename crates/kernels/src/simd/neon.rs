@@ -23,8 +23,8 @@ impl Neon {
 impl Simd for Neon {
     type V = float32x4_t;
     const LANES: usize = 4;
-    const TILE_ROWS: usize = 8;
-    const TILE_VECTORS: usize = 3;
+    const TILE_ROWS: usize = 4;
+    const TILE_VECTORS: usize = 5;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {
