@@ -5,7 +5,7 @@
 use super::element::steps_of;
 use super::panel::Source;
 use super::plan::{pack_tiles, panel};
-use super::scratch::INPUT;
+use super::scratch::{INPUT, PANEL, Scratch};
 use super::{BatchOffsets, StridedMatrix};
 use crate::pool::{Disjoint, Pool};
 use crate::simd::{MAX_LANES, Simd, tiered};
@@ -34,7 +34,10 @@ pub fn run(pool: &Pool, batch: &Batch<'_>, out: &mut [f32]) {
         let (row, column) = (rest / blocks * PIECE_ROWS, rest % blocks * width);
         let rows = (row, PIECE_ROWS.min(batch.m - row));
         let columns = (column, width.min(batch.n - column));
-        multiply_block(batch, entry, rows, columns, &shared);
+        // The buffers are fetched out here: a closure inside the tier's function would not have its features.
+        INPUT.with_borrow_mut(|input| {
+            PANEL.with_borrow_mut(|panel| multiply_block(batch, entry, rows, columns, &shared, input, panel));
+        });
     });
 }
 
@@ -46,7 +49,7 @@ fn columns_of_a_part(pool: &Pool, batch: &Batch<'_>) -> usize {
 }
 
 tiered! { fn panel_width() -> usize = width_body; }
-tiered! { fn multiply_block(batch: &Batch<'_>, entry: usize, rows: (usize, usize), columns: (usize, usize), out: &Disjoint<'_, f32>) = block_body; }
+tiered! { fn multiply_block(batch: &Batch<'_>, entry: usize, rows: (usize, usize), columns: (usize, usize), out: &Disjoint<'_, f32>, input: &mut Scratch, scratch: &mut Scratch) = block_body; }
 
 #[inline(always)]
 fn width_body<S: Simd>(_: S) -> usize {
@@ -61,6 +64,8 @@ fn block_body<S: Simd>(
     (row, rows): (usize, usize),
     (column, columns): (usize, usize),
     out: &Disjoint<'_, f32>,
+    input: &mut Scratch,
+    scratch: &mut Scratch,
 ) {
     let offsets = &batch.entries[entry];
     let steps = steps_of(batch.k, 1, S::LANES);
@@ -68,25 +73,23 @@ fn block_body<S: Simd>(
     let (a, b) = (&batch.a, &batch.b);
     let left = StridedRows { matrix: a, start: offsets.a, row: a.row_stride, unit: a.column_stride, units: batch.k };
     let right = StridedRows { matrix: b, start: offsets.b, row: b.column_stride, unit: b.row_stride, units: batch.k };
-    INPUT.with_borrow_mut(|scratch| {
-        let packed = scratch.take(rows.next_multiple_of(S::LANES) * units);
-        for (group, out) in packed.chunks_mut((units * S::LANES).max(1)).enumerate() {
-            let first = group * S::LANES;
-            if first < rows {
-                pack_tiles(s, &left, (row + first, S::LANES.min(rows - first)), steps, out);
-            }
+    let packed = input.take(rows.next_multiple_of(S::LANES) * units);
+    for (group, out) in packed.chunks_mut((units * S::LANES).max(1)).enumerate() {
+        let first = group * S::LANES;
+        if first < rows {
+            pack_tiles(s, &left, (row + first, S::LANES.min(rows - first)), steps, out);
         }
-        let width = S::LANES * S::TILE_VECTORS;
-        for first in (column..column + columns).step_by(width) {
-            let count = width.min(column + columns - first);
-            let write = |i: usize, values: &[f32]| {
-                let at = offsets.out + (row + i) * batch.out_stride + first;
-                // SAFETY: one part has these rows and columns, and the caller promises that entries do not overlap.
-                unsafe { out.slice(at..at + values.len()) }.copy_from_slice(values);
-            };
-            panel::<S, false>(s, &right, (first, count), (packed, units), rows, steps, write);
-        }
-    });
+    }
+    let width = S::LANES * S::TILE_VECTORS;
+    for first in (column..column + columns).step_by(width) {
+        let count = width.min(column + columns - first);
+        let write = |i: usize, values: &[f32]| {
+            let at = offsets.out + (row + i) * batch.out_stride + first;
+            // SAFETY: one part has these rows and columns, and the caller promises that entries do not overlap.
+            unsafe { out.slice(at..at + values.len()) }.copy_from_slice(values);
+        };
+        panel::<S, false>(s, &right, (first, count), (packed, units), rows, steps, scratch, write);
+    }
 }
 
 /// Rows (or columns) of a strided matrix as rows of units.

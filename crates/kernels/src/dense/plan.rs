@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::DenseMatrix;
 use super::element::{Element, Kind, TILE_STEPS, steps_of, with_element};
 use super::panel::{InputRows, Source, WeightRows, input_units, multiply, pack};
-use super::scratch::{INPUT, PANEL};
+use super::scratch::{INPUT, PANEL, Scratch};
 use super::stream::{PART_ROWS, StreamPart, stream_part};
 use crate::pool::{Disjoint, Pool};
 use crate::simd::{Simd, tiered};
@@ -81,7 +81,7 @@ pub fn run(pool: &Pool, call: &Call<'_>, out: &mut [f32]) {
             let part = &parts[index];
             match part.input_rows {
                 None => streamed(call, &layout, part, buffer, &out),
-                Some(_) => panel_part(call, &layout, part, buffer, &out),
+                Some(_) => PANEL.with_borrow_mut(|scratch| panel_part(call, &layout, part, buffer, &out, scratch)),
             }
         });
     });
@@ -214,7 +214,7 @@ fn streamed(call: &Call<'_>, layout: &Layout, part: &Part, buffer: &[f32], out: 
 tiered! { fn lanes_and_vectors() -> (usize, usize) = tile_body; }
 tiered! { fn round_rows(kind: Kind, x: &[f32], columns: usize, out: &mut [f32], units: usize) = round_body; }
 tiered! { fn pack_input(call: &Call<'_>, rows: &Rows<'_>, first: usize, steps: usize, out: &mut [f32]) = input_body; }
-tiered! { fn panel_part(call: &Call<'_>, layout: &Layout, part: &Part, buffer: &[f32], out: &Disjoint<'_, f32>) = panel_body; }
+tiered! { fn panel_part(call: &Call<'_>, layout: &Layout, part: &Part, buffer: &[f32], out: &Disjoint<'_, f32>, scratch: &mut Scratch) = panel_body; }
 
 #[inline(always)]
 fn tile_body<S: Simd>(_: S) -> (usize, usize) {
@@ -258,8 +258,16 @@ pub fn pack_tiles<S: Simd>(s: S, source: &impl Source, rows: (usize, usize), ste
 }
 
 #[inline(always)]
-fn panel_body<S: Simd>(s: S, call: &Call<'_>, layout: &Layout, part: &Part, buffer: &[f32], out: &Disjoint<'_, f32>) {
-    with_element!(call.kind, panel_kind::<S>(s, call, layout, part, buffer, out))
+fn panel_body<S: Simd>(
+    s: S,
+    call: &Call<'_>,
+    layout: &Layout,
+    part: &Part,
+    buffer: &[f32],
+    out: &Disjoint<'_, f32>,
+    scratch: &mut Scratch,
+) {
+    with_element!(call.kind, panel_kind::<S>(s, call, layout, part, buffer, out, scratch))
 }
 
 #[inline(always)]
@@ -270,6 +278,7 @@ fn panel_kind<S: Simd, E: Element>(
     part: &Part,
     buffer: &[f32],
     out: &Disjoint<'_, f32>,
+    scratch: &mut Scratch,
 ) {
     let product = &call.products[part.product];
     let rows = part.input_rows.clone().expect("[matmul] a packed part has its rows");
@@ -284,9 +293,9 @@ fn panel_kind<S: Simd, E: Element>(
         unsafe { out.slice(at..at + values.len()) }.copy_from_slice(values);
     };
     if E::PAIRS {
-        panel::<S, true>(s, &source, (first, count), (input, layout.units), rows.len(), layout.steps, write);
+        panel::<S, true>(s, &source, (first, count), (input, layout.units), rows.len(), layout.steps, scratch, write);
     } else {
-        panel::<S, false>(s, &source, (first, count), (input, layout.units), rows.len(), layout.steps, write);
+        panel::<S, false>(s, &source, (first, count), (input, layout.units), rows.len(), layout.steps, scratch, write);
     }
 }
 
@@ -300,25 +309,24 @@ pub fn panel<S: Simd, const PAIRS: bool>(
     (input, units): (&[f32], usize),
     rows: usize,
     steps: usize,
+    scratch: &mut Scratch,
     write: impl Fn(usize, &[f32]),
 ) {
     let vectors = count.div_ceil(S::LANES);
     let width = vectors * S::LANES;
-    PANEL.with_borrow_mut(|scratch| {
-        let packed_size = S::LANES * TILE_STEPS.min(steps) * width;
-        let scratch = scratch.take(packed_size + rows.next_multiple_of(S::LANES) * width);
-        let (packed, totals) = scratch.split_at_mut(packed_size);
-        if steps == 0 {
-            totals.fill(0.0);
-        }
-        for begin in (0..steps).step_by(TILE_STEPS) {
-            let end = (begin + TILE_STEPS).min(steps);
-            pack(s, source, (first, count), vectors, (begin, end), packed);
-            let input = (&input[begin * S::LANES * S::LANES..], units * S::LANES);
-            multiply::<S, PAIRS>(s, packed, vectors, input, rows, end - begin, totals, begin == 0);
-        }
-        for (i, totals) in totals.chunks_exact(width).enumerate().take(rows) {
-            write(i, &totals[..count]);
-        }
-    });
+    let packed_size = S::LANES * TILE_STEPS.min(steps) * width;
+    let scratch = scratch.take(packed_size + rows.next_multiple_of(S::LANES) * width);
+    let (packed, totals) = scratch.split_at_mut(packed_size);
+    if steps == 0 {
+        totals.fill(0.0);
+    }
+    for begin in (0..steps).step_by(TILE_STEPS) {
+        let end = (begin + TILE_STEPS).min(steps);
+        pack(s, source, (first, count), vectors, (begin, end), packed);
+        let input = (&input[begin * S::LANES * S::LANES..], units * S::LANES);
+        multiply::<S, PAIRS>(s, packed, vectors, input, rows, end - begin, totals, begin == 0);
+    }
+    for (i, totals) in totals.chunks_exact(width).enumerate().take(rows) {
+        write(i, &totals[..count]);
+    }
 }

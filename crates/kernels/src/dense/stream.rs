@@ -5,7 +5,7 @@
 //! neighbouring rows with prefetch: one stream alone leaves a third of the memory bandwidth unused.
 
 use super::element::{Element, Kind, TILE_STEPS, step, with_element};
-use super::scratch::PANEL;
+use super::scratch::{PANEL, Scratch};
 use crate::pool::Disjoint;
 use crate::simd::{MAX_LANES, Simd, tiered};
 
@@ -38,31 +38,32 @@ pub struct StreamPart<'a> {
     pub out: &'a Disjoint<'a, f32>,
 }
 
-tiered! {
-    /// Compute one part.
-    pub fn stream_part(part: &StreamPart<'_>) = stream_body;
+/// Compute one part.
+pub fn stream_part(part: &StreamPart<'_>) {
+    // The buffer is fetched out here: a closure inside the tier's function would not have its features.
+    PANEL.with_borrow_mut(|scratch| stream_rows(part, scratch));
+}
+
+tiered! { fn stream_rows(part: &StreamPart<'_>, scratch: &mut Scratch) = stream_body; }
+
+#[inline(always)]
+fn stream_body<S: Simd>(s: S, part: &StreamPart<'_>, scratch: &mut Scratch) {
+    with_element!(part.kind, stream_kind::<S>(s, part, scratch))
 }
 
 #[inline(always)]
-fn stream_body<S: Simd>(s: S, part: &StreamPart<'_>) {
-    with_element!(part.kind, stream_kind::<S>(s, part))
-}
-
-#[inline(always)]
-fn stream_kind<S: Simd, E: Element>(s: S, part: &StreamPart<'_>) {
-    PANEL.with_borrow_mut(|scratch| {
-        let sums = scratch.take(PASS_TILES * PART_ROWS * INPUT_ROWS * S::LANES);
-        for first in (0..part.row_count).step_by(INPUT_ROWS) {
-            match part.row_count - first {
-                1 => rows::<S, E, 1>(s, part, first, sums),
-                2 => rows::<S, E, 2>(s, part, first, sums),
-                3 => rows::<S, E, 3>(s, part, first, sums),
-                4 => rows::<S, E, 4>(s, part, first, sums),
-                5 => rows::<S, E, 5>(s, part, first, sums),
-                _ => rows::<S, E, 6>(s, part, first, sums),
-            }
+fn stream_kind<S: Simd, E: Element>(s: S, part: &StreamPart<'_>, scratch: &mut Scratch) {
+    let sums = scratch.take(PASS_TILES * PART_ROWS * INPUT_ROWS * S::LANES);
+    for first in (0..part.row_count).step_by(INPUT_ROWS) {
+        match part.row_count - first {
+            1 => rows::<S, E, 1>(s, part, first, sums),
+            2 => rows::<S, E, 2>(s, part, first, sums),
+            3 => rows::<S, E, 3>(s, part, first, sums),
+            4 => rows::<S, E, 4>(s, part, first, sums),
+            5 => rows::<S, E, 5>(s, part, first, sums),
+            _ => rows::<S, E, 6>(s, part, first, sums),
         }
-    });
+    }
 }
 
 /// Input rows `first .. first + M`.
