@@ -11,7 +11,8 @@
 //! decode to numbers as in MLX: e4m3's NaN code is 480, e8m0's is infinity. Read next: [`super::gguf_legacy`].
 
 use super::tiers::tiered;
-use super::{Row, RowMut};
+use super::{Row, RowMut, ScaleType};
+use crate::convert::scalar::{one_f16_to_f32, one_f32_to_bf16, one_f32_to_f16};
 
 /// The values of the sixteen e2m1 codes.
 pub const E2M1: [f32; 16] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
@@ -47,20 +48,16 @@ pub fn f32_to_e4m3(value: f32) -> u8 {
     sign | if magnitude >= E4M3_LARGEST.to_bits() { 0x7E } else { finite as u8 }
 }
 
-/// The nearest e2m1 code, ties to even, saturating; a NaN gives the largest.
+/// The nearest e2m1 code, ties towards zero, saturating. What rounds to zero loses its sign; a NaN gives the largest.
 #[inline(always)]
 pub fn f32_to_e2m1(value: f32) -> u8 {
     let sign = (value.to_bits() >> 28) as u8 & 8;
     let magnitude = value.abs();
-    // One step for each boundary passed; where the even neighbour is the upper one the boundary itself passes.
     let mut code = 0;
-    for boundary in [0.25, 1.25, 2.5, 5.0] {
-        code += !(magnitude <= boundary) as u8;
+    for boundary in [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0] {
+        code += if magnitude <= boundary { 0 } else { 1 };
     }
-    for boundary in [0.75, 1.75, 3.5] {
-        code += !(magnitude < boundary) as u8;
-    }
-    sign | code
+    if code == 0 { 0 } else { sign | code }
 }
 
 /// Decode a row of mxfp4.
@@ -109,7 +106,7 @@ tiered! {
 fn encode_mxfp4_body(values: &[f32], row: RowMut<'_>) {
     let groups = row.data.chunks_exact_mut(16).zip(row.scales);
     for (values, (data, scale)) in values.chunks_exact(32).zip(groups) {
-        *scale = round_up_to_e8m0(largest_magnitude(values) / E2M1_LARGEST);
+        *scale = round_up_to_e8m0(round_to(row.scale_type, largest_magnitude(values) / E2M1_LARGEST));
         let factor = e8m0_to_f32(*scale);
         for (byte, values) in data.iter_mut().zip(values.chunks_exact(2)) {
             *byte = f32_to_e2m1(values[0] / factor) | (f32_to_e2m1(values[1] / factor) << 4);
@@ -121,7 +118,7 @@ fn encode_mxfp4_body(values: &[f32], row: RowMut<'_>) {
 fn encode_mxfp8_body(values: &[f32], row: RowMut<'_>) {
     let groups = row.data.chunks_exact_mut(32).zip(row.scales);
     for (values, (data, scale)) in values.chunks_exact(32).zip(groups) {
-        *scale = round_up_to_e8m0(largest_magnitude(values) / E4M3_LARGEST);
+        *scale = round_up_to_e8m0(round_to(row.scale_type, largest_magnitude(values) / E4M3_LARGEST));
         let factor = e8m0_to_f32(*scale);
         for (byte, value) in data.iter_mut().zip(values) {
             *byte = f32_to_e4m3(value / factor);
@@ -146,6 +143,16 @@ fn encode_nvfp4_body(values: &[f32], row: RowMut<'_>) {
 #[inline(always)]
 fn largest_magnitude(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |largest, value| if value.abs() > largest { value.abs() } else { largest })
+}
+
+/// Round to a value of the type of the source.
+#[inline(always)]
+fn round_to(scale_type: ScaleType, value: f32) -> f32 {
+    match scale_type {
+        ScaleType::F32 => value,
+        ScaleType::F16 => one_f16_to_f32(one_f32_to_f16(value)),
+        ScaleType::Bf16 => one_f32_to_bf16(value).to_f32(),
+    }
 }
 
 /// The smallest power of two that is not under `value`; 2^0 for zero.
