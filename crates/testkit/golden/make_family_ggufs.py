@@ -2,7 +2,7 @@
 
 llama.cpp's own converter turns the tiny folder into a GGUF (vocabulary left out: tokenizer model "none"). For every tensor
 of that file this script states how it follows from the hub's tensors, executes the statement and compares the bytes; the
-recipe, the metadata and the checksums are kept, the file is not. With `--probe` (a program that prints llama.cpp's float32
+recipe, the metadata and the checksums are kept, the file is not. With `--probe` (llama_logits.cpp, llama.cpp's float32
 logits for token ids) the file's logits are compared with transformers', and the difference is recorded.
 
 An entry's operations, applied to its sources in order: stack | reshape shape | permute axes | take axis ranges | add number.
