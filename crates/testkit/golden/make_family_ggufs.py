@@ -5,7 +5,8 @@ of that file this script states how it follows from the hub's tensors, executes 
 recipe, the metadata and the checksums are kept, the file is not. With `--probe` (llama_logits.cpp, llama.cpp's float32
 logits for token ids) the file's logits are compared with transformers', and the difference is recorded.
 
-An entry's operations, applied to its sources in order: stack | reshape shape | permute axes | take axis ranges | add number.
+An entry's operations, applied to its sources in order: stack | reshape shape | permute axes | take axis ranges | add number;
+for MXFP4, whose sources are blocks and scales: rows step start.
 Needs torch, transformers and a llama.cpp source tree.
 """
 
