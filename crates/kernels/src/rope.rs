@@ -8,6 +8,7 @@ use std::f64::consts::PI;
 
 use crate::norm::Heads;
 use crate::pool::{Disjoint, Pool};
+use crate::simd::{Simd, tiered};
 
 /// How the base frequencies are changed for longer contexts.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,16 +227,28 @@ pub fn rope(pool: &Pool, x: &mut [f32], heads: Heads, angles: &Angles, pairing: 
     });
 }
 
-fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
+tiered! { fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) = rotate_body; }
+
+#[inline(always)]
+fn rotate_body<S: Simd>(s: S, x: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
     let half = cos.len();
-    for i in 0..half {
-        let (first, second) = match pairing {
-            Pairing::Halves => (i, i + half),
-            Pairing::Interleaved => (2 * i, 2 * i + 1),
-        };
-        let (a, b) = (x[first], x[second]);
-        x[first] = a * cos[i] - b * sin[i];
-        x[second] = a * sin[i] + b * cos[i];
+    if pairing == Pairing::Interleaved {
+        // A plain loop, vectorized by the compiler with the features of the tier.
+        for (x, (&cos, &sin)) in x.chunks_exact_mut(2).zip(cos.iter().zip(sin)) {
+            let (a, b) = (x[0], x[1]);
+            x[0] = a * cos - b * sin;
+            x[1] = a * sin + b * cos;
+        }
+        return;
+    }
+    let (first, second) = x.split_at_mut(half);
+    let angles = cos.chunks(S::LANES).zip(sin.chunks(S::LANES));
+    for ((first, second), (cos, sin)) in first.chunks_mut(S::LANES).zip(second.chunks_mut(S::LANES)).zip(angles) {
+        let (a, b) = (s.load_slice(first), s.load_slice(second));
+        let (cos, sin) = (s.load_slice(cos), s.load_slice(sin));
+        // Rounded after each product, as the plain loop does.
+        s.store_slice(s.sub(s.mul(a, cos), s.mul(b, sin)), first);
+        s.store_slice(s.add(s.mul(a, sin), s.mul(b, cos)), second);
     }
 }
 
@@ -282,5 +295,128 @@ impl Yarn {
             (Some(mscale), Some(all)) => magnitude(mscale) / magnitude(all),
             _ => magnitude(1.0),
         })
+    }
+}
+
+/// What the rotation means, in plain Rust, kept for ever.
+pub mod reference {
+    use super::Pairing;
+
+    /// Rotate one head by its angles, `cos` and `sin` of `[half]`.
+    pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
+        let half = cos.len();
+        for i in 0..half {
+            let (first, second) = match pairing {
+                Pairing::Halves => (i, i + half),
+                Pairing::Interleaved => (2 * i, 2 * i + 1),
+            };
+            let (a, b) = (x[first], x[second]);
+            x[first] = a * cos[i] - b * sin[i];
+            x[second] = a * sin[i] + b * cos[i];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tier_has_the_bits_of_the_reference() {
+        crate::cpu::tests::on_every_tier(|tier| {
+            let pool = Pool::new(1);
+            for (dim, rotated, first) in [(2, 2, 0), (64, 64, 0), (80, 20, 3), (128, 128, 64), (46, 46, 1)] {
+                let heads = Heads { rows: 12, row_stride: first + 3 * dim + 5, first, heads: 3, dim };
+                let x: Vec<f32> = (0..12 * heads.row_stride).map(|i| (i * 31 % 101) as f32 / 50.0 - 1.0).collect();
+                let positions: Vec<i32> = (0..6).map(|i| i * 997).collect();
+                let angles = Angles::new(&pool, &Frequencies::new(rotated, 1e4, &Scaling::None, 0), &positions);
+                for pairing in [Pairing::Halves, Pairing::Interleaved] {
+                    let (mut out, mut expected) = (x.clone(), x.clone());
+                    rope(&pool, &mut out, heads, &angles, pairing);
+                    for r in 0..12 {
+                        let (cos, sin) = angles.row(r % 6);
+                        for head in 0..3 {
+                            reference::rotate(&mut expected[heads.start(r, head)..][..rotated], cos, sin, pairing);
+                        }
+                    }
+                    assert_eq!(out, expected, "{tier:?} {pairing:?} {rotated} of {dim}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn angles_are_exact_at_long_positions() {
+        let pool = Pool::new(2);
+        let frequencies = Frequencies::new(4, 100.0, &Scaling::None, 0);
+        assert_eq!(frequencies.inverse, [1.0, 0.1]);
+        let angles = Angles::new(&pool, &frequencies, &[0, 1, 131_071]);
+        assert_eq!(angles.row(0), (&[1.0, 1.0][..], &[0.0, 0.0][..]));
+        let (cos, sin) = angles.row(2);
+        assert_eq!(cos, [131_071f64.cos() as f32, 13_107.1f64.cos() as f32]);
+        assert_eq!(sin, [131_071f64.sin() as f32, 13_107.1f64.sin() as f32]);
+    }
+
+    /// Values computed with the formulas of the scalings' papers in double precision, apart from this code.
+    #[test]
+    fn scalings() {
+        let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-9 * b.abs(), "{a} {b}");
+        let linear = Frequencies::new(8, 1e4, &Scaling::Linear { factor: 4.0 }, 0);
+        close(linear.inverse[1], 0.025);
+        // NTK: at twice the original length the base is 1e4 * 3^(8/6).
+        let scaling = Scaling::DynamicNtk { factor: 2.0, original_context: 100 };
+        close(Frequencies::new(8, 1e4, &scaling, 200).inverse[1], (1e4 * 3f64.powf(4.0 / 3.0)).powf(-0.25));
+        close(Frequencies::new(8, 1e4, &scaling, 50).inverse[1], 0.1);
+        // Llama 3: wavelengths 2π (kept), 2π·10^4 (divided), and one between.
+        let llama = Scaling::Llama3 {
+            factor: 8.0,
+            low_frequency_factor: 1.0,
+            high_frequency_factor: 4.0,
+            original_context: 8192,
+        };
+        let inverse = Frequencies::new(128, 500_000.0, &llama, 0).inverse;
+        close(inverse[0], 1.0);
+        close(inverse[63], 500_000f64.powf(-126.0 / 128.0) / 8.0);
+        let between = 500_000f64.powf(-64.0 / 128.0);
+        let smooth = (8192.0 * between / (2.0 * PI) - 1.0) / 3.0;
+        close(inverse[32], between * ((1.0 - smooth) / 8.0 + smooth));
+        let proportional = Frequencies::new(8, 1e4, &Scaling::Proportional { rotated: 2, factor: 1.0 }, 0);
+        assert_eq!(proportional.inverse[2..], [0.0, 0.0]);
+        let divided = Frequencies::new(4, 1e4, &Scaling::Divisors(vec![1.0, 5.0]), 0);
+        close(divided.inverse[1], 0.002);
+    }
+
+    #[test]
+    fn yarn_and_longrope_carry_an_attention_factor() {
+        let yarn = Yarn {
+            factor: 40.0,
+            original_context: 4096,
+            beta_fast: 32.0,
+            beta_slow: 1.0,
+            truncate: true,
+            attention_factor: None,
+            mscale: None,
+            mscale_all_dim: None,
+        };
+        let frequencies = Frequencies::new(64, 1e4, &Scaling::Yarn(yarn.clone()), 0);
+        assert!((frequencies.attention_factor - 1.368_887_945_4).abs() < 1e-9);
+        // The ramp runs from dimension 10 to 23: kept before, interpolated after, half-way blended.
+        let base = |i: i32| 1e4f64.powf(f64::from(-i) / 32.0);
+        assert_eq!((frequencies.inverse[10], frequencies.inverse[23]), (base(10), base(23) / 40.0));
+        let ramp = 6.0 / 13.0;
+        assert!((frequencies.inverse[16] / (base(16) * (ramp / 40.0 + 1.0 - ramp)) - 1.0).abs() < 1e-12);
+        let equal = Yarn { mscale: Some(1.0), mscale_all_dim: Some(1.0), ..yarn };
+        assert_eq!(Frequencies::new(64, 1e4, &Scaling::Yarn(equal), 0).attention_factor, 1.0);
+        let long = Scaling::LongRope {
+            short: vec![1.0, 2.0],
+            long: vec![4.0, 8.0],
+            original_context: 4096,
+            context: 131_072,
+            attention_factor: None,
+        };
+        let (near, far) = (Frequencies::new(4, 100.0, &long, 4096), Frequencies::new(4, 100.0, &long, 4097));
+        assert_eq!((near.inverse[1], far.inverse[1]), (0.1 / 2.0, 0.1 / 8.0));
+        assert!((far.attention_factor - (1.0 + 32f64.ln() / 4096f64.ln()).sqrt()).abs() < 1e-12);
+        assert!(long.depends_on_length());
     }
 }
