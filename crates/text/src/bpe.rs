@@ -34,7 +34,7 @@ pub struct Bpe {
     merges: PairTable,
     alphabet: Alphabet,
     whole_words: bool,
-    characters: [char; 256],
+    characters: Box<[char; 256]>,
 }
 
 /// Memory that encoding reuses from word to word.
@@ -51,16 +51,16 @@ pub struct Scratch {
 impl Bpe {
     /// `whole_words`: a word that is itself a token is that token, whatever the merges say.
     pub fn new(merges: PairTable, alphabet: Alphabet, whole_words: bool) -> Bpe {
-        Bpe { merges, alphabet, whole_words, characters: byte_level_characters() }
+        Bpe { merges, alphabet, whole_words, characters: Box::new(byte_level_characters()) }
     }
 
     /// Encodes a word.
     pub fn encode_word(&self, vocabulary: &Vocabulary, word: &str, scratch: &mut Scratch, out: &mut Vec<u32>) {
-        if self.whole_words {
-            if let Some(id) = self.whole_word(vocabulary, word, scratch) {
-                out.push(id);
-                return;
-            }
+        if self.whole_words
+            && let Some(id) = self.whole_word(vocabulary, word, scratch)
+        {
+            out.push(id);
+            return;
         }
         scratch.ids.clear();
         self.spell(vocabulary, word, &mut scratch.ids);
@@ -166,10 +166,10 @@ impl Bpe {
                 }
             }
             let before = previous[left];
-            if before != NONE {
-                if let Some((rank, merged)) = self.merges.get(ids[before as usize], merged) {
-                    heap.push(Reverse((rank, before, merged)));
-                }
+            if before != NONE
+                && let Some((rank, merged)) = self.merges.get(ids[before as usize], merged)
+            {
+                heap.push(Reverse((rank, before, merged)));
             }
         }
         out.extend(ids.iter().copied().filter(|&id| id != NONE));

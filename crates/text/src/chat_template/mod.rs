@@ -3,6 +3,7 @@
 //! Invariant: the text is that of Python's jinja2 with the settings Hugging Face uses (trim_blocks, lstrip_blocks, loop
 //! controls, Python's spelling of values). `python` holds what Python does otherwise than the engine, `time` the clock.
 
+mod methods;
 mod python;
 mod time;
 
@@ -39,6 +40,8 @@ pub struct RenderInput<'a> {
     pub documents: Option<&'a Value>,
     /// End with the header of an assistant message.
     pub add_generation_prompt: bool,
+    /// The moment `strftime_now` states, in seconds since 1970; the present when not set.
+    pub now_seconds: Option<u64>,
     /// Further variables (`enable_thinking`, …); they win over the special tokens.
     pub extra: Option<&'a Map<String, Value>>,
 }
@@ -46,12 +49,20 @@ pub struct RenderInput<'a> {
 impl<'a> RenderInput<'a> {
     /// A conversation to be answered, with nothing else set.
     pub fn new(messages: &'a Value) -> RenderInput<'a> {
-        RenderInput { messages, tools: None, documents: None, add_generation_prompt: true, extra: None }
+        RenderInput {
+            messages,
+            tools: None,
+            documents: None,
+            add_generation_prompt: true,
+            now_seconds: None,
+            extra: None,
+        }
     }
 }
 
 /// The compiled templates of a model.
 pub struct ChatTemplate {
+    origin: String,
     environment: Environment<'static>,
     special: SpecialStrings,
 }
@@ -75,7 +86,7 @@ impl ChatTemplate {
             let source = python::translate(source);
             environment.add_template_owned(name.to_string(), source).map_err(|error| template_error(origin, &error))?;
         }
-        Ok(ChatTemplate { environment, special })
+        Ok(ChatTemplate { origin: origin.to_string(), environment, special })
     }
 
     /// Finds and compiles the template of a model folder: `chat_template.jinja`, `chat_template.json`, then
@@ -147,7 +158,7 @@ impl ChatTemplate {
             true => self.environment.get_template(TOOL_USE).or_else(|_| self.environment.get_template(DEFAULT)),
             false => self.environment.get_template(DEFAULT),
         };
-        let template = template.map_err(|error| template_error(DEFAULT, &error))?;
+        let template = template.map_err(|error| template_error(&self.origin, &error))?;
         let optional = |value: Option<&Value>| value.map_or(minijinja::Value::from(()), python::value);
         let mut variables = self.special.variables();
         variables.extend([
@@ -156,11 +167,13 @@ impl ChatTemplate {
             ("documents", optional(input.documents)),
             ("add_generation_prompt", input.add_generation_prompt.into()),
         ]);
+        if let Some(seconds) = input.now_seconds {
+            let strftime = move |format: String| time::strftime(&format, seconds);
+            variables.push(("strftime_now", minijinja::Value::from_function(strftime)));
+        }
         let extra = input.extra.into_iter().flatten().map(|(key, value)| (key.as_str(), python::value(value)));
         variables.extend(extra);
-        template
-            .render(minijinja::Value::from_pairs(variables))
-            .map_err(|error| template_error(template.name(), &error))
+        template.render(minijinja::Value::from_pairs(variables)).map_err(|error| template_error(&self.origin, &error))
     }
 }
 
@@ -197,7 +210,11 @@ fn template_error(origin: &str, error: &minijinja::Error) -> TextError {
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),
     };
-    TextError::Template { name: origin.to_string(), line: error.line().unwrap_or(0), reason }
+    let name = match error.name() {
+        Some(name) if name != DEFAULT => format!("{origin} ({name})"),
+        _ => origin.to_string(),
+    };
+    TextError::Template { name, line: error.line().unwrap_or(0), reason }
 }
 
 fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, TextError> {

@@ -2,9 +2,9 @@
 //!
 //! Invariant: a value printed by a template reads as Python's `str` and `json.dumps` would spell it.
 
-use super::time;
+use super::{methods, time};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ pub fn environment() -> Environment<'static> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.expect("the default delimiters are valid"));
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_unknown_method_callback(method);
+    environment.set_unknown_method_callback(methods::call);
     environment.set_formatter(|output, _, value| {
         if let Some(text) = value.as_str() {
             output.write_str(text).map_err(Error::from)
@@ -24,6 +24,23 @@ pub fn environment() -> Environment<'static> {
     });
     environment.add_filter("tojson", to_json);
     environment.add_filter("string", |value: Value| python_str(&value));
+    environment.add_filter("striptags", minijinja_contrib::filters::striptags);
+    environment.add_filter("wordcount", |text: String| text.split_whitespace().count());
+    environment.add_filter("center", |state: &mut State, text: Value, width: Option<usize>| {
+        methods::call(state, &text, "center", &[Value::from(width.unwrap_or(80))])
+    });
+    environment.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
+    environment.add_function("joiner", minijinja_contrib::globals::joiner);
+    for name in ["escape", "e", "forceescape"] {
+        environment.add_filter(name, escape);
+    }
+    let kinds = |kinds: &'static [ValueKind]| move |value: Value| kinds.contains(&value.kind());
+    environment.add_test(
+        "iterable",
+        kinds(&[ValueKind::Iterable, ValueKind::Map, ValueKind::Seq, ValueKind::String, ValueKind::Undefined]),
+    );
+    environment.add_test("sequence", kinds(&[ValueKind::Map, ValueKind::Seq, ValueKind::String]));
+    environment.add_test("number", kinds(&[ValueKind::Bool, ValueKind::Number]));
     environment.add_function("raise_exception", |message: Value| -> Result<Value, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, python_str(&message)))
     });
@@ -186,6 +203,22 @@ fn write_quoted(out: &mut String, text: &str) {
     out.push(quote);
 }
 
+/// The text with what HTML reserves written as entities.
+fn escape(value: Value) -> String {
+    let mut out = String::new();
+    for character in python_str(&value).chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\'' => out.push_str("&#39;"),
+            '"' => out.push_str("&#34;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
 /// How `json.dumps` is asked to write.
 struct JsonStyle {
     ascii: bool,
@@ -211,11 +244,11 @@ fn to_json(value: Value, kwargs: Kwargs) -> Result<Value, Error> {
         indent,
         sort_keys: kwargs.get::<Option<bool>>("sort_keys")?.unwrap_or(false),
     };
-    if let Some(separators) = kwargs.get::<Option<Value>>("separators")? {
-        if let [item, key] = items(&separators).as_slice() {
-            style.item_separator = python_str(item);
-            style.key_separator = python_str(key);
-        }
+    if let Some(separators) = kwargs.get::<Option<Value>>("separators")?
+        && let [item, key] = items(&separators).as_slice()
+    {
+        style.item_separator = python_str(item);
+        style.key_separator = python_str(key);
     }
     kwargs.assert_all_used()?;
     let mut out = String::new();
@@ -314,7 +347,7 @@ fn write_json_string(out: &mut String, text: &str, ascii: bool) {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             c if (c as u32) < 0x20 => write!(out, "\\u{:04x}", c as u32).expect("a string takes all"),
-            c if ascii && !c.is_ascii() || c == '\u{7f}' && ascii => {
+            c if ascii && (!c.is_ascii() || c == '\u{7f}') => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     write!(out, "\\u{unit:04x}").expect("a string takes all");
                 }
@@ -323,8 +356,4 @@ fn write_json_string(out: &mut String, text: &str, ascii: bool) {
         }
     }
     out.push('"');
-}
-
-fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
-    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
 }

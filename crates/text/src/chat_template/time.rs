@@ -24,10 +24,11 @@ const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday",
 /// The present moment in `strftime`'s notation.
 pub fn format_now(format: &str) -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-    format_seconds(format, seconds)
+    strftime(format, seconds)
 }
 
-fn format_seconds(format: &str, seconds: u64) -> String {
+/// A moment, in seconds since 1970, in `strftime`'s notation.
+pub fn strftime(format: &str, seconds: u64) -> String {
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let weekday = ((seconds / 86_400 + 4) % 7) as usize;
@@ -65,8 +66,8 @@ fn format_seconds(format: &str, seconds: u64) -> String {
             'A' => out.push_str(DAYS[weekday]),
             'a' => out.push_str(&DAYS[weekday][..3]),
             'p' => out.push_str(if hour < 12 { "AM" } else { "PM" }),
-            'F' => out.push_str(&format_seconds("%Y-%m-%d", seconds)),
-            'T' => out.push_str(&format_seconds("%H:%M:%S", seconds)),
+            'F' => out.push_str(&strftime("%Y-%m-%d", seconds)),
+            'T' => out.push_str(&strftime("%H:%M:%S", seconds)),
             'Z' => out.push_str("UTC"),
             'z' => out.push_str("+0000"),
             '%' => out.push('%'),
@@ -80,7 +81,7 @@ fn format_seconds(format: &str, seconds: u64) -> String {
 }
 
 fn is_leap(year: u64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 /// Days from 1970-01-01 to the first of January of a year.
@@ -111,12 +112,9 @@ mod tests {
 
     #[test]
     fn dates_match_strftime() {
-        assert_eq!(format_seconds("%d %b %Y", 1_721_952_000), "26 Jul 2024");
-        assert_eq!(
-            format_seconds("%A, %B %-d, %Y %I:%M %p (%j)", 951_827_696),
-            "Tuesday, February 29, 2000 12:34 PM (060)"
-        );
-        assert_eq!(format_seconds("%F %T", 4_102_444_799), "2099-12-31 23:59:59");
-        assert_eq!(format_seconds("%F %a", 0), "1970-01-01 Thu");
+        assert_eq!(strftime("%d %b %Y", 1_721_952_000), "26 Jul 2024");
+        assert_eq!(strftime("%A, %B %-d, %Y %I:%M %p (%j)", 951_827_696), "Tuesday, February 29, 2000 12:34 PM (060)");
+        assert_eq!(strftime("%F %T", 4_102_444_799), "2099-12-31 23:59:59");
+        assert_eq!(strftime("%F %a", 0), "1970-01-01 Thu");
     }
 }

@@ -8,6 +8,9 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
 
+/// Left and right pieces, by rank.
+pub type Merges<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// A `tokenizer.json`.
 #[derive(Deserialize)]
 pub struct Definition<'a> {
@@ -47,7 +50,7 @@ pub struct ModelDefinition<'a> {
     #[serde(borrow, default, rename = "vocab", deserialize_with = "vocabulary")]
     pub vocabulary: Vec<(Cow<'a, str>, u32)>,
     #[serde(borrow, default, deserialize_with = "merges")]
-    pub merges: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub merges: Merges<'a>,
 }
 
 impl ModelDefinition<'_> {
@@ -112,10 +115,10 @@ fn vocabulary<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Cow<'de
 }
 
 /// `["a b", …]` or `[["a", "b"], …]`.
-fn merges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Cow<'de, str>, Cow<'de, str>)>, D::Error> {
+fn merges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Merges<'de>, D::Error> {
     struct List;
     impl<'de> Visitor<'de> for List {
-        type Value = Vec<(Cow<'de, str>, Cow<'de, str>)>;
+        type Value = Merges<'de>;
         fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
             out.write_str("a list of merges")
         }
