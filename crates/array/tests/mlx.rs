@@ -266,3 +266,77 @@ fn fused_ops_are_mlx_s_and_their_composition() {
     check(section, "attention_bool", &attend(fast::Mask::Array(&seen), None), 1e-5);
     check(section, "attention_sinks", &attend(fast::Mask::Causal, Some(&sinks)), 1e-5);
 }
+
+#[test]
+fn gather_scatter_and_compositions_are_mlx_s() {
+    let data = data();
+    let section = &data["values"];
+    let grid = arange(0.0, 12.0, 1.0, Dtype::F32).reshape(&[3, 4]);
+    let m = arange(0.0, 24.0, 1.0, Dtype::I32).reshape(&[2, 3, 4]);
+    let index = |values: &[i32]| Array::from_slice(values, &[values.len()]);
+    let (rows, columns) = (index(&[0, -1, 0]), index(&[1, 2, 1]));
+    let updates = Array::from_slice(&[10f32, 20.0, 30.0], &[3, 1, 1]);
+    check(section, "scatter_add", &grid.scatter(&[&rows, &columns], &updates, &[0, 1], ScatterMode::Add), 0.0);
+    let updates = full(&[3, 1, 4], 2.5, Dtype::F32);
+    check(section, "scatter_max", &grid.scatter(&[&rows], &updates, &[0], ScatterMode::Maximum), 0.0);
+    check(section, "gather_rows", &grid.gather(&[&index(&[2, -3])], &[0], &[1, 4]).squeeze(&[1]), 0.0);
+    check(section, "gather_points", &grid.gather(&[&rows, &columns], &[0, 1], &[1, 1]).reshape(&[3]), 0.0);
+    check(section, "diagonal", &m.diagonal(1, 1, 2), 0.0);
+    check(section, "diag", &index(&[1, 2, 3]).diag(-1), 0.0);
+    check(section, "diag_of", &grid.diag(1), 0.0);
+    let (a, b) = (index(&[1, 2, 3]), index(&[4, 5]));
+    check(section, "meshgrid_xy", &meshgrid(&[&a, &b], true)[0], 0.0);
+    check(section, "meshgrid_ij", &meshgrid(&[&a, &b], false)[1], 0.0);
+    let mf = m.astype(Dtype::F32);
+    check(section, "einsum_matmul", &einsum("bij, bkj -> bik", &[&mf, &mf]), 0.0);
+    check(section, "einsum_trace", &einsum("ii", &[&grid.slice_axis(1, 0..3)]), 0.0);
+    let vector = Array::from_slice(&[1f32, 0.0, 2.0, -1.0], &[4]);
+    check(section, "einsum_three", &einsum("ij,j,kj->ki", &[&grid, &vector, &grid.slice_axis(0, 0..2)]), 0.0);
+    let odd = Array::from_slice(&[3.0, NAN, 1.0, -0.0, 0.0, NAN, 2.0, -INF, INF], &[9]);
+    check(section, "nan_to_num", &odd.nan_to_num(7.0), 0.0);
+}
+
+#[test]
+fn quantized_ops_are_mlx_s() {
+    use olivine_kernels::quant::Format;
+    let data = data();
+    let section = &data["values"];
+    let sample = |count: f64, step: i32, modulus: i32, middle: i32| {
+        (((arange(0.0, count, 1.0, Dtype::I32) * step) % modulus) - middle).astype(Dtype::F32)
+    };
+    let w = (sample(768.0, 37, 101, 50) / 32.0).reshape(&[3, 4, 64]);
+    let x = (sample(384.0, 29, 67, 33) / 64.0).reshape(&[2, 3, 64]);
+    let formats = [
+        ("affine4", Format::Affine { bits: 4, group: 32 }),
+        ("affine3", Format::Affine { bits: 3, group: 64 }),
+        ("mxfp44", Format::Mxfp4),
+        ("mxfp88", Format::Mxfp8),
+        ("nvfp44", Format::Nvfp4),
+    ];
+    for (label, format) in formats {
+        let q = quantize(&w, format);
+        let named = |what: &str| format!("{label}_{what}");
+        check(section, &named("data"), &q.data, 0.0);
+        check(section, &named("scales"), q.scales.as_ref().unwrap(), 1e-6);
+        check(section, &named("dequantized"), &q.dequantize(Dtype::F32), 1e-6);
+        let one = |part: &Array| part.index_axis(0, 0);
+        let first = Quantized {
+            format,
+            data: one(&q.data),
+            scales: q.scales.as_ref().map(one),
+            biases: q.biases.as_ref().map(one),
+            global_scale: None,
+        };
+        check(section, &named("matmul"), &x.quantized_matmul(&first, true), 2e-5);
+        let (lhs, rhs) = (Array::from_slice(&[1u32, 0, 1], &[3]), Array::from_slice(&[2u32, 0, 2], &[3]));
+        check(section, &named("gather"), &gather_qmm(&x, &q, Some(&lhs), Some(&rhs), true), 2e-5);
+        if q.biases.is_some() {
+            let narrow = x.slice_axis(-1, 0..4);
+            check(section, &named("not_transposed"), &narrow.quantized_matmul(&first, false), 2e-5);
+        }
+    }
+    let blocks = quantize(&w, Format::Q8_0);
+    let direct = x.matmul(&blocks.dequantize(Dtype::F32).index_axis(0, 1).t());
+    let one = Quantized { data: blocks.data.index_axis(0, 1), ..blocks };
+    assert!(x.quantized_matmul(&one, true).allclose(&direct, 1e-5, 1e-5).item::<bool>());
+}

@@ -6,11 +6,14 @@
 
 pub mod binary;
 pub mod cast;
+pub mod compose;
 pub mod concatenate;
 pub mod copy;
 pub mod create;
+pub mod gather;
 pub mod lanes;
 pub mod matmul;
+pub mod quantized;
 pub mod random;
 pub mod reduce;
 pub mod rows;
@@ -21,7 +24,10 @@ pub mod unary;
 pub mod view;
 
 pub use binary::*;
+pub use compose::*;
 pub use concatenate::*;
 pub use create::*;
+pub use gather::ScatterMode;
+pub use quantized::{Quantized, gather_mm, gather_qmm, quantize};
 pub use select::*;
 pub use slice::Range;

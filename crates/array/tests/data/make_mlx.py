@@ -147,6 +147,39 @@ values |= {
     "attention_bool": attend(q, kv, kv * 0.5, scale=0.5, mask=bias > -0.5),
     "attention_sinks": attend(q, kv, kv * 0.5, scale=0.5, mask="causal", sinks=mx.array([0.5, -1.0, 2.0, 0.0])),
 }
+grid = mx.arange(12.0).reshape(3, 4)
+rows, columns = mx.array([0, -1, 0]), mx.array([1, 2, 1])
+values |= {
+    "scatter_add": grid.at[rows, columns].add(mx.array([10.0, 20.0, 30.0])),
+    "scatter_max": grid.at[rows].maximum(mx.full((3, 4), 2.5)),
+    "gather_rows": grid[mx.array([2, -3])],
+    "gather_points": grid[rows, columns],
+    "diagonal": mx.diagonal(m, 1, 1, 2),
+    "diag": mx.diag(mx.array([1, 2, 3]), -1),
+    "diag_of": mx.diag(grid, 1),
+    "meshgrid_xy": mx.meshgrid(mx.array([1, 2, 3]), mx.array([4, 5]))[0],
+    "meshgrid_ij": mx.meshgrid(mx.array([1, 2, 3]), mx.array([4, 5]), indexing="ij")[1],
+    "einsum_matmul": mx.einsum("bij,bkj->bik", m.astype(mx.float32), m.astype(mx.float32)),
+    "einsum_trace": mx.einsum("ii", grid[:, :3]),
+    "einsum_three": mx.einsum("ij,j,kj->ki", grid, mx.array([1.0, 0.0, 2.0, -1.0]), grid[:2]),
+    "nan_to_num": mx.nan_to_num(a, nan=7.0),
+}
+w = (((mx.arange(3 * 4 * 64) * 37) % 101 - 50).astype(mx.float32) / 32).reshape(3, 4, 64)
+x = (((mx.arange(2 * 3 * 64) * 29) % 67 - 33).astype(mx.float32) / 64).reshape(2, 3, 64)
+for mode, group, bits in [("affine", 32, 4), ("affine", 64, 3), ("mxfp4", 32, 4), ("mxfp8", 32, 8), ("nvfp4", 16, 4)]:
+    options = dict(group_size=group, bits=bits, mode=mode)
+    parts = mx.quantize(w, **options)
+    label = f"{mode}{bits}"
+    values[f"{label}_data"] = parts[0]
+    values[f"{label}_scales"] = parts[1]
+    values[f"{label}_dequantized"] = mx.dequantize(*parts, **options)
+    first = [part[0] for part in parts]
+    values[f"{label}_matmul"] = mx.quantized_matmul(x, *first, **options)
+    chosen = dict(lhs_indices=mx.array([1, 0, 1]), rhs_indices=mx.array([2, 0, 2]))
+    values[f"{label}_gather"] = mx.gather_qmm(x, *parts, **chosen, **options)
+    if mode == "affine":
+        back = mx.quantized_matmul(x[..., :4], *first, transpose=False, **options)
+        values[f"{label}_not_transposed"] = back
 out = {
     "promotion": promotion,
     "types": types,
