@@ -172,7 +172,7 @@ for mode, group, bits in [("affine", 32, 4), ("affine", 64, 3), ("mxfp4", 32, 4)
     label = f"{mode}{bits}"
     values[f"{label}_data"] = parts[0]
     values[f"{label}_scales"] = parts[1]
-    values[f"{label}_dequantized"] = mx.dequantize(*parts, **options)
+    values[f"{label}_dequantized"] = mx.dequantize(*parts, dtype=mx.float32, **options)
     first = [part[0] for part in parts]
     values[f"{label}_matmul"] = mx.quantized_matmul(x, *first, **options)
     chosen = dict(lhs_indices=mx.array([1, 0, 1]), rhs_indices=mx.array([2, 0, 2]))
