@@ -5,7 +5,7 @@
 //! u32 words so that a step's multiplier is broadcast straight from memory. Read next: `tile`.
 
 use super::cache::GROUP;
-use crate::lanes::Lanes;
+use crate::lanes::{self, Lanes};
 use std::marker::PhantomData;
 
 /// A storage type on a tier.
@@ -28,6 +28,8 @@ pub(super) trait Element: Copy {
         loaded: Self::Loaded,
         multiplier: *const u32,
     ) -> <Self::L as Lanes>::F;
+    /// `2^x` for weights, as exact as this type's arithmetic.
+    unsafe fn exp2(x: <Self::L as Lanes>::F) -> <Self::L as Lanes>::F;
     /// Sixteen multipliers, packed: `16 / STEP * WORDS` words.
     unsafe fn pack(values: <Self::L as Lanes>::F, to: *mut u32);
 }
@@ -66,6 +68,10 @@ impl<L: Lanes> Element for F32<L> {
         unsafe { L::fma(loaded, L::splat(multiplier.cast::<f32>().read()), acc) }
     }
     #[inline(always)]
+    unsafe fn exp2(x: L::F) -> L::F {
+        unsafe { lanes::exp2::<L>(x) }
+    }
+    #[inline(always)]
     unsafe fn pack(values: L::F, to: *mut u32) {
         unsafe { L::store(to.cast(), values) }
     }
@@ -87,6 +93,10 @@ impl<L: Lanes> Element for F16<L> {
         unsafe { L::fma(loaded, L::splat(multiplier.cast::<f32>().read()), acc) }
     }
     #[inline(always)]
+    unsafe fn exp2(x: L::F) -> L::F {
+        unsafe { lanes::exp2::<L>(x) }
+    }
+    #[inline(always)]
     unsafe fn pack(values: L::F, to: *mut u32) {
         unsafe { L::store(to.cast(), values) }
     }
@@ -106,6 +116,10 @@ impl<L: Lanes> Element for Bf16<L> {
     #[inline(always)]
     unsafe fn accumulate(acc: L::F, loaded: L::Pairs, multiplier: *const u32) -> L::F {
         unsafe { L::dot_pairs(acc, loaded, multiplier) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(x: L::F) -> L::F {
+        unsafe { lanes::exp2_coarse::<L>(x) }
     }
     #[inline(always)]
     unsafe fn pack(values: L::F, to: *mut u32) {

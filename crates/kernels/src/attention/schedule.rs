@@ -76,6 +76,8 @@ pub(super) struct Work<'a> {
     pub key_dim: usize,
     pub key_steps: usize,
     pub value_stride: usize,
+    /// One behind the last position that the block's rows see.
+    pub last: usize,
 }
 
 /// A block of items of one sequence and KV head, and the splits of keys that it sees.
@@ -174,7 +176,7 @@ impl Attention<'_> {
             let blocks = items.div_ceil(block_items);
             // Late rows see most keys: they go first, so that no thread is left with a long block at the end.
             for block in (0..blocks).rev() {
-                let items = (block * items / blocks, (block + 1) * items / blocks);
+                let items = (block * block_items, ((block + 1) * block_items).min(items));
                 let from = self.seen(rows, items.0 / self.group()).0;
                 let to = self.seen(rows, (items.1 - 1) / self.group()).1;
                 let splits = (from / SPLIT, to.div_ceil(SPLIT).max(from / SPLIT + 1));
@@ -243,6 +245,7 @@ impl Attention<'_> {
             key_dim: layout.key_dim,
             key_steps: layout.key_steps(),
             value_stride: layout.value_stride(),
+            last: self.seen(rows, (block.items.1 - 1) / self.group()).1,
         }
     }
 }
@@ -301,9 +304,10 @@ impl TaskJob<'_> {
                     }
                 }
                 _ => {
-                    for split in block.splits.0..block.splits.1 {
+                    attend_split::<E>(&work, items, block.splits.0, total, tile);
+                    for split in block.splits.0 + 1..block.splits.1 {
                         attend_split::<E>(&work, items, split, partial, tile);
-                        merge.join::<E::L>(partial, split == block.splits.0);
+                        merge.join::<E::L>(partial, false);
                     }
                     merge.finish::<E::L>(self.out.0);
                 }

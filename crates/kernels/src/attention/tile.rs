@@ -12,6 +12,7 @@ use super::cache::{GROUP, KvCacheLayer};
 use super::element::{Element, group_words};
 use super::schedule::{Item, Work};
 use crate::lanes::{self, Lanes};
+use std::ops::Range;
 
 /// Positions of a tile.
 pub(super) const TILE: usize = 64;
@@ -23,7 +24,14 @@ pub(super) const SPLIT: usize = 512;
 /// Most rows of a register tile on any tier.
 const MAX_ROWS: usize = 6;
 
-/// An item's partial result: `[value_stride]` weighted values, `[16]` sums of weights, the maximum, padding.
+/// With at most this many rows, memory is slower than arithmetic: what comes next is fetched ahead.
+const AHEAD_ROWS: usize = 6;
+
+/// How far, in powers of two, weights may grow over 1 before the base of their exponents moves.
+const SLACK: f32 = 8.0;
+
+/// An item's partial result: `[value_stride]` weighted values, `[16]` sums of weights, `[16]` times the base
+/// of their exponents.
 pub(super) fn record_len(value_stride: usize) -> usize {
     value_stride + 2 * GROUP
 }
@@ -74,6 +82,11 @@ pub(super) unsafe fn pack_queries<E: Element>(work: &Work, items: &[Item], scrat
     unsafe {
         let scale = E::L::splat(work.query_scale);
         for (index, item) in items.iter().enumerate() {
+            if let Some(later) = items.get(index + 4) {
+                for at in (0..work.key_dim).step_by(GROUP) {
+                    E::L::prefetch(work.queries.as_ptr().wrapping_add(later.query + at).cast());
+                }
+            }
             let query = &work.queries[item.query..item.query + work.key_dim];
             for (group, values) in query.chunks(GROUP).enumerate() {
                 let to = packed.add(index * stride + group * group_words::<E>());
@@ -95,70 +108,72 @@ pub(super) unsafe fn attend_split<E: Element>(
     records: *mut f32,
     scratch: &mut TileScratch,
 ) {
-    let first = items.iter().map(|item| item.from).min().unwrap_or(0).max(split * SPLIT);
-    let last = items.iter().map(|item| item.to).max().unwrap_or(0).min((split + 1) * SPLIT);
+    let (Some(top), Some(bottom)) = (items.first(), items.last()) else { return };
+    // Items are in order of position: the first sees farthest back, the last farthest on.
+    let (first, last) = (top.from.max(split * SPLIT), bottom.to.min((split + 1) * SPLIT));
     let stride = record_len(work.value_stride);
     // SAFETY: the records are ours.
     unsafe {
         for index in 0..items.len() {
-            let record = std::slice::from_raw_parts_mut(records.add(index * stride), stride);
-            record.fill(0.0);
-            record[work.value_stride + GROUP] = f32::NEG_INFINITY;
+            let (values, state) = std::slice::from_raw_parts_mut(records.add(index * stride), stride)
+                .split_at_mut(work.value_stride + GROUP);
+            values.fill(0.0);
+            state.fill(f32::NEG_INFINITY);
         }
     }
     let chunks = items.len().div_ceil(E::L::ROWS);
     for tile in first / TILE..last.div_ceil(TILE) {
+        let tile = Tile::find(work, tile, first, last);
         let mut start = 0;
         for chunk in 0..chunks {
             // Chunks as even as can be: 8 rows are 4 + 4, not 6 + 2.
             let end = items.len() * (chunk + 1) / chunks;
-            // SAFETY: the caller's promise.
-            unsafe { attend_tile::<E>(work, &items[start..end], start, tile, records.add(start * stride), scratch) };
+            let rows = &items[start..end];
+            let (from, to) = (rows[0].from.max(tile.start), rows[rows.len() - 1].to.min(tile.start + TILE));
+            if from < to {
+                let seen = from - tile.start..to - tile.start;
+                // SAFETY: the caller's promise.
+                unsafe { attend_tile::<E>(work, rows, start, &tile, seen, records.add(start * stride), scratch) };
+            }
             start = end;
         }
     }
 }
 
-/// The groups of a tile that a chunk of rows sees, and where they lie.
+/// Where the groups of a tile lie.
 struct Tile {
     start: usize,
-    first_group: usize,
-    /// One behind the last position seen, relative to the tile.
-    end: usize,
     keys: [*const u8; GROUPS],
     values: [*const u8; GROUPS],
+    /// The keys of the tile behind it, to be fetched ahead; any address where there is none.
+    next_keys: [*const u8; GROUPS],
 }
 
 impl Tile {
-    fn find(work: &Work, items: &[Item], tile: usize) -> Option<Tile> {
+    /// Tile number `tile`, of which positions `first..last` are seen by some row of the block.
+    fn find(work: &Work, tile: usize, first: usize, last: usize) -> Tile {
         let start = tile * TILE;
-        let from = items.iter().map(|item| item.from).min()?.max(start);
-        let to = items.iter().map(|item| item.to).max()?.min(start + TILE);
-        if from >= to {
-            return None;
-        }
         let cache: &KvCacheLayer = work.cache;
-        let (first_group, end) = ((from - start) / GROUP, to - start);
-        // Groups that no row sees may not exist: their lanes read another group and are masked.
-        let seen = cache.group(work.pages, work.kv_head, start + first_group * GROUP);
-        let (mut keys, mut values) = ([seen.0; GROUPS], [seen.1; GROUPS]);
-        for group in first_group + 1..end.div_ceil(GROUP) {
-            (keys[group], values[group]) = cache.group(work.pages, work.kv_head, start + group * GROUP);
-        }
-        Some(Tile { start, first_group, end, keys, values })
+        // Groups that no row sees may not exist: their lanes read the nearest that does, and are masked.
+        let nearest = |group: usize| (start + group * GROUP).clamp(first / GROUP * GROUP, last - 1);
+        let groups: [_; GROUPS] = std::array::from_fn(|group| cache.group(work.pages, work.kv_head, nearest(group)));
+        let ahead = |group: usize| (start + TILE + group * GROUP).min(work.last - 1);
+        let next_keys = std::array::from_fn(|group| cache.group(work.pages, work.kv_head, ahead(group)).0);
+        Tile { start, keys: groups.map(|group| group.0), values: groups.map(|group| group.1), next_keys }
     }
 }
 
+/// Attend one register tile of rows to a tile of keys, of which they see `seen`.
 #[inline(always)]
 unsafe fn attend_tile<E: Element>(
     work: &Work,
     items: &[Item],
     first_item: usize,
-    tile: usize,
+    tile: &Tile,
+    seen: Range<usize>,
     records: *mut f32,
     scratch: &mut TileScratch,
 ) {
-    let Some(tile) = Tile::find(work, items, tile) else { return };
     let stride = query_stride::<E>(work.key_dim);
     let scores = scratch.scores.as_mut_ptr().cast::<f32>();
     let weights = scratch.weights.as_mut_ptr().cast::<u32>();
@@ -166,33 +181,27 @@ unsafe fn attend_tile<E: Element>(
     unsafe {
         let queries = scratch.queries.as_ptr().cast::<u32>().add(first_item * stride);
         match items.len() {
-            1 => score::<E, 1>(work, &tile, queries, stride, scores),
-            2 => score::<E, 2>(work, &tile, queries, stride, scores),
-            3 => score::<E, 3>(work, &tile, queries, stride, scores),
-            4 => score::<E, 4>(work, &tile, queries, stride, scores),
-            5 => score::<E, 5>(work, &tile, queries, stride, scores),
-            _ => score::<E, 6>(work, &tile, queries, stride, scores),
+            1 => score::<E, 1>(work, tile, queries, stride, scores),
+            2 => score::<E, 2>(work, tile, queries, stride, scores),
+            3 => score::<E, 3>(work, tile, queries, stride, scores),
+            4 => score::<E, 4>(work, tile, queries, stride, scores),
+            5 => score::<E, 5>(work, tile, queries, stride, scores),
+            _ => score::<E, 6>(work, tile, queries, stride, scores),
         }
         let mut decays = [1.0; MAX_ROWS];
         let record_stride = record_len(work.value_stride);
         for (row, item) in items.iter().enumerate() {
             let state = records.add(row * record_stride + work.value_stride);
-            decays[row] = soften::<E>(
-                work,
-                item,
-                &tile,
-                scores.add(row * TILE),
-                weights.add(row * GROUPS * group_words::<E>()),
-                state,
-            );
+            let weights = weights.add(row * GROUPS * group_words::<E>());
+            decays[row] = soften::<E>(work, item, tile, scores.add(row * TILE), weights, state);
         }
         match items.len() {
-            1 => gather::<E, 1>(work, &tile, weights, &decays, records),
-            2 => gather::<E, 2>(work, &tile, weights, &decays, records),
-            3 => gather::<E, 3>(work, &tile, weights, &decays, records),
-            4 => gather::<E, 4>(work, &tile, weights, &decays, records),
-            5 => gather::<E, 5>(work, &tile, weights, &decays, records),
-            _ => gather::<E, 6>(work, &tile, weights, &decays, records),
+            1 => gather::<E, 1>(work, tile, seen, weights, &decays, records),
+            2 => gather::<E, 2>(work, tile, seen, weights, &decays, records),
+            3 => gather::<E, 3>(work, tile, seen, weights, &decays, records),
+            4 => gather::<E, 4>(work, tile, seen, weights, &decays, records),
+            5 => gather::<E, 5>(work, tile, seen, weights, &decays, records),
+            _ => gather::<E, 6>(work, tile, seen, weights, &decays, records),
         }
     }
 }
@@ -209,11 +218,11 @@ unsafe fn score<E: Element, const ROWS: usize>(
     // SAFETY: the caller's promise.
     unsafe {
         if E::L::WIDE == 4 {
-            score_groups::<E, ROWS, 4>(work.key_steps, tile.keys, queries, stride, scores);
+            score_groups::<E, ROWS, 4>(work.key_steps, tile.keys, tile.values, queries, stride, scores);
         } else {
             for group in 0..GROUPS {
-                let keys = [tile.keys[group]];
-                score_groups::<E, ROWS, 1>(work.key_steps, keys, queries, stride, scores.add(group * GROUP));
+                let (keys, ahead) = ([tile.keys[group]], [tile.values[group]]);
+                score_groups::<E, ROWS, 1>(work.key_steps, keys, ahead, queries, stride, scores.add(group * GROUP));
             }
         }
     }
@@ -223,6 +232,7 @@ unsafe fn score<E: Element, const ROWS: usize>(
 unsafe fn score_groups<E: Element, const ROWS: usize, const WIDE: usize>(
     steps: usize,
     keys: [*const u8; WIDE],
+    ahead: [*const u8; WIDE],
     queries: *const u32,
     stride: usize,
     scores: *mut f32,
@@ -234,6 +244,11 @@ unsafe fn score_groups<E: Element, const ROWS: usize, const WIDE: usize>(
             let mut loaded = [E::load(keys[0].add(step * E::STEP_BYTES)); WIDE];
             for group in 1..WIDE {
                 loaded[group] = E::load(keys[group].add(step * E::STEP_BYTES));
+            }
+            if ROWS <= AHEAD_ROWS {
+                for group in 0..WIDE {
+                    E::L::prefetch(ahead[group].wrapping_add(step * E::STEP_BYTES));
+                }
             }
             for row in 0..ROWS {
                 let multiplier = queries.add(row * stride + step * E::WORDS);
@@ -250,8 +265,9 @@ unsafe fn score_groups<E: Element, const ROWS: usize, const WIDE: usize>(
     }
 }
 
-/// Turn an item's 64 scores into packed weights, update its maximum and sums, return the decay of what it had.
-/// `state` is the tail of its record.
+/// Turn an item's 64 scores into packed weights `2^(score - base)`, update its sums, return the decay of what it had.
+/// The base moves to the maximum only when a score is `SLACK` above it, so most tiles decay nothing. `state` is the
+/// tail of the item's record: sums and base, sixteen lanes each.
 #[inline(always)]
 unsafe fn soften<E: Element>(
     work: &Work,
@@ -283,21 +299,26 @@ unsafe fn soften<E: Element>(
             lane[group] = value;
         }
         let best = E::L::max(E::L::max(lane[0], lane[1]), E::L::max(lane[2], lane[3]));
-        let before = *state.add(GROUP);
-        let after = before.max(E::L::reduce_max(best));
-        // A row that has seen nothing yet keeps minus infinity; measured from 0, all its weights are 0.
-        let base = E::L::splat(if after == f32::NEG_INFINITY { 0.0 } else { after });
-        let decay = lanes::exp2::<E::L>(E::L::sub(E::L::splat(before), base));
+        let mut base = E::L::load(state.add(GROUP));
+        let mut decay = 1.0;
+        if E::L::any_above(best, E::L::add(base, E::L::splat(SLACK))) {
+            let before = base;
+            base = E::L::splat(E::L::reduce_max(E::L::max(best, before)));
+            let factor = lanes::exp2::<E::L>(E::L::sub(before, base));
+            decay = E::L::first(factor);
+            E::L::store(state, E::L::mul(E::L::load(state), factor));
+            E::L::store(state.add(GROUP), base);
+        } else if *state.add(GROUP) == f32::NEG_INFINITY {
+            // The row has seen nothing yet: measured from 0, all its weights are 0.
+            base = E::L::splat(0.0);
+        }
         for group in 0..GROUPS {
-            lane[group] = lanes::exp2::<E::L>(E::L::sub(lane[group], base));
+            lane[group] = E::exp2(E::L::sub(lane[group], base));
             E::pack(lane[group], weights.add(group * group_words::<E>()));
         }
         let sum = E::L::add(E::L::add(lane[0], lane[1]), E::L::add(lane[2], lane[3]));
-        E::L::store(state, E::L::fma(E::L::load(state), decay, sum));
-        *state.add(GROUP) = after;
-        let mut lanes_of_decay = [0.0; GROUP];
-        E::L::store(lanes_of_decay.as_mut_ptr(), decay);
-        lanes_of_decay[0]
+        E::L::store(state, E::L::add(E::L::load(state), sum));
+        decay
     }
 }
 
@@ -314,6 +335,7 @@ unsafe fn mask_lanes<L: Lanes>(work: &Work, item: &Item, position: usize) -> L::
 unsafe fn gather<E: Element, const ROWS: usize>(
     work: &Work,
     tile: &Tile,
+    seen: Range<usize>,
     weights: *const u32,
     decays: &[f32; MAX_ROWS],
     records: *mut f32,
@@ -323,11 +345,11 @@ unsafe fn gather<E: Element, const ROWS: usize>(
     // SAFETY: the caller's promise; `first` stays within the vectors of a value.
     unsafe {
         while E::L::WIDE == 4 && first + 4 <= vectors {
-            gather_vectors::<E, ROWS, 4>(work, tile, weights, decays, records, first);
+            gather_vectors::<E, ROWS, 4>(work, tile, seen.clone(), weights, decays, records, first);
             first += 4;
         }
         while first < vectors {
-            gather_vectors::<E, ROWS, 1>(work, tile, weights, decays, records, first);
+            gather_vectors::<E, ROWS, 1>(work, tile, seen.clone(), weights, decays, records, first);
             first += 1;
         }
     }
@@ -337,6 +359,7 @@ unsafe fn gather<E: Element, const ROWS: usize>(
 unsafe fn gather_vectors<E: Element, const ROWS: usize, const WIDE: usize>(
     work: &Work,
     tile: &Tile,
+    seen: Range<usize>,
     weights: *const u32,
     decays: &[f32; MAX_ROWS],
     records: *mut f32,
@@ -355,10 +378,17 @@ unsafe fn gather_vectors<E: Element, const ROWS: usize, const WIDE: usize>(
                 acc[row][vector] = E::L::mul(E::L::load(from), decay);
             }
         }
-        for group in tile.first_group..tile.end.div_ceil(GROUP) {
+        for group in seen.start / GROUP..seen.end.div_ceil(GROUP) {
             let values = tile.values[group].add(first * E::STEP_BYTES);
-            let steps = (tile.end - group * GROUP).min(GROUP).div_ceil(E::STEP);
+            let steps = (seen.end - group * GROUP).min(GROUP).div_ceil(E::STEP);
+            // Each pass over the values fetches its share of the next keys.
+            let ahead = tile.next_keys[group].wrapping_add(first * GROUP / E::STEP * E::STEP_BYTES);
             for step in 0..steps {
+                if ROWS <= AHEAD_ROWS {
+                    for vector in 0..WIDE {
+                        E::L::prefetch(ahead.wrapping_add((step * WIDE + vector) * E::STEP_BYTES));
+                    }
+                }
                 let from = values.add(step * step_bytes);
                 let mut loaded = [E::load(from); WIDE];
                 for vector in 1..WIDE {

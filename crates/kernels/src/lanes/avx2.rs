@@ -105,6 +105,17 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn any_above(a: Two, b: Two) -> bool {
+        unsafe {
+            let low = _mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]);
+            _mm256_movemask_ps(_mm256_or_ps(low, _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]))) != 0
+        }
+    }
+    #[inline(always)]
+    unsafe fn first(a: Two) -> f32 {
+        unsafe { _mm256_cvtss_f32(a[0]) }
+    }
+    #[inline(always)]
     unsafe fn keep(a: Two, from: i32, to: i32) -> Two {
         unsafe {
             let mut kept = a;

@@ -91,6 +91,14 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn any_above(a: __m512, b: __m512) -> bool {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) != 0 }
+    }
+    #[inline(always)]
+    unsafe fn first(a: __m512) -> f32 {
+        unsafe { _mm512_cvtss_f32(a) }
+    }
+    #[inline(always)]
     unsafe fn keep(a: __m512, from: i32, to: i32) -> __m512 {
         let below = |end: i32| (1u32 << end.clamp(0, 16)) - 1;
         let inside = (below(to) & !below(from)) as u16;
@@ -121,5 +129,19 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn prefetch(from: *const u8) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn exp2_by<const TERMS: usize>(x: __m512, coefficients: &[f32; TERMS]) -> __m512 {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        unsafe {
+            // The remainder of an infinity is 0 here, so no bounds are needed.
+            let rest = _mm512_reduce_ps::<NEAREST>(x);
+            let mut sum = _mm512_set1_ps(coefficients[TERMS - 1]);
+            for term in (0..TERMS - 1).rev() {
+                sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(coefficients[term]));
+            }
+            sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(1.0));
+            _mm512_scalef_ps(sum, _mm512_roundscale_ps::<NEAREST>(x))
+        }
     }
 }

@@ -81,6 +81,10 @@ pub(crate) trait Lanes: Copy + 'static {
     unsafe fn scale_by_power(a: Self::F, n: Self::F) -> Self::F;
     unsafe fn reduce_max(a: Self::F) -> f32;
     unsafe fn reduce_sum(a: Self::F) -> f32;
+    /// Whether a lane of `a` is greater than that of `b`.
+    unsafe fn any_above(a: Self::F, b: Self::F) -> bool;
+    /// Lane 0.
+    unsafe fn first(a: Self::F) -> f32;
     /// Minus infinity in the lanes outside `from..to`.
     unsafe fn keep(a: Self::F, from: i32, to: i32) -> Self::F;
     /// Sixteen f16, widened.
@@ -93,28 +97,47 @@ pub(crate) trait Lanes: Copy + 'static {
     unsafe fn pack_pairs(value: Self::F, to: *mut u32);
     /// Ask for the cache line at `from`; any address may be given.
     unsafe fn prefetch(from: *const u8);
+    /// `2^x`, with `2^r` as `1 + r * (c[0] + r * (c[1] + …))` on -0.5..=0.5. Results below 2^-126 may be 0.
+    #[inline(always)]
+    unsafe fn exp2_by<const TERMS: usize>(x: Self::F, coefficients: &[f32; TERMS]) -> Self::F {
+        // SAFETY: the caller has the instructions.
+        unsafe {
+            let x = Self::min(Self::splat(127.0), Self::max(Self::splat(-127.0), x));
+            let whole = Self::round(x);
+            let rest = Self::sub(x, whole);
+            let mut sum = Self::splat(coefficients[TERMS - 1]);
+            for term in (0..TERMS - 1).rev() {
+                sum = Self::fma(sum, rest, Self::splat(coefficients[term]));
+            }
+            Self::scale_by_power(Self::fma(sum, rest, Self::splat(1.0)), whole)
+        }
+    }
 }
 
 /// `2^r` on -0.5..=0.5 as `1 + r * (…)`, relative error 2e-9 before rounding (minimax fit, constant term exact).
 const EXP2: [f32; 6] = [0.693_147_2, 0.240_226_48, 0.055_503_324, 0.009_618_437, 0.001_339_887_5, 0.000_153_533_62];
 
-/// `2^x`; exactly 1 at 0, exactly 0 below -126.5, NaN for NaN; `x` above 127 counts as 127.
+/// The same with four terms, relative error 3e-6: enough for what is rounded to bf16 next.
+const EXP2_COARSE: [f32; 4] = [0.693_124_2, 0.240_240_99, 0.055_906_426, 0.009_582_853];
+
+/// `2^x` for `x` up to 127; exactly 1 at 0, exactly 0 at minus infinity, NaN for NaN.
 ///
 /// # Safety
 /// As [`Lanes`].
 #[inline(always)]
 pub(crate) unsafe fn exp2<L: Lanes>(x: L::F) -> L::F {
     // SAFETY: the caller has the instructions of `L`.
-    unsafe {
-        let x = L::min(L::splat(127.0), L::max(L::splat(-127.0), x));
-        let whole = L::round(x);
-        let rest = L::sub(x, whole);
-        let mut sum = L::splat(EXP2[5]);
-        for coefficient in [EXP2[4], EXP2[3], EXP2[2], EXP2[1], EXP2[0], 1.0] {
-            sum = L::fma(sum, rest, L::splat(coefficient));
-        }
-        L::scale_by_power(sum, whole)
-    }
+    unsafe { L::exp2_by(x, &EXP2) }
+}
+
+/// [`exp2`] with a relative error of 3e-6.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub(crate) unsafe fn exp2_coarse<L: Lanes>(x: L::F) -> L::F {
+    // SAFETY: the caller has the instructions of `L`.
+    unsafe { L::exp2_by(x, &EXP2_COARSE) }
 }
 
 /// `1 / (1 + e^-x)`.

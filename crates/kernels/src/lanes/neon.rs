@@ -104,6 +104,18 @@ impl Lanes for Neon {
         unsafe { vaddvq_f32(vaddq_f32(vaddq_f32(a[0], a[2]), vaddq_f32(a[1], a[3]))) }
     }
     #[inline(always)]
+    unsafe fn any_above(a: Four, b: Four) -> bool {
+        unsafe {
+            let low = vorrq_u32(vcgtq_f32(a[0], b[0]), vcgtq_f32(a[1], b[1]));
+            let high = vorrq_u32(vcgtq_f32(a[2], b[2]), vcgtq_f32(a[3], b[3]));
+            vmaxvq_u32(vorrq_u32(low, high)) != 0
+        }
+    }
+    #[inline(always)]
+    unsafe fn first(a: Four) -> f32 {
+        unsafe { vgetq_lane_f32::<0>(a[0]) }
+    }
+    #[inline(always)]
     unsafe fn keep(a: Four, from: i32, to: i32) -> Four {
         let mut kept = a;
         for quarter in 0..4 {

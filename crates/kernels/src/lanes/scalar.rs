@@ -92,6 +92,14 @@ impl Lanes for Scalar {
         sum[0]
     }
     #[inline(always)]
+    unsafe fn any_above(a: Array, b: Array) -> bool {
+        a.iter().zip(b).any(|(&a, b)| a > b)
+    }
+    #[inline(always)]
+    unsafe fn first(a: Array) -> f32 {
+        a[0]
+    }
+    #[inline(always)]
     unsafe fn keep(a: Array, from: i32, to: i32) -> Array {
         std::array::from_fn(|lane| {
             let inside = lane as i32 >= from && (lane as i32) < to;
