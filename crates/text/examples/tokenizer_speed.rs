@@ -1,7 +1,9 @@
 //! Measures a tokenizer: `tokenizer_speed TOKENIZER_JSON TEXT_FILE` prints how long loading and encoding take, by the
-//! pipeline and by the library, and whether their ids are equal.
+//! pipeline and by the library, and whether their ids are equal. Of a GGUF file only loading is measured.
 
+use olivine_formats::gguf::Gguf;
 use olivine_text::{EncodeOptions, Tokenizer};
+use std::path::Path;
 use std::time::Instant;
 
 fn main() {
@@ -9,6 +11,17 @@ fn main() {
     let [_, definition, text] = arguments.as_slice() else { panic!("usage: tokenizer_speed TOKENIZER_JSON TEXT_FILE") };
     let text = std::fs::read_to_string(text).expect("the text is readable");
     let milliseconds = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
+    if definition.ends_with(".gguf") {
+        for _ in 0..3 {
+            let start = Instant::now();
+            let file = Gguf::open(Path::new(definition)).expect("the file opens");
+            let opened = milliseconds(start);
+            let tokenizer = Tokenizer::from_gguf(&file).expect("the vocabulary loads");
+            println!("open: {opened:.1} ms, with tokenizer: {:.1} ms", milliseconds(start));
+            println!("{} tokens", tokenizer.encode(&text, EncodeOptions::TEXT).expect("encodes").len());
+        }
+        return;
+    }
     for _ in 0..3 {
         let start = Instant::now();
         let own = Tokenizer::from_json_file(definition).expect("the definition loads");

@@ -20,7 +20,7 @@ struct Slot {
 impl PairTable {
     /// A table for up to `pairs` merges.
     pub fn with_capacity(pairs: usize) -> PairTable {
-        let size = (pairs * 2).next_power_of_two().max(16);
+        let size = (pairs + pairs / 2).next_power_of_two().max(16);
         PairTable { slots: vec![Slot { pair: EMPTY, rank: 0, merged: 0 }; size], mask: size - 1 }
     }
 

@@ -68,9 +68,9 @@ impl Arena {
     }
 }
 
-/// Piece → id: open addressing over ids, pieces compared in their arena.
+/// Piece → id: open addressing over ids with a part of the hash, pieces compared in their arena where that agrees.
 struct IdTable {
-    slots: Vec<u32>,
+    slots: Vec<(u32, u32)>,
     mask: usize,
 }
 
@@ -79,35 +79,36 @@ const NO_ID: u32 = u32::MAX;
 impl IdTable {
     fn with_capacity(tokens: usize) -> IdTable {
         let size = (tokens * 2).next_power_of_two().max(16);
-        IdTable { slots: vec![NO_ID; size], mask: size - 1 }
+        IdTable { slots: vec![(NO_ID, 0); size], mask: size - 1 }
     }
 
-    /// The slot of a piece, or the empty one where it belongs.
-    fn slot(&self, pieces: &Arena, piece: &[u8]) -> usize {
-        let mut index = hash(piece) & self.mask;
+    /// The slot of a piece or the empty one where it belongs, and the tag to store there.
+    fn slot(&self, pieces: &Arena, piece: &[u8]) -> (usize, u32) {
+        let hash = hash(piece);
+        let (mut index, tag) = (hash as usize & self.mask, (hash >> 32) as u32);
         loop {
-            let id = self.slots[index];
-            if id == NO_ID || pieces.get(id) == Some(piece) {
-                return index;
+            let (id, other) = self.slots[index];
+            if id == NO_ID || other == tag && pieces.get(id) == Some(piece) {
+                return (index, tag);
             }
             index = (index + 1) & self.mask;
         }
     }
 
     fn insert(&mut self, pieces: &Arena, piece: &[u8], id: u32) {
-        let slot = self.slot(pieces, piece);
-        if self.slots[slot] == NO_ID {
-            self.slots[slot] = id;
+        let (slot, tag) = self.slot(pieces, piece);
+        if self.slots[slot].0 == NO_ID {
+            self.slots[slot] = (id, tag);
         }
     }
 
     fn get(&self, pieces: &Arena, piece: &[u8]) -> Option<u32> {
-        let id = self.slots[self.slot(pieces, piece)];
+        let (id, _) = self.slots[self.slot(pieces, piece).0];
         (id != NO_ID).then_some(id)
     }
 }
 
-fn hash(bytes: &[u8]) -> usize {
+fn hash(bytes: &[u8]) -> u64 {
     const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut state = bytes.len() as u64;
     for chunk in bytes.chunks(8) {
@@ -115,7 +116,8 @@ fn hash(bytes: &[u8]) -> usize {
         word[..chunk.len()].copy_from_slice(chunk);
         state = (state.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER);
     }
-    (state ^ state >> 31).wrapping_mul(MULTIPLIER) as usize >> 20
+    let mixed = (state ^ state >> 31).wrapping_mul(MULTIPLIER);
+    mixed ^ mixed >> 29
 }
 
 impl Vocabulary {
@@ -191,6 +193,11 @@ impl Vocabulary {
     /// The id of a raw piece.
     pub fn id_of(&self, piece: &str) -> Option<u32> {
         self.ids.get(&self.pieces, piece.as_bytes())
+    }
+
+    /// Whether `id` is the token of a raw piece.
+    pub fn piece_is(&self, id: u32, piece: &str) -> bool {
+        self.kind(id) != TokenKind::Unused && self.pieces.get(id) == Some(piece.as_bytes())
     }
 
     /// The raw piece of an id.

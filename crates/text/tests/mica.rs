@@ -37,5 +37,6 @@ fn prompts_are_equal_id_for_id() {
         let mut text: String = greedy.iter().map(|&id| stream.push(id)).collect();
         text.push_str(&stream.finish());
         assert_eq!(text, tokenizer.decode(&greedy, false));
+        assert_eq!(tokenizer.decode(&greedy, false), case["text"].as_str().unwrap());
     }
 }

@@ -97,10 +97,10 @@ fn expressions_read_as_in_python() {
         let rendered = ChatTemplate::new("expression", source, SpecialStrings::default())
             .and_then(|template| template.render(input))
             .map_err(|error| error.to_string());
-        if let Some(expected) = case["text"].as_str() {
-            if rendered.as_deref() != Ok(expected) {
-                wrong.push(format!("{source}\n  expected {expected:?}\n  rendered {rendered:?}"));
-            }
+        if let Some(expected) = case["text"].as_str()
+            && rendered.as_deref() != Ok(expected)
+        {
+            wrong.push(format!("{source}\n  expected {expected:?}\n  rendered {rendered:?}"));
         }
     }
     assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
