@@ -1,2 +1,27 @@
-//! The `olivine` command.
-fn main() {}
+//! The `olivine` command: one file per subcommand under `commands/`. The only crate that prints or exits.
+
+mod built_in;
+mod commands;
+mod model;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Run open-weight language models on this machine.
+#[derive(Parser)]
+#[command(name = "olivine", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("olivine: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -15,6 +15,7 @@ pub mod gather;
 mod lanes;
 pub mod norm;
 pub mod pool;
+pub mod qmatmul;
 pub mod quant;
 pub mod recurrent;
 pub mod reduce;

@@ -1,1 +1,26 @@
 //! Language models on `olivine-array`: specs, families, one decoder, caches, sampling. No requests, no network.
+//!
+//! Read `spec.rs`, then `families/mod.rs`, then `decoder.rs`; `language_model.rs` is where text comes in.
+
+pub mod cache;
+pub mod config;
+pub mod decoder;
+mod error;
+pub mod families;
+pub mod generate;
+mod gguf_config;
+pub mod language_model;
+pub mod load;
+pub mod model;
+pub mod nn;
+pub mod perplexity;
+pub mod quantize;
+pub mod sampling;
+pub mod spec;
+pub mod weights;
+
+pub use error::ModelError;
+pub use olivine_array::fast::linear::Precision;
+pub use olivine_array::set_threads;
+pub use olivine_kernels::quant::Format;
+pub use olivine_text::EncodeOptions;

@@ -236,14 +236,24 @@ impl<'a> GgufVocabulary<'a> {
     }
 
     fn merges(&self, vocabulary: &Vocabulary, origin: &str) -> Result<PairTable, TextError> {
-        if let Some(rank) = self.merges.iter().position(|merge| separator(merge).is_none()) {
-            let field = format!("tokenizer.ggml.merges[{rank}]");
-            return Err(TextError::tokenizer(origin, field, format!("{:?} has no space", self.merges[rank])));
+        let mut table = PairTable::with_capacity(self.merges.len());
+        let mut joined = String::new();
+        for (rank, merge) in self.merges.iter().enumerate() {
+            // A piece may itself begin with a space, so the separator is looked for from the second character on.
+            let first = merge.chars().next().map_or(0, char::len_utf8);
+            let Some(at) = merge[first..].find(' ').map(|at| at + first) else {
+                let field = format!("tokenizer.ggml.merges[{rank}]");
+                return Err(TextError::tokenizer(origin, field, format!("{merge:?} has no space")));
+            };
+            let (left, right) = (&merge[..at], &merge[at + 1..]);
+            joined.clear();
+            joined.push_str(left);
+            joined.push_str(right);
+            let ids = (vocabulary.id_of(left), vocabulary.id_of(right), vocabulary.id_of(&joined));
+            if let (Some(left), Some(right), Some(merged)) = ids {
+                table.insert(left, right, rank as u32, merged);
+            }
         }
-        let (table, _) = PairTable::resolve(&self.merges, vocabulary, |merge| {
-            let at = separator(merge).expect("checked above");
-            (&merge[..at], &merge[at + 1..])
-        });
         Ok(table)
     }
 
@@ -361,12 +371,6 @@ impl<'a> GgufVocabulary<'a> {
         tokenizer.set_special_ids(self.special_ids());
         Ok(tokenizer)
     }
-}
-
-/// Where the space between the pieces of a merge is; a piece may itself begin with one.
-fn separator(merge: &str) -> Option<usize> {
-    let first = merge.chars().next()?.len_utf8();
-    merge[first..].find(' ').map(|at| at + first)
 }
 
 fn is_bracketed(piece: &str) -> bool {

@@ -16,6 +16,7 @@ use crate::tokenizer::{Encoder, Library, SpecialIds, Tokenizer};
 use crate::vocabulary::{TextRule, TokenKind, Vocabulary};
 use model::{Definition, ModelDefinition};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -113,10 +114,40 @@ fn vocabulary(model: &ModelDefinition, added: &[AddedToken], rule: TextRule) -> 
     Vocabulary::new(rule, tokens.into_iter())
 }
 
-/// `None` when a merge names a piece that is no token.
+/// `None` when a merge names a piece that is no token. Looking pieces up waits for memory, so threads share it.
 fn merges(model: &ModelDefinition, vocabulary: &Vocabulary) -> Option<PairTable> {
-    let (table, unresolved) = PairTable::resolve(&model.merges, vocabulary, |(left, right)| (left, right));
-    (unresolved == 0).then_some(table)
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(4));
+    let share = model.merges.len().div_ceil(threads).max(4096);
+    let shares: Vec<Option<Vec<[u32; 3]>>> = std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            model.merges.chunks(share).map(|merges| scope.spawn(|| resolve(merges, vocabulary))).collect();
+        workers.into_iter().map(|worker| worker.join().expect("resolving merges does not panic")).collect()
+    });
+    let mut table = PairTable::with_capacity(model.merges.len());
+    let mut rank = 0;
+    for share in shares {
+        for [left, right, merged] in share? {
+            table.insert(left, right, rank, merged);
+            rank += 1;
+        }
+    }
+    Some(table)
+}
+
+/// The ids of the pieces of merges: left, right, both.
+fn resolve(merges: &[(Cow<str>, Cow<str>)], vocabulary: &Vocabulary) -> Option<Vec<[u32; 3]>> {
+    let mut joined = String::new();
+    let mut merged = 0;
+    let resolve_one = |(left, right): &(Cow<str>, Cow<str>)| {
+        joined.clear();
+        joined.push_str(left);
+        joined.push_str(right);
+        // Merges mostly come in the order of what they make: the same token again, or the next one.
+        let near = [merged, merged + 1].into_iter().find(|&id| vocabulary.piece_is(id, &joined));
+        merged = near.or_else(|| vocabulary.id_of(&joined))?;
+        Some([vocabulary.id_of(left)?, vocabulary.id_of(right)?, merged])
+    };
+    merges.iter().map(resolve_one).collect()
 }
 
 fn alphabet(model: &ModelDefinition, vocabulary: &Vocabulary, byte_level: bool) -> Option<Alphabet> {

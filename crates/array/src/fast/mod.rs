@@ -4,8 +4,14 @@
 //! Read next: [`norm`].
 
 pub mod attention;
+pub mod gated_delta;
+pub mod latent;
+pub mod linear;
+pub mod moe;
 pub mod norm;
+pub mod paged_attention;
 pub mod rope;
+pub mod step;
 
 pub use attention::{Mask, attention};
 pub use norm::{layer_norm, layer_norm_composed, rms_norm, rms_norm_composed};

@@ -1,0 +1,335 @@
+//! Mixture of experts: route each token to a few of many feed-forward blocks and add their outputs by weight.
+//!
+//! Tokens are grouped by expert, so that prefill is one product per expert and a weight is read once for all its
+//! tokens. A token's result is the sum over its experts in the order of their rank: the batch does not change it.
+//! Oracle: the same in plain ops, expert by expert. Read next: [`crate::fast::linear`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use olivine_kernels::activation::{self, Gate, GatedRows};
+use olivine_kernels::dense::{self, DenseExperts, DenseType, ExpertGroup};
+use olivine_kernels::pool::Pool;
+use olivine_kernels::qmatmul::{self, PackedExperts, QuantizedActivations};
+
+use crate::array::Array;
+use crate::buffer::Owner;
+use crate::dtype::Dtype;
+use crate::fast::linear::Precision;
+use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+
+/// The same projection of all experts: `[experts, rows, columns]`.
+pub enum ExpertMatrix {
+    /// Row-major elements inside memory that `owner` keeps alive.
+    Dense {
+        /// Element type.
+        dtype: DenseType,
+        /// How many experts.
+        experts: usize,
+        /// Outputs of each.
+        rows: usize,
+        /// Inputs of each.
+        columns: usize,
+        /// Keeps the memory alive.
+        owner: Owner,
+        /// First byte in the owner's memory.
+        start: usize,
+    },
+    /// Quantized, in the kernels' own layout.
+    Packed(PackedExperts),
+}
+
+impl ExpertMatrix {
+    /// Outputs of one expert.
+    pub fn rows(&self) -> usize {
+        match self {
+            ExpertMatrix::Dense { rows, .. } => *rows,
+            ExpertMatrix::Packed(packed) => packed.rows(),
+        }
+    }
+
+    /// Inputs of one expert.
+    pub fn columns(&self) -> usize {
+        match self {
+            ExpertMatrix::Dense { columns, .. } => *columns,
+            ExpertMatrix::Packed(packed) => packed.columns(),
+        }
+    }
+
+    /// Bytes of the weights in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            ExpertMatrix::Dense { dtype, experts, rows, columns, .. } => experts * rows * columns * dtype.size(),
+            ExpertMatrix::Packed(packed) => packed.bytes(),
+        }
+    }
+
+    /// The dense view, if the weights are dense.
+    pub fn dense(&self) -> Option<DenseExperts<'_>> {
+        let ExpertMatrix::Dense { dtype, experts, rows, columns, owner, start } = self else { return None };
+        let data = &(**owner).as_ref()[*start..start + self.bytes()];
+        Some(DenseExperts { dtype: *dtype, experts: *experts, rows: *rows, columns: *columns, data })
+    }
+}
+
+impl std::fmt::Debug for ExpertMatrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "experts of [{}, {}]", self.rows(), self.columns())
+    }
+}
+
+/// Projections of all experts that share their input, and an optional bias `[experts, rows of all]`.
+#[derive(Debug)]
+pub struct ExpertLinear {
+    /// The projections; their outputs lie side by side.
+    pub parts: Vec<ExpertMatrix>,
+    /// Added to an expert's outputs.
+    pub bias: Option<Vec<f32>>,
+    /// How exactly products are computed.
+    pub precision: Precision,
+}
+
+impl ExpertLinear {
+    fn rows(&self) -> usize {
+        self.parts.iter().map(ExpertMatrix::rows).sum()
+    }
+
+    /// `out[o] = x[i] · weights[expert]ᵀ + bias[expert]` for every `(i, o)` of every group; `x` has `count` rows.
+    fn apply(
+        &self,
+        pool: &Pool,
+        x: &[f32],
+        groups: &[ExpertGroup<'_>],
+        activations: &mut QuantizedActivations,
+        out: &mut [f32],
+    ) {
+        let stride = self.rows();
+        let (mut dense, mut packed, mut offset) = (Vec::new(), Vec::new(), 0);
+        for part in &self.parts {
+            match part {
+                ExpertMatrix::Packed(matrix) => packed.push((matrix, offset)),
+                ExpertMatrix::Dense { .. } => dense.extend(part.dense().map(|matrix| (matrix, offset))),
+            }
+            offset += part.rows();
+        }
+        if !dense.is_empty() {
+            dense::matmul_experts(pool, x, &dense, groups, out, stride, self.precision.into());
+        }
+        if !packed.is_empty() && self.precision == Precision::Exact {
+            qmatmul::matmul_experts_float(pool, x, &packed, groups, out, stride);
+        } else if !packed.is_empty() {
+            let columns = self.parts[0].columns();
+            activations.requantize(pool, x, x.len() / columns, columns);
+            qmatmul::matmul_experts(pool, activations, &packed, groups, out, stride);
+        }
+        if let Some(bias) = &self.bias {
+            for group in groups {
+                let bias = &bias[group.expert * stride..(group.expert + 1) * stride];
+                for &(_, o) in group.rows {
+                    let row = &mut out[o as usize * stride..(o as usize + 1) * stride];
+                    row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+                }
+            }
+        }
+    }
+}
+
+/// What turns router logits into scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scoring {
+    /// Softmax over all experts, then choose.
+    Softmax,
+    /// Choose by logit, then softmax over the chosen.
+    SoftmaxOfChosen,
+    /// Sigmoid of each logit.
+    Sigmoid,
+}
+
+/// From router logits to experts and weights.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// Experts a token goes to.
+    pub active: usize,
+    /// What turns logits into scores.
+    pub scoring: Scoring,
+    /// Added to the scores for the choice only: `[experts]`.
+    pub correction: Option<Vec<f32>>,
+    /// Divide the chosen weights by their sum.
+    pub normalize: bool,
+    /// Factor on the weights.
+    pub scale: f32,
+    /// Only experts of the best groups take part: (groups, best).
+    pub groups: Option<(usize, usize)>,
+}
+
+impl Router {
+    /// The experts of one token, best first, and their weights. `logits`: `[experts]`.
+    pub fn choose(&self, logits: &[f32]) -> Vec<(usize, f32)> {
+        let mut scores = logits.to_vec();
+        match self.scoring {
+            Scoring::Softmax => softmax(&mut scores),
+            Scoring::SoftmaxOfChosen => {}
+            Scoring::Sigmoid => scores.iter_mut().for_each(|s| *s = 1.0 / (1.0 + (-*s).exp())),
+        }
+        let mut ranks = scores.clone();
+        if let Some(correction) = &self.correction {
+            ranks.iter_mut().zip(correction).for_each(|(rank, c)| *rank += c);
+        }
+        if let Some((groups, best)) = self.groups {
+            keep_best_groups(&mut ranks, groups, best);
+        }
+        let mut order: Vec<usize> = (0..ranks.len()).collect();
+        // Ties go to the lower index, on every machine.
+        order.sort_by(|&a, &b| ranks[b].total_cmp(&ranks[a]).then(a.cmp(&b)));
+        order.truncate(self.active);
+        let mut weights: Vec<f32> = order.iter().map(|&expert| scores[expert]).collect();
+        if self.scoring == Scoring::SoftmaxOfChosen {
+            softmax(&mut weights);
+        }
+        if self.normalize {
+            let sum: f32 = weights.iter().sum::<f32>() + if self.scoring == Scoring::Sigmoid { 1e-20 } else { 0.0 };
+            weights.iter_mut().for_each(|w| *w /= sum);
+        }
+        order.into_iter().zip(weights.into_iter().map(|w| w * self.scale)).collect()
+    }
+}
+
+fn softmax(values: &mut [f32]) {
+    let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    values.iter_mut().for_each(|v| *v = (*v - max).exp());
+    let sum: f32 = values.iter().sum();
+    values.iter_mut().for_each(|v| *v /= sum);
+}
+
+/// Groups are ranked by the sum of their two best experts; the others leave the race.
+fn keep_best_groups(ranks: &mut [f32], groups: usize, best: usize) {
+    let size = ranks.len() / groups;
+    let strength = |group: &[f32]| {
+        let mut sorted = group.to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        sorted.iter().take(2).sum::<f32>()
+    };
+    let strengths: Vec<f32> = ranks.chunks(size).map(strength).collect();
+    let mut order: Vec<usize> = (0..groups).collect();
+    order.sort_by(|&a, &b| strengths[b].total_cmp(&strengths[a]).then(a.cmp(&b)));
+    for &group in &order[best.min(groups)..] {
+        ranks[group * size..(group + 1) * size].fill(f32::NEG_INFINITY);
+    }
+}
+
+fn join(pool: &Pool, gate: Gate, gate_up: &[f32], width: usize, out: &mut [f32]) {
+    let rows = gate_up.len() / (2 * width).max(1);
+    let layout = GatedRows { rows, stride: 2 * width, gate: 0, up: width, dim: width };
+    activation::gated(pool, gate, gate_up, layout, out, width);
+}
+
+/// `gate_up` `[.., 2 * width]`, gates first, → `[.., width]`.
+#[track_caller]
+pub fn gated(gate_up: &Array, gate: Gate) -> Array {
+    Array::apply(GatedOp(gate), &[gate_up])
+}
+
+#[derive(Debug)]
+struct GatedOp(Gate);
+
+impl Primitive for GatedOp {
+    fn name(&self) -> &'static str {
+        "gated"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Specs {
+        let mut shape = inputs[0].shape().to_vec();
+        let last = shape.last_mut().expect("[gated] a scalar has no halves");
+        assert!(last.is_multiple_of(2), "[gated] rows of {last} values have no halves");
+        *last /= 2;
+        one(&shape, Dtype::F32)
+    }
+
+    fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
+        let width = *outputs[0].shape().last().expect("checked");
+        join(context.pool(), self.0, inputs[0].contiguous().slice(), width, outputs[0].slice_mut());
+    }
+}
+
+/// All experts of a layer.
+#[derive(Debug)]
+pub struct Experts {
+    /// How tokens choose.
+    pub router: Router,
+    /// Gate and up projections.
+    pub gate_up: ExpertLinear,
+    /// Between up and down.
+    pub gate: Gate,
+    /// Down projection.
+    pub down: ExpertLinear,
+    activations: Mutex<QuantizedActivations>,
+}
+
+impl Experts {
+    /// The experts of a layer.
+    pub fn new(router: Router, gate_up: ExpertLinear, gate: Gate, down: ExpertLinear) -> Experts {
+        Experts { router, gate_up, gate, down, activations: Mutex::default() }
+    }
+
+    fn apply(&self, pool: &Pool, x: &[f32], logits: &[f32], tokens: usize, out: &mut [f32]) {
+        let experts = logits.len() / tokens.max(1);
+        let chosen: Vec<_> = logits.chunks_exact(experts).map(|row| self.router.choose(row)).collect();
+        let active = self.router.active;
+        let mut rows: Vec<Vec<(u32, u32)>> = vec![Vec::new(); experts];
+        for (token, choice) in chosen.iter().enumerate() {
+            for (rank, &(expert, _)) in choice.iter().enumerate() {
+                rows[expert].push((token as u32, (token * active + rank) as u32));
+            }
+        }
+        let groups: Vec<_> = (0..experts).filter(|&e| !rows[e].is_empty()).collect();
+        let groups: Vec<_> = groups.iter().map(|&expert| ExpertGroup { expert, rows: &rows[expert] }).collect();
+        let slots = tokens * active;
+        let (double, width) = (self.gate_up.rows(), self.gate_up.rows() / 2);
+        let mut activations = self.activations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gate_up = Tensor::new(&[slots, double], Dtype::F32);
+        self.gate_up.apply(pool, x, &groups, &mut activations, gate_up.slice_mut());
+        let mut inner = Tensor::new(&[slots, width], Dtype::F32);
+        join(pool, self.gate, gate_up.slice(), width, inner.slice_mut());
+        let same_rows: Vec<Vec<(u32, u32)>> =
+            groups.iter().map(|group| group.rows.iter().map(|&(_, slot)| (slot, slot)).collect()).collect();
+        let groups: Vec<_> =
+            groups.iter().zip(&same_rows).map(|(group, rows)| ExpertGroup { expert: group.expert, rows }).collect();
+        let hidden = self.down.rows();
+        let mut down = Tensor::new(&[slots, hidden], Dtype::F32);
+        self.down.apply(pool, inner.slice(), &groups, &mut activations, down.slice_mut());
+        let down = down.slice::<f32>();
+        for ((token, choice), out) in chosen.iter().enumerate().zip(out.chunks_exact_mut(hidden)) {
+            out.fill(0.0);
+            for (rank, &(_, weight)) in choice.iter().enumerate() {
+                let row = &down[(token * active + rank) * hidden..][..hidden];
+                out.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
+            }
+        }
+    }
+}
+
+/// Experts' sum: `x` `[tokens, hidden]`, `logits` `[tokens, experts]` of f32 → `[tokens, hidden]`.
+#[track_caller]
+pub fn moe(x: &Array, logits: &Array, experts: &Arc<Experts>) -> Array {
+    Array::apply(MoeOp(experts.clone()), &[x, logits])
+}
+
+#[derive(Debug)]
+struct MoeOp(Arc<Experts>);
+
+impl Primitive for MoeOp {
+    fn name(&self) -> &'static str {
+        "moe"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Specs {
+        let (x, logits) = (inputs[0].shape(), inputs[1].shape());
+        assert!(x.len() == 2 && logits.len() == 2 && x[0] == logits[0], "[moe] x {x:?} with logits {logits:?}");
+        one(&[x[0], self.0.down.rows()], Dtype::F32)
+    }
+
+    fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
+        let (x, logits) = (inputs[0].contiguous(), inputs[1].contiguous());
+        let tokens = x.shape()[0];
+        self.0.apply(context.pool(), x.slice(), logits.slice(), tokens, outputs[0].slice_mut());
+    }
+}

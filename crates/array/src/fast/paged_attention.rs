@@ -1,0 +1,163 @@
+//! Softmax attention of a ragged batch over paged keys and values, with what stands around it in a decoder:
+//! head norms, rotary embedding, writing the new keys and values.
+//!
+//! Oracle: [`crate::fast::attention`] over a contiguous copy of each sequence. Read next: `step.rs`.
+
+use olivine_kernels::attention::{self, AttentionParams, RaggedBatch};
+use olivine_kernels::norm::{Heads, rms_norm_heads};
+use olivine_kernels::rope::{Pairing, rope};
+
+use crate::array::Array;
+use crate::dtype::Dtype;
+use crate::fast::step::{KvHandle, StepSlot};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+
+/// Where queries and keys lie in a packed row, and what is done to them.
+#[derive(Clone, Debug)]
+pub struct HeadLayout {
+    /// Query heads at the start of the row.
+    pub heads: usize,
+    /// Key heads behind the queries; as many value heads behind the keys.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Weights `[head_dim]` of the RMS norms of query and key heads.
+    pub norms: Option<(Vec<f32>, Vec<f32>)>,
+    /// Epsilon of the norms.
+    pub epsilon: f32,
+    /// Index into [`crate::fast::step::Step::angles`], and which elements form a pair.
+    pub rope: Option<(usize, Pairing)>,
+}
+
+impl HeadLayout {
+    fn width(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.head_dim
+    }
+}
+
+/// Norm and rotate the query and key heads of packed rows `[rows, (heads + 2 kv_heads) * head_dim]` of f32.
+#[track_caller]
+pub fn prepare_heads(qkv: &Array, layout: HeadLayout, step: &StepSlot) -> Array {
+    assert_eq!(qkv.shape().last(), Some(&layout.width()), "[prepare_heads] rows {:?} for {layout:?}", qkv.shape());
+    Array::apply(PrepareHeads { layout, step: step.clone() }, &[qkv])
+}
+
+#[derive(Debug)]
+struct PrepareHeads {
+    layout: HeadLayout,
+    step: StepSlot,
+}
+
+impl Primitive for PrepareHeads {
+    fn name(&self) -> &'static str {
+        "prepare_heads"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Specs {
+        one(inputs[0].shape(), Dtype::F32)
+    }
+
+    fn reuse(&self) -> Reuse {
+        Reuse::Update(0)
+    }
+
+    fn eval_cpu(&self, context: &EvalContext, _: &[Tensor], outputs: &mut [Tensor]) {
+        let (layout, pool) = (&self.layout, context.pool());
+        let x = outputs[0].slice_mut::<f32>();
+        let row_stride = layout.width();
+        let dim = layout.head_dim;
+        let queries = Heads { rows: x.len() / row_stride, row_stride, first: 0, heads: layout.heads, dim };
+        let keys = Heads { first: layout.heads * dim, heads: layout.kv_heads, ..queries };
+        if let Some((query_norm, key_norm)) = &layout.norms {
+            rms_norm_heads(pool, x, queries, Some(query_norm), layout.epsilon);
+            rms_norm_heads(pool, x, keys, Some(key_norm), layout.epsilon);
+        }
+        if let Some((kind, pairing)) = layout.rope {
+            let step = self.step.read();
+            let both = Heads { heads: layout.heads + layout.kv_heads, ..queries };
+            rope(pool, x, both, &step.angles[kind], pairing);
+        }
+    }
+}
+
+/// How scores are made and limited.
+#[derive(Clone, Debug)]
+pub struct PagedAttention {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of a query and a key head.
+    pub key_dim: usize,
+    /// Width of a value head.
+    pub value_dim: usize,
+    /// Which of a span's page lists.
+    pub group: usize,
+    /// Factor on the scores.
+    pub scale: f32,
+    /// Positions seen, the own one among them.
+    pub window: Option<usize>,
+    /// `cap * tanh(score / cap)`.
+    pub soft_cap: Option<f32>,
+    /// A logit per query head without a value.
+    pub sinks: Option<Vec<f32>>,
+    /// The pages.
+    pub cache: KvHandle,
+    /// The sequences.
+    pub step: StepSlot,
+}
+
+/// Write the keys and values of packed rows `[rows, heads * key_dim + kv_heads * (key_dim + value_dim)]` into the
+/// cache and attend: `[rows, heads * value_dim]` of f32. Rows belong to sequences as the step says.
+#[track_caller]
+pub fn paged_attention(qkv: &Array, attention: PagedAttention) -> Array {
+    Array::apply(attention, &[qkv])
+}
+
+impl PagedAttention {
+    fn widths(&self) -> (usize, usize, usize) {
+        (self.heads * self.key_dim, self.kv_heads * self.key_dim, self.kv_heads * self.value_dim)
+    }
+}
+
+impl Primitive for PagedAttention {
+    fn name(&self) -> &'static str {
+        "paged_attention"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Specs {
+        let (shape, (q, k, v)) = (inputs[0].shape(), self.widths());
+        assert!(shape.len() == 2 && shape[1] == q + k + v, "[paged_attention] rows {shape:?} for {q} + {k} + {v}");
+        one(&[shape[0], self.heads * self.value_dim], Dtype::F32)
+    }
+
+    fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
+        let rows = inputs[0].contiguous();
+        let (q_width, k_width, v_width) = self.widths();
+        let split = |first: usize, width: usize| {
+            let mut out = Tensor::new(&[rows.shape()[0], width], Dtype::F32);
+            let packed = rows.slice::<f32>().chunks_exact(q_width + k_width + v_width);
+            for (to, from) in out.slice_mut::<f32>().chunks_exact_mut(width).zip(packed) {
+                to.copy_from_slice(&from[first..first + width]);
+            }
+            out
+        };
+        let (q, k, v) = (split(0, q_width), split(q_width, k_width), split(q_width + k_width, v_width));
+        let step = self.step.read();
+        let sequences = step.sequences(self.group);
+        let batch = RaggedBatch { sequences: &sequences };
+        let params = AttentionParams {
+            heads: self.heads,
+            scale: self.scale,
+            window: self.window,
+            soft_cap: self.soft_cap,
+            sinks: self.sinks.as_deref(),
+            causal: true,
+        };
+        let pool = context.pool();
+        self.cache.with(|cache| {
+            cache.write(pool, k.slice(), v.slice(), &batch);
+            attention::attend(pool, q.slice(), cache, &batch, &params, outputs[0].slice_mut());
+        });
+    }
+}

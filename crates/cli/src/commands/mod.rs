@@ -1,0 +1,36 @@
+//! The subcommands: one file each, one line each in [`Command`].
+
+mod completions;
+mod perplexity;
+mod quantize;
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What `olivine` can do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Answer a prompt, or chat
+    Run(run::Run),
+    /// Make a smaller copy of a model
+    Quantize(quantize::Quantize),
+    /// Perplexity of a text
+    Perplexity(perplexity::Perplexity),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Do it.
+    pub fn run(self) -> Result<ExitCode> {
+        match self {
+            Command::Run(command) => command.run(),
+            Command::Quantize(command) => command.run(),
+            Command::Perplexity(command) => command.run(),
+            Command::Completions(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Options that all commands with a model share, and opening what they name.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use olivine_lm::Precision;
+use olivine_lm::language_model::LanguageModel;
+use olivine_lm::model::{Checkpoint, LoadOptions};
+
+use crate::built_in;
+
+/// How a model is loaded and run.
+#[derive(Args, Clone, Debug)]
+pub struct ModelOptions {
+    /// Threads to compute with [default: the physical cores]
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Longest conversation in tokens [default: what the model was made for]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(2..))]
+    pub context: Option<u32>,
+    /// How exactly products are computed
+    #[arg(long, value_enum, default_value_t = Accuracy::Fast)]
+    pub precision: Accuracy,
+}
+
+/// Choice of arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Accuracy {
+    /// int8 activations with quantized weights, bf16 products with bf16 weights
+    Fast,
+    /// f32 activations and sums everywhere
+    F32,
+}
+
+impl ModelOptions {
+    /// Set the threads and say how to load.
+    pub fn apply(&self) -> LoadOptions {
+        if let Some(threads) = self.threads {
+            olivine_lm::set_threads(threads.into());
+        }
+        LoadOptions {
+            precision: match self.precision {
+                Accuracy::Fast => Precision::Fast,
+                Accuracy::F32 => Precision::Exact,
+            },
+            context_tokens: self.context.map(|tokens| tokens as usize),
+            ..LoadOptions::default()
+        }
+    }
+
+    /// Open a model with its text side. No name: the built-in one.
+    pub fn open(&self, model: Option<&str>) -> Result<LanguageModel> {
+        let options = self.apply();
+        Ok(match path_of(model) {
+            None => LanguageModel::from_memory(&built_in::FILES, &options)?,
+            Some(path) => LanguageModel::open(&path, &options)?,
+        })
+    }
+
+    /// Open a model's files without loading them.
+    pub fn checkpoint(&self, model: Option<&str>) -> Result<Checkpoint> {
+        let context = self.context.map(|tokens| tokens as usize);
+        Ok(match path_of(model) {
+            None => Checkpoint::from_memory(&built_in::FILES, context)?,
+            Some(path) => Checkpoint::open(&path, context)?,
+        })
+    }
+}
+
+/// The file or folder that a name means; none for the built-in model.
+pub fn path_of(model: Option<&str>) -> Option<PathBuf> {
+    let name = model?;
+    if name == built_in::NAME && !Path::new(name).exists() {
+        return None;
+    }
+    Some(PathBuf::from(name))
+}
+
+/// Whether a command-line word names a model rather than beginning a prompt.
+pub fn names_model(word: &str) -> bool {
+    word == built_in::NAME
+        || word.ends_with(".gguf")
+        || word.contains('/') && !word.contains(' ')
+        || Path::new(word).exists()
+}

@@ -1,0 +1,137 @@
+//! The transformer: a list of layers over a residual stream. All families run through this file.
+//!
+//! Rows are packed tokens of any mix of sequences; which row belongs to which sequence, and where its keys and
+//! values are, the blocks learn from the step they share. Read next: `nn/attention.rs`, `nn/ffn.rs`.
+
+use std::sync::Arc;
+
+use olivine_array::fast::linear::{Linear, Matrix, embedding, linear};
+use olivine_array::{Array, fast};
+
+use crate::ModelError;
+use crate::load::Loader;
+use crate::nn::attention::Attention;
+use crate::nn::ffn::FfnBlock;
+use crate::nn::gated_delta::GatedDelta;
+use crate::nn::latent::LatentAttention;
+use crate::spec::{HeadSpec, LayerSpec, Mixer};
+
+/// A decoder-only language model.
+#[derive(Debug)]
+pub struct Decoder {
+    embedding: Arc<Matrix>,
+    embedding_scale: f32,
+    layers: Vec<Layer>,
+    norm: Norm,
+    head: Arc<Linear>,
+    head_spec: HeadSpec,
+}
+
+#[derive(Debug)]
+struct Layer {
+    mixer_norm: Norm,
+    mixer: MixerBlock,
+    mixer_post_norm: Option<Norm>,
+    ffn_norm: Norm,
+    ffn: FfnBlock,
+    ffn_post_norm: Option<Norm>,
+}
+
+#[derive(Debug)]
+enum MixerBlock {
+    Attention(Attention),
+    Latent(LatentAttention),
+    GatedDelta(GatedDelta),
+}
+
+#[derive(Debug)]
+struct Norm {
+    weight: Array,
+    epsilon: f32,
+}
+
+impl Decoder {
+    /// Load every layer of the loader's spec.
+    pub fn load(loader: &mut Loader<'_>) -> Result<Decoder, ModelError> {
+        let spec = loader.spec;
+        let table = loader.tensor("embedding", None, spec.vocabulary, spec.hidden)?;
+        let embedding = loader.matrix(&[table])?;
+        let layers = spec.layers.iter().enumerate().map(|(index, layer)| Layer::load(loader, index, layer));
+        let layers = layers.collect::<Result<_, _>>()?;
+        let head = match spec.head.tied {
+            true => Arc::new(Linear::new(vec![embedding.clone()], None, loader.precision)),
+            false => loader.linear(None, &[("head", spec.vocabulary)], spec.hidden)?,
+        };
+        let norm = Norm::load(loader, "norm", None)?;
+        Ok(Decoder {
+            embedding,
+            embedding_scale: spec.embedding_scale,
+            layers,
+            norm,
+            head,
+            head_spec: spec.head.clone(),
+        })
+    }
+
+    /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows whose logits are wanted → `[m, vocabulary]` of f32.
+    pub fn forward(&self, tokens: &Array, outputs: &Array) -> Array {
+        let mut x = embedding(tokens, &self.embedding, self.embedding_scale); // [tokens, hidden]
+        for layer in &self.layers {
+            x = layer.forward(&x);
+        }
+        let x = self.norm.forward(&x.take(outputs, 0)); // [outputs, hidden]
+        let mut logits = linear(&x, &self.head); // [outputs, vocabulary]
+        if self.head_spec.scale != 1.0 {
+            logits = logits.multiply(self.head_spec.scale);
+        }
+        if let Some(cap) = self.head_spec.soft_cap {
+            logits = logits.divide(cap).tanh().multiply(cap);
+        }
+        logits
+    }
+}
+
+impl Layer {
+    fn load(loader: &mut Loader<'_>, index: usize, spec: &LayerSpec) -> Result<Layer, ModelError> {
+        let post = |loader: &Loader<'_>, name| match spec.post_norms {
+            true => Norm::load(loader, name, Some(index)).map(Some),
+            false => Ok(None),
+        };
+        Ok(Layer {
+            mixer_norm: Norm::load(loader, "mixer_norm", Some(index))?,
+            mixer: match &spec.mixer {
+                Mixer::Attention(spec) => MixerBlock::Attention(Attention::load(loader, index, spec)?),
+                Mixer::Latent(spec) => MixerBlock::Latent(LatentAttention::load(loader, index, spec)?),
+                Mixer::GatedDelta(spec) => MixerBlock::GatedDelta(GatedDelta::load(loader, index, spec)?),
+            },
+            mixer_post_norm: post(loader, "mixer_post_norm")?,
+            ffn_norm: Norm::load(loader, "ffn_norm", Some(index))?,
+            ffn: FfnBlock::load(loader, index, &spec.ffn)?,
+            ffn_post_norm: post(loader, "ffn_post_norm")?,
+        })
+    }
+
+    fn forward(&self, x: &Array) -> Array {
+        let h = self.mixer_norm.forward(x);
+        let h = match &self.mixer {
+            MixerBlock::Attention(attention) => attention.forward(&h),
+            MixerBlock::Latent(attention) => attention.forward(&h),
+            MixerBlock::GatedDelta(delta) => delta.forward(&h),
+        };
+        let h = self.mixer_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h));
+        let x = x.add(&h);
+        let h = self.ffn.forward(&self.ffn_norm.forward(&x));
+        let h = self.ffn_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h));
+        x.add(&h)
+    }
+}
+
+impl Norm {
+    fn load(loader: &Loader<'_>, name: &str, layer: Option<usize>) -> Result<Norm, ModelError> {
+        Ok(Norm { weight: loader.norm(name, layer, loader.spec.hidden)?, epsilon: loader.spec.norm_epsilon })
+    }
+
+    fn forward(&self, x: &Array) -> Array {
+        fast::rms_norm(x, Some(&self.weight), self.epsilon)
+    }
+}

@@ -1,0 +1,187 @@
+//! From checkpoint tensors to layers: dense weights stay in the mapped file, quantized ones are packed once.
+//!
+//! All normalising happens here and in the blocks' own `load`: names, merged and split projections, norm offsets.
+//! Read next: `nn/attention.rs`, then `decoder.rs`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use olivine_array::Array;
+use olivine_array::fast::linear::{Linear, Matrix, Precision};
+use olivine_array::fast::moe::{ExpertLinear, ExpertMatrix};
+use olivine_array::fast::step::StepSlot;
+use olivine_kernels::pool::Pool;
+use olivine_kernels::qmatmul::{PackedExperts, PackedMatrix};
+use olivine_kernels::quant::Stored;
+use olivine_kernels::rope::Frequencies;
+
+use crate::ModelError;
+use crate::cache::Cache;
+use crate::spec::{ModelSpec, RopeSpec};
+use crate::weights::{Storage, WeightTensor, Weights, dense_type};
+
+/// What blocks need while they are being made.
+pub struct Loader<'a> {
+    /// The checkpoint.
+    pub weights: &'a Weights,
+    /// The resolved model.
+    pub spec: &'a ModelSpec,
+    /// How exactly products are computed.
+    pub precision: Precision,
+    /// Threads for packing.
+    pub pool: Arc<Pool>,
+    /// Slot of the step that all blocks share.
+    pub step: StepSlot,
+    /// Keys, values and states of all layers.
+    pub cache: &'a Cache,
+    /// The distinct ropes met so far, with their frequencies.
+    pub ropes: Vec<(RopeSpec, Frequencies)>,
+}
+
+impl Loader<'_> {
+    /// A norm weight `[dim]` with the stored offset folded in.
+    pub fn norm(&self, canonical: &str, layer: Option<usize>, dim: usize) -> Result<Array, ModelError> {
+        Ok(Array::from_slice(&self.norm_values(canonical, layer, dim)?, &[dim]))
+    }
+
+    /// As [`Loader::norm`], as numbers.
+    pub fn norm_values(&self, canonical: &str, layer: Option<usize>, dim: usize) -> Result<Vec<f32>, ModelError> {
+        let mut values = self.weights.floats(canonical, layer, "weight", &[dim])?;
+        values.iter_mut().for_each(|value| *value += self.spec.norm_offset);
+        Ok(values)
+    }
+
+    /// The module's weight, checked to be `[rows, columns]`.
+    pub fn tensor(
+        &self,
+        canonical: &str,
+        layer: Option<usize>,
+        rows: usize,
+        columns: usize,
+    ) -> Result<WeightTensor, ModelError> {
+        let tensor = self.weights.get(canonical, layer, "weight")?;
+        self.weights.check(&tensor, &[rows, columns])?;
+        Ok(tensor)
+    }
+
+    /// One matrix from the rows of `tensors`, in order. Dense rows of one tensor stay where they are.
+    pub fn matrix(&self, tensors: &[WeightTensor]) -> Result<Arc<Matrix>, ModelError> {
+        let first = tensors.first().expect("a matrix has at least one tensor");
+        if let Some(stored) = stored_all(tensors) {
+            let packed = PackedMatrix::pack(&self.pool, &stored);
+            let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
+            tensors.iter().for_each(WeightTensor::release);
+            return Ok(Arc::new(Matrix::Packed(packed)));
+        }
+        let (rows, columns) = (tensors.iter().map(WeightTensor::rows).sum(), first.columns());
+        let (dtype, owner, start) = self.dense(tensors)?;
+        Ok(Arc::new(Matrix::Dense { dtype, rows, columns, owner, start }))
+    }
+
+    /// A linear layer whose outputs are those of `modules` side by side: `(canonical name, rows)`.
+    pub fn linear(
+        &self,
+        layer: Option<usize>,
+        modules: &[(&str, usize)],
+        columns: usize,
+    ) -> Result<Arc<Linear>, ModelError> {
+        let (mut tensors, mut bias, mut biased) = (Vec::new(), Vec::new(), false);
+        for (canonical, rows) in modules {
+            tensors.push(self.tensor(canonical, layer, *rows, columns)?);
+            match self.weights.floats_if(canonical, layer, "bias", *rows)? {
+                Some(values) => {
+                    bias.extend(values);
+                    biased = true;
+                }
+                None => bias.resize(bias.len() + rows, 0.0),
+            }
+        }
+        self.linear_of(tensors, biased.then_some(bias))
+    }
+
+    /// A linear layer from tensors side by side. Neighbours of one quantized format become one matrix.
+    pub fn linear_of(&self, tensors: Vec<WeightTensor>, bias: Option<Vec<f32>>) -> Result<Arc<Linear>, ModelError> {
+        let mut parts = Vec::new();
+        for group in tensors.chunk_by(|a, b| a.is_quantized() && a.joins(b)) {
+            parts.push(self.matrix(group)?);
+        }
+        Ok(Arc::new(Linear::new(parts, bias, self.precision)))
+    }
+
+    /// Index of a rope among the distinct ones of the model.
+    pub fn rope(&mut self, rope: &RopeSpec) -> usize {
+        let known = self.ropes.iter().position(|(spec, _)| spec == rope);
+        known.unwrap_or_else(|| {
+            self.ropes.push((rope.clone(), rope.frequencies()));
+            self.ropes.len() - 1
+        })
+    }
+
+    /// One projection of all experts from a stacked tensor `[experts, rows, columns]`, of it the rows `range` of each.
+    pub fn experts(
+        &self,
+        tensor: &WeightTensor,
+        experts: usize,
+        range: Range<usize>,
+    ) -> Result<ExpertMatrix, ModelError> {
+        let per_expert = tensor.rows() / experts;
+        let slices: Vec<_> =
+            (0..experts).map(|e| tensor.slice_rows(e * per_expert + range.start, range.len())).collect();
+        if range.len() == per_expert && !tensor.is_quantized() {
+            return self.expert_matrix(std::slice::from_ref(tensor), experts);
+        }
+        self.expert_matrix(&slices, experts)
+    }
+
+    /// One projection of all experts from tensors in the order of the experts.
+    pub fn expert_matrix(&self, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
+        let first = tensors.first().expect("experts have tensors");
+        if let Some(stored) = stored_all(tensors) {
+            let packed = PackedExperts::pack(&self.pool, &stored, experts);
+            let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
+            tensors.iter().for_each(WeightTensor::release);
+            return Ok(ExpertMatrix::Packed(packed));
+        }
+        let rows = tensors.iter().map(WeightTensor::rows).sum::<usize>() / experts;
+        let (dtype, owner, start) = self.dense(tensors)?;
+        Ok(ExpertMatrix::Dense { dtype, experts, rows, columns: first.columns(), owner, start })
+    }
+
+    /// A projection of experts with its precision.
+    pub fn expert_linear(&self, parts: Vec<ExpertMatrix>, bias: Option<Vec<f32>>) -> ExpertLinear {
+        ExpertLinear { parts, bias, precision: self.precision }
+    }
+
+    fn dense(&self, tensors: &[WeightTensor]) -> Result<DenseMemory, ModelError> {
+        let first = &tensors[0];
+        let mut joined = Vec::new();
+        for tensor in tensors {
+            let Storage::Dense { dtype, data } = &tensor.storage else {
+                return Err(self.weights.error(&tensor.name, "is quantized, its neighbours are not"));
+            };
+            let size = dense_type(*dtype).map_or(0, |t| t.size());
+            if size == 0 || data.len() != tensor.rows() * tensor.columns() * size {
+                let problem = format!("has {} bytes of {dtype} for the shape {:?}", data.len(), tensor.shape);
+                return Err(self.weights.error(&tensor.name, problem));
+            }
+            if let [_] = tensors {
+                let kernel_type = dense_type(*dtype).expect("checked above");
+                return Ok((kernel_type, Arc::new(data.clone()), 0));
+            }
+            if let Storage::Dense { dtype: first_type, .. } = &first.storage
+                && first_type != dtype
+            {
+                return Err(self.weights.error(&tensor.name, format!("is {dtype}, its neighbours {first_type}")));
+            }
+            joined.extend_from_slice(data.as_slice());
+        }
+        let Storage::Dense { dtype, .. } = &first.storage else { unreachable!("checked above") };
+        Ok((dense_type(*dtype).expect("checked above"), Arc::new(joined), 0))
+    }
+}
+
+type DenseMemory = (olivine_kernels::dense::DenseType, olivine_array::buffer::Owner, usize);
+
+fn stored_all(tensors: &[WeightTensor]) -> Option<Vec<Stored<'_>>> {
+    tensors.iter().map(WeightTensor::stored).collect()
+}

@@ -1,0 +1,121 @@
+//! Softmax attention: project, norm and rotate heads, write the cache, attend, project back.
+
+use std::sync::Arc;
+
+use olivine_array::Array;
+use olivine_array::fast::linear::{Linear, linear};
+use olivine_array::fast::paged_attention::{HeadLayout, PagedAttention, paged_attention, prepare_heads};
+use olivine_array::fast::step::StepSlot;
+use olivine_kernels::rope::Pairing;
+
+use crate::ModelError;
+use crate::load::Loader;
+use crate::spec::{AttentionSpec, KvGroup};
+
+/// One layer's attention.
+#[derive(Debug)]
+pub struct Attention {
+    qkv: Arc<Linear>,
+    heads: HeadLayout,
+    attend: PagedAttention,
+    gate_width: usize,
+    out: Arc<Linear>,
+    step: StepSlot,
+}
+
+impl Attention {
+    /// Load layer `layer`.
+    pub fn load(loader: &mut Loader<'_>, layer: usize, spec: &AttentionSpec) -> Result<Attention, ModelError> {
+        let (hidden, dim) = (loader.spec.hidden, spec.head_dim);
+        let q_rows = spec.heads * dim;
+        let norms = match spec.head_norms {
+            true => Some((
+                loader.norm_values("attention.q_norm", Some(layer), dim)?,
+                loader.norm_values("attention.k_norm", Some(layer), dim)?,
+            )),
+            false => None,
+        };
+        let rope = spec.rope.as_ref().map(|rope| {
+            let pairing = if rope.interleaved { Pairing::Interleaved } else { Pairing::Halves };
+            (loader.rope(rope), pairing)
+        });
+        let sinks = match spec.sinks {
+            true => Some(loader.weights.floats("attention.sinks", Some(layer), "weight", &[spec.heads])?),
+            false => None,
+        };
+        let group = spec.window.map_or(KvGroup::Full, KvGroup::Window);
+        let attend = PagedAttention {
+            heads: spec.heads,
+            kv_heads: spec.kv_heads,
+            key_dim: dim,
+            value_dim: dim,
+            group: loader.cache.group_index(group),
+            scale: spec.scale,
+            window: spec.window,
+            soft_cap: spec.soft_cap,
+            sinks,
+            cache: loader.cache.kv(layer),
+            step: loader.step.clone(),
+        };
+        Ok(Attention {
+            qkv: load_qkv(loader, layer, spec)?,
+            heads: HeadLayout {
+                heads: spec.heads,
+                kv_heads: spec.kv_heads,
+                head_dim: dim,
+                norms,
+                epsilon: loader.spec.norm_epsilon,
+                rope,
+            },
+            attend,
+            gate_width: if spec.output_gate { q_rows } else { 0 },
+            out: loader.linear(Some(layer), &[("attention.out", hidden)], q_rows)?,
+            step: loader.step.clone(),
+        })
+    }
+
+    /// `x`: `[tokens, hidden]` → `[tokens, hidden]`.
+    pub fn forward(&self, x: &Array) -> Array {
+        let rows = linear(x, &self.qkv); // [tokens, (heads + 2 kv_heads) * head_dim (+ gate)]
+        let width = self.qkv.rows() - self.gate_width;
+        let qkv = if self.gate_width > 0 { rows.slice_axis(1, 0..width as i64) } else { rows.clone() };
+        let qkv = prepare_heads(&qkv, self.heads.clone(), &self.step);
+        let mut mixed = paged_attention(&qkv, self.attend.clone()); // [tokens, heads * head_dim]
+        if self.gate_width > 0 {
+            let gate = rows.slice_axis(1, width as i64..);
+            mixed = mixed.multiply(gate.sigmoid());
+        }
+        linear(&mixed, &self.out)
+    }
+}
+
+/// Queries, keys, values and, last, the gate: one projection. Checkpoints have q, k and v apart or merged; where
+/// there is a gate, each head's query is followed by its gate.
+fn load_qkv(loader: &Loader<'_>, layer: usize, spec: &AttentionSpec) -> Result<Arc<Linear>, ModelError> {
+    let (hidden, dim) = (loader.spec.hidden, spec.head_dim);
+    let (q_rows, kv_rows) = (spec.heads * dim, spec.kv_heads * dim);
+    if loader.weights.find("attention.qkv", Some(layer), None, "weight")?.is_some() {
+        return loader.linear(Some(layer), &[("attention.qkv", q_rows + 2 * kv_rows)], hidden);
+    }
+    let modules = [("attention.q", q_rows), ("attention.k", kv_rows), ("attention.v", kv_rows)];
+    if !spec.output_gate {
+        return loader.linear(Some(layer), &modules, hidden);
+    }
+    let queries = loader.tensor("attention.q", Some(layer), 2 * q_rows, hidden)?;
+    let pick =
+        |offset: usize| (0..spec.heads).map(|h| queries.slice_rows((2 * h + offset) * dim, dim)).collect::<Vec<_>>();
+    let keys = loader.tensor("attention.k", Some(layer), kv_rows, hidden)?;
+    let values = loader.tensor("attention.v", Some(layer), kv_rows, hidden)?;
+    let parts =
+        [loader.matrix(&pick(0))?, loader.matrix(&[keys])?, loader.matrix(&[values])?, loader.matrix(&pick(1))?];
+    let bias = match loader.weights.floats_if("attention.q", Some(layer), "bias", 2 * q_rows)? {
+        None => None,
+        Some(q) => {
+            let pick = |offset: usize| q.chunks(dim).skip(offset).step_by(2).flatten().copied();
+            let k = loader.weights.floats("attention.k", Some(layer), "bias", &[kv_rows])?;
+            let v = loader.weights.floats("attention.v", Some(layer), "bias", &[kv_rows])?;
+            Some(pick(0).chain(k).chain(v).chain(pick(1)).collect())
+        }
+    };
+    Ok(Arc::new(Linear::new(parts.to_vec(), bias, loader.precision)))
+}

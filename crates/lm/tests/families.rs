@@ -1,0 +1,86 @@
+//! Logits of tiny random models of every family against those of the reference implementation, in f32: whole, in
+//! pieces, and beside other sequences. Bits must not depend on how a prompt is cut.
+
+use std::path::Path;
+
+use olivine_lm::Precision;
+use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
+use olivine_testkit::tiny::TinyModel;
+
+/// Largest difference allowed, relative to the largest logit of the row.
+const TOLERANCE: f32 = 1e-3;
+
+#[test]
+fn every_family_gives_the_reference_logits() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let only = std::env::var("OLIVINE_CASE").ok();
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for dir in TinyModel::case_dirs(&golden) {
+        let tiny = TinyModel::load(&dir);
+        if only.as_ref().is_some_and(|only| *only != tiny.name) {
+            continue;
+        }
+        count += 1;
+        let folder = std::env::temp_dir().join(format!("olivine-{}-{}", tiny.name, std::process::id()));
+        tiny.write_folder(&folder);
+        for input in 0..tiny.inputs.len() {
+            if let Err(problem) = check(&tiny, &folder, input) {
+                failures.push(format!("{} input {input}: {problem}", tiny.name));
+            }
+        }
+        std::fs::remove_dir_all(&folder).expect("the folder was made above");
+    }
+    assert!(count > 0, "no case ran");
+    assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn check(tiny: &TinyModel, folder: &Path, input: usize) -> Result<(), String> {
+    let tokens = &tiny.inputs[input];
+    let options = LoadOptions {
+        precision: Precision::Exact,
+        context_tokens: Some(tokens.len().max(8)),
+        ..LoadOptions::default()
+    };
+    let mut model = Model::open(folder, &options).map_err(|error| error.to_string())?;
+    let whole = run(&mut model, tokens, tokens.len());
+    let reference = tiny.logits(input);
+    let vocabulary = model.spec().vocabulary;
+    for (row, (ours, theirs)) in whole.chunks(vocabulary).zip(reference.chunks(vocabulary)).enumerate() {
+        let scale = theirs.iter().fold(1e-3f32, |max, x| max.max(x.abs()));
+        let error = ours.iter().zip(theirs).fold(0f32, |max, (a, b)| max.max((a - b).abs() / scale));
+        if error.is_nan() || error > TOLERANCE {
+            return Err(format!("row {row} differs by {error:.2e} of {scale:.3}"));
+        }
+    }
+    for piece in [1, 7] {
+        if run(&mut model, tokens, piece) != whole {
+            return Err(format!("pieces of {piece} give other bits than the whole"));
+        }
+    }
+    let fast = LoadOptions { precision: Precision::Fast, ..options };
+    let mut model = Model::open(folder, &fast).map_err(|error| error.to_string())?;
+    let whole = run(&mut model, tokens, tokens.len());
+    if run(&mut model, tokens, 5) != whole {
+        return Err("in the fast mode, pieces of 5 give other bits than the whole".into());
+    }
+    Ok(())
+}
+
+/// All rows' logits, the prompt cut into pieces, a second sequence running beside it.
+fn run(model: &mut Model, tokens: &[u32], piece: usize) -> Vec<f32> {
+    let mut sequence = model.cache().sequence();
+    let mut other = model.cache().sequence();
+    let mut logits = Vec::new();
+    for (index, tokens) in tokens.chunks(piece).enumerate() {
+        let beside = [tokens[0]];
+        let mut work = vec![Work { sequence: &mut sequence, tokens, outputs: Outputs::All }];
+        if index % 2 == 1 {
+            work.insert(0, Work { sequence: &mut other, tokens: &beside, outputs: Outputs::None });
+        }
+        logits.extend(model.step(&mut work));
+    }
+    model.cache().release(sequence);
+    model.cache().release(other);
+    logits
+}
