@@ -10,6 +10,7 @@ use olivine_kernels::elementwise::{self, UnaryOp as UnaryKernel};
 
 use crate::array::Array;
 use crate::dtype::{Complex64, Dtype};
+use crate::ops::copy::copy_parallel;
 use crate::ops::lanes::{Class, class, map};
 use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
 
@@ -256,7 +257,11 @@ impl Primitive for UnaryOp {
             match (inputs[0].is_donated(), inputs[0].is_contiguous()) {
                 (true, _) => return elementwise::unary_in_place(pool, op, out.slice_mut()),
                 (false, true) => return elementwise::unary(pool, op, inputs[0].slice(), out.slice_mut()),
-                _ => {}
+                (false, false) => {
+                    // The same kernel as for contiguous input: a view's bits must not depend on its strides.
+                    copy_parallel(context, &inputs[0], out);
+                    return elementwise::unary_in_place(pool, op, out.slice_mut());
+                }
             }
         }
         match class(inputs[0].dtype()) {
