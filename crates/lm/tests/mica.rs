@@ -1,0 +1,101 @@
+//! Mica against the reference: greedy tokens, logits and perplexity.
+//!
+//! The bf16 weights are not in the repository: `OLIVINE_MICA=folder` runs the exact checks on them. The built-in
+//! 8-bit model is always checked, up to the first token that the reference itself chose by a small margin.
+
+use std::path::{Path, PathBuf};
+
+use olivine_lm::Precision;
+use olivine_lm::generate::{GenerateOptions, Session};
+use olivine_lm::language_model::LanguageModel;
+use olivine_lm::model::{LoadOptions, Outputs, Work};
+use serde_json::Value;
+
+fn golden(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mica").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).expect("the golden file")).expect("valid JSON")
+}
+
+fn built_in() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mica")
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().expect("a list").iter().map(|id| id.as_u64().expect("an id") as u32).collect()
+}
+
+fn open(folder: &Path, precision: Precision) -> LanguageModel {
+    LanguageModel::open(folder, &LoadOptions { precision, ..LoadOptions::default() }).expect("the model loads")
+}
+
+/// How many greedy tokens agree, over all cases, up to the first one chosen by less than `margin`; and how many
+/// there are.
+fn greedy_agreement(model: &mut LanguageModel, margin: f64) -> (usize, usize) {
+    let (mut equal, mut compared) = (0, 0);
+    for case in golden("greedy.json").as_array().expect("cases") {
+        let expected = ids(&case["greedy_ids"]);
+        let margins = case["margins"].as_array().expect("margins");
+        let certain = margins.iter().take_while(|m| m.as_f64().expect("a number") >= margin).count();
+        let options = GenerateOptions { max_tokens: Some(expected.len()), ignore_end: true, ..Default::default() };
+        let answer = model
+            .generate(&mut Session::default(), &ids(&case["prompt_ids"]), &options, |_, _| true)
+            .expect("the prompt fits");
+        let same = answer.tokens.iter().zip(&expected).take_while(|(a, b)| a == b).count();
+        equal += same.min(certain);
+        compared += certain;
+    }
+    (equal, compared)
+}
+
+#[test]
+fn built_in_model_follows_the_reference_where_it_is_certain() {
+    for precision in [Precision::Exact, Precision::Fast] {
+        let (equal, compared) = greedy_agreement(&mut open(&built_in(), precision), 0.25);
+        assert!(compared > 100, "{compared} tokens compared");
+        assert_eq!(equal, compared, "{precision:?}");
+    }
+}
+
+#[test]
+fn built_in_model_predicts_as_well_as_its_source() {
+    let reference = golden("quantized_perplexity.json")["modes"]["affine8-g64"]["perplexity"].as_f64().expect("a number");
+    let windows = golden("perplexity.json");
+    let source: Vec<f64> =
+        windows["window_nll"].as_array().expect("windows").iter().map(|w| w.as_f64().expect("a number")).collect();
+    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mica/eval_excerpt.txt");
+    let text = std::fs::read_to_string(text).expect("the excerpt");
+    for (precision, windows, bound) in [(Precision::Exact, 8, 0.003), (Precision::Fast, 16, 0.008)] {
+        let mut model = open(&built_in(), precision);
+        let tokens = model.encode(&text, false).expect("text");
+        let scores = olivine_lm::perplexity::perplexity(&mut model.model, &tokens, 512, Some(windows)).expect("scores");
+        let expected = source[..windows].iter().sum::<f64>() / windows as f64;
+        let loss = (scores.mean_nll() - expected).exp() - 1.0;
+        println!("{precision:?}: {:.3} % beside the bf16 source, whole-text reference {reference:.3}", 100.0 * loss);
+        assert!(loss.abs() < bound, "{precision:?}: perplexity differs by {:.3} %", 100.0 * loss);
+    }
+}
+
+#[test]
+fn bf16_weights_give_the_reference_tokens_and_logits() {
+    let Some(folder) = std::env::var_os("OLIVINE_MICA") else {
+        println!("SKIPPED: set OLIVINE_MICA to the folder with the bf16 weights");
+        return;
+    };
+    let folder = PathBuf::from(folder);
+    let mut exact = open(&folder, Precision::Exact);
+    let (equal, compared) = greedy_agreement(&mut exact, 0.0);
+    assert_eq!(equal, compared, "exact");
+    let (equal, compared) = greedy_agreement(&mut open(&folder, Precision::Fast), 0.1);
+    assert_eq!(equal, compared, "fast");
+    for case in golden("greedy.json").as_array().expect("cases") {
+        let mut sequence = exact.model.cache().sequence();
+        let work = Work { sequence: &mut sequence, tokens: &ids(&case["prompt_ids"]), outputs: Outputs::Last };
+        let logits = exact.model.step(&mut [work]);
+        exact.model.cache().release(sequence);
+        let expected = case["top_logits"].as_array().expect("logits").iter().map(|l| l.as_f64().expect("a number"));
+        for (id, expected) in ids(&case["top_ids"]).into_iter().zip(expected) {
+            let found = f64::from(logits[id as usize]);
+            assert!((found - expected).abs() < 2e-3, "{}: token {id}: {found}, not {expected}", case["source"]);
+        }
+    }
+}
