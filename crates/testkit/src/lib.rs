@@ -1,4 +1,7 @@
 //! What tests share: the conformance table, tolerances, golden files. Development only.
 
+pub mod cases;
+pub mod conformance;
+pub mod plain;
 pub mod tiny;
 pub mod tiny_gguf;

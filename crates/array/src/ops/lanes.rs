@@ -6,6 +6,7 @@
 //! `i64` in `i64`, which wraps to the narrow type exactly; bool as 0 or 1. Read next: [`crate::ops::unary`].
 
 use half::{bf16, f16};
+use olivine_kernels::convert;
 use olivine_kernels::pool::Pool;
 
 use crate::dtype::{Complex64, Dtype};
@@ -67,11 +68,30 @@ pub trait Lane: Copy + Default + Send + Sync + 'static {
     fn to_c64(self) -> Complex64;
     /// Whether it is not zero (NaN is not zero).
     fn is_true(self) -> bool;
+
+    /// A slice of f16.
+    fn widen_f16(from: &[f16], to: &mut [Self]) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = Self::from_f32(from.to_f32()));
+    }
+    /// A slice of bf16.
+    fn widen_bf16(from: &[bf16], to: &mut [Self]) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = Self::from_f32(from.to_f32()));
+    }
+    /// To a slice of f16.
+    fn narrow_f16(from: &[Self], to: &mut [f16]) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = f16::from_f32(from.to_f32()));
+    }
+    /// To a slice of bf16.
+    fn narrow_bf16(from: &[Self], to: &mut [bf16]) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = bf16::from_f32(from.to_f32()));
+    }
 }
 
 macro_rules! real_lane {
-    ($type:ty, $zero:expr) => {
+    ($type:ty, $zero:expr $(, $slices:item)*) => {
         impl Lane for $type {
+            $($slices)*
+
             fn from_f32(x: f32) -> Self {
                 x as $type
             }
@@ -108,7 +128,22 @@ macro_rules! real_lane {
         }
     };
 }
-real_lane!(f32, 0.0);
+real_lane!(
+    f32,
+    0.0,
+    fn widen_f16(from: &[f16], to: &mut [f32]) {
+        convert::f16_to_f32(from, to);
+    },
+    fn widen_bf16(from: &[bf16], to: &mut [f32]) {
+        convert::bf16_to_f32(from, to);
+    },
+    fn narrow_f16(from: &[f32], to: &mut [f16]) {
+        convert::f32_to_f16(from, to);
+    },
+    fn narrow_bf16(from: &[f32], to: &mut [bf16]) {
+        convert::f32_to_bf16(from, to);
+    }
+);
 real_lane!(f64, 0.0);
 real_lane!(i64, 0);
 real_lane!(u64, 0);
@@ -185,12 +220,33 @@ fn load<L: Lane>(bytes: &[u8], dtype: Dtype, layout: &Layout, start: usize, out:
         Dtype::I16 => read!(i16, |x| L::from_i64(i64::from(x))),
         Dtype::I32 => read!(i32, |x| L::from_i64(i64::from(x))),
         Dtype::I64 => read!(i64, L::from_i64),
-        Dtype::F16 => read!(f16, |x| L::from_f32(x.to_f32())),
-        Dtype::Bf16 => read!(bf16, |x| L::from_f32(x.to_f32())),
+        Dtype::F16 => gather_half(cast::<f16>(bytes), layout, start, out, f16::to_f32, L::widen_f16),
+        Dtype::Bf16 => gather_half(cast::<bf16>(bytes), layout, start, out, bf16::to_f32, L::widen_bf16),
         Dtype::F32 => read!(f32, L::from_f32),
         Dtype::F64 => read!(f64, L::from_f64),
         Dtype::C64 => read!(Complex64, L::from_c64),
     }
+}
+
+/// Half-precision numbers, dense pieces on the conversion kernels.
+fn gather_half<T: Copy, L: Lane>(
+    source: &[T],
+    layout: &Layout,
+    start: usize,
+    out: &mut [L],
+    one: impl Fn(T) -> f32,
+    many: impl Fn(&[T], &mut [L]),
+) {
+    let count = out.len();
+    layout.runs(start, count, |position, offset, length, stride| {
+        let out = &mut out[position..position + length];
+        if stride == 1 || length == 1 {
+            return many(&source[offset..offset + length], out);
+        }
+        for (i, to) in out.iter_mut().enumerate() {
+            *to = L::from_f32(one(source[(offset as isize + i as isize * stride) as usize]));
+        }
+    });
 }
 
 fn cast<T: bytemuck::Pod>(bytes: &[u8]) -> &[T] {
@@ -239,8 +295,8 @@ pub fn store<L: Lane>(bytes: &mut [u8], dtype: Dtype, block: &[L]) {
         Dtype::I16 => write!(i16, |x: L| x.to_i64() as i16),
         Dtype::I32 => write!(i32, |x: L| x.to_i64() as i32),
         Dtype::I64 => write!(i64, |x: L| x.to_i64()),
-        Dtype::F16 => write!(f16, |x: L| f16::from_f32(x.to_f32())),
-        Dtype::Bf16 => write!(bf16, |x: L| bf16::from_f32(x.to_f32())),
+        Dtype::F16 => L::narrow_f16(block, bytemuck::cast_slice_mut(bytes)),
+        Dtype::Bf16 => L::narrow_bf16(block, bytemuck::cast_slice_mut(bytes)),
         Dtype::F32 => write!(f32, |x: L| x.to_f32()),
         Dtype::F64 => write!(f64, |x: L| x.to_f64()),
         Dtype::C64 => write!(Complex64, |x: L| x.to_c64()),

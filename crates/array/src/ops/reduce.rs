@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::dtype::{Complex64, Dtype, Kind};
+use crate::ops::binary::full_scalar;
 use crate::ops::lanes::{BLOCK, Class, Input, Lane, class, for_rows, store};
 use crate::ops::select::where_;
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
@@ -81,7 +82,7 @@ impl Array {
     #[track_caller]
     pub fn mean(&self, axes: &[i32], keep_dims: bool) -> Array {
         let count = reduced_count("mean", self, axes);
-        &self.to_inexact().sum(axes, keep_dims) * (1.0 / count as f32)
+        scaled(&self.to_inexact().sum(axes, keep_dims), 1.0 / count as f64)
     }
 
     /// The mean squared distance from the mean, divided by `count - ddof` instead of the count.
@@ -90,7 +91,7 @@ impl Array {
         let count = reduced_count("var", self, axes);
         let distance = self.to_inexact() - self.mean(axes, true);
         let square = if distance.dtype() == Dtype::C64 { distance.abs().square() } else { distance.square() };
-        &square.sum(axes, keep_dims) * (1.0 / (count as f32 - ddof as f32).max(0.0))
+        scaled(&square.sum(axes, keep_dims), 1.0 / (count as f64 - ddof as f64).max(0.0))
     }
 
     /// The square root of [`Array::var`].
@@ -128,6 +129,11 @@ impl Array {
         let mask = crate::ops::eye(rows, columns, offset, Dtype::Bool);
         where_(&mask, self, crate::ops::zeros(&[], self.dtype())).sum(&[-2, -1], false)
     }
+}
+
+/// `x · factor`, the factor rounded once to the dtype of `x`.
+fn scaled(x: &Array, factor: f64) -> Array {
+    x * &full_scalar(factor, x.dtype())
 }
 
 fn widened(x: &Array) -> Array {
@@ -211,7 +217,7 @@ impl Primitive for Reduce {
 }
 
 impl Reduce {
-    /// Contiguous f32 over neighbouring axes: `[outer, length, inner]` on the vector kernels.
+    /// f32 over neighbouring axes: `[outer, length, inner]` on the vector kernels, whatever the layout was.
     fn on_kernels(&self, context: &EvalContext, x: &Tensor, out: &mut Tensor) -> bool {
         let reduction = match self.kernel {
             Kernel::Sum => Reduction::Sum,
@@ -221,10 +227,10 @@ impl Reduce {
             _ => return false,
         };
         let (Some(&first), Some(&last)) = (self.axes.first(), self.axes.last()) else { return false };
-        let dense = x.is_contiguous() && last - first + 1 == self.axes.len() && x.size() > 0;
-        if x.dtype() != Dtype::F32 || !dense {
+        if x.dtype() != Dtype::F32 || last - first + 1 != self.axes.len() || x.size() == 0 {
             return false;
         }
+        let x = x.contiguous();
         let length = element_count(&x.shape()[first..=last]);
         let inner = element_count(&x.shape()[last + 1..]);
         reduce::reduce(context.pool(), reduction, x.slice(), length, inner, out.slice_mut());
