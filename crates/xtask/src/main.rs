@@ -1,15 +1,29 @@
-//! Automation of the workspace: `cargo xtask golden`. One file per command.
+//! Automation of the workspace: `cargo xtask check | cross | golden`. One file per command.
 
+mod check;
+mod command;
+mod cross;
 mod golden;
 
 use std::process::ExitCode;
 
+const USAGE: &str = "usage: cargo xtask COMMAND
+  check              format, rules, clippy, tests
+  cross [FILTER…]    kernel and model tests on aarch64 under qemu, type check for macOS
+  golden [OPTION…]   make the golden data of the tiny models again";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
-        Some((command, rest)) if command == "golden" => golden::run(rest),
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("", &[][..]),
+    };
+    match command {
+        "check" if rest.is_empty() => check::run(),
+        "cross" => cross::run(rest),
+        "golden" => golden::run(rest),
         _ => {
-            eprintln!("usage: cargo xtask golden");
+            eprintln!("{USAGE}");
             ExitCode::from(2)
         }
     }
