@@ -3,7 +3,7 @@
 //! The order of a sum is that of [`super::matmul`] on f32 weights, so both give the same bits.
 
 use super::element::steps_of;
-use super::panel::Source;
+use super::panel::{Ahead, Shape, Source};
 use super::plan::{pack_tiles, panel};
 use super::scratch::{INPUT, PANEL, Scratch};
 use super::{BatchOffsets, StridedMatrix};
@@ -88,7 +88,16 @@ fn block_body<S: Simd>(
             // SAFETY: one part has these rows and columns, and the caller promises that entries do not overlap.
             unsafe { out.slice(at..at + values.len()) }.copy_from_slice(values);
         };
-        panel::<S, false>(s, &right, (first, count), (packed, units), rows, steps, scratch, write);
+        panel::<S, false>(
+            s,
+            &right,
+            (first, count),
+            (packed, units),
+            Shape { rows, steps },
+            Ahead::NONE,
+            scratch,
+            write,
+        );
     }
 }
 

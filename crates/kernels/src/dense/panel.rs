@@ -130,38 +130,110 @@ pub fn multiply<S: Simd, const PAIRS: bool>(
     weights: &[f32],
     vectors: usize,
     (input, input_stride): (&[f32], usize),
-    rows: usize,
-    steps: usize,
+    Shape { rows, steps }: Shape,
     totals: &mut [f32],
     fresh: bool,
+    mut lines: Lines<'_>,
 ) {
     let width = vectors * S::LANES;
     assert!(weights.len() >= S::LANES * steps * width && steps <= TILE_STEPS, "[matmul] panel");
     assert!(rows == 0 || input.len() >= (rows - 1) / S::LANES * input_stride + S::LANES * steps * S::LANES);
     assert!(totals.len() >= rows.next_multiple_of(S::TILE_ROWS) * width, "[matmul] totals");
-    for lane in 0..S::LANES {
-        let panel = &weights[lane * steps * width..];
-        for first in (0..rows).step_by(S::TILE_ROWS) {
-            let x = &input[first / S::LANES * input_stride + lane * steps * S::LANES + first % S::LANES..];
-            let totals = &mut totals[first * width..];
-            // SAFETY: sizes checked above; a tile's rows do not cross a group, since TILE_ROWS divides LANES.
-            unsafe {
-                let (w, x, totals, fresh) = (panel.as_ptr(), x.as_ptr(), totals.as_mut_ptr(), fresh && lane == 0);
-                match (S::TILE_ROWS, vectors) {
-                    (8, 1) => micro::<S, PAIRS, 8, 1>(s, w, x, steps, totals, fresh),
-                    (8, 2) => micro::<S, PAIRS, 8, 2>(s, w, x, steps, totals, fresh),
-                    (8, 3) => micro::<S, PAIRS, 8, 3>(s, w, x, steps, totals, fresh),
-                    (4, 1) => micro::<S, PAIRS, 4, 1>(s, w, x, steps, totals, fresh),
-                    (4, 2) => micro::<S, PAIRS, 4, 2>(s, w, x, steps, totals, fresh),
-                    (4, 3) => micro::<S, PAIRS, 4, 3>(s, w, x, steps, totals, fresh),
-                    (4, 4) => micro::<S, PAIRS, 4, 4>(s, w, x, steps, totals, fresh),
-                    (4, 5) => micro::<S, PAIRS, 4, 5>(s, w, x, steps, totals, fresh),
-                    other => unreachable!("[matmul] no tile {other:?}"),
+    let tiles = rows.div_ceil(S::TILE_ROWS) * S::LANES;
+    let lines_per_tile = lines.count().div_ceil(tiles.max(1));
+    // Blocks of rows, so that their totals stay in the first-level cache while all lanes are added.
+    for block in (0..rows).step_by(BLOCK_ROWS) {
+        let end = rows.min(block + BLOCK_ROWS);
+        for lane in 0..S::LANES {
+            let panel = &weights[lane * steps * width..];
+            for first in (block..end).step_by(S::TILE_ROWS) {
+                let x = &input[first / S::LANES * input_stride + lane * steps * S::LANES + first % S::LANES..];
+                let totals = &mut totals[first * width..];
+                lines.ask(s, lines_per_tile);
+                // SAFETY: sizes checked above; a tile's rows do not cross a group, since TILE_ROWS divides LANES.
+                unsafe {
+                    let (w, x, totals, fresh) = (panel.as_ptr(), x.as_ptr(), totals.as_mut_ptr(), fresh && lane == 0);
+                    let rows = S::TILE_ROWS.min((end - first).next_multiple_of(4));
+                    match (rows, vectors) {
+                        (8, 1) => micro::<S, PAIRS, 8, 1>(s, w, x, steps, totals, fresh),
+                        (8, 2) => micro::<S, PAIRS, 8, 2>(s, w, x, steps, totals, fresh),
+                        (8, 3) => micro::<S, PAIRS, 8, 3>(s, w, x, steps, totals, fresh),
+                        (4, 1) => micro::<S, PAIRS, 4, 1>(s, w, x, steps, totals, fresh),
+                        (4, 2) => micro::<S, PAIRS, 4, 2>(s, w, x, steps, totals, fresh),
+                        (4, 3) => micro::<S, PAIRS, 4, 3>(s, w, x, steps, totals, fresh),
+                        (4, 4) => micro::<S, PAIRS, 4, 4>(s, w, x, steps, totals, fresh),
+                        (4, 5) => micro::<S, PAIRS, 4, 5>(s, w, x, steps, totals, fresh),
+                        other => unreachable!("[matmul] no tile {other:?}"),
+                    }
                 }
             }
         }
     }
 }
+
+/// Sizes of the input of a panel.
+pub struct Shape {
+    pub rows: usize,
+    pub steps: usize,
+}
+
+/// The weights that will be packed next, so that memory is read while a panel is multiplied.
+pub struct Ahead<'a> {
+    /// The rows of this panel.
+    pub now: &'a [u8],
+    /// The rows of the panel that this thread will probably take next.
+    pub next: &'a [u8],
+    pub row_bytes: usize,
+    /// Bytes of a row that one tile covers.
+    pub tile_bytes: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// Nothing is known.
+    pub const NONE: Ahead<'static> = Ahead { now: &[], next: &[], row_bytes: 0, tile_bytes: 1 };
+
+    /// What will be packed after tile `tile`: the next tile of this panel, or the first of the next panel.
+    pub fn after(&self, tile: usize) -> Lines<'a> {
+        let begin = (tile + 1) * self.tile_bytes;
+        let (data, begin) = if begin < self.row_bytes { (self.now, begin) } else { (self.next, 0) };
+        let end = self.row_bytes.min(begin + self.tile_bytes);
+        Lines { data, row_bytes: self.row_bytes, begin, end, row: 0, at: begin }
+    }
+}
+
+/// Cache lines `begin..end` of every row of `data`, asked for a few at a time.
+pub struct Lines<'a> {
+    data: &'a [u8],
+    row_bytes: usize,
+    begin: usize,
+    end: usize,
+    row: usize,
+    at: usize,
+}
+
+impl Lines<'_> {
+    fn count(&self) -> usize {
+        if self.data.is_empty() { 0 } else { self.data.len() / self.row_bytes * (self.end - self.begin).div_ceil(64) }
+    }
+
+    #[inline(always)]
+    fn ask<S: Simd>(&mut self, s: S, count: usize) {
+        for _ in 0..count {
+            let at = self.row + self.at;
+            if at >= self.data.len() {
+                return;
+            }
+            s.prefetch_far(self.data.as_ptr().wrapping_add(at));
+            self.at += 64;
+            if self.at >= self.end {
+                (self.row, self.at) = (self.row + self.row_bytes, self.begin);
+            }
+        }
+    }
+}
+
+/// Rows whose totals are kept close; a multiple of every tier's lanes.
+const BLOCK_ROWS: usize = 64;
 
 /// `totals[R, V * LANES] += Σ_j x[j, r] * w[j, :]`, summed over j in registers first.
 ///

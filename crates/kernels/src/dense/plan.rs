@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::DenseMatrix;
 use super::element::{Element, Kind, TILE_STEPS, steps_of, with_element};
-use super::panel::{InputRows, Source, WeightRows, input_units, multiply, pack};
+use super::panel::{Ahead, InputRows, Shape, Source, WeightRows, input_units, multiply, pack};
 use super::scratch::{INPUT, PANEL, Scratch};
 use super::stream::{PART_ROWS, StreamPart, stream_part};
 use crate::pool::{Disjoint, Pool};
@@ -81,7 +81,12 @@ pub fn run(pool: &Pool, call: &Call<'_>, out: &mut [f32]) {
             let part = &parts[index];
             match part.input_rows {
                 None => streamed(call, &layout, part, buffer, &out),
-                Some(_) => PANEL.with_borrow_mut(|scratch| panel_part(call, &layout, part, buffer, &out, scratch)),
+                Some(_) => {
+                    // Likely this thread's next part, while all threads take parts in turn.
+                    let next = parts.get(index + pool.threads());
+                    let place = Place { call, layout: &layout, part, next, buffer, out: &out };
+                    PANEL.with_borrow_mut(|scratch| panel_part(&place, scratch));
+                }
             }
         });
     });
@@ -214,7 +219,7 @@ fn streamed(call: &Call<'_>, layout: &Layout, part: &Part, buffer: &[f32], out: 
 tiered! { fn lanes_and_vectors() -> (usize, usize) = tile_body; }
 tiered! { fn round_rows(kind: Kind, x: &[f32], columns: usize, out: &mut [f32], units: usize) = round_body; }
 tiered! { fn pack_input(call: &Call<'_>, rows: &Rows<'_>, first: usize, steps: usize, out: &mut [f32]) = input_body; }
-tiered! { fn panel_part(call: &Call<'_>, layout: &Layout, part: &Part, buffer: &[f32], out: &Disjoint<'_, f32>, scratch: &mut Scratch) = panel_body; }
+tiered! { fn panel_part(place: &Place<'_>, scratch: &mut Scratch) = panel_body; }
 
 #[inline(always)]
 fn tile_body<S: Simd>(_: S) -> (usize, usize) {
@@ -258,28 +263,23 @@ pub fn pack_tiles<S: Simd>(s: S, source: &impl Source, rows: (usize, usize), ste
 }
 
 #[inline(always)]
-fn panel_body<S: Simd>(
-    s: S,
-    call: &Call<'_>,
-    layout: &Layout,
-    part: &Part,
-    buffer: &[f32],
-    out: &Disjoint<'_, f32>,
-    scratch: &mut Scratch,
-) {
-    with_element!(call.kind, panel_kind::<S>(s, call, layout, part, buffer, out, scratch))
+fn panel_body<S: Simd>(s: S, place: &Place<'_>, scratch: &mut Scratch) {
+    with_element!(place.call.kind, panel_kind::<S>(s, place, scratch))
+}
+
+/// A packed part and what surrounds it.
+struct Place<'a> {
+    call: &'a Call<'a>,
+    layout: &'a Layout,
+    part: &'a Part,
+    next: Option<&'a Part>,
+    buffer: &'a [f32],
+    out: &'a Disjoint<'a, f32>,
 }
 
 #[inline(always)]
-fn panel_kind<S: Simd, E: Element>(
-    s: S,
-    call: &Call<'_>,
-    layout: &Layout,
-    part: &Part,
-    buffer: &[f32],
-    out: &Disjoint<'_, f32>,
-    scratch: &mut Scratch,
-) {
+fn panel_kind<S: Simd, E: Element>(s: S, place: &Place<'_>, scratch: &mut Scratch) {
+    let Place { call, layout, part, next, buffer, out } = *place;
     let product = &call.products[part.product];
     let rows = part.input_rows.clone().expect("[matmul] a packed part has its rows");
     let pack_start = layout.packs[product.group].expect("[matmul] a packed part has its input");
@@ -292,10 +292,18 @@ fn panel_kind<S: Simd, E: Element>(
         // SAFETY: the plan gives each (row, column) of the result to one part.
         unsafe { out.slice(at..at + values.len()) }.copy_from_slice(values);
     };
+    let row_bytes = call.columns * E::BYTES;
+    let weights = |part: &Part| {
+        let data = call.products[part.product].matrix.data;
+        &data[part.columns.start * row_bytes..part.columns.end * row_bytes]
+    };
+    let tile_bytes = TILE_STEPS * S::LANES * E::VALUES * E::BYTES;
+    let ahead = Ahead { now: weights(part), next: next.map_or(&[], weights), row_bytes, tile_bytes };
+    let (shape, input) = (Shape { rows: rows.len(), steps: layout.steps }, (input, layout.units));
     if E::PAIRS {
-        panel::<S, true>(s, &source, (first, count), (input, layout.units), rows.len(), layout.steps, scratch, write);
+        panel::<S, true>(s, &source, (first, count), input, shape, ahead, scratch, write);
     } else {
-        panel::<S, false>(s, &source, (first, count), (input, layout.units), rows.len(), layout.steps, scratch, write);
+        panel::<S, false>(s, &source, (first, count), input, shape, ahead, scratch, write);
     }
 }
 
@@ -307,8 +315,8 @@ pub fn panel<S: Simd, const PAIRS: bool>(
     source: &impl Source,
     (first, count): (usize, usize),
     (input, units): (&[f32], usize),
-    rows: usize,
-    steps: usize,
+    Shape { rows, steps }: Shape,
+    ahead: Ahead<'_>,
     scratch: &mut Scratch,
     write: impl Fn(usize, &[f32]),
 ) {
@@ -324,7 +332,8 @@ pub fn panel<S: Simd, const PAIRS: bool>(
         let end = (begin + TILE_STEPS).min(steps);
         pack(s, source, (first, count), vectors, (begin, end), packed);
         let input = (&input[begin * S::LANES * S::LANES..], units * S::LANES);
-        multiply::<S, PAIRS>(s, packed, vectors, input, rows, end - begin, totals, begin == 0);
+        let lines = ahead.after(begin / TILE_STEPS);
+        multiply::<S, PAIRS>(s, packed, vectors, input, Shape { rows, steps: end - begin }, totals, begin == 0, lines);
     }
     for (i, totals) in totals.chunks_exact(width).enumerate().take(rows) {
         write(i, &totals[..count]);

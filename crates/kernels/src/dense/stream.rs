@@ -54,8 +54,10 @@ fn stream_body<S: Simd>(s: S, part: &StreamPart<'_>, scratch: &mut Scratch) {
 #[inline(always)]
 fn stream_kind<S: Simd, E: Element>(s: S, part: &StreamPart<'_>, scratch: &mut Scratch) {
     let sums = scratch.take(PASS_TILES * PART_ROWS * INPUT_ROWS * S::LANES);
-    for first in (0..part.row_count).step_by(INPUT_ROWS) {
-        match part.row_count - first {
+    // Equal chunks, as large as the registers allow; the weights of a part stay in the second-level cache for all.
+    let chunk = part.row_count.div_ceil(part.row_count.div_ceil(INPUT_ROWS).max(1)).max(1);
+    for first in (0..part.row_count).step_by(chunk) {
+        match chunk.min(part.row_count - first) {
             1 => rows::<S, E, 1>(s, part, first, sums),
             2 => rows::<S, E, 2>(s, part, first, sums),
             3 => rows::<S, E, 3>(s, part, first, sums),

@@ -88,11 +88,6 @@ impl Simd for Avx2 {
         unsafe { _mm256_min_ps(a, b) }
     }
     #[inline(always)]
-    fn sqrt(self, a: Self::V) -> Self::V {
-        // SAFETY: see above.
-        unsafe { _mm256_sqrt_ps(a) }
-    }
-    #[inline(always)]
     fn round(self, a: Self::V) -> Self::V {
         // SAFETY: see above.
         unsafe { _mm256_round_ps::<NEAREST>(a) }
@@ -135,6 +130,11 @@ impl Simd for Avx2 {
     fn prefetch(self, at: *const u8) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
+    fn prefetch_far(self, at: *const u8) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
     #[inline(always)]
     fn transpose(self, rows: &mut [Self::V]) {

@@ -89,11 +89,6 @@ impl Simd for Avx512 {
         unsafe { _mm512_min_ps(a, b) }
     }
     #[inline(always)]
-    fn sqrt(self, a: Self::V) -> Self::V {
-        // SAFETY: see above.
-        unsafe { _mm512_sqrt_ps(a) }
-    }
-    #[inline(always)]
     fn round(self, a: Self::V) -> Self::V {
         // SAFETY: see above.
         unsafe { _mm512_roundscale_ps::<NEAREST>(a) }
@@ -141,6 +136,11 @@ impl Simd for Avx512 {
     fn prefetch(self, at: *const u8) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
+    fn prefetch_far(self, at: *const u8) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
     #[inline(always)]
     fn transpose(self, rows: &mut [Self::V]) {

@@ -68,8 +68,6 @@ pub trait Simd: Copy {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// The smaller; `b` when either is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Square root.
-    fn sqrt(self, a: Self::V) -> Self::V;
     /// To the nearest integer, ties to even.
     fn round(self, a: Self::V) -> Self::V;
     /// Without the sign.
@@ -89,6 +87,8 @@ pub trait Simd: Copy {
     unsafe fn load_rounded_pairs(self, from: *const f32) -> Self::V;
     /// Ask for the cache line at `at`; never faults.
     fn prefetch(self, at: *const u8);
+    /// Ask for the cache line at `at`, no closer than the second-level cache; never faults.
+    fn prefetch_far(self, at: *const u8);
     /// Transpose `LANES` vectors of 32-bit lanes in place.
     fn transpose(self, rows: &mut [Self::V]);
 
@@ -208,7 +208,7 @@ mod tests {
             s.fma(a, b, a),
             s.max(a, b),
             s.min(a, b),
-            s.sqrt(s.abs(a)),
+            s.abs(a),
             s.round(a),
             s.with_sign(s.abs(b), a),
             s.select_less(a, b, s.splat(1.0), s.zero()),

@@ -93,11 +93,6 @@ impl Simd for Neon {
         unsafe { vbslq_f32(vcltq_f32(a, b), a, b) }
     }
     #[inline(always)]
-    fn sqrt(self, a: Self::V) -> Self::V {
-        // SAFETY: see above.
-        unsafe { vsqrtq_f32(a) }
-    }
-    #[inline(always)]
     fn round(self, a: Self::V) -> Self::V {
         // SAFETY: see above.
         unsafe { vrndnq_f32(a) }
@@ -140,6 +135,11 @@ impl Simd for Neon {
     fn prefetch(self, at: *const u8) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { asm!("prfm pldl1keep, [{at}]", at = in(reg) at, options(nostack, preserves_flags, readonly)) }
+    }
+    #[inline(always)]
+    fn prefetch_far(self, at: *const u8) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { asm!("prfm pldl2keep, [{at}]", at = in(reg) at, options(nostack, preserves_flags, readonly)) }
     }
     #[inline(always)]
     fn transpose(self, rows: &mut [Self::V]) {

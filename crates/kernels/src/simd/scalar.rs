@@ -78,10 +78,6 @@ impl Simd for Scalar {
         map(a, b, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
-    fn sqrt(self, a: Self::V) -> Self::V {
-        a.map(f32::sqrt)
-    }
-    #[inline(always)]
     fn round(self, a: Self::V) -> Self::V {
         a.map(f32::round_ties_even)
     }
@@ -115,6 +111,8 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn prefetch(self, _: *const u8) {}
+    #[inline(always)]
+    fn prefetch_far(self, _: *const u8) {}
     #[inline(always)]
     fn transpose(self, rows: &mut [Self::V]) {
         let copy: [Self::V; LANES] = from_fn(|i| rows[i]);
