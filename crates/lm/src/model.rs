@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use olivine_array::Array;
 use olivine_array::fast::linear::Precision;
 use olivine_array::fast::step::{Span, StepSlot};
+use olivine_array::{Array, Plan};
 use olivine_formats::Mapped;
 use olivine_formats::gguf::Gguf;
 use olivine_formats::safetensors::Safetensors;
@@ -50,7 +50,14 @@ pub struct Model {
     step: StepSlot,
     ropes: Vec<Frequencies>,
     context_tokens: usize,
+    plans: Vec<((usize, usize), Plan)>,
 }
+
+/// Steps of up to this many rows are traced once and replayed; larger ones do not repeat their shape.
+const PLAN_ROWS: usize = 32;
+
+/// Traced steps that are kept, each with its intermediate memory.
+const PLANS: usize = 8;
 
 /// Which rows of a piece of work want logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +173,7 @@ impl Model {
         let decoder = Decoder::load(&mut loader)?;
         let ropes = loader.ropes.into_iter().map(|(_, frequencies)| frequencies).collect();
         let context_tokens = options.context_tokens.unwrap_or(spec.context_tokens);
-        Ok(Model { spec, decoder, cache, step, ropes, context_tokens })
+        Ok(Model { spec, decoder, cache, step, ropes, context_tokens, plans: Vec::new() })
     }
 
     /// The resolved model.
@@ -211,8 +218,30 @@ impl Model {
         });
         let wanted = if outputs.is_empty() { vec![tokens.len() as u32 - 1] } else { outputs.clone() };
         let tokens = Array::from_slice(&tokens, &[tokens.len()]);
-        let logits = self.decoder.forward(&tokens, &Array::from_slice(&wanted, &[wanted.len()]));
-        let logits = logits.to_vec::<f32>();
+        let wanted = Array::from_slice(&wanted, &[wanted.len()]);
+        let logits = self.forward(&tokens, &wanted).to_vec::<f32>();
         if outputs.is_empty() { Vec::new() } else { logits }
+    }
+
+    fn forward(&mut self, tokens: &Array, wanted: &Array) -> Array {
+        let shape = (tokens.size(), wanted.size());
+        if shape.0 > PLAN_ROWS {
+            return self.decoder.forward(tokens, wanted);
+        }
+        let known = self.plans.iter().position(|(of, _)| *of == shape);
+        let mut entry = match known {
+            Some(index) => self.plans.remove(index),
+            None => {
+                let body = |inputs: &[Array]| vec![self.decoder.forward(&inputs[0], &inputs[1])];
+                (shape, Plan::trace(&[tokens, wanted], body))
+            }
+        };
+        let logits = entry.1.run(&[tokens, wanted]).remove(0);
+        // The most recently used plan is the last.
+        self.plans.push(entry);
+        if self.plans.len() > PLANS {
+            self.plans.remove(0);
+        }
+        logits
     }
 }

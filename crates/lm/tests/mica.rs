@@ -58,7 +58,8 @@ fn built_in_model_follows_the_reference_where_it_is_certain() {
 
 #[test]
 fn built_in_model_predicts_as_well_as_its_source() {
-    let reference = golden("quantized_perplexity.json")["modes"]["affine8-g64"]["perplexity"].as_f64().expect("a number");
+    let reference =
+        golden("quantized_perplexity.json")["modes"]["affine8-g64"]["perplexity"].as_f64().expect("a number");
     let windows = golden("perplexity.json");
     let source: Vec<f64> =
         windows["window_nll"].as_array().expect("windows").iter().map(|w| w.as_f64().expect("a number")).collect();
