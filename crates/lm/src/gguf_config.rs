@@ -66,7 +66,7 @@ pub fn config(path: &Path, gguf: &Gguf) -> Result<Config, ModelError> {
         values.insert("vocab_size".into(), rows.into());
     }
     values.insert("tie_word_embeddings".into(), gguf.get("output.weight").is_none().into());
-    insert_experts(&mut values);
+    insert_experts(&mut values, gguf, field("expert_gating_func").and_then(GgufValue::as_u64));
     insert_latent(&mut values, &field);
     if let Some(scaling) = rope_scaling(gguf, &field) {
         values.insert("rope_scaling".into(), scaling);
@@ -78,12 +78,19 @@ pub fn config(path: &Path, gguf: &Gguf) -> Result<Config, ModelError> {
     Ok(Config::from_gguf_values(&file, values))
 }
 
-fn insert_experts(values: &mut Map<String, Value>) {
+/// `gating`: the scoring function by GGUF's number, 1 softmax, 2 sigmoid; files without it tell by the correction.
+fn insert_experts(values: &mut Map<String, Value>, gguf: &Gguf, gating: Option<u64>) {
     if values.get("num_experts").and_then(Value::as_u64) == Some(0) {
         values.remove("num_experts");
     }
     if let Some(experts) = values.get("num_experts").cloned() {
         values.insert("n_routed_experts".into(), experts);
+        let corrected = gguf.tensors().any(|tensor| tensor.name.ends_with(".exp_probs_b.bias"));
+        let scoring = match (gating, corrected) {
+            (Some(2), _) | (None, true) => "sigmoid",
+            _ => "softmax",
+        };
+        values.insert("scoring_func".into(), scoring.into());
     }
 }
 
@@ -124,6 +131,13 @@ fn rope_scaling<'a>(gguf: &Gguf, field: &impl Fn(&str) -> Option<&'a GgufValue>)
         for (key, name) in [("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow")] {
             let value = number(&format!("rope.scaling.{key}"));
             map.extend(value.map(|value| (name.into(), value.into())));
+        }
+        let attention_factor = number("rope.scaling.attn_factor");
+        map.extend(attention_factor.map(|factor| ("attention_factor".into(), factor.into())));
+        // Latent attention scales its scores; the key is a tenth of the configuration's `mscale_all_dim`.
+        if let Some(multiplier) = number("rope.scaling.yarn_log_multiplier") {
+            map.insert("mscale".into(), (multiplier * 10.0).into());
+            map.insert("mscale_all_dim".into(), (multiplier * 10.0).into());
         }
     }
     Some(Value::Object(map))

@@ -47,7 +47,9 @@ impl Loader<'_> {
     /// As [`Loader::norm`], as numbers.
     pub fn norm_values(&self, canonical: &str, layer: Option<usize>, dim: usize) -> Result<Vec<f32>, ModelError> {
         let mut values = self.weights.floats(canonical, layer, "weight", &[dim])?;
-        values.iter_mut().for_each(|value| *value += self.spec.norm_offset);
+        if !self.weights.norm_offset_is_folded() {
+            values.iter_mut().for_each(|value| *value += self.spec.norm_offset);
+        }
         Ok(values)
     }
 

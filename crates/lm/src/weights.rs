@@ -23,6 +23,7 @@ pub struct Weights {
     names: HashMap<&'static str, Vec<&'static str>>,
     prefixes: Vec<&'static str>,
     quantization: Quantization,
+    folded_norms: bool,
 }
 
 enum Source {
@@ -97,9 +98,18 @@ impl Weights {
                 names.entry(canonical).or_default().push(name);
             }
         }
+        // A writer that puts the convolution's channels last adds the offset to the norms as well.
+        let convolution = names.get("delta.conv").and_then(|names| names[0].rsplit_once("{}")).map(|(_, end)| end);
+        let is_channels_last = |tensor: &TensorView| matches!(tensor.shape[..], [_, taps, 1] if taps != 1);
+        let is_convolution = |name: &str| {
+            let module = name.strip_suffix(".weight").unwrap_or(name);
+            convolution.is_some_and(|end| module.ends_with(end))
+        };
+        let folded_norms = tensors.tensors().any(|t| is_convolution(&t.name) && is_channels_last(t));
         Ok(Weights {
             file: path.into(),
             source: Source::Safetensors(tensors),
+            folded_norms,
             names,
             prefixes: vec!["", "language_model.", "model.language_model."],
             quantization: Quantization::read(config)?,
@@ -113,7 +123,8 @@ impl Weights {
             names.entry(canonical).or_default().push(name);
         }
         let quantization = Quantization::default();
-        Weights { file: path.into(), source: Source::Gguf(gguf), names, prefixes: vec![""], quantization }
+        let (file, source) = (path.into(), Source::Gguf(gguf));
+        Weights { file, source, names, prefixes: vec![""], quantization, folded_norms: false }
     }
 
     /// An error about a tensor.
@@ -124,6 +135,11 @@ impl Weights {
     /// Whether this is a GGUF file.
     pub fn is_gguf(&self) -> bool {
         matches!(self.source, Source::Gguf(_))
+    }
+
+    /// Whether the norms of the file already have the family's offset.
+    pub fn norm_offset_is_folded(&self) -> bool {
+        self.folded_norms
     }
 
     /// The module `canonical` of `layer`, its tensor `part` (`weight`, `bias`), if the checkpoint has it.
@@ -238,6 +254,12 @@ impl Weights {
         {
             return Ok(Some(tensor));
         }
+        if part == "weight"
+            && view.dtype == TensorType::U8
+            && let Some(tensor) = self.nvfp4(module, &view)?
+        {
+            return Ok(Some(tensor));
+        }
         if let Some(format) = view.dtype.gguf_id().and_then(Format::from_gguf_type) {
             let storage = Storage::Quantized {
                 format,
@@ -290,6 +312,36 @@ impl Weights {
         Ok(Some(WeightTensor { name: view.name.clone(), shape, storage }))
     }
 
+    /// Pairs of e2m1 in bytes with a `weight_scale` in e4m3 for each 16, and a scale of the whole tensor: a factor
+    /// (`weight_scale_2`, ModelOpt) or a divisor (`weight_global_scale`, compressed-tensors).
+    fn nvfp4(&self, module: &str, view: &TensorView) -> Result<Option<WeightTensor>, ModelError> {
+        let Some(scales) = self.view(&format!("{module}.weight_scale")) else { return Ok(None) };
+        if scales.dtype != TensorType::F8E4M3 {
+            return Err(self.error(&scales.name, format!("is {}; NVFP4 has scales of f8_e4m3", scales.dtype)));
+        }
+        let one = |name: &str| {
+            let view = self.view(&format!("{module}.{name}"))?;
+            widen(&view).first().copied()
+        };
+        let divisor = one("weight_global_scale").map(|divisor| 1.0 / divisor);
+        let global_scale = one("weight_scale_2").or(divisor);
+        if global_scale.is_some_and(|scale| !scale.is_finite()) {
+            return Err(self.error(&view.name, "has a scale of the whole tensor that is not a finite number"));
+        }
+        let mut shape = view.shape.clone();
+        let columns = shape.last_mut().ok_or_else(|| self.error(&view.name, "is a scalar"))?;
+        *columns *= 2;
+        let storage = Storage::Quantized {
+            format: Format::Nvfp4,
+            data: view.data.clone(),
+            scales: Some(scales.data),
+            biases: None,
+            scale_type: ScaleType::F32,
+            global_scale,
+        };
+        Ok(Some(WeightTensor { name: view.name.clone(), shape, storage }))
+    }
+
     /// gpt-oss: `<module>_blocks` `[experts, rows, groups, 16]` of nibbles and `<module>_scales`; `<module>_bias`.
     fn blocks(&self, module: &str, part: &str) -> Result<Option<WeightTensor>, ModelError> {
         if part != "weight" {
@@ -301,6 +353,9 @@ impl Weights {
                 })),
                 None => Ok(None),
             };
+        }
+        if let Some(packed) = self.view(&format!("{module}.weight_packed")) {
+            return self.nvfp4(module, &packed);
         }
         let Some(blocks) = self.view(&format!("{module}_blocks")) else { return Ok(None) };
         let scales_name = format!("{module}_scales");
@@ -329,14 +384,23 @@ impl Quantization {
         };
         let map = value.as_object().ok_or_else(|| config.error("quantization", "is not an object"))?;
         if let Some(method) = map.get("quant_method").and_then(Value::as_str) {
-            // gpt-oss stores its own blocks, which name themselves.
-            if method == "mxfp4" {
+            // The blocks of these are known by their tensors' names.
+            let word = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or("");
+            let named_by_tensors = match method {
+                "mxfp4" => true,
+                "modelopt" => word("quant_algo") == "NVFP4",
+                "compressed-tensors" => word("format") == "nvfp4-pack-quantized",
+                _ => false,
+            };
+            if named_by_tensors {
                 return Ok(Quantization::default());
             }
             return Err(ModelError::Unsupported {
                 file: config.file().into(),
                 feature: format!("quantization method `{method}`"),
-                hint: "; supported are MLX's affine, mxfp4, mxfp8 and nvfp4, gpt-oss's mxfp4, and GGUF files".into(),
+                hint: "; supported are MLX's affine, mxfp4, mxfp8 and nvfp4, gpt-oss's mxfp4, NVFP4 of ModelOpt and \
+                       compressed-tensors, and GGUF files"
+                    .into(),
             });
         }
         let default = Some(format_of(config, "quantization", value)?);

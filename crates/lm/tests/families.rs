@@ -6,6 +6,7 @@ use std::path::Path;
 use olivine_lm::Precision;
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
 use olivine_testkit::tiny::TinyModel;
+use olivine_testkit::tiny_gguf::TinyGguf;
 
 /// Largest difference allowed, relative to the largest logit of the row.
 const TOLERANCE: f32 = 1e-3;
@@ -33,6 +34,33 @@ fn every_family_gives_the_reference_logits() {
     }
     assert!(count > 0, "no case ran");
     assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_gguf_file_gives_the_logits_of_its_folder() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let only = std::env::var("OLIVINE_CASE").ok();
+    let (mut failures, mut architectures) = (Vec::new(), Vec::new());
+    for dir in TinyModel::case_dirs(&golden) {
+        let Some(gguf) = TinyGguf::load(&dir).filter(|gguf| gguf.same_logits) else { continue };
+        let tiny = TinyModel::load(&dir);
+        if only.as_ref().is_some_and(|only| *only != tiny.name) {
+            continue;
+        }
+        let path = std::env::temp_dir().join(format!("olivine-{}-{}.gguf", tiny.name, std::process::id()));
+        gguf.write(&tiny, &path);
+        for input in 0..tiny.inputs.len() {
+            if let Err(problem) = check(&tiny, &path, input) {
+                failures.push(format!("{} input {input}: {problem}", tiny.name));
+            }
+        }
+        std::fs::remove_file(&path).expect("the file was made above");
+        architectures.push(gguf.architecture);
+    }
+    architectures.sort();
+    architectures.dedup();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(only.is_some() || architectures.len() == 13, "{architectures:?}");
 }
 
 fn check(tiny: &TinyModel, folder: &Path, input: usize) -> Result<(), String> {

@@ -123,7 +123,7 @@ class MlxFolder:
 
     def rename(self, name: str) -> str:
         old, new = self.prefix
-        return new + name.removeprefix(old) if name.startswith(old) else new.split("model.")[0] + name
+        return new + name.removeprefix(old) if name.startswith(old) else new.removesuffix("model.") + name
 
     def add(self, spec: dict):
         name, parts = spec["name"], spec.get("parts")

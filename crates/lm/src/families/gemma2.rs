@@ -15,7 +15,7 @@ pub(super) const POST_NORM_NAMES: &[(&str, &str)] = &[
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     let mut spec = decoder(config, "gemma2", |layer| {
         let mut attention = attention(config)?;
-        attention.scale = query_scale(config, attention.head_dim)?;
+        attention.scale = query_scale(config, attention.head_dim, 46)?;
         attention.soft_cap = config.number_option("attn_logit_softcapping")?;
         if is_sliding(config, layer, layer.is_multiple_of(2))? {
             attention.window = Some(config.size_or("sliding_window", 4096)?);
@@ -26,9 +26,15 @@ fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     Ok(spec)
 }
 
-/// `query_pre_attn_scalar ^ -0.5`; GGUF files do not record it: it is the head width there.
-pub(super) fn query_scale(config: &Config, head_dim: usize) -> Result<f32, ModelError> {
-    Ok(config.number_or("query_pre_attn_scalar", head_dim as f32)?.powf(-0.5))
+/// `query_pre_attn_scalar ^ -0.5`. GGUF files do not record it: there it is the head width, but hidden / heads in the
+/// largest model of the family, known by its `largest_layers`.
+pub(super) fn query_scale(config: &Config, head_dim: usize, largest_layers: usize) -> Result<f32, ModelError> {
+    let largest = config.is_gguf() && config.size("num_hidden_layers")? == largest_layers;
+    let unrecorded = match largest {
+        true => config.size("hidden_size")? as f32 / config.size("num_attention_heads")? as f32,
+        false => head_dim as f32,
+    };
+    Ok(config.number_or("query_pre_attn_scalar", unrecorded)?.powf(-0.5))
 }
 
 /// A feed-forward block gated by the tanh form of GELU unless the configuration says otherwise.

@@ -26,7 +26,7 @@ fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
             }
         }
         let attention = AttentionSpec {
-            scale: gemma2::query_scale(config, heads.head_dim)?,
+            scale: gemma2::query_scale(config, heads.head_dim, 62)?,
             rope: Some(rope),
             window: if sliding { Some(config.size_or("sliding_window", 4096)?) } else { None },
             soft_cap: config.number_option("attn_logit_softcapping")?,

@@ -59,6 +59,9 @@ fn experts(config: &Config) -> Result<MoeSpec, ModelError> {
     let width = config.size("moe_intermediate_size")?;
     let groups = config.size_or("n_group", 1)?;
     let shared = config.count_or("n_shared_experts", 1)?;
+    if config.word_or("scoring_func", "sigmoid")? != "sigmoid" {
+        return Err(config.error("scoring_func", "only `sigmoid` is supported for this family"));
+    }
     Ok(MoeSpec {
         experts: config.size("n_routed_experts")?,
         active: config.size("num_experts_per_tok")?,

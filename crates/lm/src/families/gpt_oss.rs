@@ -18,10 +18,12 @@ pub(super) const FAMILY: Family = Family {
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     decoder(config, "gpt-oss", |layer| {
         let sliding = is_sliding(config, layer, layer.is_multiple_of(2))?;
+        let plain = attention(config)?;
         let attention = AttentionSpec {
+            rope: plain.rope.map(|rope| untruncated(config, rope)),
             window: if sliding { Some(config.size_or("sliding_window", 128)?) } else { None },
             sinks: true,
-            ..attention(config)?
+            ..plain
         };
         let ffn = Ffn::Moe(MoeSpec {
             experts: config.size_or("num_local_experts", config.size_or("num_experts", 128)?)?,
@@ -41,4 +43,12 @@ fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
         });
         Ok(plain_layer(attention, ffn))
     })
+}
+
+/// GGUF has no key for YaRN's `truncate`; this family does not round the range of corrected dimensions.
+fn untruncated(config: &Config, mut rope: RopeSpec) -> RopeSpec {
+    if let (true, RopeScaling::Yarn { truncate, .. }) = (config.is_gguf(), &mut rope.scaling) {
+        *truncate = false;
+    }
+    rope
 }

@@ -95,6 +95,8 @@ pub const COMMON_NAMES: &[(&str, &str)] = &[
     ("latent.kv_a", "model.layers.{}.self_attn.kv_a_proj_with_mqa"),
     ("latent.kv_a_norm", "model.layers.{}.self_attn.kv_a_layernorm"),
     ("latent.kv_b", "model.layers.{}.self_attn.kv_b_proj"),
+    ("latent.k_b", "model.layers.{}.self_attn.embed_q"),
+    ("latent.v_b", "model.layers.{}.self_attn.unembed_out"),
     ("latent.out", "model.layers.{}.self_attn.o_proj"),
     ("delta.qkvz", "model.layers.{}.linear_attn.in_proj_qkvz"),
     ("delta.ba", "model.layers.{}.linear_attn.in_proj_ba"),
