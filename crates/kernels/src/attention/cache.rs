@@ -8,12 +8,11 @@
 //! Invariant: the second half of a bf16 pair is zero until its own position is written. Read next: `tile`.
 
 use super::RaggedBatch;
+use crate::convert;
 use crate::pool::Pool;
-use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use memmap2::MmapMut;
 use std::ops::Range;
-use std::ptr::NonNull;
 
 /// Positions in a group: the lanes of one register.
 pub(super) const GROUP: usize = 16;
@@ -103,46 +102,10 @@ impl KvLayout {
     }
 }
 
-/// Zeroed memory on a cache line boundary. It stays untouched, and so not resident, until it is written.
-struct Chunk {
-    start: NonNull<u8>,
-    offset: usize,
-    layout: Layout,
-}
-
-// SAFETY: a chunk is plain bytes that it owns; access is governed by the borrows of `KvCacheLayer`.
-unsafe impl Send for Chunk {}
-// SAFETY: as above.
-unsafe impl Sync for Chunk {}
-
-impl Chunk {
-    fn new(bytes: usize) -> Chunk {
-        // Asking for more than the allocator's natural alignment would make it write the zeros itself and so make
-        // the whole chunk resident: align inside instead.
-        let layout = Layout::from_size_align(bytes + 64, 8).expect("a chunk fits the address space");
-        // SAFETY: the layout has a size.
-        let start = unsafe { alloc_zeroed(layout) };
-        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
-        Chunk { start, offset: start.as_ptr().align_offset(64), layout }
-    }
-
-    fn data(&self) -> *mut u8 {
-        // SAFETY: the offset is below the 64 spare bytes.
-        unsafe { self.start.as_ptr().add(self.offset) }
-    }
-}
-
-impl Drop for Chunk {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
-    }
-}
-
 /// The pages of one layer's keys and values. Which page belongs to which sequence is the caller's business.
 pub struct KvCacheLayer {
     layout: KvLayout,
-    chunks: Vec<Chunk>,
+    chunks: Vec<MmapMut>,
     pages_per_chunk: usize,
     pages: usize,
 }
@@ -175,7 +138,8 @@ impl KvCacheLayer {
     /// Have at least `pages` pages. Present pages stay where they are.
     pub fn grow(&mut self, pages: usize) {
         while self.chunks.len() * self.pages_per_chunk < pages {
-            self.chunks.push(Chunk::new(self.pages_per_chunk * self.layout.page_bytes()));
+            let chunk = new_chunk(self.pages_per_chunk * self.layout.page_bytes(), self.chunks.is_empty());
+            self.chunks.push(chunk);
         }
         self.pages = self.pages.max(pages);
     }
@@ -322,9 +286,23 @@ impl KvCacheLayer {
         assert!(page < self.pages, "[kv_cache] page {page} of {}", self.pages);
         // SAFETY: the page lies inside its chunk.
         unsafe {
-            self.chunks[page / self.pages_per_chunk].data().add(page % self.pages_per_chunk * self.layout.page_bytes())
+            let chunk = self.chunks[page / self.pages_per_chunk].as_ptr().cast_mut();
+            chunk.add(page % self.pages_per_chunk * self.layout.page_bytes())
         }
     }
+}
+
+/// Zeroed memory that is not resident until it is written. Long contexts get huge pages (a walk of the page table for
+/// every 4 KiB costs a tenth of the reading speed); the first chunk does not, so that a short chat stays small.
+fn new_chunk(bytes: usize, is_first: bool) -> MmapMut {
+    let chunk = MmapMut::map_anon(bytes).unwrap_or_else(|error| panic!("[kv_cache] {bytes} bytes: {error}"));
+    #[cfg(target_os = "linux")]
+    if !is_first {
+        // Advice: a kernel without huge pages refuses it, and nothing is lost.
+        let _ = chunk.advise(memmap2::Advice::HugePage);
+    }
+    let _ = is_first;
+    chunk
 }
 
 /// Below this many values a write is not worth a parallel region.
@@ -369,9 +347,13 @@ unsafe fn write_key(
             KvDtype::Bf16 => {
                 to_bf16(source, narrow);
                 let to = group.cast::<u32>().add(first_dim / 2 * GROUP + lane);
-                for (pair, value) in narrow.chunks(2).enumerate() {
-                    let second = value.get(1).copied().unwrap_or(0);
-                    to.add(pair * GROUP).write(u32::from(value[0]) | u32::from(second) << 16);
+                let pairs = narrow.chunks_exact(2);
+                let single = pairs.remainder();
+                for (pair, value) in pairs.enumerate() {
+                    to.add(pair * GROUP).write(u32::from(value[0]) | u32::from(value[1]) << 16);
+                }
+                if let [last] = single {
+                    to.add(narrow.len() / 2 * GROUP).write(u32::from(*last));
                 }
             }
         }
@@ -415,11 +397,11 @@ unsafe fn write_value(
 }
 
 fn to_f16(source: &[f32], narrow: &mut [u16]) {
-    bytemuck::cast_slice_mut::<u16, f16>(narrow).convert_from_f32_slice(source);
+    convert::f32_to_f16(source, bytemuck::cast_slice_mut::<u16, f16>(narrow));
 }
 
 fn to_bf16(source: &[f32], narrow: &mut [u16]) {
-    bytemuck::cast_slice_mut::<u16, bf16>(narrow).convert_from_f32_slice(source);
+    convert::f32_to_bf16(source, bytemuck::cast_slice_mut::<u16, bf16>(narrow));
 }
 
 fn widen(dtype: KvDtype, page: &[u8], offset: usize, index: usize) -> f32 {
