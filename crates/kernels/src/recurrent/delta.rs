@@ -6,6 +6,9 @@
 //! One pass over the block finishes the update of the last token and reads for this one.
 //! Invariant: a pass does the same operations in the same order wherever a piece of the prompt begins or ends.
 
+// Register tiles are indexed by vector in step with pointers.
+#![allow(clippy::needless_range_loop)]
+
 use super::{RecurrentRows, RowView, SharedOut, check_rows};
 use crate::lanes::{self, Job, LANES, Lanes};
 use crate::pool::Pool;
