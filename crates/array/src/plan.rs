@@ -125,12 +125,17 @@ impl Step {
                 tensor.buffer.clone_from(&slots[slot].buffer);
             }
         }
+        let in_place = self.input_slots.contains(&None);
         for (tensor, &slot) in self.outputs.iter_mut().zip(&self.output_slots) {
             let slot = &mut slots[slot];
             let mut buffer = slot.buffer.take();
-            // The caller or a handle still holds the last value: leave it to them.
+            // The caller or a handle still holds the last value: leave it to them, with a copy of what is updated in place.
             if buffer.as_mut().and_then(Arc::get_mut).is_none() {
-                buffer = Some(Arc::new(Buffer::new(slot.bytes)));
+                let mut fresh = Buffer::new(slot.bytes);
+                if let (true, Some(held)) = (in_place, &buffer) {
+                    fresh.bytes_mut().copy_from_slice(held.bytes());
+                }
+                buffer = Some(Arc::new(fresh));
             }
             tensor.buffer = buffer;
         }

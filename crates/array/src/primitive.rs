@@ -89,7 +89,8 @@ pub trait Primitive: Any + Debug + Send + Sync {
     /// Shapes and dtypes of the outputs. Panics with `[name] …` when the inputs do not fit.
     fn infer(&self, inputs: &[Array]) -> Specs;
 
-    /// Compute on the CPU. Inputs may be strided, outputs are contiguous.
+    /// Compute on the CPU. Inputs may be strided, outputs are contiguous. It runs while the device is held, so it must not
+    /// evaluate arrays itself.
     fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]);
 
     /// The output as a view of input 0 if no byte has to move; `eval_cpu` does not run then.

@@ -134,6 +134,61 @@ fn a_plan_replays_with_new_inputs() {
     assert!(plan.workspace_bytes() <= 5 * 16 + 8, "memory is shared: {}", plan.workspace_bytes());
 }
 
+/// Passes its input on and keeps a reference to it.
+#[derive(Debug)]
+struct Keeper {
+    kept: Arc<std::sync::Mutex<Vec<Tensor>>>,
+}
+
+impl Primitive for Keeper {
+    fn name(&self) -> &'static str {
+        "keeper"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Specs {
+        one(&[], inputs[0].dtype())
+    }
+
+    fn eval_cpu(&self, _: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
+        self.kept.lock().unwrap().push(inputs[0].clone());
+        outputs[0].slice_mut::<f32>()[0] = 1.0;
+    }
+}
+
+#[test]
+fn what_a_handle_keeps_is_never_overwritten() {
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let body = |inputs: &[Array]| {
+        let x = &inputs[0] + 1.0;
+        let one = Array::apply(Keeper { kept: kept.clone() }, &[&x]);
+        // The update is the last reader of `x` and would take its memory over.
+        vec![x.slice_update(&one, &[(0..1).into()]).negative()]
+    };
+    let mut plan = Plan::trace(&[&zeros(&[2], Dtype::F32)], body);
+    for round in 0..3 {
+        let x = Array::from_slice(&[10.0 * round as f32, 5.0], &[2]);
+        assert_eq!(plan.run(&[&x])[0].to_vec::<f32>(), [-1.0, -6.0]);
+        assert_eq!(body(std::slice::from_ref(&x))[0].to_vec::<f32>(), [-1.0, -6.0]);
+    }
+    let first: Vec<f32> = kept.lock().unwrap().iter().map(|tensor| tensor.slice::<f32>()[0]).collect();
+    assert_eq!(first, [1.0, 1.0, 11.0, 11.0, 21.0, 21.0]);
+}
+
+#[test]
+fn memory_is_counted_and_reused() {
+    // Other tests allocate too, so only differences that they cannot hide are looked at.
+    let size = 64 << 20;
+    let before = active_bytes();
+    let x = zeros(&[size / 4], Dtype::F32).contiguous();
+    x.eval();
+    assert!(active_bytes() >= before.saturating_sub(1 << 20) + size && peak_bytes() >= size);
+    drop(x);
+    assert!(active_bytes() < before + size && cache_bytes() >= size);
+    let old = set_cache_limit(0);
+    assert!(cache_bytes() < size, "a lower limit frees at once");
+    set_cache_limit(old);
+}
+
 #[test]
 fn async_eval_computes_in_the_background() {
     let x = &Array::from_slice(&[1f32, 2.0], &[2]) + 1.0;

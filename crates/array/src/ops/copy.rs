@@ -30,7 +30,53 @@ pub fn copy_range(tensor: &Tensor, layout: &Layout, first: usize, out: &mut [u8]
 /// As [`copy_into`] a whole output, on all threads.
 pub fn copy_parallel(context: &EvalContext, tensor: &Tensor, out: &mut Tensor) {
     let (layout, item) = (tensor.layout().coalesce(), tensor.dtype().size());
+    if let Some(plane) = Plane::of(&layout) {
+        let row_bytes = plane.columns * item;
+        return for_chunks(context.pool(), out.bytes_mut(), item, plane.columns * TILE, &|first, bytes| {
+            debug_assert!(bytes.len().is_multiple_of(row_bytes), "pieces are whole rows");
+            match item {
+                1 => plane.copy::<u8>(tensor, first / plane.columns, bytes),
+                2 => plane.copy::<u16>(tensor, first / plane.columns, bytes),
+                4 => plane.copy::<u32>(tensor, first / plane.columns, bytes),
+                _ => plane.copy::<u64>(tensor, first / plane.columns, bytes),
+            }
+        });
+    }
     for_chunks(context.pool(), out.bytes_mut(), item, 64, &|first, bytes| copy_range(tensor, &layout, first, bytes));
+}
+
+/// Rows and columns of a square of a transposed copy: each source line is used whole while it is in the cache.
+const TILE: usize = 16;
+
+/// A transposed matrix: neighbours of a column lie side by side in memory.
+struct Plane {
+    offset: usize,
+    columns: usize,
+    stride: usize,
+}
+
+impl Plane {
+    fn of(layout: &Layout) -> Option<Plane> {
+        let (&[_, columns], &[1, stride]) = (&layout.shape[..], &layout.strides[..]) else { return None };
+        (stride > 1 && columns > 1).then(|| Plane { offset: layout.offset, columns, stride: stride as usize })
+    }
+
+    /// Write rows from `first` on until `out` is full.
+    fn copy<T: bytemuck::Pod>(&self, tensor: &Tensor, first: usize, out: &mut [u8]) {
+        let source = tensor.storage::<T>();
+        let out = bytemuck::cast_slice_mut::<u8, T>(out);
+        for (band, rows) in out.chunks_mut(self.columns * TILE).enumerate() {
+            let start = self.offset + first + band * TILE;
+            for left in (0..self.columns).step_by(TILE) {
+                let right = (left + TILE).min(self.columns);
+                for (row, out) in rows.chunks_exact_mut(self.columns).enumerate() {
+                    for (column, to) in (left..right).zip(&mut out[left..right]) {
+                        *to = source[start + row + column * self.stride];
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Array {

@@ -66,10 +66,9 @@ fn select<L: Lane>(context: &EvalContext, inputs: &[Tensor], out: &mut Tensor) {
             Input::new(&inputs[0], &layouts[0]).load(first + start, &mut chosen[..length]);
             Input::new(&inputs[1], &layouts[1]).load(first + start, &mut x[..length]);
             Input::new(&inputs[2], &layouts[2]).load(first + start, &mut y[..length]);
-            for i in 0..length {
-                if chosen[i] == 0 {
-                    x[i] = y[i];
-                }
+            // Both sides are loaded, so that the choice is no branch: conditions are often random.
+            for ((x, y), chosen) in x[..length].iter_mut().zip(&y).zip(&chosen) {
+                *x = if *chosen != 0 { *x } else { *y };
             }
             store(&mut bytes[start * item..(start + length) * item], dtype, &x[..length]);
         }

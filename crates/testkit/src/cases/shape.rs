@@ -57,6 +57,14 @@ pub fn view() -> Vec<Case> {
 pub fn copy() -> Vec<Case> {
     vec![
         case("contiguous", Array::contiguous, Plain::clone),
+        Case::new(
+            "contiguous of a large transpose",
+            &[&[70, 613]],
+            Domain::Distinct,
+            |x| x[0].t().contiguous(),
+            |x| x[0].transposed(&[1, 0]),
+        )
+        .dtypes(&[Dtype::F32, Dtype::F64]),
         case("contiguous of transpose", |x| x.transpose(&[1, 2, 0]).contiguous(), |x| x.transposed(&[1, 2, 0])),
     ]
 }
