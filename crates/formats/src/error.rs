@@ -14,7 +14,7 @@ pub enum FormatError {
         source: std::io::Error,
     },
     /// The content breaks the format.
-    #[error("{}: at byte {offset}: {problem}", path.display())]
+    #[error("{}: at byte {offset}: {}", path.display(), one_line(problem))]
     Broken {
         /// The file.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub enum FormatError {
         problem: String,
     },
     /// A metadata field that is absent or of the wrong type.
-    #[error("{}: metadata `{key}`: {problem}", path.display())]
+    #[error("{}: metadata `{}`: {}", path.display(), one_line(key), one_line(problem))]
     Field {
         /// The file.
         path: PathBuf,
@@ -45,4 +45,15 @@ impl FormatError {
     pub fn io(path: &Path, source: std::io::Error) -> FormatError {
         FormatError::Io { path: path.into(), source }
     }
+}
+
+/// Names and parts of the file are quoted in messages: whatever they hold, a message stays one line of bounded length.
+fn one_line(text: &str) -> String {
+    const CHARACTERS: usize = 500;
+    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut line: String = text.chars().take(CHARACTERS).map(visible).collect();
+    if text.chars().nth(CHARACTERS).is_some() {
+        line.push('…');
+    }
+    line
 }

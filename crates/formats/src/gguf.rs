@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{Bytes, FormatError, Mapped, TensorType, TensorView};
+use crate::{Bytes, FormatError, Mapped, TensorType, TensorView, gguf_split};
 
 /// A metadata value.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,9 +71,21 @@ pub struct Gguf {
 }
 
 impl Gguf {
-    /// Open a file.
+    /// Open a file, and with it the other parts when it is one of several (`NAME-00001-of-00003.gguf`). The metadata is
+    /// the first part's.
     pub fn open(path: &Path) -> Result<Gguf, FormatError> {
-        Gguf::from_mapped(Mapped::open(path)?)
+        let first = Gguf::from_mapped(Mapped::open(path)?)?;
+        let Some(paths) = gguf_split::parts(&first, path)? else { return Ok(first) };
+        let mut whole: Option<Gguf> = None;
+        for (number, path) in paths.iter().enumerate() {
+            let part = Gguf::from_mapped(Mapped::open(path)?)?;
+            gguf_split::check(&part, path, number, paths.len())?;
+            match &mut whole {
+                None => whole = Some(part),
+                Some(whole) => whole.join(part)?,
+            }
+        }
+        Ok(whole.unwrap_or(first))
     }
 
     /// The same from bytes in memory.
@@ -146,6 +158,17 @@ impl Gguf {
             )),
             None => Ok(()),
         }
+    }
+
+    fn join(&mut self, part: Gguf) -> Result<(), FormatError> {
+        for view in part.tensors {
+            if self.by_name.insert(view.name.clone(), self.tensors.len()).is_some() {
+                let problem = format!("tensor `{}` is in an earlier part too", view.name);
+                return Err(FormatError::broken(part.mapped.path(), 0, problem));
+            }
+            self.tensors.push(view);
+        }
+        Ok(())
     }
 
     /// A tensor by name.
@@ -245,13 +268,13 @@ impl<'a> Reader<'a> {
     fn header(&mut self) -> Result<(usize, usize), FormatError> {
         if self.take(4)? != b"GGUF" {
             self.at = 0;
-            return Err(self.broken("not a GGUF file"));
+            return Err(self.broken("not a GGUF file; check the path and download it again"));
         }
         match self.u32()? {
             2 | 3 => {}
             1 => return Err(self.broken("GGUF version 1 is no longer in use; convert the model again")),
             version if version.swap_bytes() <= 3 => {
-                return Err(self.broken("the file is big-endian, which is not supported"));
+                return Err(self.broken("the file is big-endian; convert it again with little-endian byte order"));
             }
             version => return Err(self.broken(format!("GGUF version {version} is not known"))),
         }
@@ -266,8 +289,9 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], FormatError> {
         let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
-        let end =
-            end.ok_or_else(|| self.broken(format!("{count} bytes are wanted and the file ends: it is cut short")))?;
+        let end = end.ok_or_else(|| {
+            self.broken(format!("{count} bytes are wanted and the file ends: it is cut short, download it again"))
+        })?;
         let part = &self.bytes[self.at..end];
         self.at = end;
         Ok(part)

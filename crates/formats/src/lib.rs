@@ -4,10 +4,12 @@
 
 mod error;
 pub mod gguf;
+mod gguf_split;
 pub mod gguf_writer;
 mod mapped;
 mod output;
 pub mod safetensors;
+mod safetensors_header;
 pub mod safetensors_writer;
 mod tensor;
 

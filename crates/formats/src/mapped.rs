@@ -11,7 +11,7 @@ use memmap2::{Advice, Mmap, UncheckedAdvice};
 
 use crate::FormatError;
 
-/// A file's bytes: mapped, or in static memory.
+/// A file's bytes: mapped, or in memory.
 #[derive(Debug)]
 pub struct Mapped {
     path: PathBuf,
@@ -21,17 +21,20 @@ pub struct Mapped {
 #[derive(Debug)]
 enum Memory {
     File(Mmap),
+    Owned(Box<[u8]>),
     Static(&'static [u8]),
-    Owned(Vec<u8>),
 }
 
 impl Mapped {
     /// Map a file for reading.
     pub fn open(path: &Path) -> Result<Arc<Mapped>, FormatError> {
         let file = File::open(path).map_err(|source| FormatError::io(path, source))?;
-        let length = file.metadata().map_err(|source| FormatError::io(path, source))?.len();
-        if length == 0 {
-            return Err(FormatError::broken(path, 0, "the file is empty"));
+        let about = file.metadata().map_err(|source| FormatError::io(path, source))?;
+        if !about.is_file() {
+            return Err(FormatError::broken(path, 0, "a file is needed here, this is a folder or a device"));
+        }
+        if about.len() == 0 {
+            return Err(FormatError::broken(path, 0, "the file is empty; download it again"));
         }
         // SAFETY: the map is read-only and private; see the module's invariant on other writers.
         let map = unsafe { Mmap::map(&file) }.map_err(|source| FormatError::io(path, source))?;
@@ -43,6 +46,11 @@ impl Mapped {
         Arc::new(Mapped { path: name.into(), memory: Memory::Static(bytes) })
     }
 
+    /// Bytes in memory (a decompressed member, a file that was received), under a name for messages.
+    pub fn of_vec(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Arc<Mapped> {
+        Arc::new(Mapped { path: name.into(), memory: Memory::Owned(bytes.into_boxed_slice()) })
+    }
+
     /// Where the bytes come from.
     pub fn path(&self) -> &Path {
         &self.path
@@ -52,8 +60,8 @@ impl Mapped {
     pub fn as_slice(&self) -> &[u8] {
         match &self.memory {
             Memory::File(map) => map,
-            Memory::Static(bytes) => bytes,
             Memory::Owned(bytes) => bytes,
+            Memory::Static(bytes) => bytes,
         }
     }
 
@@ -95,7 +103,7 @@ impl Bytes {
     /// All of `bytes`, under a name for messages.
     pub fn from_vec(name: &str, bytes: Vec<u8>) -> Bytes {
         let range = 0..bytes.len();
-        Bytes::new(Arc::new(Mapped { path: name.into(), memory: Memory::Owned(bytes) }), range)
+        Bytes::new(Mapped::of_vec(name, bytes), range)
     }
 
     /// The bytes.

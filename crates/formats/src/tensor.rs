@@ -45,6 +45,16 @@ types! {
     F8E5M2, "f8_e5m2", 1, 1, Some("F8_E5M2"), None;
     /// An exponent.
     F8E8M0, "f8_e8m0", 1, 1, Some("F8_E8M0"), None;
+    /// 4 exponent and 3 mantissa bits, bias 8, no negative zero.
+    F8E4M3Fnuz, "f8_e4m3fnuz", 1, 1, Some("F8_E4M3FNUZ"), None;
+    /// 5 exponent and 2 mantissa bits, bias 16, no negative zero.
+    F8E5M2Fnuz, "f8_e5m2fnuz", 1, 1, Some("F8_E5M2FNUZ"), None;
+    /// Two e2m1 values a byte.
+    F4, "f4", 2, 1, Some("F4"), None;
+    /// Four values in three bytes.
+    F6E2M3, "f6_e2m3", 4, 3, Some("F6_E2M3"), None;
+    /// Four values in three bytes.
+    F6E3M2, "f6_e3m2", 4, 3, Some("F6_E3M2"), None;
     /// Unsigned, 16 bits.
     U16, "u16", 1, 2, Some("U16"), None;
     /// Signed, 16 bits.
@@ -88,6 +98,12 @@ types! {
     #[allow(missing_docs)] Iq4Xs, "iq4_xs", 256, 136, None, Some(23);
     #[allow(missing_docs)] Iq1M, "iq1_m", 256, 56, None, Some(29);
     #[allow(missing_docs)] Mxfp4, "mxfp4", 32, 17, None, Some(39);
+    #[allow(missing_docs)] Q8_1, "q8_1", 32, 36, None, Some(9);
+    #[allow(missing_docs)] Q8K, "q8_k", 256, 292, None, Some(15);
+    #[allow(missing_docs)] Tq1_0, "tq1_0", 256, 54, None, Some(34);
+    #[allow(missing_docs)] Tq2_0, "tq2_0", 256, 66, None, Some(35);
+    #[allow(missing_docs)] GgufNvfp4, "nvfp4", 64, 36, None, Some(40);
+    #[allow(missing_docs)] Q1_0, "q1_0", 128, 18, None, Some(41);
 }
 
 impl TensorType {
@@ -101,11 +117,17 @@ impl TensorType {
         TensorType::ALL.iter().copied().find(|t| t.gguf_id() == Some(id))
     }
 
-    /// Bytes of a tensor of `shape` (outermost first), or `None` when they overflow or rows are not whole blocks.
+    /// Bytes of a tensor of `shape` (outermost first), or `None` when they overflow or are not whole blocks: of each row
+    /// for GGUF's types, of the whole tensor for the sub-byte types of safetensors.
     pub fn bytes(self, shape: &[usize]) -> Option<usize> {
-        let elements = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim))?;
-        let whole = shape.last().copied().unwrap_or(1).is_multiple_of(self.block_elements());
-        whole.then_some(elements / self.block_elements()).and_then(|blocks| blocks.checked_mul(self.block_bytes()))
+        // An empty dimension makes the tensor empty, whatever the others are.
+        let elements =
+            if shape.contains(&0) { 0 } else { shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim))? };
+        let run = if self.gguf_id().is_some() { shape.last().copied().unwrap_or(1) } else { elements };
+        let whole = run.is_multiple_of(self.block_elements());
+        let bytes = whole.then_some(elements / self.block_elements())?.checked_mul(self.block_bytes())?;
+        // No slice is longer, and the sum of two never wraps.
+        (bytes <= isize::MAX as usize).then_some(bytes)
     }
 }
 
