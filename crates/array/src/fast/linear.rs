@@ -148,11 +148,14 @@ impl Linear {
         if !dense.is_empty() {
             dense::matmul(pool, x, m, &dense, out, self.rows, self.precision.into());
         }
-        if !packed.is_empty() && self.precision == Precision::Exact {
-            for (matrix, offset) in packed {
-                qmatmul::matmul_float(pool, x, m, matrix, &mut out[offset..], self.rows);
+        packed.retain(|(matrix, offset)| {
+            let float = self.precision == Precision::Exact || matrix.needs_float();
+            if float {
+                qmatmul::matmul_float(pool, x, m, matrix, &mut out[*offset..], self.rows);
             }
-        } else if !packed.is_empty() {
+            !float
+        });
+        if !packed.is_empty() {
             let mut activations = self.activations.lock().unwrap_or_else(PoisonError::into_inner);
             activations.requantize(pool, x, m, self.columns);
             qmatmul::matmul(pool, &activations, &packed, out, self.rows);

@@ -114,9 +114,12 @@ impl ExpertLinear {
         if !dense.is_empty() {
             dense::matmul_experts(pool, x, &dense, groups, out, stride, self.precision.into());
         }
-        if !packed.is_empty() && self.precision == Precision::Exact {
-            qmatmul::matmul_experts_float(pool, x, &packed, groups, out, stride);
-        } else if !packed.is_empty() {
+        let (float, packed): (Vec<_>, Vec<_>) =
+            packed.into_iter().partition(|(part, _)| self.precision == Precision::Exact || part.needs_float());
+        if !float.is_empty() {
+            qmatmul::matmul_experts_float(pool, x, &float, groups, out, stride);
+        }
+        if !packed.is_empty() {
             let columns = self.parts[0].columns();
             activations.requantize(pool, x, x.len() / columns, columns);
             qmatmul::matmul_experts(pool, activations, &packed, groups, out, stride);

@@ -1,0 +1,210 @@
+//! Rows of activations as int8, made once and shared by all products that read them.
+//!
+//! Every 256 columns of a row have one scale, `largest magnitude / 127`, rounding is to nearest even. Beside the values
+//! lie the negated sums of each 16, 32, 64 and 128 columns, from which products take offsets and biases. A row depends
+//! on nothing but itself, and all tiers give the same bytes. A row that holds a NaN or an infinity gets NaN scales.
+//! Read next: [`super::tile`].
+
+use super::layout::SLAB_COLUMNS;
+use super::memory::Memory;
+use crate::pool::Pool;
+
+/// Group sizes that sums are kept for.
+const LEVELS: [usize; 4] = [16, 32, 64, 128];
+/// Magnitudes below this have reciprocals that overflow; they count as zero.
+const SMALLEST: f32 = 1e-35;
+
+/// Rows quantized to int8.
+pub struct QuantizedActivations {
+    rows: usize,
+    columns: usize,
+    record: Record,
+    memory: Memory,
+}
+
+/// Where the parts of a row lie, in bytes from its start: values, then sums of every level, then scales.
+#[derive(Clone, Copy)]
+pub(super) struct Record {
+    /// Bytes of a row with all its parts.
+    pub stride: usize,
+    /// Start of the sums of each level.
+    pub sums: [usize; 4],
+    /// Start of the scales.
+    pub scales: usize,
+}
+
+impl Record {
+    fn new(columns: usize) -> Record {
+        let padded = columns.next_multiple_of(SLAB_COLUMNS);
+        let mut at = padded;
+        let sums = LEVELS.map(|level| {
+            let start = at;
+            at += padded / level * 4;
+            start
+        });
+        let mut stride = (at + padded / SLAB_COLUMNS * 4).next_multiple_of(64);
+        // Rows a multiple of 4 KiB apart would compete for the same cache sets.
+        if stride.is_multiple_of(1024) {
+            stride += 64;
+        }
+        Record { stride, sums, scales: at }
+    }
+
+    /// Start of the sums of groups of `group` columns.
+    pub fn sums_of(&self, group: usize) -> usize {
+        self.sums[group.trailing_zeros() as usize - 4]
+    }
+}
+
+/// No rows yet; see [`QuantizedActivations::requantize`].
+impl Default for QuantizedActivations {
+    fn default() -> QuantizedActivations {
+        QuantizedActivations { rows: 0, columns: 0, record: Record::new(0), memory: Memory::new(0) }
+    }
+}
+
+impl std::fmt::Debug for QuantizedActivations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "int8 activations [{}, {}]", self.rows, self.columns)
+    }
+}
+
+impl QuantizedActivations {
+    /// Quantize `x` of `rows * columns` values.
+    pub fn new(pool: &Pool, x: &[f32], rows: usize, columns: usize) -> QuantizedActivations {
+        let mut activations = QuantizedActivations::default();
+        activations.requantize(pool, x, rows, columns);
+        activations
+    }
+
+    /// Replace the contents by `x` of `rows * columns` values; allocates only to grow.
+    pub fn requantize(&mut self, pool: &Pool, x: &[f32], rows: usize, columns: usize) {
+        assert_eq!(x.len(), rows * columns, "[quantize activations] values do not fill the rows");
+        self.rows = rows;
+        self.columns = columns;
+        self.record = Record::new(columns);
+        let bytes = rows * self.record.stride;
+        if self.memory.bytes() < bytes {
+            self.memory = Memory::new(bytes);
+        }
+        let block = (16_384 / columns.max(1)).max(1);
+        let quantize = quantize_row_of_tier();
+        let this = &*self;
+        pool.run(rows.div_ceil(block), &|part| {
+            for row in part * block..((part + 1) * block).min(rows) {
+                // SAFETY: each row is written by one part only and the record lies inside the memory.
+                unsafe { quantize(&x[row * columns..][..columns], &this.record, this.row(row).cast_mut()) };
+            }
+        });
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Where the parts of a row lie.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Start of a row.
+    pub(super) fn row(&self, row: usize) -> *const u8 {
+        assert!(row < self.rows, "[quantized product] activation row {row} of {}", self.rows);
+        // SAFETY: inside the memory, as just checked.
+        unsafe { self.memory.start().add(row * self.record.stride) }
+    }
+
+    /// A row as floats again.
+    pub fn dequantize_row(&self, row: usize, out: &mut [f32]) {
+        assert_eq!(out.len(), self.columns, "[dequantize activations] output of another length than the row");
+        for (column, out) in out.iter_mut().enumerate() {
+            // SAFETY: columns are inside the record, which `requantize` wrote.
+            unsafe {
+                let scale = self.row(row).add(self.record.scales + column / SLAB_COLUMNS * 4).cast::<f32>().read();
+                *out = scale * self.row(row).add(column).cast::<i8>().read() as f32;
+            }
+        }
+    }
+}
+
+type QuantizeRow = unsafe fn(&[f32], &Record, *mut u8);
+
+fn quantize_row_of_tier() -> QuantizeRow {
+    match crate::cpu::tier() {
+        #[cfg(target_arch = "x86_64")]
+        crate::cpu::Tier::Avx512 => quantize_row_avx512,
+        #[cfg(target_arch = "x86_64")]
+        crate::cpu::Tier::Avx2 => quantize_row_avx2,
+        _ => quantize_row,
+    }
+}
+
+/// # Safety
+/// As [`quantize_row`], and the processor must have these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn quantize_row_avx512(x: &[f32], record: &Record, out: *mut u8) {
+    // SAFETY: passed on.
+    unsafe { quantize_row(x, record, out) }
+}
+
+/// # Safety
+/// As [`quantize_row`], and the processor must have these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn quantize_row_avx2(x: &[f32], record: &Record, out: *mut u8) {
+    // SAFETY: passed on.
+    unsafe { quantize_row(x, record, out) }
+}
+
+/// # Safety
+/// `out` must be valid for one record.
+#[inline(always)]
+unsafe fn quantize_row(x: &[f32], record: &Record, out: *mut u8) {
+    for (slab, x) in x.chunks(SLAB_COLUMNS).enumerate() {
+        let mut padded = [0.0; SLAB_COLUMNS];
+        padded[..x.len()].copy_from_slice(x);
+        let mut values = [0i8; SLAB_COLUMNS];
+        let scale = quantize_slab(&padded, &mut values);
+        // SAFETY: each part of the record has room for whole slabs.
+        unsafe {
+            out.add(slab * SLAB_COLUMNS).cast::<[i8; SLAB_COLUMNS]>().write(values);
+            out.add(record.scales + slab * 4).cast::<f32>().write(scale);
+            let mut sums = [0i32; SLAB_COLUMNS / 16];
+            for (sum, values) in sums.iter_mut().zip(values.chunks_exact(16)) {
+                *sum = -values.iter().map(|value| *value as i32).sum::<i32>();
+            }
+            let mut count = sums.len();
+            for start in record.sums {
+                let to = out.add(start + slab * count * 4).cast::<i32>();
+                to.copy_from_nonoverlapping(sums.as_ptr(), count);
+                count /= 2;
+                (0..count).for_each(|i| sums[i] = sums[2 * i] + sums[2 * i + 1]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn quantize_slab(x: &[f32; SLAB_COLUMNS], values: &mut [i8; SLAB_COLUMNS]) -> f32 {
+    // As integers, so that a NaN is the largest.
+    let largest = f32::from_bits(x.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7FFF_FFFF)));
+    if !largest.is_finite() {
+        return f32::NAN;
+    }
+    if largest < SMALLEST {
+        return 0.0;
+    }
+    let inverse = 127.0 / largest;
+    for (value, x) in values.iter_mut().zip(x) {
+        // SAFETY: the magnitude is at most 127 and a rounding error.
+        *value = unsafe { (x * inverse).round_ties_even().to_int_unchecked::<i32>() } as i8;
+    }
+    largest / 127.0
+}

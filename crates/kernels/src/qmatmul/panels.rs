@@ -1,0 +1,205 @@
+//! Packed weights: the panels of one matrix, or of the equal matrices of several experts.
+//!
+//! Formats that are not small integers times a scale keep the bytes of their rows and are decoded when read.
+//! Read next: [`super::layout`], [`super::pack`].
+
+use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
+use super::memory::Memory;
+use super::{pack, unpack};
+use crate::pool::Pool;
+use crate::quant::{Format, QuantError, Row, ScaleType, Stored};
+
+/// Panels of all experts; a plain matrix is one expert.
+pub struct Panels {
+    format: Format,
+    layout: Option<Layout>,
+    experts: usize,
+    rows: usize,
+    columns: usize,
+    bytes: usize,
+    memory: Memory,
+    panel_bytes: usize,
+    /// Bytes of the data and of the scales of a row that is kept as it is.
+    raw: (usize, usize),
+}
+
+impl Panels {
+    /// Pack matrices one below the other: the rows of all experts in their order. All have one format and width.
+    /// Panics when they differ or the rows are not equal experts.
+    pub fn pack(pool: &Pool, parts: &[Stored], experts: usize) -> Result<Panels, QuantError> {
+        let model = parts.first().expect("[pack] nothing to pack");
+        for part in parts {
+            part.check()?;
+            let same = (part.format, part.columns) == (model.format, model.columns);
+            assert!(same, "[pack] matrices of several formats or widths");
+            let affine = matches!(part.format, Format::Affine { .. });
+            assert!(!affine || part.scale_type == model.scale_type, "[pack] scales of several types");
+        }
+        let all = parts.iter().map(|part| part.rows).sum::<usize>();
+        assert!(experts > 0 && all.is_multiple_of(experts), "[pack] {all} rows are not {experts} equal experts");
+        let rows = all / experts;
+        let layout = Layout::of(model.format, model.scale_type)?;
+        let columns = model.columns;
+        let raw = (model.data.len() / model.rows.max(1), model.scales.len() / model.rows.max(1));
+        let panel_bytes = match &layout {
+            Some(layout) => layout.panel_bytes(columns.next_multiple_of(UNIT_COLUMNS)),
+            None => PANEL_ROWS * (raw.0 + raw.1),
+        };
+        let panels = rows.div_ceil(PANEL_ROWS);
+        let bytes = experts * panels * panel_bytes;
+        let (format, memory) = (model.format, Memory::new(bytes));
+        let packed = Panels { format, layout, experts, rows, columns, bytes, memory, panel_bytes, raw };
+        pool.run(experts * panels, &|index| packed.pack_one(index, parts));
+        Ok(packed)
+    }
+
+    /// Fill panel number `index` of the memory.
+    fn pack_one(&self, index: usize, parts: &[Stored]) {
+        // SAFETY: each panel is written by one part of the region; zeroed before it becomes a slice.
+        let out = unsafe {
+            let start = self.memory.start().add(index * self.panel_bytes);
+            start.write_bytes(0, self.panel_bytes);
+            std::slice::from_raw_parts_mut(start, self.panel_bytes)
+        };
+        let (expert, first) = (index / self.expert_panels(), index % self.expert_panels() * PANEL_ROWS);
+        let count = PANEL_ROWS.min(self.rows - first);
+        let nothing = Row { data: &[], scales: &[], biases: &[], scale_type: ScaleType::F32, global_scale: 1.0 };
+        let mut rows = [nothing; PANEL_ROWS];
+        for (lane, row) in rows.iter_mut().enumerate().take(count) {
+            *row = find(parts, expert * self.rows + first + lane);
+        }
+        match &self.layout {
+            Some(layout) => pack::pack_panel(layout, self.format, self.columns, &rows[..count], out),
+            None => {
+                for (row, out) in rows[..count].iter().zip(out.chunks_exact_mut(self.raw.0 + self.raw.1)) {
+                    out[..self.raw.0].copy_from_slice(row.data);
+                    out[self.raw.0..].copy_from_slice(row.scales);
+                }
+            }
+        }
+    }
+
+    /// Rows of one expert.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Columns with padding to whole units.
+    pub fn padded_columns(&self) -> usize {
+        self.columns.next_multiple_of(UNIT_COLUMNS)
+    }
+
+    /// Number of experts.
+    pub fn experts(&self) -> usize {
+        self.experts
+    }
+
+    /// Panels of one expert.
+    pub fn expert_panels(&self) -> usize {
+        self.rows.div_ceil(PANEL_ROWS)
+    }
+
+    /// Format of the source.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// How panels are laid out; none for rows kept as they are.
+    pub fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn panel(&self, expert: usize, panel: usize) -> &[u8] {
+        let index = expert * self.expert_panels() + panel;
+        assert!(expert < self.experts && panel < self.expert_panels(), "[quantized product] no such panel");
+        // SAFETY: inside the memory, all of which `pack` has written.
+        unsafe { std::slice::from_raw_parts(self.memory.start().add(index * self.panel_bytes), self.panel_bytes) }
+    }
+
+    /// The slab that begins at column `at`.
+    pub fn slab(&self, expert: usize, panel: usize, at: usize) -> &[u8] {
+        let layout = self.layout.as_ref().expect("only packed panels have slabs");
+        let width = SLAB_COLUMNS.min(self.padded_columns() - at);
+        &self.panel(expert, panel)[at / SLAB_COLUMNS * layout.slab_bytes(SLAB_COLUMNS)..][..layout.slab_bytes(width)]
+    }
+
+    /// Decode columns of a panel of rows kept as they are: `put(column, lane, value)` for 16 lanes.
+    pub fn read_raw(
+        &self,
+        expert: usize,
+        panel: usize,
+        at: usize,
+        width: usize,
+        mut put: impl FnMut(usize, usize, f32),
+    ) {
+        let mut values = [0.0; SLAB_COLUMNS];
+        for lane in 0..PANEL_ROWS {
+            values.fill(0.0);
+            if panel * PANEL_ROWS + lane < self.rows {
+                self.decode_raw(self.panel(expert, panel), lane, at, &mut values[..width]);
+            }
+            values[..width].iter().enumerate().for_each(|(column, value)| put(column, lane, *value));
+        }
+    }
+
+    fn decode_raw(&self, panel: &[u8], lane: usize, at: usize, out: &mut [f32]) {
+        let (data, scales) = panel[lane * (self.raw.0 + self.raw.1)..][..self.raw.0 + self.raw.1].split_at(self.raw.0);
+        let info = self.format.info();
+        let (first, blocks) = (at / info.block_columns, out.len() / info.block_columns);
+        let data = &data[first * info.block_bytes..][..blocks * info.block_bytes];
+        let scales = if scales.is_empty() { scales } else { &scales[first..first + blocks] };
+        let row = Row { data, scales, biases: &[], scale_type: ScaleType::F32, global_scale: 1.0 };
+        (info.decode)(row, out);
+    }
+
+    /// One row as floats, the same as decoding the source.
+    pub fn dequantize_row(&self, expert: usize, row: usize, out: &mut [f32]) {
+        assert!(row < self.rows, "[dequantize] row {row} of {}", self.rows);
+        assert_eq!(out.len(), self.columns, "[dequantize] output of another length than the row");
+        let (panel, lane) = (row / PANEL_ROWS, row % PANEL_ROWS);
+        let Some(layout) = &self.layout else {
+            return self.decode_raw(self.panel(expert, panel), lane, 0, out);
+        };
+        for (index, out) in out.chunks_mut(SLAB_COLUMNS).enumerate() {
+            let at = index * SLAB_COLUMNS;
+            let width = SLAB_COLUMNS.min(self.padded_columns() - at);
+            let groups = width.div_ceil(layout.group);
+            let (header, values) = self.slab(expert, panel, at).split_at(layout.header_bytes(width));
+            let mut codes = [0; UNIT_COLUMNS];
+            for (column, out) in out.iter_mut().enumerate() {
+                if column.is_multiple_of(UNIT_COLUMNS) {
+                    let unit = &values[column / UNIT_COLUMNS * layout.values.unit_bytes()..];
+                    unpack::read_unit_row(layout.values, unit, lane, &mut codes);
+                }
+                let (scale, bias) = unpack::read_scale(layout, header, groups, column / layout.group, lane);
+                let code = codes[column % UNIT_COLUMNS] as i32;
+                *out = if layout.biased {
+                    code as f32 * scale + bias
+                } else {
+                    (code - (1 << layout.offset_shift)) as f32 * scale
+                };
+            }
+        }
+    }
+}
+
+/// Row `row` of matrices one below the other.
+fn find<'a>(parts: &[Stored<'a>], mut row: usize) -> Row<'a> {
+    for part in parts {
+        if row < part.rows {
+            return part.row(row);
+        }
+        row -= part.rows;
+    }
+    unreachable!("a panel has rows of the matrix only")
+}

@@ -1,0 +1,251 @@
+//! Every format against its own decoder, every tier against the scalar one, every batch against a row alone.
+
+use super::*;
+use crate::cpu::{self, Tier};
+use crate::quant::{FORMATS, FormatInfo, ScaleType, StoredOwned, quantize};
+use std::sync::Mutex;
+
+/// The tier is global: one test at a time chooses it.
+static TIER: Mutex<()> = Mutex::new(());
+
+/// Run `test` on every tier of this processor.
+fn on_every_tier(mut test: impl FnMut(Tier)) {
+    let _guard = TIER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    for tier in cpu::available() {
+        cpu::force(tier);
+        test(tier);
+    }
+}
+
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let next = move |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(next).collect()
+}
+
+/// A matrix of a format: encoded noise, or noise bytes with tame scales where there is no encoder.
+fn stored(info: &FormatInfo, rows: usize, columns: usize) -> StoredOwned {
+    let pool = Pool::new(1);
+    if info.encode.is_some() {
+        return quantize(&pool, info.format, rows, columns, noise(rows * columns, 3).as_slice()).expect("encodes");
+    }
+    let blocks = rows * columns / info.block_columns;
+    let mut data: Vec<u8> =
+        noise(blocks * info.block_bytes, 5).iter().map(|value| (value * 127.0) as i32 as u8).collect();
+    for block in data.chunks_exact_mut(info.block_bytes) {
+        // The first half float is the scale of the formats without encoder, IQ1_M's aside, which is in four pieces.
+        block[..2].copy_from_slice(&0x2C00u16.to_le_bytes());
+        if info.format == Format::Iq1M {
+            (0..4).for_each(|i| block[48 + 2 * i + 1] = block[48 + 2 * i + 1] & 15 | [0, 0, 0xC0, 0x20][i]);
+        }
+    }
+    let (scales, biases, scale_type) = (vec![], vec![], ScaleType::F32);
+    StoredOwned { format: info.format, rows, columns, data, scales, biases, scale_type, global_scale: None }
+}
+
+fn columns_of(info: &FormatInfo) -> usize {
+    // Two slabs, the second one short where the format allows.
+    if info.block_columns == 256 { 512 } else { 256 + info.block_columns.max(32) }
+}
+
+#[test]
+fn rows_come_back_as_the_decoder_gives_them() {
+    for info in &FORMATS {
+        let (rows, columns) = (37, columns_of(info));
+        let source = stored(info, rows, columns);
+        let packed = PackedMatrix::pack(&Pool::new(1), &[source.as_stored()]).expect("packs");
+        let (mut expected, mut found) = (vec![0.0; columns], vec![0.0; columns]);
+        for row in 0..rows {
+            source.as_stored().row_dequantize(row, &mut expected);
+            packed.dequantize_row(row, &mut found);
+            assert!(expected.iter().any(|value| *value != 0.0), "{} decodes to zeros", info.name);
+            for (column, (a, b)) in expected.iter().zip(&found).enumerate() {
+                assert!((a - b).abs() <= 2e-7 * a.abs(), "{} row {row} column {column}: {a} {b}", info.name);
+            }
+        }
+    }
+}
+
+/// Exact product of dequantized weights and activations, with the sum of magnitudes beside it.
+fn reference(weights: &StoredOwned, row: usize, x: &[f32]) -> (f64, f64) {
+    let mut values = vec![0.0; weights.columns];
+    weights.as_stored().row_dequantize(row, &mut values);
+    let products = values.iter().zip(x).map(|(a, b)| *a as f64 * *b as f64);
+    products.fold((0.0, 0.0), |(sum, size), product| (sum + product, size + product.abs()))
+}
+
+#[test]
+fn products_agree_with_dequantized_weights() {
+    on_every_tier(|tier| {
+        for info in &FORMATS {
+            let (rows, columns) = (53, columns_of(info));
+            let source = stored(info, rows, columns);
+            let pool = Pool::new(2);
+            let packed = PackedMatrix::pack(&pool, &[source.as_stored()]).expect("packs");
+            let x = noise(3 * columns, 11);
+            let mut out = vec![0.0; 3 * rows];
+            matmul_float(&pool, &x, 3, &packed, &mut out, rows);
+            compare(info.name, tier, &source, &x, &out);
+            if packed.needs_float() {
+                continue;
+            }
+            let quantized = QuantizedActivations::new(&pool, &x, 3, columns);
+            let mut rounded = vec![0.0; 3 * columns];
+            (0..3).for_each(|row| quantized.dequantize_row(row, &mut rounded[row * columns..][..columns]));
+            let worst = x.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst > 0.0 && worst <= 0.5 / 127.0 + 1e-6, "activations off by {worst}");
+            matmul(&pool, &quantized, &[(&packed, 0)], &mut out, rows);
+            compare(info.name, tier, &source, &rounded, &out);
+        }
+    });
+}
+
+fn compare(name: &str, tier: Tier, source: &StoredOwned, x: &[f32], out: &[f32]) {
+    for (x, out) in x.chunks_exact(source.columns).zip(out.chunks_exact(source.rows)) {
+        for (row, out) in out.iter().enumerate() {
+            let (exact, size) = reference(source, row, x);
+            assert!((exact - *out as f64).abs() <= 1e-5 * size, "{name} {tier:?} row {row}: {out}, exact {exact}");
+        }
+    }
+}
+
+#[test]
+fn a_row_has_the_same_bits_in_every_batch_on_every_tier() {
+    let mut all: Vec<Vec<u32>> = Vec::new();
+    on_every_tier(|tier| {
+        for (index, info) in FORMATS.iter().enumerate() {
+            let (rows, columns) = (85, columns_of(info));
+            let source = stored(info, rows, columns);
+            let packed = PackedMatrix::pack(&Pool::new(1), &[source.as_stored()]).expect("packs");
+            let x = noise(100 * columns, 17);
+            let product = |threads: usize, count: usize, float: bool| {
+                let pool = Pool::new(threads);
+                let mut out = vec![f32::NAN; count * rows];
+                if float {
+                    matmul_float(&pool, &x[..count * columns], count, &packed, &mut out, rows);
+                } else {
+                    let x = QuantizedActivations::new(&pool, &x[..count * columns], count, columns);
+                    matmul(&pool, &x, &[(&packed, 0)], &mut out, rows);
+                }
+                out.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+            };
+            for float in [false, true] {
+                if !float && packed.needs_float() {
+                    continue;
+                }
+                let largest = product(2, 100, float);
+                for count in [1, 2, 3, 7, 8, 9, 17] {
+                    let name = info.name;
+                    assert!(product(1 + count % 3, count, float) == largest[..count * rows], "{name} {tier:?} {count}");
+                }
+                // Integer products agree between the tiers too.
+                if !float && tier == Tier::Scalar {
+                    all.resize(index + 1, Vec::new());
+                    all[index] = largest;
+                } else if !float {
+                    assert!(all[index] == largest, "{} differs on {tier:?}", info.name);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn several_matrices_and_parts_fill_their_columns() {
+    on_every_tier(|_| {
+        let pool = Pool::new(2);
+        let info = Format::Q4_0.info();
+        let (first, second, third) = (stored(info, 40, 96), stored(info, 7, 96), stored(info, 20, 96));
+        let x = noise(5 * 96, 1);
+        let quantized = QuantizedActivations::new(&pool, &x, 5, 96);
+        let parts = [first.as_stored(), second.as_stored()];
+        let both = PackedMatrix::pack(&pool, &parts).expect("packs");
+        let alone = PackedMatrix::pack(&pool, &[third.as_stored()]).expect("packs");
+        let mut out = vec![7.0; 5 * 70];
+        matmul(&pool, &quantized, &[(&alone, 0), (&both, 21)], &mut out, 70);
+        let mut rounded = vec![0.0; 96];
+        for row in 0..5 {
+            quantized.dequantize_row(row, &mut rounded);
+            let out = &out[row * 70..][..70];
+            let checks = [(&third, 0), (&first, 21), (&second, 61)];
+            for (source, at) in checks {
+                (0..source.rows).for_each(|n| {
+                    let (exact, size) = reference(source, n, &rounded);
+                    assert!((exact - out[at + n] as f64).abs() <= 1e-5 * size);
+                });
+            }
+            assert_eq!([out[20], out[68], out[69]], [7.0; 3], "untouched columns");
+        }
+    });
+}
+
+/// What belongs to one of several equal experts.
+fn expert_bytes(bytes: &[u8], expert: usize, experts: usize) -> &[u8] {
+    let length = bytes.len() / experts;
+    &bytes[expert * length..][..length]
+}
+
+#[test]
+fn experts_give_what_each_gives_alone() {
+    on_every_tier(|tier| {
+        for info in [Format::Q4K.info(), Format::Mxfp4.info(), Format::Mxfp8.info()] {
+            let (experts, rows, columns, pool) = (4, 20, 256, Pool::new(2));
+            let stacked = stored(info, experts * rows, columns);
+            let packed = PackedExperts::pack(&pool, &[stacked.as_stored()], experts).expect("packs");
+            let x = noise(30 * columns, 23);
+            let many: Vec<(u32, u32)> = (0..20).map(|i| ((i * 7) % 30, 23 - i)).collect();
+            let groups = [
+                ExpertGroup { expert: 2, rows: &many },
+                ExpertGroup { expert: 0, rows: &[(5, 3)] },
+                ExpertGroup { expert: 3, rows: &[] },
+            ];
+            let mut out = vec![0.0; 24 * rows];
+            let quantized = QuantizedActivations::new(&pool, &x, 30, columns);
+            if packed.needs_float() {
+                matmul_experts_float(&pool, &x, &[(&packed, 0)], &groups, &mut out, rows);
+            } else {
+                matmul_experts(&pool, &quantized, &[(&packed, 0)], &groups, &mut out, rows);
+            }
+            for group in groups {
+                let all = stacked.as_stored();
+                let part = |bytes| expert_bytes(bytes, group.expert, experts);
+                let one = Stored { rows, data: part(all.data), scales: part(all.scales), ..all };
+                let one = PackedMatrix::pack(&pool, &[one]).expect("packs");
+                for (input, output) in group.rows {
+                    let x = &x[*input as usize * columns..][..columns];
+                    let mut alone = vec![0.0; rows];
+                    if packed.needs_float() {
+                        matmul_float(&pool, x, 1, &one, &mut alone, rows);
+                    } else {
+                        let x = QuantizedActivations::new(&pool, x, 1, columns);
+                        matmul(&pool, &x, &[(&one, 0)], &mut alone, rows);
+                    }
+                    assert_eq!(alone, out[*output as usize * rows..][..rows], "{} {tier:?}", info.name);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn activations_that_are_not_finite_or_are_zero() {
+    on_every_tier(|_| {
+        let pool = Pool::new(1);
+        let info = Format::Q8_0.info();
+        let source = stored(info, 16, 64);
+        let packed = PackedMatrix::pack(&pool, &[source.as_stored()]).expect("packs");
+        let mut x = vec![0.0; 3 * 64];
+        x[64] = f32::NAN;
+        x[128] = f32::INFINITY;
+        let quantized = QuantizedActivations::new(&pool, &x, 3, 64);
+        let mut out = vec![1.0; 3 * 16];
+        matmul(&pool, &quantized, &[(&packed, 0)], &mut out, 16);
+        assert!(out[..16].iter().all(|value| *value == 0.0));
+        assert!(out[16..].iter().all(|value| value.is_nan()));
+    });
+}

@@ -1,0 +1,163 @@
+//! The inner product of all integer paths: up to 8 rows x 3 panels over one slab, and its portable form.
+//!
+//! The order of every float operation is fixed here and is the same for any number of rows and panels and on any tier:
+//! within a slab `sum = fma(integer, scale, sum)` group by group, each followed by `sum = fma(bias, activation sum,
+//! sum)` where there are biases; then `total = fma(sum, activation scale, total)`. Integers are exact.
+//! Read next: [`super::driver`].
+
+use super::layout::{Layout, PANEL_ROWS, Values};
+use super::unpack;
+use crate::cpu::Tier;
+
+/// Rows of the largest tile.
+pub const TILE_ROWS: usize = 8;
+/// Panels of the largest tile.
+pub const TILE_PANELS: usize = 3;
+
+/// One slab of unpacked weights, the activations against it, and where the result goes.
+pub struct Tile {
+    /// Unsigned bytes. `[columns / 4, panels, 16, 4]`
+    pub values: *const u8,
+    /// `[groups, panels, 16]`
+    pub scales: *const f32,
+    /// As `scales`; not read unless `biased`.
+    pub biases: *const f32,
+    /// Groups in this slab.
+    pub groups: usize,
+    /// Columns of a group.
+    pub group: usize,
+    /// See [`Layout::offset_shift`].
+    pub offset_shift: u32,
+    /// See [`Layout::biased`].
+    pub biased: bool,
+    /// Whether weights are all below 128: sums of two products fit 16 bits then.
+    pub narrow: bool,
+    /// 1 to 3.
+    pub panels: usize,
+    /// Records of the activation rows; `count` of them.
+    pub rows: [*const u8; TILE_ROWS],
+    /// 1 to 8.
+    pub count: usize,
+    /// Offset of this slab's values in a record.
+    pub values_at: usize,
+    /// Offset of this slab's sums in a record.
+    pub sums_at: usize,
+    /// Offset of this slab's scale in a record.
+    pub scale_at: usize,
+    /// What is added to. `[count, panels, 16]`
+    pub totals: *mut f32,
+}
+
+/// A float product over one slab: up to 8 rows x 3 panels, one `fma` a column, in order.
+pub struct FloatTile {
+    /// `[columns, panels, 16]`
+    pub weights: *const f32,
+    /// Columns of the slab.
+    pub columns: usize,
+    /// 1 to 3.
+    pub panels: usize,
+    /// Activations of this slab; `count` of them.
+    pub rows: [*const f32; TILE_ROWS],
+    /// 1 to 8.
+    pub count: usize,
+    /// What is added to. `[count, panels, 16]`
+    pub totals: *mut f32,
+}
+
+/// What a tier must provide. Pointers as in the portable functions of the same names.
+#[derive(Clone, Copy)]
+pub struct Kernels {
+    /// [`unpack::read_values`].
+    pub read_values: unsafe fn(Values, &[u8], usize, *mut u8, usize),
+    /// [`unpack::read_scales`].
+    pub read_scales: unsafe fn(&Layout, &[u8], usize, *mut f32, *mut f32, usize),
+    /// [`tile`].
+    pub tile: unsafe fn(&Tile),
+    /// [`float_tile`].
+    pub float_tile: unsafe fn(&FloatTile),
+}
+
+/// The kernels of the tier in use.
+pub fn kernels() -> Kernels {
+    match crate::cpu::tier() {
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512 => super::avx512::KERNELS,
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx2 => super::avx2::KERNELS,
+        #[cfg(target_arch = "aarch64")]
+        Tier::Neon => super::neon::kernels(),
+        _ => SCALAR,
+    }
+}
+
+const SCALAR: Kernels =
+    Kernels { read_values: unpack::read_values, read_scales: unpack::read_scales, tile, float_tile };
+
+/// Add one slab's products to the totals.
+///
+/// # Safety
+/// All pointers must be valid for what the fields say.
+pub unsafe fn tile(tile: &Tile) {
+    for row in 0..tile.count {
+        for panel in 0..tile.panels {
+            // SAFETY: passed on.
+            unsafe { tile_lanes(tile, row, panel) }
+        }
+    }
+}
+
+/// One row against one panel.
+unsafe fn tile_lanes(tile: &Tile, row: usize, panel: usize) {
+    let record = tile.rows[row];
+    let mut sums = [0.0f32; PANEL_ROWS];
+    for group in 0..tile.groups {
+        // SAFETY: group, step and lane stay below the bounds of the fields.
+        unsafe {
+            let negated = record.add(tile.sums_at + group * 4).cast::<i32>().read();
+            let mut dots = [if tile.biased { 0 } else { negated << tile.offset_shift }; PANEL_ROWS];
+            for step in group * tile.group / 4..(group + 1) * tile.group / 4 {
+                let weights = &*tile.values.add((step * tile.panels + panel) * 64).cast::<[[u8; 4]; PANEL_ROWS]>();
+                let x = record.add(tile.values_at + step * 4).cast::<[i8; 4]>().read();
+                for (dot, weights) in dots.iter_mut().zip(weights) {
+                    *dot += (0..4).map(|j| weights[j] as i32 * x[j] as i32).sum::<i32>();
+                }
+            }
+            let at = (group * tile.panels + panel) * PANEL_ROWS;
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                *sum = (dots[lane] as f32).mul_add(tile.scales.add(at + lane).read(), *sum);
+                if tile.biased {
+                    *sum = tile.biases.add(at + lane).read().mul_add(-negated as f32, *sum);
+                }
+            }
+        }
+    }
+    // SAFETY: the scale of this slab and the totals of this row and panel.
+    unsafe {
+        let scale = record.add(tile.scale_at).cast::<f32>().read();
+        let totals = &mut *tile.totals.add((row * tile.panels + panel) * PANEL_ROWS).cast::<[f32; PANEL_ROWS]>();
+        totals.iter_mut().zip(sums).for_each(|(total, sum)| *total = sum.mul_add(scale, *total));
+    }
+}
+
+/// Add one slab's float products to the totals.
+///
+/// # Safety
+/// All pointers must be valid for what the fields say.
+#[inline(always)]
+pub unsafe fn float_tile(tile: &FloatTile) {
+    for row in 0..tile.count {
+        for panel in 0..tile.panels {
+            // SAFETY: passed on from the caller.
+            unsafe {
+                let at = (row * tile.panels + panel) * PANEL_ROWS;
+                let totals = &mut *tile.totals.add(at).cast::<[f32; PANEL_ROWS]>();
+                for column in 0..tile.columns {
+                    let x = tile.rows[row].add(column).read();
+                    let at = (column * tile.panels + panel) * PANEL_ROWS;
+                    let weights = &*tile.weights.add(at).cast::<[f32; PANEL_ROWS]>();
+                    totals.iter_mut().zip(weights).for_each(|(total, weight)| *total = x.mul_add(*weight, *total));
+                }
+            }
+        }
+    }
+}
