@@ -13,6 +13,7 @@ pub mod dense;
 pub mod elementwise;
 pub mod gather;
 mod lanes;
+pub mod limits;
 pub mod norm;
 pub mod pool;
 pub mod qmatmul;

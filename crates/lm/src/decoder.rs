@@ -56,6 +56,7 @@ impl Decoder {
         let spec = loader.spec;
         let table = loader.tensor("embedding", None, spec.vocabulary, spec.hidden)?;
         let embedding = loader.matrix(&[table])?;
+        loader.sizes.get_mut().embedding = embedding.bytes();
         let layers = spec.layers.iter().enumerate().map(|(index, layer)| Layer::load(loader, index, layer));
         let layers = layers.collect::<Result<_, _>>()?;
         let head = match spec.head.tied {

@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod config;
+pub mod cost;
 pub mod decoder;
 mod error;
 pub mod families;
@@ -21,6 +22,7 @@ pub mod weights;
 
 pub use error::ModelError;
 pub use olivine_array::fast::linear::Precision;
-pub use olivine_array::set_threads;
+pub use olivine_array::{pool, set_threads};
+pub use olivine_kernels::limits;
 pub use olivine_kernels::quant::Format;
 pub use olivine_text::EncodeOptions;

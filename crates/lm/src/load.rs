@@ -3,6 +3,7 @@
 //! All normalising happens here and in the blocks' own `load`: names, merged and split projections, norm offsets.
 //! Read next: `nn/attention.rs`, then `decoder.rs`.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -36,6 +37,28 @@ pub struct Loader<'a> {
     pub cache: &'a Cache,
     /// The distinct ropes met so far, with their frequencies.
     pub ropes: Vec<(RopeSpec, Frequencies)>,
+    /// What was loaded so far.
+    pub sizes: Cell<WeightSizes>,
+}
+
+/// Bytes of matrices in memory, as the kernels read them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WeightSizes {
+    /// Every matrix that is not an expert's, the embedding among them.
+    pub matrices: usize,
+    /// All experts of all layers.
+    pub experts: usize,
+    /// Of both, what is quantized.
+    pub quantized: usize,
+    /// The embedding.
+    pub embedding: usize,
+}
+
+impl WeightSizes {
+    /// Everything.
+    pub fn total(&self) -> usize {
+        self.matrices + self.experts
+    }
 }
 
 impl Loader<'_> {
@@ -68,16 +91,25 @@ impl Loader<'_> {
 
     /// One matrix from the rows of `tensors`, in order. Dense rows of one tensor stay where they are.
     pub fn matrix(&self, tensors: &[WeightTensor]) -> Result<Arc<Matrix>, ModelError> {
+        let matrix = self.matrix_of(tensors)?;
+        let mut sizes = self.sizes.get();
+        sizes.matrices += matrix.bytes();
+        sizes.quantized += if matches!(matrix, Matrix::Packed(_)) { matrix.bytes() } else { 0 };
+        self.sizes.set(sizes);
+        Ok(Arc::new(matrix))
+    }
+
+    fn matrix_of(&self, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
         let first = tensors.first().expect("a matrix has at least one tensor");
         if let Some(stored) = stored_all(tensors) {
             let packed = PackedMatrix::pack(&self.pool, &stored);
             let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
             tensors.iter().for_each(WeightTensor::release);
-            return Ok(Arc::new(Matrix::Packed(packed)));
+            return Ok(Matrix::Packed(packed));
         }
         let (rows, columns) = (tensors.iter().map(WeightTensor::rows).sum(), first.columns());
         let (dtype, owner, start) = self.dense(tensors)?;
-        Ok(Arc::new(Matrix::Dense { dtype, rows, columns, owner, start }))
+        Ok(Matrix::Dense { dtype, rows, columns, owner, start })
     }
 
     /// A linear layer whose outputs are those of `modules` side by side: `(canonical name, rows)`.
@@ -137,6 +169,15 @@ impl Loader<'_> {
 
     /// One projection of all experts from tensors in the order of the experts.
     pub fn expert_matrix(&self, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
+        let matrix = self.expert_matrix_of(tensors, experts)?;
+        let mut sizes = self.sizes.get();
+        sizes.experts += matrix.bytes();
+        sizes.quantized += if matches!(matrix, ExpertMatrix::Packed(_)) { matrix.bytes() } else { 0 };
+        self.sizes.set(sizes);
+        Ok(matrix)
+    }
+
+    fn expert_matrix_of(&self, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
         let first = tensors.first().expect("experts have tensors");
         if let Some(stored) = stored_all(tensors) {
             let packed = PackedExperts::pack(&self.pool, &stored, experts);

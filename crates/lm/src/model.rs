@@ -21,7 +21,7 @@ use crate::decoder::Decoder;
 use crate::families::{self, Family};
 use crate::gguf_config;
 use crate::language_model::ModelFiles;
-use crate::load::Loader;
+use crate::load::{Loader, WeightSizes};
 use crate::spec::ModelSpec;
 use crate::weights::Weights;
 
@@ -51,6 +51,8 @@ pub struct Model {
     ropes: Vec<Frequencies>,
     context_tokens: usize,
     plans: Vec<((usize, usize), Plan)>,
+    sizes: WeightSizes,
+    options: LoadOptions,
 }
 
 /// Steps of up to this many rows are traced once and replayed; larger ones do not repeat their shape.
@@ -159,6 +161,7 @@ impl Model {
         let spec = checkpoint.spec.clone();
         let exact = options.precision == Precision::Exact;
         let kv_dtype = options.kv_dtype.unwrap_or(if exact { KvDtype::F32 } else { KvDtype::Bf16 });
+        let options = LoadOptions { kv_dtype: Some(kv_dtype), ..options.clone() };
         let cache = Cache::new(&spec, kv_dtype);
         let step = StepSlot::default();
         let mut loader = Loader {
@@ -169,11 +172,13 @@ impl Model {
             step: step.clone(),
             cache: &cache,
             ropes: Vec::new(),
+            sizes: Default::default(),
         };
         let decoder = Decoder::load(&mut loader)?;
+        let sizes = loader.sizes.get();
         let ropes = loader.ropes.into_iter().map(|(_, frequencies)| frequencies).collect();
         let context_tokens = options.context_tokens.unwrap_or(spec.context_tokens);
-        Ok(Model { spec, decoder, cache, step, ropes, context_tokens, plans: Vec::new() })
+        Ok(Model { spec, decoder, cache, step, ropes, context_tokens, plans: Vec::new(), sizes, options })
     }
 
     /// The resolved model.
@@ -184,6 +189,16 @@ impl Model {
     /// Longest sequence in tokens.
     pub fn context_tokens(&self) -> usize {
         self.context_tokens
+    }
+
+    /// Bytes of the weights in memory.
+    pub fn weight_sizes(&self) -> WeightSizes {
+        self.sizes
+    }
+
+    /// How the model was loaded; the type of keys and values is filled in.
+    pub fn options(&self) -> &LoadOptions {
+        &self.options
     }
 
     /// The cache, to make, cut and release sequences.

@@ -1,5 +1,6 @@
 //! The subcommands: one file each, one line each in [`Command`].
 
+mod bench;
 mod completions;
 mod perplexity;
 mod quantize;
@@ -19,6 +20,8 @@ pub enum Command {
     Quantize(quantize::Quantize),
     /// Perplexity of a text
     Perplexity(perplexity::Perplexity),
+    /// Measure speed beside the machine's limits
+    Bench(bench::Bench),
     /// Print a completion script for a shell
     Completions(completions::Completions),
 }
@@ -30,6 +33,7 @@ impl Command {
             Command::Run(command) => command.run(),
             Command::Quantize(command) => command.run(),
             Command::Perplexity(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Completions(command) => command.run(),
         }
     }
