@@ -68,6 +68,11 @@ const CASES: [Case; 11] = [
     Case { heads: 16, kv_heads: 2, key_dim: 72, value_dim: 72, window: Some(1), page_tokens: 128, ..BASE },
 ];
 
+/// A few cases reach into a second split of 512 keys; the others stay short, for emulated processors.
+fn tokens(case: usize) -> usize {
+    if matches!(case, 1 | 3 | 7) { 530 } else { 100 }
+}
+
 /// A sequence's queries, keys and values.
 struct Setup {
     case: Case,
@@ -187,7 +192,7 @@ fn equals_a_plain_softmax() {
     let _turn = exclusive();
     let pool = Pool::new(2);
     for (number, case) in CASES.into_iter().enumerate() {
-        let tokens = if case.key_dim > 128 { 150 } else { 700 };
+        let tokens = tokens(number);
         let setup = Setup::new(case, tokens, number as u64 * 10 + 1);
         let expected = setup.expected();
         for tier in cpu::available() {
@@ -206,7 +211,7 @@ fn bits_do_not_depend_on_pieces_threads_or_pages() {
     for tier in cpu::available() {
         cpu::force(tier);
         for (number, case) in CASES.into_iter().enumerate().filter(|(_, case)| case.causal) {
-            let tokens = if case.key_dim > 128 { 130 } else { 600 };
+            let tokens = tokens(number);
             let setup = Setup::new(case, tokens, number as u64 * 10 + 5);
             let shuffled: Vec<u32> = setup.pages().iter().rev().map(|page| page * 3 + 2).collect();
             for dtype in DTYPES {
@@ -240,7 +245,7 @@ fn bits_do_not_depend_on_the_batch() {
 
 fn check_batch(case: Case, dtype: KvDtype) {
     let pool = Pool::new(2);
-    let setups: Vec<Setup> = (0..17).map(|index| Setup::new(case, 1 + index * 71, 100 + index as u64)).collect();
+    let setups: Vec<Setup> = (0..17).map(|index| Setup::new(case, 1 + index * 36, 100 + index as u64)).collect();
     let mut cache = setups[0].cache(dtype);
     let (mut tables, mut next_page) = (Vec::new(), 0);
     for setup in &setups {
