@@ -41,6 +41,11 @@ pub struct Tolerance(pub f64);
 /// Equal.
 pub const EXACT: Tolerance = Tolerance(0.0);
 
+/// What a case runs.
+pub type Op = Box<dyn Fn(&[Array]) -> Array>;
+/// What a case is compared with.
+pub type Reference = Box<dyn Fn(&[Plain]) -> Plain>;
+
 /// One row of the table.
 pub struct Case {
     /// What it is called in reports.
@@ -50,9 +55,9 @@ pub struct Case {
     /// Dtypes to run in.
     pub dtypes: &'static [Dtype],
     /// The op.
-    pub op: Box<dyn Fn(&[Array]) -> Array>,
+    pub op: Op,
     /// The reference, in f64 on the rounded inputs.
-    pub reference: Box<dyn Fn(&[Plain]) -> Plain>,
+    pub reference: Reference,
     /// Allowed error.
     pub tolerance: Tolerance,
 }

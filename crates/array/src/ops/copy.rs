@@ -58,7 +58,7 @@ struct Plane {
 impl Plane {
     fn of(layout: &Layout) -> Option<Plane> {
         let (&[_, columns], &[1, stride]) = (&layout.shape[..], &layout.strides[..]) else { return None };
-        (stride > 1 && columns > 1).then(|| Plane { offset: layout.offset, columns, stride: stride as usize })
+        (stride > 1 && columns > 1).then_some(Plane { offset: layout.offset, columns, stride: stride as usize })
     }
 
     /// Write rows from `first` on until `out` is full.
