@@ -77,10 +77,25 @@ pub fn path_of(model: Option<&str>) -> Option<PathBuf> {
     Some(PathBuf::from(name))
 }
 
-/// Whether a command-line word names a model rather than beginning a prompt.
-pub fn names_model(word: &str) -> bool {
+/// Whether the first of the words behind `run` names a model rather than beginning a prompt. A single bare word in
+/// front of others does, as in other programs: a misspelt name must not become a question to the built-in model.
+pub fn names_model(word: &str, others: usize) -> bool {
+    let bare = !word.contains(char::is_whitespace) && !word.is_empty();
+    let looks_like_a_name = word.contains(['/', ':']) || word.contains(|c: char| c.is_ascii_digit());
     word == built_in::NAME
         || word.ends_with(".gguf")
-        || word.contains('/') && !word.contains(' ')
+        || bare && (others > 0 || looks_like_a_name && word.contains(|c: char| c.is_ascii_alphabetic()))
         || Path::new(word).exists()
+}
+
+/// An error that helps when `word` is no model that is here.
+pub fn check_exists(word: &str) -> Result<()> {
+    if path_of(Some(word)).is_none_or(|path| path.exists()) {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "{word}: no such model; give a model folder (config.json and *.safetensors), a .gguf file, or `{name}` \
+         (built in); a prompt of several words wants quotes: olivine run \"Why is the sky blue?\"",
+        name = built_in::NAME
+    )
 }

@@ -16,7 +16,7 @@ use olivine_lm::generate::{Answer, GenerateOptions, Session};
 use olivine_lm::language_model::LanguageModel;
 use serde_json::{Map, Value, json};
 
-use crate::model::{ModelOptions, names_model};
+use crate::model::{ModelOptions, check_exists, names_model};
 
 /// Answer a prompt, or chat when there is none and this is a terminal.
 #[derive(Args)]
@@ -39,7 +39,7 @@ pub struct Run {
     #[arg(short = 'n', long, value_name = "TOKENS")]
     max_tokens: Option<usize>,
     /// 0: always the most likely token [default: what the model's makers recommend]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = not_negative)]
     temperature: Option<f32>,
     /// Choose among the k most likely tokens (0: all)
     #[arg(long)]
@@ -76,6 +76,9 @@ pub struct Run {
 impl Run {
     pub fn run(self) -> Result<ExitCode> {
         let (model, mut prompt) = self.split_words();
+        if let Some(name) = &model {
+            check_exists(name)?;
+        }
         let terminal = std::io::stdin().is_terminal();
         if !terminal {
             let mut input = String::new();
@@ -113,7 +116,7 @@ impl Run {
     /// The first word is the model where it names one; the rest is the prompt.
     fn split_words(&self) -> (Option<String>, String) {
         match self.words.split_first() {
-            Some((first, rest)) if names_model(first) => (Some(first.clone()), rest.join(" ")),
+            Some((first, rest)) if names_model(first, rest.len()) => (Some(first.clone()), rest.join(" ")),
             _ => (None, self.words.join(" ")),
         }
     }
@@ -195,6 +198,13 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     })
     .context("Ctrl-C")?;
     Ok(flag)
+}
+
+fn not_negative(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
+        _ => Err("a number of 0 or more is wanted".into()),
+    }
 }
 
 fn clock_seed() -> u64 {
