@@ -65,6 +65,7 @@ impl Value {
 pub struct Gguf {
     mapped: Arc<Mapped>,
     metadata: Vec<(String, Value)>,
+    places: Vec<Range<usize>>,
     by_key: HashMap<String, usize>,
     tensors: Vec<TensorView>,
     by_name: HashMap<String, usize>,
@@ -95,6 +96,7 @@ impl Gguf {
         let mut gguf = Gguf {
             mapped: mapped.clone(),
             metadata: vec![],
+            places: vec![],
             by_key: HashMap::new(),
             tensors: vec![],
             by_name: HashMap::new(),
@@ -102,8 +104,10 @@ impl Gguf {
         for _ in 0..metadata_count {
             let at = reader.at;
             let key = reader.string()?;
+            let start = reader.at;
             let kind = reader.u32()?;
             let value = reader.value(kind, &key)?;
+            gguf.places.push(start..reader.at);
             if gguf.by_key.insert(key.clone(), gguf.metadata.len()).is_some() {
                 return Err(FormatError::broken(mapped.path(), at, format!("metadata `{key}` occurs twice")));
             }
@@ -184,6 +188,12 @@ impl Gguf {
     /// All metadata in the order of the file.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.metadata.iter().map(|(key, value)| (&key[..], value))
+    }
+
+    /// All metadata as it lies in the file, each value with the number of its type before it: to be copied.
+    pub fn raw_metadata(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let places = self.metadata.iter().zip(&self.places);
+        places.map(|((key, _), place)| (&key[..], &self.mapped.as_slice()[place.clone()]))
     }
 
     /// A metadata value.

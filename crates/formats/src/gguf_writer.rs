@@ -29,6 +29,8 @@ pub enum Field {
     I32s(Vec<i32>),
     F32s(Vec<f32>),
     Bools(Vec<bool>),
+    /// A value of another file, the number of its type before it.
+    Raw(Vec<u8>),
 }
 
 /// A GGUF file under construction.
@@ -143,6 +145,7 @@ fn put_field(out: &mut Vec<u8>, value: &Field) {
         Field::U32s(v) => put_array(out, 4, v.len(), v.iter().map(|x| x.to_le_bytes())),
         Field::I32s(v) => put_array(out, 5, v.len(), v.iter().map(|x| x.to_le_bytes())),
         Field::F32s(v) => put_array(out, 6, v.len(), v.iter().map(|x| x.to_le_bytes())),
+        Field::Raw(bytes) => out.extend(bytes),
         Field::Bools(v) => put_array(out, 7, v.len(), v.iter().map(|&x| [u8::from(x)])),
     }
 }

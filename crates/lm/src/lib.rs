@@ -7,6 +7,7 @@ pub mod config;
 pub mod cost;
 pub mod decoder;
 mod error;
+pub mod export;
 pub mod families;
 pub mod generate;
 mod gguf_config;

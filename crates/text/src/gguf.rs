@@ -94,6 +94,17 @@ const COMPOSED: [&str; 5] = ["qwen2", "deepseek-r1-qwen", "megrez", "kormo", "f2
 
 const ORIGIN: &str = "GGUF metadata";
 
+/// The `tokenizer.ggml.pre` whose split is the expression of a tokenizer.json, which may spell the English
+/// contractions in its own way. `whole_words`: words that are tokens are taken as they are (`ignore_merges`).
+pub fn pre_of_expression(expression: &str, whole_words: bool) -> Option<&'static str> {
+    let spelled = expression
+        .replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)|", "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|");
+    let three_digits = if whole_words { "llama-bpe" } else { "smaug-bpe" };
+    let known = [three_digits, "qwen2", "qwen35", "gpt-2", "gpt-4o", "tekken"];
+    let is = |pre: &str, text: &str| matches!(crate::split::expressions(pre), Some([one]) if *one == text);
+    known.into_iter().find(|pre| is(pre, &spelled) || is(pre, expression))
+}
+
 impl Tokenizer {
     /// Builds the tokenizer of an opened GGUF file.
     pub fn from_gguf(file: &Gguf) -> Result<Tokenizer, TextError> {

@@ -2,8 +2,14 @@
 
 use super::*;
 
-pub(super) const FAMILY: Family =
-    Family { name: "gemma2", model_types: &["gemma2"], gguf_architectures: &["gemma2"], spec, names: POST_NORM_NAMES };
+pub(super) const FAMILY: Family = Family {
+    name: "gemma2",
+    model_types: &["gemma2"],
+    gguf_architectures: &["gemma2"],
+    spec,
+    names: POST_NORM_NAMES,
+    export: None,
+};
 
 /// The four norms of a layer.
 pub(super) const POST_NORM_NAMES: &[(&str, &str)] = &[

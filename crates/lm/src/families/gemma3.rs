@@ -8,6 +8,7 @@ pub(super) const FAMILY: Family = Family {
     gguf_architectures: &["gemma3"],
     spec,
     names: gemma2::POST_NORM_NAMES,
+    export: None,
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {

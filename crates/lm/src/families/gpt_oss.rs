@@ -13,6 +13,7 @@ pub(super) const FAMILY: Family = Family {
         ("moe.stacked_up", "model.layers.{}.mlp.experts.up_proj"),
         ("moe.stacked_down", "model.layers.{}.mlp.experts.down_proj"),
     ],
+    export: None,
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {

@@ -8,12 +8,17 @@ pub(super) const FAMILY: Family = Family {
     gguf_architectures: &["llama", "smollm3", "mistral3"],
     spec,
     names: &[],
+    export: Some(Export {
+        architectures: &[("llama", "llama"), ("mistral", "llama"), ("smollm3", "smollm3")],
+        interleaved_pairs: true,
+        plain_layer_interval: no_rope_interval,
+    }),
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
-    let every = match config.word_or("model_type", "")? {
-        "smollm3" => config.size_or("no_rope_layer_interval", 4)?,
-        _ => 0,
+    let every = match no_rope_interval(config.word_or("model_type", "")?) {
+        0 => 0,
+        usual => config.size_or("no_rope_layer_interval", usual)?,
     };
     let rope_layers = config.numbers("no_rope_layers")?;
     decoder(config, "llama", |layer| {
@@ -35,4 +40,9 @@ fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
         }
         Ok(plain_layer(attention, dense(config)?))
     })
+}
+
+/// One layer of so many has no rotary embedding; 0: all have it.
+fn no_rope_interval(model_type: &str) -> usize {
+    if model_type == "smollm3" { 4 } else { 0 }
 }

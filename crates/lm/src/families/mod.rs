@@ -30,6 +30,26 @@ pub struct Family {
     pub spec: fn(&Config) -> Result<ModelSpec, ModelError>,
     /// Canonical name → name in Hugging Face checkpoints, where it differs from [`COMMON_NAMES`].
     pub names: &'static [(&'static str, &'static str)],
+    /// How GGUF files of the family are written, if they can be.
+    pub export: Option<Export>,
+}
+
+/// What a GGUF writer must know beyond the spec and the names.
+#[derive(Clone, Copy, Debug)]
+pub struct Export {
+    /// `model_type` → `general.architecture`.
+    pub architectures: &'static [(&'static str, &'static str)],
+    /// Whether the rows of q and k are reordered so that a rotary pair's two halves are neighbours.
+    pub interleaved_pairs: bool,
+    /// Every so many layers one has no rotary embedding, a pattern that the file does not record; 0: none.
+    pub plain_layer_interval: fn(model_type: &str) -> usize,
+}
+
+impl Export {
+    /// A family with one architecture and nothing special.
+    const fn plain(architectures: &'static [(&'static str, &'static str)]) -> Option<Export> {
+        Some(Export { architectures, interleaved_pairs: false, plain_layer_interval: |_| 0 })
+    }
 }
 
 /// All families.

@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) const FAMILY: Family =
-    Family { name: "phi3", model_types: &["phi3"], gguf_architectures: &["phi3"], spec, names: &[] };
+    Family { name: "phi3", model_types: &["phi3"], gguf_architectures: &["phi3"], spec, names: &[], export: None };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     decoder(config, "phi3", |_| {

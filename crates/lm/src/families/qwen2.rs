@@ -2,8 +2,14 @@
 
 use super::*;
 
-pub(super) const FAMILY: Family =
-    Family { name: "qwen2", model_types: &["qwen2"], gguf_architectures: &["qwen2"], spec, names: &[] };
+pub(super) const FAMILY: Family = Family {
+    name: "qwen2",
+    model_types: &["qwen2"],
+    gguf_architectures: &["qwen2"],
+    spec,
+    names: &[],
+    export: Export::plain(&[("qwen2", "qwen2")]),
+};
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     decoder(config, "qwen2", |layer| {

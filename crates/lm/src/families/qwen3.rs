@@ -2,8 +2,14 @@
 
 use super::*;
 
-pub(super) const FAMILY: Family =
-    Family { name: "qwen3", model_types: &["qwen3"], gguf_architectures: &["qwen3"], spec, names: &[] };
+pub(super) const FAMILY: Family = Family {
+    name: "qwen3",
+    model_types: &["qwen3"],
+    gguf_architectures: &["qwen3"],
+    spec,
+    names: &[],
+    export: Export::plain(&[("qwen3", "qwen3")]),
+};
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     decoder(config, "qwen3", |layer| Ok(plain_layer(head_normed(config, layer)?, dense(config)?)))

@@ -2,8 +2,14 @@
 
 use super::*;
 
-pub(super) const FAMILY: Family =
-    Family { name: "qwen3-moe", model_types: &["qwen3_moe"], gguf_architectures: &["qwen3moe"], spec, names: &[] };
+pub(super) const FAMILY: Family = Family {
+    name: "qwen3-moe",
+    model_types: &["qwen3_moe"],
+    gguf_architectures: &["qwen3moe"],
+    spec,
+    names: &[],
+    export: Export::plain(&[("qwen3_moe", "qwen3moe")]),
+};
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     decoder(config, "qwen3-moe", |layer| {

@@ -8,6 +8,7 @@ pub(super) const FAMILY: Family = Family {
     gguf_architectures: &["qwen3next", "qwen35", "qwen35moe"],
     spec,
     names: &[],
+    export: None,
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
