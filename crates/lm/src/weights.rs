@@ -164,7 +164,10 @@ impl Weights {
         let found = self.find(canonical, layer, None, part)?;
         found.ok_or_else(|| {
             let name = self.modules(canonical, layer, None).into_iter().next().unwrap_or_else(|| canonical.into());
-            self.error(&format!("{name}.{part}"), "is missing; the checkpoint does not fit its configuration")
+            self.error(
+                &format!("{name}.{part}"),
+                "is missing: the download is not complete, or config.json belongs to other weights",
+            )
         })
     }
 
@@ -200,7 +203,8 @@ impl Weights {
         if significant(&tensor.shape) == significant(shape) {
             return Ok(());
         }
-        let problem = format!("has the shape {:?}, the configuration asks for {shape:?}", tensor.shape);
+        let problem =
+            format!("has the shape {:?}, config.json asks for {shape:?}: it belongs to other weights", tensor.shape);
         Err(self.error(&tensor.name, problem))
     }
 
