@@ -83,3 +83,14 @@ fn wrong_usage_is_explained() {
         assert!(message.contains(part), "{arguments:?}: {message}");
     }
 }
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_olivine"));
+    command.args(["run", "mica", "Tell me a story.", "--temperature", "0"]).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the program ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

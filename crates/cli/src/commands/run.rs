@@ -106,7 +106,8 @@ impl Run {
         let text = self.prompt_text(&language_model, &prompt)?;
         let ids = language_model.encode(&text, !self.raw)?;
         let answer = print_answer(&mut language_model, &mut Session::default(), &ids, &options, &stop)?;
-        println!();
+        // A reader that has seen enough (`| head -1`) is no error.
+        let _ = writeln!(std::io::stdout());
         if self.verbose {
             print_timings(&answer, load);
         }
