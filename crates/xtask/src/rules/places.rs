@@ -14,11 +14,17 @@ const UNSAFE: &[(&str, &str)] = &[
 /// Module roots that pick an implementation by target.
 const CFG: &[&str] = &[
     "crates/kernels/examples/",
+    "crates/kernels/src/attention/cache.rs",
     "crates/kernels/src/convert.rs",
     "crates/kernels/src/cpu.rs",
     "crates/kernels/src/lanes/mod.rs",
     "crates/kernels/src/lib.rs",
+    "crates/kernels/src/limits.rs",
     "crates/kernels/src/pool.rs",
+    "crates/kernels/src/qmatmul/activations.rs",
+    "crates/kernels/src/qmatmul/memory.rs",
+    "crates/kernels/src/qmatmul/mod.rs",
+    "crates/kernels/src/qmatmul/tile.rs",
     "crates/kernels/src/quant/mod.rs",
     "crates/kernels/src/quant/tiers.rs",
     "crates/kernels/src/simd/mod.rs",
