@@ -146,6 +146,6 @@ fn read(path: &Path) -> Result<Option<Value>, ModelError> {
 }
 
 fn refuse(folder: &Path, kind: &str) -> ModelError {
-    let hint = "; byte-level BPE with the split of Llama 3, Qwen, GPT-2, GPT-4o or Tekken can be written".into();
+    let hint = "; only byte-level BPE with one of the known pre-tokenizer splits can be written".into();
     unsupported(&folder.join("tokenizer.json"), format!("writing a tokenizer {kind} to a GGUF file"), hint)
 }
