@@ -201,9 +201,23 @@ unsafe fn tile(tile: &Tile) {
     }
 }
 
+/// The body once for each row with a constant index: a loop that the compiler leaves rolled would put all accumulators
+/// into memory.
+macro_rules! each_row {
+    ($rows:ident, $i:ident, $body:block) => {
+        each_row!(@ $rows, $i, $body, 0 1 2 3 4 5 6 7)
+    };
+    (@ $rows:ident, $i:ident, $body:block, $($index:literal)*) => {
+        $(if $index < $rows {
+            const $i: usize = $index;
+            $body
+        })*
+    };
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn tile_of<const ROWS: usize, const PANELS: usize, const BIASED: bool>(tile: &Tile) {
-    let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows[i]);
+    let rows = &tile.rows;
     let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
     let (mut weights, mut values_at) = (tile.values, tile.values_at);
     let (mut scales, mut biases, mut sums_at) = (tile.scales, tile.biases, tile.sums_at);
@@ -211,49 +225,74 @@ unsafe fn tile_of<const ROWS: usize, const PANELS: usize, const BIASED: bool>(ti
     // SAFETY: the pointers advance over exactly the groups and steps that the fields describe.
     unsafe {
         for _ in 0..tile.groups {
-            let negated = |row: *const u8| _mm512_set1_epi32(row.add(sums_at).cast::<i32>().read_unaligned());
-            let mut dots = rows.map(|row| {
-                [if BIASED { _mm512_setzero_si512() } else { _mm512_sll_epi32(negated(row), shift) }; PANELS]
-            });
+            let mut dots = [[_mm512_setzero_si512(); PANELS]; ROWS];
+            if !BIASED {
+                each_row!(ROWS, I, {
+                    let negated = _mm512_set1_epi32(rows[I].add(sums_at).cast::<i32>().read_unaligned());
+                    dots[I] = [_mm512_sll_epi32(negated, shift); PANELS];
+                });
+            }
             for _ in 0..tile.group / 16 {
-                for step in 0..4 {
-                    let w: [__m512i; PANELS] =
-                        std::array::from_fn(|p| _mm512_loadu_si512(weights.add((step * PANELS + p) * 64).cast()));
-                    for (dots, row) in dots.iter_mut().zip(rows) {
-                        let x = _mm512_set1_epi32(row.add(values_at + step * 4).cast::<i32>().read_unaligned());
-                        for p in 0..PANELS {
-                            dots[p] = _mm512_dpbusd_epi32(dots[p], w[p], x);
-                        }
-                    }
-                }
+                steps::<ROWS, PANELS>(rows, weights, values_at, &mut dots);
                 weights = weights.add(4 * PANELS * 64);
                 values_at += 16;
             }
-            for (i, row) in rows.into_iter().enumerate() {
+            each_row!(ROWS, I, {
                 for p in 0..PANELS {
                     let scale = _mm512_loadu_ps(scales.add(p * PANEL_ROWS));
-                    sums[i][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[i][p]), scale, sums[i][p]);
+                    sums[I][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[I][p]), scale, sums[I][p]);
                 }
                 if BIASED {
-                    let negated = _mm512_cvtepi32_ps(negated(row));
+                    let negated = _mm512_set1_epi32(rows[I].add(sums_at).cast::<i32>().read_unaligned());
                     for p in 0..PANELS {
                         let bias = _mm512_loadu_ps(biases.add(p * PANEL_ROWS));
-                        sums[i][p] = _mm512_fnmadd_ps(bias, negated, sums[i][p]);
+                        sums[I][p] = _mm512_fnmadd_ps(bias, _mm512_cvtepi32_ps(negated), sums[I][p]);
                     }
                 }
-            }
+            });
             scales = scales.add(PANELS * PANEL_ROWS);
             biases = biases.wrapping_add(PANELS * PANEL_ROWS);
             sums_at += 4;
         }
-        for (i, row) in rows.into_iter().enumerate() {
-            let scale = _mm512_set1_ps(row.add(tile.scale_at).cast::<f32>().read_unaligned());
+        each_row!(ROWS, I, {
+            let scale = _mm512_set1_ps(rows[I].add(tile.scale_at).cast::<f32>().read_unaligned());
             for p in 0..PANELS {
-                let total = tile.totals.add((i * PANELS + p) * PANEL_ROWS);
-                _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[i][p], scale, _mm512_loadu_ps(total)));
+                let total = tile.totals.add((I * PANELS + p) * PANEL_ROWS);
+                _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][p], scale, _mm512_loadu_ps(total)));
             }
-        }
+        });
     }
+}
+
+/// Four steps of all rows and panels.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn steps<const ROWS: usize, const PANELS: usize>(
+    rows: &[*const u8; TILE_ROWS],
+    weights: *const u8,
+    values_at: usize,
+    dots: &mut [[__m512i; PANELS]; ROWS],
+) {
+    macro_rules! step {
+        ($step:literal) => {
+            let mut w = [_mm512_setzero_si512(); PANELS];
+            for (p, w) in w.iter_mut().enumerate() {
+                // SAFETY: the caller has 16 columns of all panels here.
+                *w = unsafe { _mm512_loadu_si512(weights.add(($step * PANELS + p) * 64).cast()) };
+            }
+            each_row!(ROWS, I, {
+                // SAFETY: the caller has 16 columns of each row here.
+                let x = unsafe { rows[I].add(values_at + $step * 4).cast::<i32>().read_unaligned() };
+                for p in 0..PANELS {
+                    dots[I][p] = _mm512_dpbusd_epi32(dots[I][p], w[p], _mm512_set1_epi32(x));
+                }
+            });
+        };
+    }
+    step!(0);
+    step!(1);
+    step!(2);
+    step!(3);
 }
 
 /// See [`super::tile::float_tile`].
@@ -279,12 +318,12 @@ unsafe fn float_tile_of<const PANELS: usize>(tile: &FloatTile) {
         for column in 0..tile.columns {
             let w: [__m512; PANELS] =
                 std::array::from_fn(|p| _mm512_loadu_ps(tile.weights.add((column * PANELS + p) * PANEL_ROWS)));
-            for (totals, row) in totals.iter_mut().zip(rows) {
-                let x = _mm512_set1_ps(row.add(column).read());
+            each_row!(TILE_ROWS, I, {
+                let x = _mm512_set1_ps(rows[I].add(column).read());
                 for p in 0..PANELS {
-                    totals[p] = _mm512_fmadd_ps(x, w[p], totals[p]);
+                    totals[I][p] = _mm512_fmadd_ps(x, w[p], totals[I][p]);
                 }
-            }
+            });
         }
         for (i, totals) in totals.iter().enumerate().take(tile.count) {
             for (p, total) in totals.iter().enumerate() {

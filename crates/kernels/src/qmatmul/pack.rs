@@ -6,8 +6,27 @@
 use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, Scales, UNIT_COLUMNS, Values, scale_bytes};
 use crate::quant::{Format, Row, gguf_k};
 
-/// Write one panel. `rows[i]` is output row `i` of it; missing rows are zeros. `panel` holds zeros.
+/// Write one panel with the widest instructions there are; see [`pack_rows`].
 pub fn pack_panel(layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if crate::cpu::tier() >= crate::cpu::Tier::Avx2 {
+        // SAFETY: the tier says that the processor has AVX2.
+        return unsafe { pack_rows_avx2(layout, format, columns, rows, panel) };
+    }
+    pack_rows(layout, format, columns, rows, panel)
+}
+
+/// # Safety
+/// The processor must have AVX2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn pack_rows_avx2(layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) {
+    pack_rows(layout, format, columns, rows, panel)
+}
+
+/// Write one panel. `rows[i]` is output row `i` of it; missing rows are zeros. `panel` holds zeros.
+#[inline(always)]
+fn pack_rows(layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) {
     let padded = columns.next_multiple_of(UNIT_COLUMNS);
     for (lane, row) in rows.iter().enumerate() {
         let mut at = 0;
@@ -106,6 +125,7 @@ fn pack_scales(layout: &Layout, format: Format, row: &Row<'_>, slab: &Slab, lane
 }
 
 /// The codes of one row into the planes.
+#[inline(always)]
 fn pack_values(values: Values, format: Format, row: &Row<'_>, slab: &Slab, lane: usize, out: &mut [u8]) {
     let mut codes = [0u8; SLAB_COLUMNS];
     read_codes(format, row, slab, &mut codes[..slab.real.next_multiple_of(UNIT_COLUMNS)]);
@@ -206,6 +226,7 @@ fn halves(bytes: &[u8; 16], out: &mut [u8; 32]) {
 }
 
 /// Little-endian bit string of equal fields that may cross bytes.
+#[inline(always)]
 fn bit_string(bytes: &[u8], bits: u32, out: &mut [u8]) {
     // Eight fields fill a whole number of bytes.
     for (out, bytes) in out.chunks_exact_mut(8).zip(bytes.chunks_exact(bits as usize)) {
@@ -217,6 +238,7 @@ fn bit_string(bytes: &[u8], bits: u32, out: &mut [u8]) {
 }
 
 /// The 256 codes of a K-quant or IQ4 block.
+#[inline(always)]
 fn read_super_block(format: Format, block: &[u8], out: &mut [u8]) {
     match format {
         Format::Q4K | Format::Q5K => {
