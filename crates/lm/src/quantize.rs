@@ -64,9 +64,7 @@ pub fn quantize_folder(
     let total = tensors.tensors().map(|tensor| tensor.data.len()).sum();
     let mut done = 0;
     for (name, module) in &modules {
-        for &piece in write_order(module) {
-            write_module(&mut writer, name, module, format, piece)?;
-        }
+        write_module(&mut writer, name, module, format)?;
         done += module.sources.iter().map(|tensor| tensor.data.len()).sum::<usize>();
         module.sources.iter().for_each(|tensor| tensor.data.release());
         progress(done, total);
@@ -138,19 +136,6 @@ fn stacked_shape(module: &Module<'_>) -> Vec<usize> {
     if module.sources.len() == 1 { shape.clone() } else { [&[module.sources.len()], &shape[..]].concat() }
 }
 
-/// Pieces of a quantized module, in the order in which they are declared.
-#[derive(Clone, Copy, PartialEq)]
-enum Piece {
-    Plain,
-    Data,
-    Scales,
-    Biases,
-}
-
-fn write_order(module: &Module<'_>) -> &'static [Piece] {
-    if module.quantized { &[Piece::Data, Piece::Scales, Piece::Biases] } else { &[Piece::Plain] }
-}
-
 fn declare(name: &str, module: &Module<'_>, format: Format) -> Vec<Declaration> {
     let mut shape = stacked_shape(module);
     if !module.quantized {
@@ -176,26 +161,29 @@ fn value_bits(format: Format) -> usize {
     if format == Format::Mxfp8 { 8 } else { 4 }
 }
 
+/// Each source is encoded once; of stacked experts the whole module is held, for its parts are written one by one.
 fn write_module(
     writer: &mut SafetensorsWriter,
     name: &str,
     module: &Module<'_>,
     format: Format,
-    piece: Piece,
 ) -> Result<(), ModelError> {
-    let base = name.strip_suffix(".weight").unwrap_or(name);
-    for source in &module.sources {
-        if piece == Piece::Plain {
+    if !module.quantized {
+        for source in &module.sources {
             writer.write(name, source.data.as_slice())?;
-            continue;
         }
-        let stored = encode(source, format)?;
-        match piece {
-            Piece::Data => writer.write(name, &stored.data)?,
-            Piece::Scales => writer.write(&format!("{base}.scales"), &stored.scales)?,
-            _ if stored.biases.is_empty() => {}
-            _ => writer.write(&format!("{base}.biases"), &stored.biases)?,
-        }
+        return Ok(());
+    }
+    let base = name.strip_suffix(".weight").unwrap_or(name);
+    let encoded = module.sources.iter().map(|source| encode(source, format)).collect::<Result<Vec<_>, _>>()?;
+    for stored in &encoded {
+        writer.write(name, &stored.data)?;
+    }
+    for stored in &encoded {
+        writer.write(&format!("{base}.scales"), &stored.scales)?;
+    }
+    for stored in encoded.iter().filter(|stored| !stored.biases.is_empty()) {
+        writer.write(&format!("{base}.biases"), &stored.biases)?;
     }
     Ok(())
 }
