@@ -1,7 +1,8 @@
 //! Keys, values and recurrent states of all layers, in pages; and the sequences that own them.
 //!
 //! Layers of one KV group ([`KvGroup`]) share page numbers: a sequence has one block table per group. Windowed groups
-//! give pages back once no future row can see them. Nothing is copied when a sequence grows. Read next: `model.rs`.
+//! give pages back once no future row can see them. Nothing is copied when a sequence grows. Pages are counted: a page
+//! with several owners is copied before it is written. Read next: `model.rs`.
 
 use olivine_array::fast::gated_delta::StateHandle;
 use olivine_array::fast::step::{KvHandle, Span};
@@ -13,8 +14,11 @@ use crate::spec::{KvGroup, Mixer, ModelSpec};
 /// Tokens in a page: small enough to waste little, large enough to amortize a table entry.
 pub const PAGE_TOKENS: usize = 64;
 
-/// A page that was given back: no row reads it any more.
-const GONE: u32 = u32::MAX;
+/// In a block table: no page, because no row reads it any more.
+pub const GONE: u32 = u32::MAX;
+
+/// How many of its last tokens a sequence with windows can forget.
+pub const REWIND_TOKENS: usize = 32;
 
 /// All layers' stores and the free pages.
 pub struct Cache {
@@ -27,7 +31,28 @@ pub struct Cache {
 struct Group {
     kind: KvGroup,
     free: Vec<u32>,
-    pages: usize,
+    /// Owners of each page.
+    owners: Vec<u32>,
+}
+
+impl Group {
+    fn take(&mut self) -> u32 {
+        let page = self.free.pop().unwrap_or_else(|| {
+            self.owners.push(0);
+            (self.owners.len() - 1) as u32
+        });
+        self.owners[page as usize] = 1;
+        page
+    }
+
+    fn give_back(&mut self, page: u32) {
+        let owners = &mut self.owners[page as usize];
+        assert!(*owners > 0, "[cache] page {page} of {:?} was given back twice", self.kind);
+        *owners -= 1;
+        if *owners == 0 {
+            self.free.push(page);
+        }
+    }
 }
 
 enum LayerStore {
@@ -47,6 +72,11 @@ impl Sequence {
     /// Tokens in the cache.
     pub fn tokens(&self) -> usize {
         self.tokens
+    }
+
+    /// Pages of a group in the order of their tokens; [`GONE`] where windows have passed.
+    pub fn pages(&self, group: usize) -> &[u32] {
+        &self.pages[group]
     }
 }
 
@@ -73,7 +103,7 @@ impl Cache {
             (_, None) => unreachable!("a block has keys and values or a state"),
         });
         let layers = layers.collect();
-        let groups = kinds.into_iter().map(|kind| Group { kind, free: Vec::new(), pages: 0 }).collect();
+        let groups = kinds.into_iter().map(|kind| Group { kind, free: Vec::new(), owners: Vec::new() }).collect();
         Cache { groups, layers, free_states: Vec::new(), states: 0 }
     }
 
@@ -116,58 +146,82 @@ impl Cache {
         Sequence { tokens: 0, pages: vec![Vec::new(); self.groups.len()], state_slot: slot }
     }
 
+    /// A sequence that continues cached tokens: it becomes one more owner of `pages` (a list for each group, [`GONE`]
+    /// outside the windows) and starts from `state`, which [`Cache::save_state`] made at the same token.
+    pub fn sequence_from(&mut self, tokens: usize, pages: Vec<Vec<u32>>, state: Option<&[f32]>) -> Sequence {
+        let mut sequence = self.sequence();
+        for (index, table) in pages.iter().enumerate() {
+            assert_eq!(table.len(), tokens.div_ceil(PAGE_TOKENS), "[cache] pages for {tokens} tokens");
+            table.iter().filter(|&&page| page != GONE).for_each(|&page| self.retain(index, page));
+        }
+        if let Some(state) = state {
+            self.restore_state(&sequence, state);
+        }
+        sequence.tokens = tokens;
+        sequence.pages = pages;
+        sequence
+    }
+
     /// Make room for `rows` more tokens and describe them as the rows from `first_row` on.
     pub fn extend(&mut self, sequence: &mut Sequence, first_row: usize, rows: usize) -> Span {
+        self.drop_passed_pages(sequence);
         let first_position = sequence.tokens;
         let end = first_position + rows;
         for (index, group) in self.groups.iter_mut().enumerate() {
             let table = &mut sequence.pages[index];
+            let mut copies = Vec::new();
+            for page in table.iter_mut().skip(first_position / PAGE_TOKENS) {
+                if group.owners[*page as usize] > 1 {
+                    let own = group.take();
+                    group.give_back(*page);
+                    copies.push((std::mem::replace(page, own), own));
+                }
+            }
             while table.len() * PAGE_TOKENS < end {
-                let page = group.free.pop().unwrap_or_else(|| {
-                    group.pages += 1;
-                    (group.pages - 1) as u32
-                });
-                table.push(page);
+                table.push(group.take());
             }
             for layer in &self.layers {
                 if let LayerStore::Kv { group: of, handle } = layer
                     && *of == index
                 {
                     handle.with(|layer| {
-                        if layer.pages() < group.pages {
-                            layer.grow(group.pages);
-                        }
+                        layer.grow(group.owners.len());
+                        copies.iter().for_each(|&(from, to)| layer.copy_page(from, to));
                     });
                 }
             }
         }
         sequence.tokens = end;
         let pages = sequence.pages.clone();
-        self.drop_passed_pages(sequence);
         Span { first_row, rows, first_position, pages, state_slot: sequence.state_slot.unwrap_or(0) }
     }
 
-    /// Pages that no row from `sequence.tokens` on can see. They are given back now but not written before the next
-    /// step, which is after the rows of this one have read them.
+    /// Give back pages that no row from `sequence.tokens` on can see. Another sequence of the same step may write them,
+    /// so this comes before the sequence gets more rows, never after.
     fn drop_passed_pages(&mut self, sequence: &mut Sequence) {
         for (group, table) in self.groups.iter_mut().zip(&mut sequence.pages) {
             let KvGroup::Window(window) = group.kind else { continue };
-            let first_seen = (sequence.tokens + 1).saturating_sub(window) / PAGE_TOKENS;
+            let first_seen = (sequence.tokens + 1).saturating_sub(window + REWIND_TOKENS) / PAGE_TOKENS;
             for page in table.iter_mut().take(first_seen).filter(|page| **page != GONE) {
-                group.free.push(std::mem::replace(page, GONE));
+                group.give_back(std::mem::replace(page, GONE));
             }
         }
     }
 
-    /// Forget all but the first `tokens` tokens. Only for models without windows and states: what those forgot
-    /// cannot be brought back. Returns whether it was possible.
+    /// Forget all but the first `tokens` tokens. Models with windows can forget the last [`REWIND_TOKENS`], those with
+    /// states none: what they dropped cannot be brought back. Returns whether it was possible.
     pub fn truncate(&mut self, sequence: &mut Sequence, tokens: usize) -> bool {
-        let whole = sequence.state_slot.is_none() && self.groups.iter().all(|group| group.kind == KvGroup::Full);
-        if !whole || tokens > sequence.tokens {
-            return tokens == sequence.tokens;
+        let windowed = self.groups.iter().any(|group| group.kind != KvGroup::Full);
+        let reach = match (sequence.state_slot, windowed) {
+            (Some(_), _) => 0,
+            (None, true) => REWIND_TOKENS,
+            (None, false) => sequence.tokens,
+        };
+        if tokens > sequence.tokens || tokens + reach < sequence.tokens {
+            return false;
         }
         for (group, table) in self.groups.iter_mut().zip(&mut sequence.pages) {
-            group.free.extend(table.drain(tokens.div_ceil(PAGE_TOKENS)..));
+            table.drain(tokens.div_ceil(PAGE_TOKENS)..).for_each(|page| group.give_back(page));
         }
         sequence.tokens = tokens;
         true
@@ -176,9 +230,117 @@ impl Cache {
     /// Give back everything a sequence holds.
     pub fn release(&mut self, sequence: Sequence) {
         for (group, table) in self.groups.iter_mut().zip(sequence.pages) {
-            group.free.extend(table.into_iter().filter(|&page| page != GONE));
+            table.into_iter().filter(|&page| page != GONE).for_each(|page| group.give_back(page));
         }
         self.free_states.extend(sequence.state_slot);
+    }
+
+    /// The KV groups; all lists of pages are in this order.
+    pub fn groups(&self) -> impl Iterator<Item = KvGroup> {
+        self.groups.iter().map(|group| group.kind)
+    }
+
+    /// One more owner for a page that has one.
+    pub fn retain(&mut self, group: usize, page: u32) {
+        let owners = &mut self.groups[group].owners[page as usize];
+        assert!(*owners > 0, "[cache] page {page} has no owner");
+        *owners += 1;
+    }
+
+    /// One owner less.
+    pub fn give_back(&mut self, group: usize, page: u32) {
+        self.groups[group].give_back(page);
+    }
+
+    /// A page with one owner, the caller; its content is what it was.
+    pub fn take_page(&mut self, group: usize) -> u32 {
+        let page = self.groups[group].take();
+        let pages = self.groups[group].owners.len();
+        for handle in self.kv_layers(group) {
+            handle.with(|layer| layer.grow(pages));
+        }
+        page
+    }
+
+    /// How many own a page.
+    pub fn owners(&self, group: usize, page: u32) -> usize {
+        self.groups[group].owners[page as usize] as usize
+    }
+
+    /// Pages of a group that somebody owns.
+    pub fn pages_in_use(&self, group: usize) -> usize {
+        self.groups[group].owners.len() - self.groups[group].free.len()
+    }
+
+    /// Pages of a group that `rows` more tokens take, those that are copied because they are shared among them.
+    pub fn pages_needed(&self, sequence: &Sequence, group: usize, rows: usize) -> usize {
+        let (table, group) = (&sequence.pages[group], &self.groups[group]);
+        let shared = table.iter().skip(sequence.tokens / PAGE_TOKENS);
+        let copies = shared.filter(|&&page| group.owners[page as usize] > 1).count();
+        copies + (sequence.tokens + rows).div_ceil(PAGE_TOKENS).saturating_sub(table.len())
+    }
+
+    /// Bytes of a page in all layers of its group.
+    pub fn page_bytes(&self, group: usize) -> usize {
+        self.kv_layers(group).map(|handle| handle.with(|layer| layer.layout().page_bytes())).sum()
+    }
+
+    /// Append a page's bytes, layer by layer.
+    pub fn read_page(&self, group: usize, page: u32, out: &mut Vec<u8>) {
+        for handle in self.kv_layers(group) {
+            handle.with(|layer| out.extend_from_slice(layer.page(page)));
+        }
+    }
+
+    /// Fill a page with what [`Cache::read_page`] gave.
+    pub fn write_page(&mut self, group: usize, page: u32, mut bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.page_bytes(group), "[cache] bytes of a page");
+        for handle in self.kv_layers(group) {
+            handle.with(|layer| {
+                let (own, rest) = bytes.split_at(layer.layout().page_bytes());
+                layer.page_mut(page).copy_from_slice(own);
+                bytes = rest;
+            });
+        }
+    }
+
+    /// Numbers in a sequence's recurrent state, all layers together; 0 for models without.
+    pub fn state_len(&self) -> usize {
+        self.state_layers().map(|handle| handle.slot_len()).sum()
+    }
+
+    /// A sequence's recurrent state.
+    pub fn save_state(&self, sequence: &Sequence) -> Vec<f32> {
+        let mut state = Vec::with_capacity(self.state_len());
+        if let Some(slot) = sequence.state_slot {
+            self.state_layers().for_each(|handle| handle.read(slot, &mut state));
+        }
+        state
+    }
+
+    /// Put a sequence's recurrent state back to what [`Cache::save_state`] gave.
+    pub fn restore_state(&self, sequence: &Sequence, mut state: &[f32]) {
+        assert_eq!(state.len(), self.state_len(), "[cache] numbers of a state");
+        let Some(slot) = sequence.state_slot else { return };
+        for handle in self.state_layers() {
+            let (own, rest) = state.split_at(handle.slot_len());
+            handle.write(slot, own);
+            state = rest;
+        }
+    }
+
+    fn kv_layers(&self, group: usize) -> impl Iterator<Item = &KvHandle> {
+        self.layers.iter().filter_map(move |layer| match layer {
+            LayerStore::Kv { group: of, handle } if *of == group => Some(handle),
+            _ => None,
+        })
+    }
+
+    fn state_layers(&self) -> impl Iterator<Item = &StateHandle> {
+        self.layers.iter().filter_map(|layer| match layer {
+            LayerStore::State(handle) => Some(handle),
+            LayerStore::Kv { .. } => None,
+        })
     }
 
     /// Bytes of all stores.

@@ -42,6 +42,28 @@ impl StateHandle {
         }
     }
 
+    /// Numbers in a slot.
+    pub fn slot_len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).slot_lengths.iter().sum()
+    }
+
+    /// Append a slot's numbers.
+    pub fn read(&self, slot: usize, out: &mut Vec<f32>) {
+        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [rule, convolution] = states.slot_lengths;
+        out.extend_from_slice(&states.rule[slot * rule..(slot + 1) * rule]);
+        out.extend_from_slice(&states.convolution[slot * convolution..(slot + 1) * convolution]);
+    }
+
+    /// Fill a slot that was cleared before with what [`StateHandle::read`] gave.
+    pub fn write(&self, slot: usize, values: &[f32]) {
+        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [rule, convolution] = states.slot_lengths;
+        let (of_rule, of_convolution) = values.split_at(rule);
+        states.rule[slot * rule..(slot + 1) * rule].copy_from_slice(of_rule);
+        states.convolution[slot * convolution..(slot + 1) * convolution].copy_from_slice(of_convolution);
+    }
+
     /// Bytes of all slots.
     pub fn bytes(&self) -> usize {
         let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,301 @@
+//! The narrow waist: [`Engine::submit`] takes a request and gives a receiver of its events. One thread owns the model.
+//!
+//! Invariant: whatever happens in a step, every accepted request ends with one last event, and the engine goes on.
+//! Read next: `types.rs`, then `worker.rs`.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use olivine_lm::cache::PAGE_TOKENS;
+use olivine_lm::model::Model;
+use olivine_lm::spec::KvGroup;
+
+use crate::channel::{Receiver, channel};
+use crate::live::Live;
+use crate::memory;
+use crate::scheduler::SchedulerOptions;
+use crate::types::{Request, RequestId, SubmitError, Task};
+use crate::worker::Worker;
+
+/// How an engine runs its model.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// What the cached numbers depend on beside the tokens: a digest of the model's files, its quantization and its
+    /// template. Caches on disk are only used by engines with the same identity.
+    pub identity: String,
+    /// Bytes of keys, values and states in memory, those of running requests and cached ones together. None: a part
+    /// of what is available now.
+    pub kv_bytes: Option<usize>,
+    /// Most requests that run at once.
+    pub max_running: usize,
+    /// Most requests that wait.
+    pub max_waiting: usize,
+    /// How prompts and answers share the machine.
+    pub scheduler: SchedulerOptions,
+    /// Called before each step with the requests in it and their rows: for traces and tests.
+    pub on_step: Option<StepHook>,
+}
+
+/// See [`EngineOptions::on_step`].
+pub type StepHook = Arc<dyn Fn(&[(RequestId, usize)]) + Send + Sync>;
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            identity: String::new(),
+            kv_bytes: None,
+            max_running: 64,
+            max_waiting: 64,
+            scheduler: SchedulerOptions::default(),
+            on_step: None,
+        }
+    }
+}
+
+/// What an engine is doing and has done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Requests that run.
+    pub running: usize,
+    /// Requests that wait.
+    pub waiting: usize,
+    /// Bytes of keys, values and states in use.
+    pub kv_bytes_used: usize,
+    /// Of those, bytes that are only cached.
+    pub kv_bytes_cached: usize,
+    /// Bytes that may be in use.
+    pub kv_bytes_budget: usize,
+    /// Blocks in the prefix index.
+    pub blocks: usize,
+    /// Steps so far.
+    pub steps: u64,
+    /// Steps that panicked.
+    pub panics: u64,
+    /// Requests that ended.
+    pub finished: u64,
+    /// Requests that were set back for want of memory.
+    pub preempted: u64,
+    /// Prompt tokens of admitted requests, and how many of those were cached.
+    pub prompt_tokens: u64,
+    /// Cached ones among them.
+    pub cached_tokens: u64,
+    /// Prompt tokens that were computed.
+    pub prefilled_tokens: u64,
+    /// Tokens of answers.
+    pub answer_tokens: u64,
+    /// Tokens that speculation proposed.
+    pub drafted_tokens: u64,
+    /// Right ones among them.
+    pub accepted_tokens: u64,
+    /// Tokens of answers a second, of the last seconds.
+    pub tokens_per_second: f64,
+}
+
+/// How much of a prompt is cached, and where.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Probe {
+    /// Tokens that a request with this prompt would not compute.
+    pub resumable_tokens: usize,
+    /// For each block of tokens, where it is.
+    pub blocks: Vec<BlockPlace>,
+    /// Tokens of a block.
+    pub block_tokens: usize,
+    /// The first token that differs from the prompt that ran last under the same adapter and salt; none when one is
+    /// a prefix of the other, or nothing ran.
+    pub first_difference: Option<usize>,
+}
+
+/// Where a block of a prompt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockPlace {
+    /// In memory.
+    Memory,
+    /// On disk.
+    Disk,
+    /// Nowhere.
+    Cold,
+}
+
+pub(crate) enum Command {
+    Submit(Box<Live>),
+    Probe { request: Box<Request>, answer: mpsc::Sender<Probe> },
+    ClearCache { answer: mpsc::Sender<usize> },
+    Shutdown,
+}
+
+/// What the engine's thread tells the handles.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub status: Mutex<Status>,
+    /// Requests between submission and admission.
+    pub waiting: AtomicUsize,
+}
+
+/// A model that serves requests. Dropping it ends all of them and waits for the thread.
+pub struct Engine {
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+    limits: Limits,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What can be checked when a request comes in.
+struct Limits {
+    vocabulary: usize,
+    context_tokens: usize,
+    max_waiting: usize,
+    kv_bytes: usize,
+    /// Kind and page bytes of each KV group.
+    groups: Vec<(KvGroup, usize)>,
+    state_bytes: usize,
+}
+
+/// The part of available memory that caches take when nobody says so.
+const MEMORY_SHARE: f64 = 0.5;
+/// Where the system does not tell what is available.
+const FALLBACK_BYTES: usize = 4 << 30;
+
+impl Engine {
+    /// Start the thread that owns `model`.
+    pub fn start(mut model: Model, options: EngineOptions) -> Engine {
+        let available = || (memory::available_bytes().unwrap_or(FALLBACK_BYTES) as f64 * MEMORY_SHARE) as usize;
+        let kv_bytes = options.kv_bytes.unwrap_or_else(available);
+        let cache = model.cache();
+        let kinds: Vec<KvGroup> = cache.groups().collect();
+        let groups = kinds.iter().enumerate().map(|(index, &kind)| (kind, cache.page_bytes(index))).collect();
+        let limits = Limits {
+            state_bytes: cache.state_len() * 4,
+            groups,
+            vocabulary: model.spec().vocabulary,
+            context_tokens: model.context_tokens(),
+            max_waiting: options.max_waiting,
+            kv_bytes,
+        };
+        let shared = Arc::new(Shared::default());
+        let (commands, receiver) = mpsc::channel();
+        let worker_shared = shared.clone();
+        let thread = std::thread::Builder::new().name("engine".into());
+        let run = move || Worker::new(model, options, kv_bytes, receiver, worker_shared).run();
+        let thread = thread.spawn(run).expect("the system has room for a thread");
+        Engine { commands, shared, limits, thread: Some(thread) }
+    }
+
+    /// Hand in a request; its events come on the receiver.
+    pub fn submit(&self, request: Request) -> Result<Receiver, SubmitError> {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        self.limits.check(&request)?;
+        let limit = self.limits.max_waiting;
+        let take = |waiting: usize| (waiting < limit).then_some(waiting + 1);
+        if self.shared.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_err() {
+            return Err(SubmitError::QueueFull { limit, retry_after: self.retry_after() });
+        }
+        let (sender, receiver) = channel(IDS.fetch_add(1, Ordering::Relaxed));
+        let live = Live::new(receiver.id(), request, sender);
+        self.commands.send(Command::Submit(Box::new(live))).map_err(|_| SubmitError::Closed)?;
+        Ok(receiver)
+    }
+
+    /// What the engine is doing.
+    pub fn status(&self) -> Status {
+        let mut status = self.shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        status.waiting = self.shared.waiting.load(Ordering::Acquire);
+        status
+    }
+
+    /// Longest sequence, in tokens.
+    pub fn context_tokens(&self) -> usize {
+        self.limits.context_tokens
+    }
+
+    /// Where a request's prompt is in the caches (its tokens, adapter and salt count). None when the engine is gone.
+    pub fn probe(&self, request: Request) -> Option<Probe> {
+        let (answer, probe) = mpsc::channel();
+        self.commands.send(Command::Probe { request: Box::new(request), answer }).ok()?;
+        probe.recv().ok()
+    }
+
+    /// Drop all cached prefixes that no running request uses; bytes that became free.
+    pub fn clear_cache(&self) -> usize {
+        let (answer, freed) = mpsc::channel();
+        let sent = self.commands.send(Command::ClearCache { answer });
+        sent.ok().and_then(|()| freed.recv().ok()).unwrap_or(0)
+    }
+
+    /// Take no more requests, finish those that are running or waiting, keep what is cached, end the thread.
+    pub fn shutdown(mut self) {
+        let _ = self.commands.send(Command::Shutdown);
+        self.join();
+    }
+
+    fn retry_after(&self) -> Duration {
+        let status = self.status();
+        let each = status.running.max(1) as f64 / status.tokens_per_second.max(1.0) * 100.0;
+        Duration::from_secs_f64(each.clamp(1.0, 60.0))
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic outside a step has been printed by its hook; there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // The thread ends its requests when the last sender of commands is gone.
+        let (closed, _) = mpsc::channel();
+        self.commands = closed;
+        self.join();
+    }
+}
+
+impl Limits {
+    fn check(&self, request: &Request) -> Result<(), SubmitError> {
+        let invalid = |field, problem: String| Err(SubmitError::Invalid { field, problem });
+        let prompt = request.tokens.len();
+        if prompt == 0 {
+            return invalid("tokens", "a prompt needs at least one token".into());
+        }
+        if let Some(token) = request.tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
+            return invalid("tokens", format!("{token} is beyond the vocabulary of {}", self.vocabulary));
+        }
+        if prompt >= self.context_tokens {
+            return Err(SubmitError::TooLong { prompt_tokens: prompt, context_tokens: self.context_tokens });
+        }
+        if let Err(problem) = request.sampling.check() {
+            return invalid("sampling", problem);
+        }
+        if request.task != Task::Generate {
+            return invalid("task", "this model has no embeddings".into());
+        }
+        if request.constraint.is_some() {
+            return invalid("constraint", "this engine was started without a vocabulary".into());
+        }
+        if let Some(adapter) = &request.adapter {
+            return invalid("adapter", format!("no adapter `{adapter}` is loaded"));
+        }
+        let tokens = (prompt + request.max_tokens.unwrap_or(1)).min(self.context_tokens);
+        let needed_bytes = self.bytes_for(tokens);
+        if needed_bytes > self.kv_bytes {
+            return Err(SubmitError::TooLarge { needed_bytes, budget_bytes: self.kv_bytes });
+        }
+        Ok(())
+    }
+
+    fn bytes_for(&self, tokens: usize) -> usize {
+        let group = |&(kind, bytes): &(KvGroup, usize)| bytes * pages_for(kind, tokens);
+        self.groups.iter().map(group).sum::<usize>() + self.state_bytes
+    }
+}
+
+/// Pages of a group that a sequence of `tokens` holds at most, when it is computed in small pieces.
+pub(crate) fn pages_for(kind: KvGroup, tokens: usize) -> usize {
+    let all = tokens.div_ceil(PAGE_TOKENS);
+    match kind {
+        KvGroup::Full => all,
+        KvGroup::Window(window) => all.min(window.div_ceil(PAGE_TOKENS) + 3),
+    }
+}

@@ -1,0 +1,19 @@
+//! Requests on a language model: continuous batching, one scheduler, shared prefixes. No HTTP, no JSON, no async.
+//!
+//! Read `types.rs`, then `engine.rs` and `worker.rs`; `scheduler.rs` and `prefix.rs` are pure.
+
+pub mod channel;
+pub mod engine;
+mod live;
+mod memory;
+pub mod prefix;
+pub mod scheduler;
+pub mod types;
+mod worker;
+
+pub use channel::{Canceller, Receiver};
+pub use engine::{BlockPlace, Engine, EngineOptions, Probe, Status};
+pub use memory::available_bytes;
+pub use olivine_lm::sampling::SamplingOptions;
+pub use scheduler::SchedulerOptions;
+pub use types::*;

@@ -1,0 +1,551 @@
+//! The engine's thread: `admit → schedule → run → sample → emit`, over plain state that it alone owns.
+//!
+//! Invariant: between two steps, every running request's tokens but the last of its answer are in the cache or
+//! pending; whole blocks that are computed are in the prefix index. Read next: `scheduler.rs`, `prefix.rs`, `live.rs`.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, mpsc};
+use std::time::Instant;
+
+use olivine_lm::cache::{Cache, PAGE_TOKENS};
+use olivine_lm::model::{Model, Outputs, Work};
+use olivine_lm::spec::KvGroup;
+
+use crate::engine::{BlockPlace, Command, EngineOptions, Probe, Shared, pages_for};
+use crate::live::Live;
+use crate::prefix::{Evicted, PrefixIndex, Record};
+use crate::scheduler::{Candidate, Scheduler};
+use crate::types::{Event, Failure, FailureKind, FinishReason, Request, Token};
+
+pub(crate) struct Worker {
+    model: Model,
+    options: EngineOptions,
+    kv_bytes: usize,
+    groups: Vec<KvGroup>,
+    page_bytes: Vec<usize>,
+    state_len: usize,
+    index: PrefixIndex,
+    scheduler: Scheduler,
+    waiting: Vec<Live>,
+    running: Vec<Live>,
+    commands: mpsc::Receiver<Command>,
+    shared: Arc<Shared>,
+    /// Last prompts by identity, for [`Probe::first_difference`].
+    last_prompts: HashMap<String, Vec<u32>>,
+    speed: Speed,
+    /// No more requests are taken.
+    closing: bool,
+}
+
+/// A part of the next step: index of a running request, rows, whether its logits are wanted, whether it decodes.
+#[derive(Clone, Copy)]
+struct Slice {
+    index: usize,
+    rows: usize,
+    samples: bool,
+    decodes: bool,
+}
+
+/// Tokens between two checkpoints of a recurrent state.
+const CHECKPOINT_TOKENS: usize = 512;
+
+impl Worker {
+    pub fn new(
+        mut model: Model,
+        options: EngineOptions,
+        kv_bytes: usize,
+        commands: mpsc::Receiver<Command>,
+        shared: Arc<Shared>,
+    ) -> Worker {
+        let cache = model.cache();
+        let groups: Vec<KvGroup> = cache.groups().collect();
+        let page_bytes = (0..groups.len()).map(|group| cache.page_bytes(group)).collect();
+        let state_len = cache.state_len();
+        Worker {
+            index: PrefixIndex::new(groups.clone(), state_len > 0),
+            scheduler: Scheduler::new(options.scheduler.clone()),
+            model,
+            options,
+            kv_bytes,
+            groups,
+            page_bytes,
+            state_len,
+            waiting: Vec::new(),
+            running: Vec::new(),
+            commands,
+            shared,
+            last_prompts: HashMap::new(),
+            speed: Speed::default(),
+            closing: false,
+        }
+    }
+
+    /// Serve until the handle is gone, or until all is done after a shutdown.
+    pub fn run(mut self) {
+        loop {
+            if !self.receive() {
+                break;
+            }
+            self.drop_cancelled();
+            self.admit();
+            let slices = self.schedule();
+            if !slices.is_empty() {
+                self.step(&slices);
+            } else if self.closing && self.waiting.is_empty() {
+                break;
+            }
+            self.report();
+        }
+        for live in self.waiting.drain(..).chain(self.running.drain(..)) {
+            fail(&live, FailureKind::Closed, "the engine was closed".into());
+        }
+    }
+
+    /// Take commands, waiting for one when there is nothing else to do. False when the handle is gone.
+    fn receive(&mut self) -> bool {
+        if self.running.is_empty() && self.waiting.is_empty() && !self.closing {
+            match self.commands.recv() {
+                Ok(command) => self.obey(command),
+                Err(_) => return false,
+            }
+        }
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => self.obey(command),
+                Err(mpsc::TryRecvError::Empty) => return true,
+                Err(mpsc::TryRecvError::Disconnected) => return self.closing,
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Submit(live) => {
+                live.sender.send(Event::Queued { ahead: self.waiting.len() });
+                self.waiting.push(*live);
+                self.waiting.sort_by_key(|live| (std::cmp::Reverse(live.request.priority), live.id));
+            }
+            // Whoever asked may have gone; that is their business.
+            Command::Probe { request, answer } => drop(answer.send(self.probe(&request))),
+            Command::ClearCache { answer } => drop(answer.send(self.clear_cache())),
+            Command::Shutdown => self.closing = true,
+        }
+    }
+
+    fn drop_cancelled(&mut self) {
+        let (gone, waiting): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(|live| live.sender.is_cancelled());
+        self.waiting = waiting;
+        for mut live in gone {
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+            live.finish(FinishReason::Cancelled, None);
+        }
+        for index in (0..self.running.len()).rev() {
+            if self.running[index].sender.is_cancelled() {
+                self.finish(index, FinishReason::Cancelled, None);
+            }
+        }
+    }
+}
+
+/// Admission: memory, prefixes.
+impl Worker {
+    fn admit(&mut self) {
+        while self.running.len() < self.options.max_running && !self.waiting.is_empty() {
+            let mut live = self.waiting.remove(0);
+            let began = Instant::now();
+            if !self.place(&mut live) {
+                self.waiting.insert(0, live);
+                return;
+            }
+            if live.started.is_none() {
+                self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+                live.started = Some(began);
+                live.usage.cached_tokens = live.computed();
+                self.count(|status| {
+                    status.prompt_tokens += live.usage.prompt_tokens as u64;
+                    status.cached_tokens += live.usage.cached_tokens as u64;
+                });
+                live.sender.send(Event::Started { cached_tokens: live.usage.cached_tokens });
+                self.last_prompts.insert(identity(&live.request), live.request.tokens.clone());
+            }
+            self.running.push(live);
+        }
+    }
+
+    /// Give a request a sequence that holds what is cached of its tokens, if there is memory for the rest.
+    fn place(&mut self, live: &mut Live) -> bool {
+        let root = self.index.root(&identity(&live.request));
+        let sequence = if live.request.no_cache {
+            live.node = root;
+            self.model.cache().sequence()
+        } else {
+            let resume = self.index.resume(root, &live.tokens);
+            live.node = resume.node;
+            self.model.cache().sequence_from(resume.tokens, resume.pages, resume.state.as_deref())
+        };
+        live.recorded = sequence.tokens() / PAGE_TOKENS * PAGE_TOKENS;
+        live.checkpoint = sequence.tokens();
+        let mut needed = self.outstanding(&sequence, live.tokens.len() + 1) + 4 * self.state_len;
+        for other in &self.running {
+            let sequence = other.sequence.as_ref().expect("a running request has a sequence");
+            needed += self.outstanding(sequence, other.tokens.len() + 1);
+        }
+        // The sequence's pages are in use by now, so eviction leaves them alone.
+        if self.running.is_empty() || self.make_room(needed) {
+            self.index.pin(live.node);
+            live.sequence = Some(sequence);
+            return true;
+        }
+        self.model.cache().release(sequence);
+        false
+    }
+
+    /// Bytes that a sequence will still take until it has `tokens`.
+    fn outstanding(&self, sequence: &olivine_lm::cache::Sequence, tokens: usize) -> usize {
+        let group = |(index, &kind): (usize, &KvGroup)| {
+            let held = sequence.pages(index).iter().filter(|&&page| page != olivine_lm::cache::GONE).count();
+            // One more for a shared last page, which is copied before it is written.
+            self.page_bytes[index] * (pages_for(kind, tokens) + 1).saturating_sub(held)
+        };
+        self.groups.iter().enumerate().map(group).sum()
+    }
+
+    fn used_bytes(&mut self) -> usize {
+        let cache = self.model.cache();
+        let pages = self.page_bytes.iter().enumerate().map(|(group, bytes)| cache.pages_in_use(group) * bytes);
+        pages.sum::<usize>() + 4 * (self.index.state_len() + self.running.len() * self.state_len)
+    }
+
+    /// Drop cached prefixes until `bytes` more are within the budget.
+    fn make_room(&mut self, bytes: usize) -> bool {
+        let excess = (self.used_bytes() + bytes).saturating_sub(self.kv_bytes);
+        if excess == 0 {
+            return true;
+        }
+        let (page_bytes, cache) = (&self.page_bytes, self.model.cache());
+        let freed = |evicted: &Evicted, cache: &Cache| {
+            let alone = evicted.pages.iter().filter(|&&(group, page)| cache.owners(group, page) == 1);
+            alone.map(|&(group, _)| page_bytes[group]).sum::<usize>() + 4 * evicted.state_len
+        };
+        let sole = |group: usize, page: u32| cache.owners(group, page) == 1;
+        if freed(&self.index.evictable(sole), cache) < excess {
+            return false;
+        }
+        let evicted = self.index.evict(sole, |evicted| freed(evicted, cache) >= excess);
+        let enough = freed(&evicted, cache) >= excess;
+        evicted.pages.iter().for_each(|&(group, page)| cache.give_back(group, page));
+        enough
+    }
+
+    fn clear_cache(&mut self) -> usize {
+        let before = self.used_bytes();
+        let evicted = self.index.evict(|_, _| true, |_| false);
+        evicted.pages.iter().for_each(|&(group, page)| self.model.cache().give_back(group, page));
+        before - self.used_bytes()
+    }
+
+    fn probe(&mut self, request: &Request) -> Probe {
+        let identity = identity(request);
+        let root = self.index.root(&identity);
+        let whole = self.index.matched(root, &request.tokens);
+        let blocks = request.tokens.chunks(PAGE_TOKENS).enumerate().map(|(index, block)| {
+            let here = whole.get(index).is_some_and(|&tokens| tokens == block.len());
+            if here { BlockPlace::Memory } else { BlockPlace::Cold }
+        });
+        let last = self.last_prompts.get(&identity);
+        let differ = |last: &Vec<u32>| last.iter().zip(&request.tokens).position(|(a, b)| a != b);
+        Probe {
+            resumable_tokens: self.index.resume(root, &request.tokens).tokens,
+            blocks: blocks.collect(),
+            block_tokens: PAGE_TOKENS,
+            first_difference: last.and_then(differ),
+        }
+    }
+}
+
+/// A step.
+impl Worker {
+    fn schedule(&mut self) -> Vec<Slice> {
+        let candidate = |live: &Live| Candidate {
+            pending: live.pending(),
+            decoding: live.is_decoding(),
+            priority: live.request.priority,
+            arrival: live.id,
+        };
+        let candidates: Vec<_> = self.running.iter().map(candidate).collect();
+        let plan = self.scheduler.plan(&candidates);
+        let mut slices: Vec<Slice> = plan
+            .into_iter()
+            .map(|(index, rows)| {
+                let live = &self.running[index];
+                let rows = self.cut(live, rows);
+                Slice { index, rows, samples: rows == live.pending(), decodes: live.is_decoding() }
+            })
+            .collect();
+        slices.sort_by_key(|slice| slice.index);
+        while !self.fits(&slices) {
+            let Some(victim) = self.victim() else {
+                // Even alone it has outgrown the memory.
+                (0..self.running.len()).rev().for_each(|index| self.finish(index, FinishReason::Length, None));
+                return Vec::new();
+            };
+            self.set_back(victim);
+            slices.retain(|slice| slice.index != victim);
+            slices.iter_mut().filter(|slice| slice.index > victim).for_each(|slice| slice.index -= 1);
+        }
+        slices
+    }
+
+    /// Recurrent states can only be kept where a step ends: end it at the points where prompts will be resumed.
+    fn cut(&self, live: &Live, rows: usize) -> usize {
+        let (computed, prompt) = (live.computed(), live.request.tokens.len());
+        if self.state_len == 0 || live.is_decoding() {
+            return rows;
+        }
+        let regular = (computed / CHECKPOINT_TOKENS + 1) * CHECKPOINT_TOKENS;
+        let mut ends = vec![regular];
+        if prompt - 1 > live.checkpoint + 2 * PAGE_TOKENS {
+            ends.push(prompt - 1);
+        }
+        let end = ends.into_iter().filter(|&end| end > computed).min().unwrap_or(usize::MAX);
+        rows.min(end - computed)
+    }
+
+    fn fits(&mut self, slices: &[Slice]) -> bool {
+        let (cache, running) = (self.model.cache(), &self.running);
+        let mut bytes = 0;
+        for slice in slices {
+            let sequence = running[slice.index].sequence.as_ref().expect("a running request has a sequence");
+            for (group, page_bytes) in self.page_bytes.iter().enumerate() {
+                bytes += page_bytes * cache.pages_needed(sequence, group, slice.rows);
+            }
+        }
+        self.make_room(bytes)
+    }
+
+    /// Who is set back when memory runs out: of the lowest priority the youngest, but never the last one running.
+    fn victim(&self) -> Option<usize> {
+        let order = |index: &usize| {
+            let live = &self.running[*index];
+            (std::cmp::Reverse(live.request.priority), live.id)
+        };
+        if self.running.len() < 2 { None } else { (0..self.running.len()).max_by_key(order) }
+    }
+
+    /// Let a request wait again; it will be computed anew, to the same bits.
+    fn set_back(&mut self, index: usize) {
+        let mut live = self.running.remove(index);
+        self.count(|status| status.preempted += 1);
+        self.let_go(&mut live);
+        live.sender.send(Event::Prefill { done: 0, total: live.tokens.len() });
+        self.waiting.insert(0, live);
+    }
+
+    fn step(&mut self, slices: &[Slice]) {
+        if let Some(hook) = &self.options.on_step {
+            let rows: Vec<_> = slices.iter().map(|slice| (self.running[slice.index].id, slice.rows)).collect();
+            let hook = hook.clone();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| hook(&rows))) {
+                return self.fail_step(slices, &panic_message(&*panic));
+            }
+        }
+        let began = Instant::now();
+        let mut slots: Vec<Option<Slice>> = vec![None; self.running.len()];
+        slices.iter().for_each(|slice| slots[slice.index] = Some(*slice));
+        let mut work = Vec::with_capacity(slices.len());
+        for (live, slice) in self.running.iter_mut().zip(&slots) {
+            let Some(slice) = slice else { continue };
+            let computed = live.computed();
+            let Live { sequence, tokens, .. } = live;
+            work.push(Work {
+                sequence: sequence.as_mut().expect("a running request has a sequence"),
+                tokens: &tokens[computed..computed + slice.rows],
+                outputs: if slice.samples { Outputs::Last } else { Outputs::None },
+            });
+        }
+        let model = &mut self.model;
+        let logits = catch_unwind(AssertUnwindSafe(|| model.step(&mut work)));
+        drop(work);
+        let mut logits = match logits {
+            Ok(logits) => logits,
+            Err(panic) => return self.fail_step(slices, &panic_message(&*panic)),
+        };
+        self.observe(slices, began.elapsed().as_secs_f64());
+        let vocabulary = self.model.spec().vocabulary;
+        let mut rows = logits.chunks_exact_mut(vocabulary);
+        let mut ended = Vec::new();
+        for slice in slices {
+            self.record(slice.index);
+            if !slice.samples {
+                self.running[slice.index].report_prefill();
+            } else if let Some(end) = sample(&mut self.running[slice.index], rows.next(), self.model.context_tokens()) {
+                ended.push((slice.index, end));
+            }
+        }
+        for (index, (reason, stop_token)) in ended.into_iter().rev() {
+            self.finish(index, reason, stop_token);
+        }
+    }
+
+    fn observe(&mut self, slices: &[Slice], seconds: f64) {
+        let decode_rows: usize = slices.iter().filter(|slice| slice.decodes).map(|slice| slice.rows).sum();
+        let all: usize = slices.iter().map(|slice| slice.rows).sum();
+        let sampled = slices.iter().filter(|slice| slice.samples).count();
+        self.scheduler.observe(decode_rows, all - decode_rows, seconds);
+        self.speed.add(sampled, seconds);
+        self.count(|status| {
+            status.steps += 1;
+            status.prefilled_tokens += (all - decode_rows) as u64;
+            status.answer_tokens += sampled as u64;
+        });
+    }
+
+    /// The requests of a step that panicked fail; nothing of that step is kept.
+    fn fail_step(&mut self, slices: &[Slice], message: &str) {
+        self.count(|status| status.panics += 1);
+        let mut indices: Vec<usize> = slices.iter().map(|slice| slice.index).collect();
+        indices.sort_unstable();
+        for index in indices.into_iter().rev() {
+            let mut live = self.running.remove(index);
+            self.let_go(&mut live);
+            fail(&live, FailureKind::Internal, message.into());
+            self.count(|status| status.finished += 1);
+        }
+    }
+
+    /// Put whole blocks that were computed into the index, and the state where it is worth it.
+    fn record(&mut self, index: usize) {
+        let live = &mut self.running[index];
+        if live.request.no_cache {
+            return;
+        }
+        let computed = live.computed();
+        while live.recorded + PAGE_TOKENS <= computed {
+            let block = live.recorded / PAGE_TOKENS;
+            let sequence = live.sequence.as_ref().expect("a running request has a sequence");
+            let end = live.recorded + PAGE_TOKENS;
+            let pages = (0..self.groups.len()).map(|group| sequence.pages(group)[block]).collect();
+            let state = (self.state_len > 0 && end == computed && end.is_multiple_of(CHECKPOINT_TOKENS))
+                .then(|| Arc::from(self.model.cache().save_state(sequence)));
+            if state.is_some() {
+                live.checkpoint = end;
+            }
+            let (node, added) = self.index.record(live.node, &live.tokens[live.recorded..end], Record { pages, state });
+            added.iter().for_each(|&(group, page)| self.model.cache().retain(group, page));
+            self.index.pin(node);
+            self.index.unpin(std::mem::replace(&mut live.node, node));
+            live.recorded = end;
+        }
+        if self.state_len > 0 && computed + 1 == live.request.tokens.len() && live.checkpoint < computed {
+            live.checkpoint = computed;
+            self.record_tail(index);
+        }
+    }
+
+    /// Keep the tokens behind the last whole block, up to where the sequence stands.
+    fn record_tail(&mut self, index: usize) {
+        let live = &self.running[index];
+        let (computed, Some(sequence)) = (live.computed(), &live.sequence) else { return };
+        if live.request.no_cache || computed == 0 {
+            return;
+        }
+        let state = (self.state_len > 0).then(|| Arc::from(self.model.cache().save_state(sequence)));
+        if live.recorded == computed {
+            // A whole block ends here: only its state may be missing.
+            if let Some(parent) = self.index.parent(live.node) {
+                let block = &live.tokens[computed - PAGE_TOKENS..computed];
+                self.index.record(parent, block, Record { pages: Vec::new(), state });
+            }
+            return;
+        }
+        let pages = (0..self.groups.len()).map(|group| sequence.pages(group)[live.recorded / PAGE_TOKENS]).collect();
+        let tail = &live.tokens[live.recorded..computed];
+        let (_, added) = self.index.record(live.node, tail, Record { pages, state });
+        added.iter().for_each(|&(group, page)| self.model.cache().retain(group, page));
+    }
+
+    fn finish(&mut self, index: usize, reason: FinishReason, stop_token: Option<u32>) {
+        self.record_tail(index);
+        let mut live = self.running.remove(index);
+        self.let_go(&mut live);
+        live.finish(reason, stop_token);
+        self.count(|status| status.finished += 1);
+    }
+
+    /// Give back what a request holds in the cache.
+    fn let_go(&mut self, live: &mut Live) {
+        if let Some(sequence) = live.sequence.take() {
+            self.model.cache().release(sequence);
+            self.index.unpin(live.node);
+        }
+    }
+
+    fn count(&self, change: impl FnOnce(&mut crate::engine::Status)) {
+        change(&mut self.shared.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn report(&mut self) {
+        let used = self.used_bytes();
+        let speed = self.speed.tokens_per_second();
+        self.count(|status| {
+            status.running = self.running.len();
+            status.kv_bytes_used = used;
+            status.kv_bytes_budget = self.kv_bytes;
+            status.blocks = self.index.len();
+            status.tokens_per_second = speed;
+        });
+    }
+}
+
+/// Choose a request's next token and send it; how the answer ends, if it does.
+fn sample(live: &mut Live, logits: Option<&mut [f32]>, context: usize) -> Option<(FinishReason, Option<u32>)> {
+    let logits = logits.expect("[engine] a row of logits for every sampled sequence");
+    if live.request.max_tokens == Some(0) {
+        return Some((FinishReason::Length, None));
+    }
+    let choice = live.request.sampling.choose(logits, &live.tokens, live.tokens.len());
+    live.first_token.get_or_insert_with(Instant::now);
+    if live.request.stop_tokens.contains(&choice.token) {
+        return Some((FinishReason::Stop, Some(choice.token)));
+    }
+    live.tokens.push(choice.token);
+    let (logprob, top) = choice.logprobs.map_or((None, Vec::new()), |(own, top)| (Some(own), top));
+    live.sender.send(Event::Token(Token { id: choice.token, logprob, top }));
+    let full = live.tokens.len() >= context || live.request.max_tokens.is_some_and(|most| live.answer_tokens() >= most);
+    full.then_some((FinishReason::Length, None))
+}
+
+fn fail(live: &Live, kind: FailureKind, message: String) {
+    live.sender.send(Event::Failed(Failure { kind, message }));
+}
+
+/// What prefixes must share beside their tokens.
+fn identity(request: &Request) -> String {
+    format!("{}\0{}", request.adapter.as_deref().unwrap_or(""), request.cache_salt)
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a step panicked").to_string()
+}
+
+/// Tokens and seconds of the last steps, older ones counting less.
+#[derive(Default)]
+struct Speed {
+    tokens: f64,
+    seconds: f64,
+}
+
+impl Speed {
+    fn add(&mut self, tokens: usize, seconds: f64) {
+        let keep = (-seconds / 5.0).exp();
+        self.tokens = self.tokens * keep + tokens as f64;
+        self.seconds = self.seconds * keep + seconds;
+    }
+
+    fn tokens_per_second(&self) -> f64 {
+        if self.seconds > 0.0 { self.tokens / self.seconds } else { 0.0 }
+    }
+}
