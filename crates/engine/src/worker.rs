@@ -410,8 +410,8 @@ impl Worker {
         for index in indices.into_iter().rev() {
             let mut live = self.running.remove(index);
             self.let_go(&mut live);
-            fail(&live, FailureKind::Internal, message.into());
             self.count(|status| status.finished += 1);
+            fail(&live, FailureKind::Internal, message.into());
         }
     }
 
@@ -470,8 +470,8 @@ impl Worker {
         self.record_tail(index);
         let mut live = self.running.remove(index);
         self.let_go(&mut live);
-        live.finish(reason, stop_token);
         self.count(|status| status.finished += 1);
+        live.finish(reason, stop_token);
     }
 
     /// Give back what a request holds in the cache.
