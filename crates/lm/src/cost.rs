@@ -53,15 +53,21 @@ impl Mixer {
     }
 }
 
-impl Model {
+impl WeightSizes {
     /// The arithmetic of most products: int8 with quantized weights, bf16 with others, f32 in exact runs.
-    pub fn operands(&self) -> Operands {
-        let sizes = self.weight_sizes();
-        match self.options().precision {
+    pub fn operands(&self, precision: Precision) -> Operands {
+        match precision {
             Precision::Exact => Operands::F32,
-            Precision::Fast if 2 * sizes.quantized > sizes.total() => Operands::Int8,
+            Precision::Fast if 2 * self.quantized > self.total() => Operands::Int8,
             Precision::Fast => Operands::Bf16,
         }
+    }
+}
+
+impl Model {
+    /// The arithmetic of most products.
+    pub fn operands(&self) -> Operands {
+        self.weight_sizes().operands(self.options().precision)
     }
 
     /// Bytes of a cached number.

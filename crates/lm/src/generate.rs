@@ -2,6 +2,8 @@
 //!
 //! Invariant: text handed out is never taken back; what could be the start of a stop string waits.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::ModelError;
@@ -24,6 +26,14 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// Go on past end tokens.
     pub ignore_end: bool,
+    /// Set by another thread to end the answer soon, in the middle of a long prompt too.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl GenerateOptions {
+    fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
 }
 
 /// Why an answer ended.
@@ -105,13 +115,16 @@ impl LanguageModel {
         self.check_tokens(prompt)?;
         let started = Instant::now();
         let cached_tokens = session.reuse(self, prompt);
-        let mut logits = self.prefill(session, prompt);
+        let mut logits = self.prefill(session, prompt, options);
         let (prefill, started) = (started.elapsed(), Instant::now());
         let mut text = StopFilter::new(&options.stop);
         let mut decoder = self.tokenizer.stream_decoder(true);
         let (mut tokens, mut answer) = (Vec::new(), String::new());
         let limit = options.max_tokens.unwrap_or(usize::MAX).min(context - prompt.len());
         let finish = loop {
+            if options.is_cancelled() || logits.is_empty() {
+                break FinishReason::Cancelled;
+            }
             if tokens.len() == limit {
                 break FinishReason::Length;
             }
@@ -155,12 +168,16 @@ impl LanguageModel {
         }
     }
 
-    fn prefill(&mut self, session: &mut Session, prompt: &[u32]) -> Vec<f32> {
+    /// Logits behind the prompt; none when it was cancelled before its end.
+    fn prefill(&mut self, session: &mut Session, prompt: &[u32], options: &GenerateOptions) -> Vec<f32> {
         let mut logits = Vec::new();
         let start = session.tokens.len();
         let pieces = prompt[start..].chunks(PREFILL_ROWS);
         let last = pieces.len() - 1;
         for (index, piece) in pieces.enumerate() {
+            if options.is_cancelled() {
+                return Vec::new();
+            }
             logits = self.append(session, piece, if index == last { Outputs::Last } else { Outputs::None });
         }
         logits

@@ -11,6 +11,7 @@ pub mod export;
 pub mod families;
 pub mod generate;
 mod gguf_config;
+pub mod inspect;
 pub mod language_model;
 pub mod load;
 pub mod model;

@@ -496,13 +496,25 @@ impl fmt::Display for Mixer {
             }
             Mixer::Latent(l) => write!(
                 f,
-                "latent attention {} heads, latent {}, head {}+{} / {}, query rank {:?}, scale {}, {}",
-                l.heads, l.latent, l.nope_dim, l.rope_dim, l.value_dim, l.query_rank, l.scale, l.rope
+                "latent attention {} heads, latent {}, head {}+{} / {}, query rank {}, scale {}, {}",
+                l.heads,
+                l.latent,
+                l.nope_dim,
+                l.rope_dim,
+                l.value_dim,
+                l.query_rank.map_or("full".into(), |rank| rank.to_string()),
+                l.scale,
+                l.rope
             ),
             Mixer::GatedDelta(d) => write!(
                 f,
-                "gated delta rule {} key heads x {}, {} value heads x {}, convolution of {}",
-                d.key_heads, d.key_dim, d.value_heads, d.value_dim, d.conv_taps
+                "gated delta rule {} key heads x {}, {} value heads x {}{}, convolution of {}",
+                d.key_heads,
+                d.key_dim,
+                d.value_heads,
+                d.value_dim,
+                if d.tiled { " (tiled)" } else { "" },
+                d.conv_taps
             ),
         }
     }
@@ -516,11 +528,20 @@ impl fmt::Display for RopeSpec {
         }
         match &self.scaling {
             RopeScaling::None => Ok(()),
+            RopeScaling::Linear { factor } => write!(f, ", linear / {factor}"),
+            RopeScaling::Llama3 { factor, low_frequency, high_frequency, original_tokens } => {
+                write!(f, ", llama3 / {factor} from {original_tokens} (turns {low_frequency} to {high_frequency})")
+            }
+            RopeScaling::Yarn { factor, beta_fast, beta_slow, original_tokens, attention_factor, truncate } => write!(
+                f,
+                ", yarn / {factor} from {original_tokens} (turns {beta_slow} to {beta_fast}{}, attention factor \
+                 {attention_factor})",
+                if *truncate { "" } else { ", not rounded" }
+            ),
             RopeScaling::Factors { factors, attention_factor } => {
                 let (low, high) = factors.iter().fold((f32::MAX, f32::MIN), |(l, h), &x| (l.min(x), h.max(x)));
-                write!(f, " {} factors {low}..{high} (attention factor {attention_factor})", factors.len())
+                write!(f, ", {} divisors {low} to {high} (attention factor {attention_factor})", factors.len())
             }
-            other => write!(f, " {other:?}"),
         }
     }
 }

@@ -31,6 +31,9 @@ enum Source {
     Gguf(Gguf),
 }
 
+/// Format, logical shape, names of scales and biases.
+pub type QuantizedForm = (&'static str, Vec<usize>, Vec<String>);
+
 /// How config.json says that weights are quantized.
 #[derive(Clone, Debug, Default)]
 struct Quantization {
@@ -217,7 +220,24 @@ impl Weights {
         }
     }
 
-    fn modules(&self, canonical: &str, layer: Option<usize>, expert: Option<usize>) -> Vec<String> {
+    /// Canonical names and the patterns of the file's names for them; `{}` is the layer, `{e}` the expert.
+    pub fn patterns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.names.iter().flat_map(|(canonical, patterns)| patterns.iter().map(|pattern| (*canonical, *pattern)))
+    }
+
+    /// Format, logical shape and the names of scales and biases, if the tensor `name` of `module` is quantized.
+    pub fn quantized_form(&self, name: &str, module: &str) -> Option<QuantizedForm> {
+        let is_main = [".weight", ".weight_packed", "_blocks", ""].iter().any(|end| name == format!("{module}{end}"));
+        // Types that the model does not read (those of another part) have no quantized form.
+        let Some(tensor) = self.tensor(module, "weight").ok().flatten().filter(|_| is_main) else { return None };
+        let Storage::Quantized { format, .. } = tensor.storage else { return None };
+        let ends = [".scales", ".biases", ".weight_scale", ".weight_scale_2", ".weight_global_scale", "_scales"];
+        let companions = ends.iter().map(|end| format!("{module}{end}")).filter(|name| self.view(name).is_some());
+        Some((format.name(), tensor.shape, companions.collect()))
+    }
+
+    /// What the file may call the module `canonical`.
+    pub fn modules(&self, canonical: &str, layer: Option<usize>, expert: Option<usize>) -> Vec<String> {
         let patterns = self.names.get(canonical).into_iter().flatten();
         let fill = |pattern: &str| {
             let name = match layer {

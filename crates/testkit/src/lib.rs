@@ -3,5 +3,6 @@
 pub mod cases;
 pub mod conformance;
 pub mod plain;
+pub mod snapshot;
 pub mod tiny;
 pub mod tiny_gguf;

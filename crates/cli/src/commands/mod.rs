@@ -2,6 +2,7 @@
 
 mod bench;
 mod completions;
+mod inspect;
 mod perplexity;
 mod quantize;
 mod run;
@@ -16,6 +17,8 @@ use clap::Subcommand;
 pub enum Command {
     /// Answer a prompt, or chat
     Run(run::Run),
+    /// Show what a model is, what it takes, and how fast it could be here
+    Inspect(inspect::Inspect),
     /// Make a smaller copy of a model
     Quantize(quantize::Quantize),
     /// Perplexity of a text
@@ -31,6 +34,7 @@ impl Command {
     pub fn run(self) -> Result<ExitCode> {
         match self {
             Command::Run(command) => command.run(),
+            Command::Inspect(command) => command.run(),
             Command::Quantize(command) => command.run(),
             Command::Perplexity(command) => command.run(),
             Command::Bench(command) => command.run(),

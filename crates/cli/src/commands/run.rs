@@ -3,20 +3,26 @@
 //! What comes on standard input joins the prompt. Read next: `chat.rs`.
 
 mod chat;
+mod editor;
+mod output;
+mod settings;
+mod thinking;
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use olivine_lm::generate::{Answer, GenerateOptions, Session};
+use olivine_lm::generate::{GenerateOptions, Session};
 use olivine_lm::language_model::LanguageModel;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::model::{ModelOptions, check_exists, names_model};
+use output::{Spinner, Style, print_answer, print_timings};
+use settings::{Settings, thinking_variables};
 
 /// Answer a prompt, or chat when there is none and this is a terminal.
 #[derive(Args)]
@@ -30,11 +36,14 @@ pub struct Run {
     #[arg(long)]
     system: Option<String>,
     /// Complete the prompt as it is, without the chat template
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["system", "think"])]
     raw: bool,
     /// Let a thinking model think, or not (true, false)
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     think: Option<bool>,
+    /// Show the answer without the thinking before it
+    #[arg(long)]
+    hide_thinking: bool,
     /// Longest answer in tokens
     #[arg(short = 'n', long, value_name = "TOKENS")]
     max_tokens: Option<usize>,
@@ -91,25 +100,26 @@ impl Run {
                     .join("\n\n");
             }
         }
-        if prompt.is_empty() && !terminal {
+        let style = Style::of_stdout(self.hide_thinking);
+        if prompt.is_empty() && !(terminal && style.terminal) {
             bail!("no prompt: give one on the command line or on standard input");
         }
         let started = Instant::now();
+        let spinner = Spinner::start("loading the model");
         let mut language_model = self.model.open(model.as_deref())?;
+        drop(spinner);
         let load = started.elapsed();
-        let options = self.options(&language_model)?;
         let stop = interrupt_flag()?;
+        let settings = self.settings(&language_model, stop.clone())?;
         if prompt.is_empty() {
-            let extra = self.template_variables();
-            return chat::chat(&mut language_model, options, self.system.clone(), extra, self.verbose, &stop);
+            return chat::chat(&mut language_model, settings, style, &stop);
         }
         let text = self.prompt_text(&language_model, &prompt)?;
-        let ids = language_model.encode(&text, !self.raw)?;
-        let answer = print_answer(&mut language_model, &mut Session::default(), &ids, &options, &stop)?;
-        // A reader that has seen enough (`| head -1`) is no error.
-        let _ = writeln!(std::io::stdout());
+        let rendered = !self.raw && language_model.template.is_some();
+        let ids = language_model.encode(&text, rendered)?;
+        let shown = print_answer(&mut language_model, &mut Session::default(), &text, &ids, &settings.options, style)?;
         if self.verbose {
-            print_timings(&answer, load);
+            print_timings(&shown.answer, load);
         }
         Ok(if stop.load(Ordering::Relaxed) { ExitCode::from(130) } else { ExitCode::SUCCESS })
     }
@@ -120,6 +130,17 @@ impl Run {
             Some((first, rest)) if names_model(first, rest.len()) => (Some(first.clone()), rest.join(" ")),
             _ => (None, self.words.join(" ")),
         }
+    }
+
+    /// What was asked for, checked against what the model can do.
+    fn settings(&self, model: &LanguageModel, stop: Arc<AtomicBool>) -> Result<Settings> {
+        if self.system.is_some() && model.template.is_none() {
+            bail!("--system: this model has no chat template; leave it out, and the model continues your text");
+        }
+        check_thinking(model, self.think).context("--think")?;
+        let options = GenerateOptions { cancel: Some(stop), ..self.options(model)? };
+        let (system, think, verbose) = (self.system.clone(), self.think, self.verbose);
+        Ok(Settings { options, system, think, verbose, keep_history: true })
     }
 
     fn options(&self, model: &LanguageModel) -> Result<GenerateOptions> {
@@ -135,57 +156,36 @@ impl Run {
         sampling.top_k = self.top_k.unwrap_or(sampling.top_k);
         sampling.seed = self.seed.unwrap_or_else(clock_seed);
         sampling.check().map_err(anyhow::Error::msg)?;
-        Ok(GenerateOptions { sampling, max_tokens: self.max_tokens, stop: self.stop.clone(), ignore_end: false })
-    }
-
-    fn template_variables(&self) -> Map<String, Value> {
-        self.think.map(|think| ("enable_thinking".to_string(), Value::Bool(think))).into_iter().collect()
+        let (max_tokens, stop) = (self.max_tokens, self.stop.clone());
+        Ok(GenerateOptions { sampling, max_tokens, stop, ..GenerateOptions::default() })
     }
 
     fn prompt_text(&self, model: &LanguageModel, prompt: &str) -> Result<String> {
         if self.raw || model.template.is_none() {
             return Ok(prompt.into());
         }
-        let mut messages = Vec::new();
-        messages.extend(self.system.as_ref().map(|text| json!({"role": "system", "content": text})));
-        messages.push(json!({"role": "user", "content": prompt}));
-        Ok(model.render(&messages.into(), None, Some(&self.template_variables()))?)
+        let messages = conversation(self.system.as_deref(), &[json!({"role": "user", "content": prompt})]);
+        Ok(model.render(&messages, None, Some(&thinking_variables(self.think)))?)
     }
 }
 
-/// Generate and print as it comes, until the end or until `stop` is set.
-fn print_answer(
-    model: &mut LanguageModel,
-    session: &mut Session,
-    prompt: &[u32],
-    options: &GenerateOptions,
-    stop: &AtomicBool,
-) -> Result<Answer> {
-    let mut out = std::io::stdout();
-    Ok(model.generate(session, prompt, options, |text, _| {
-        // A closed pipe ends the answer as Ctrl-C does.
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        written.is_ok() && !stop.load(Ordering::Relaxed)
-    })?)
+/// The messages behind the system message.
+fn conversation(system: Option<&str>, messages: &[Value]) -> Value {
+    let system = system.map(|text| json!({"role": "system", "content": text}));
+    system.into_iter().chain(messages.iter().cloned()).collect()
 }
 
-/// The lines of `ollama run --verbose`.
-fn print_timings(answer: &Answer, load: Duration) {
-    let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
-    let computed = answer.prompt_tokens - answer.cached_tokens;
-    let total = load + answer.prefill + answer.decode;
-    eprintln!();
-    eprintln!("total duration:       {total:?}");
-    eprintln!("load duration:        {load:?}");
-    eprintln!("prompt eval count:    {} token(s)", answer.prompt_tokens);
-    if answer.cached_tokens > 0 {
-        eprintln!("prompt from cache:    {} token(s)", answer.cached_tokens);
+/// An error if the model's template has no switch for what is asked.
+fn check_thinking(model: &LanguageModel, think: Option<bool>) -> Result<()> {
+    if think.is_none() {
+        return Ok(());
     }
-    eprintln!("prompt eval duration: {:?}", answer.prefill);
-    eprintln!("prompt eval rate:     {:.2} tokens/s", rate(computed, answer.prefill));
-    eprintln!("eval count:           {} token(s)", answer.tokens.len());
-    eprintln!("eval duration:        {:?}", answer.decode);
-    eprintln!("eval rate:            {:.2} tokens/s", rate(answer.tokens.len(), answer.decode));
+    let probe = json!([{"role": "user", "content": "?"}]);
+    let render = |think| model.render(&probe, None, Some(&thinking_variables(Some(think))));
+    if model.template.is_none() || render(true)? == render(false)? {
+        bail!("this model's chat template has no switch for thinking");
+    }
+    Ok(())
 }
 
 /// Set by Ctrl-C; a second one before anybody looked ends the program.
