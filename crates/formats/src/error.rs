@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// The system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), advice(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -44,6 +44,16 @@ impl FormatError {
     /// The system refused.
     pub fn io(path: &Path, source: std::io::Error) -> FormatError {
         FormatError::Io { path: path.into(), source }
+    }
+}
+
+/// What to do about a refusal of the system, with a leading separator; nothing where its words say enough.
+pub fn advice(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::PermissionDenied => "; this user may not do that: check the permissions",
+        std::io::ErrorKind::NotFound => "; check the path",
+        std::io::ErrorKind::StorageFull => "; make room or choose another place",
+        _ => "",
     }
 }
 

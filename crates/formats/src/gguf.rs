@@ -292,7 +292,10 @@ impl<'a> Reader<'a> {
         // An entry has at least 24 and 13 bytes.
         let room = (self.bytes.len() - self.at) as u64;
         if tensors > room / 24 || metadata > room / 13 {
-            return Err(self.broken(format!("{tensors} tensors and {metadata} metadata entries do not fit the file")));
+            let problem = format!(
+                "{tensors} tensors and {metadata} metadata entries do not fit the file: it is cut short, download it again"
+            );
+            return Err(self.broken(problem));
         }
         Ok((tensors as usize, metadata as usize))
     }
@@ -373,7 +376,9 @@ impl<'a> Reader<'a> {
             other => return Err(self.broken(format!("metadata `{key}`: value type {other} is not known"))),
         };
         if count > ((self.bytes.len() - self.at) / size) as u64 {
-            return Err(self.broken(format!("metadata `{key}`: {count} entries do not fit the file")));
+            let problem =
+                format!("metadata `{key}`: {count} entries do not fit the file: it is cut short, download it again");
+            return Err(self.broken(problem));
         }
         if kind == 8 {
             let ranges = (0..count).map(|_| self.string_range()).collect::<Result<_, _>>()?;

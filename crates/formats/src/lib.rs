@@ -13,7 +13,7 @@ mod safetensors_header;
 pub mod safetensors_writer;
 mod tensor;
 
-pub use error::FormatError;
+pub use error::{FormatError, advice};
 pub use mapped::{Bytes, Mapped};
 pub use output::Declaration;
 pub use tensor::{TensorType, TensorView};

@@ -1,6 +1,6 @@
 //! What a token costs: bytes that must be read and operations that must be done, from the spec and the weights.
 //!
-//! Divided by the limits of the machine these give the fastest possible speed. Read next: `olivine bench`.
+//! Divided by the limits of the machine these give the fastest possible speed. Read next: `inspect.rs`; `olivine bench`.
 
 use olivine_kernels::limits::Operands;
 

@@ -75,7 +75,7 @@ pub enum ModelError {
     #[error(transparent)]
     Text(#[from] olivine_text::TextError),
     /// Reading or writing failed.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", olivine_formats::advice(source))]
     Io {
         /// The file.
         path: PathBuf,

@@ -3,7 +3,7 @@
 //! Sources: a Hugging Face or MLX folder, a GGUF file, or the same files in memory (the built-in model).
 //! Read next: `generate.rs`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use olivine_formats::gguf::Gguf;
 use olivine_text::{ChatTemplate, EncodeOptions, RenderInput, SpecialStrings, Tokenizer};
@@ -49,6 +49,10 @@ pub struct ModelFiles {
 impl LanguageModel {
     /// Open a folder or a GGUF file.
     pub fn open(path: &Path, options: &LoadOptions) -> Result<LanguageModel, ModelError> {
+        // Before the weights are loaded: that may take a while.
+        if path.is_dir() && path.join("config.json").is_file() {
+            tokenizer_file(path)?;
+        }
         // The tokenizer and the weights do not wait for each other: both take most of the time to the first token.
         std::thread::scope(|scope| {
             let checkpoint = Checkpoint::open(path, options.context_tokens)?;
@@ -56,7 +60,8 @@ impl LanguageModel {
                 scope.spawn(|| if path.is_file() { TextParts::of_gguf(path) } else { TextParts::of_folder(path) });
             let model = Model::load(&checkpoint, options);
             let text = text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok(text?.with(model?, &checkpoint))
+            let model = model?;
+            Ok(text?.with(model, &checkpoint))
         })
     }
 
@@ -110,14 +115,7 @@ struct TextParts {
 
 impl TextParts {
     fn of_folder(folder: &Path) -> Result<TextParts, ModelError> {
-        let path = folder.join("tokenizer.json");
-        if !path.is_file() {
-            return Err(ModelError::Missing {
-                path: folder.into(),
-                what: "tokenizer.json".into(),
-                fix: "copy it from where the weights came from".into(),
-            });
-        }
+        let path = tokenizer_file(folder)?;
         Ok(TextParts {
             tokenizer: Tokenizer::from_json_file(&path)?,
             template: ChatTemplate::from_folder(folder)?,
@@ -173,6 +171,15 @@ fn sampling_defaults(config: &Value) -> SamplingOptions {
         repetition_penalty: number("repetition_penalty").unwrap_or(1.0),
         ..SamplingOptions::default()
     }
+}
+
+fn tokenizer_file(folder: &Path) -> Result<PathBuf, ModelError> {
+    let path = folder.join("tokenizer.json");
+    if path.is_file() {
+        return Ok(path);
+    }
+    let (path, what) = (folder.into(), "tokenizer.json".into());
+    Err(ModelError::Missing { path, what, fix: "copy it from where the weights came from".into() })
 }
 
 fn optional(path: &Path) -> Result<Value, ModelError> {

@@ -9,6 +9,7 @@ use olivine_lm::Precision;
 use olivine_lm::generate::{GenerateOptions, Session};
 use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::{LoadOptions, Outputs, Work};
+use olivine_lm::perplexity::{Scored, Scoring, perplexity};
 use serde_json::Value;
 
 fn golden(name: &str) -> Value {
@@ -69,12 +70,29 @@ fn built_in_model_predicts_as_well_as_its_source() {
     for (precision, windows, bound) in [(Precision::Exact, 8, 0.003), (Precision::Fast, 16, 0.008)] {
         let mut model = open(&built_in(), precision);
         let tokens = model.encode(&text, false).expect("text");
-        let scores = olivine_lm::perplexity::perplexity(&mut model.model, &tokens, 512, Some(windows)).expect("scores");
+        let scoring = Scoring { windows: Some(windows), ..Scoring::windows_of(512) };
+        let scores = perplexity(&mut model.model, &tokens, &scoring).expect("scores");
         let expected = source[..windows].iter().sum::<f64>() / windows as f64;
         let loss = (scores.mean_nll() - expected).exp() - 1.0;
         println!("{precision:?}: {:.3} % beside the bf16 source, whole-text reference {reference:.3}", 100.0 * loss);
         assert!(loss.abs() < bound, "{precision:?}: perplexity differs by {:.3} %", 100.0 * loss);
     }
+}
+
+#[test]
+fn the_second_half_of_a_window_is_a_part_of_the_whole() {
+    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mica/eval_excerpt.txt");
+    let mut model = open(&built_in(), Precision::Exact);
+    let tokens = model.encode(&std::fs::read_to_string(text).expect("the excerpt"), false).expect("text");
+    let all = Scoring { windows: Some(1), ..Scoring::windows_of(64) };
+    let mut score = |scoring: &Scoring| perplexity(&mut model.model, &tokens, scoring).expect("scores").mean_nll();
+    // Rows 0 to 31 predict tokens 1 to 32: a window of 33. Behind them come 31 more.
+    let first_half = score(&Scoring { window: 33, ..all });
+    let second_half = score(&Scoring { scored: Scored::SecondHalf, ..all });
+    assert!((score(&all) * 63.0 - first_half * 32.0 - second_half * 31.0).abs() < 1e-4);
+    let other_start = score(&Scoring { first: Some(tokens[5]), ..all });
+    assert!((other_start - score(&all)).abs() > 1e-4, "the first token matters");
+    assert_eq!(score(&Scoring { first: Some(tokens[0]), ..all }), score(&all));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// A file could not be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", olivine_formats::advice(source))]
     Io {
         /// The file.
         path: String,

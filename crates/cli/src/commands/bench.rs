@@ -13,10 +13,23 @@ use olivine_lm::limits::Limits;
 use olivine_lm::model::{Model, Outputs, Work};
 use serde_json::{Value, json};
 
-use crate::model::ModelOptions;
+use crate::model::{ModelOptions, check_exists};
+
+/// Fields of `--json`.
+const JSON: &str = "\
+Fields of --json (speeds in tokens, bytes or operations a second; a multiplication and its addition are two operations):
+  model, family, threads, rows, depth, load_seconds
+  parameters, parameters_per_token   all weights, and those that one token reads
+  weight_bytes                       the weights in memory
+  read_bytes_per_second              what this machine reads, measured in the same minute
+  peaks[]                            operands (int8, bf16, f32), instruction, operations_per_second
+  tests[]                            test (ppN, tgN), tokens_per_second (mean), deviation, best, repetitions[],
+                                     limit (its name), limit_tokens_per_second, share (mean / limit), and
+                                     operations_per_token or bytes_per_token, by which the limit was divided";
 
 /// Measure speed: tokens a second of prompt and of answer, and their share of the machine's limit.
 #[derive(Args)]
+#[command(after_long_help = JSON)]
 pub struct Bench {
     /// A model folder, a .gguf file, or `mica` (built in)
     model: String,
@@ -35,7 +48,7 @@ pub struct Bench {
     /// Tokens that are in the context already
     #[arg(short = 'd', long, default_value_t = 0)]
     depth: usize,
-    /// Print JSON
+    /// Print JSON; its fields are below
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -60,17 +73,20 @@ enum LimitKind {
 
 impl Bench {
     pub fn run(self) -> Result<ExitCode> {
-        let longest = self.depth + self.prompt.max(self.generate);
+        check_exists(&self.model)?;
+        if self.prompt == 0 && self.generate == 0 {
+            bail!("-p 0 -n 0: there is nothing to measure; give one of them");
+        }
+        let longest = self.depth.saturating_add(self.prompt.max(self.generate));
         let started = Instant::now();
         let checkpoint = self.options.checkpoint(Some(&self.model))?;
-        let mut model = Model::load(&checkpoint, &self.options.apply())?;
-        let load = started.elapsed();
-        if longest > model.context_tokens() {
-            bail!(
-                "{longest} tokens do not fit the context of {}; use less, or raise --context",
-                model.context_tokens()
-            );
+        let options = self.options.apply();
+        let context = options.context_tokens.unwrap_or(checkpoint.spec.context_tokens);
+        if longest > context {
+            bail!("{longest} tokens do not fit the context of {context}; use less, or raise --context");
         }
+        let mut model = Model::load(&checkpoint, &options)?;
+        let load = started.elapsed();
         let pool = olivine_lm::pool();
         let before = Limits::measure(&pool);
         let mut outcomes = Vec::new();
