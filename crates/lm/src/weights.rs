@@ -229,7 +229,7 @@ impl Weights {
     pub fn quantized_form(&self, name: &str, module: &str) -> Option<QuantizedForm> {
         let is_main = [".weight", ".weight_packed", "_blocks", ""].iter().any(|end| name == format!("{module}{end}"));
         // Types that the model does not read (those of another part) have no quantized form.
-        let Some(tensor) = self.tensor(module, "weight").ok().flatten().filter(|_| is_main) else { return None };
+        let tensor = self.tensor(module, "weight").ok().flatten().filter(|_| is_main)?;
         let Storage::Quantized { format, .. } = tensor.storage else { return None };
         let ends = [".scales", ".biases", ".weight_scale", ".weight_scale_2", ".weight_global_scale", "_scales"];
         let companions = ends.iter().map(|end| format!("{module}{end}")).filter(|name| self.view(name).is_some());
