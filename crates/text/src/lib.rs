@@ -1,7 +1,8 @@
-//! Everything between strings and token ids: tokenizers, streaming decode, chat templates. No arrays.
+//! Everything between strings and token ids: tokenizers, streaming decode, chat templates, and what a model's text means
+//! (reasoning, tool calls). No arrays.
 //!
 //! Invariant: nothing here knows a model; the same `Tokenizer` serves every thread (`Send + Sync`, cheap to clone the
-//! shared parts of). Read `tokenizer` first, then `pipeline`, `stream` and `chat_template`.
+//! shared parts of). Read `tokenizer` first, then `pipeline`, `stream`, `chat_template` and `parsers`.
 
 mod added;
 mod bpe;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod gguf;
 mod json;
 mod pairs;
+pub mod parsers;
 mod pipeline;
 mod split;
 mod spm;

@@ -8,6 +8,7 @@ mod python;
 mod time;
 
 use crate::error::TextError;
+use crate::parsers::{self, Syntax};
 use minijinja::Environment;
 use olivine_formats::gguf::{self, Gguf};
 use serde_json::{Map, Value};
@@ -65,6 +66,7 @@ pub struct ChatTemplate {
     origin: String,
     environment: Environment<'static>,
     special: SpecialStrings,
+    syntax: &'static Syntax,
 }
 
 impl ChatTemplate {
@@ -86,7 +88,9 @@ impl ChatTemplate {
             let source = python::translate(source);
             environment.add_template_owned(name.to_string(), source).map_err(|error| template_error(origin, &error))?;
         }
-        Ok(ChatTemplate { origin: origin.to_string(), environment, special })
+        let all: Vec<&str> = sources.iter().map(|(_, source)| *source).collect();
+        let syntax = parsers::detect(&all.join("\n"));
+        Ok(ChatTemplate { origin: origin.to_string(), environment, special, syntax })
     }
 
     /// Finds and compiles the template of a model folder: `chat_template.jinja`, `chat_template.json`, then
@@ -149,6 +153,11 @@ impl ChatTemplate {
             }
             _ => Ok(None),
         }
+    }
+
+    /// How a model with this template writes reasoning and calls.
+    pub fn syntax(&self) -> &'static Syntax {
+        self.syntax
     }
 
     /// Renders a conversation.

@@ -1,0 +1,78 @@
+//! Which syntax a model speaks: told from its chat template, which writes the same markers.
+//!
+//! Invariant: the list is in order of how telling the markers are; the first syntax whose markers a template holds is
+//! it. A new syntax is its file and a line here.
+
+use crate::parsers::core::{Machine, ParserOptions};
+use crate::parsers::{
+    apertus, apriel, cohere, deepseek, functionary, gemma, gigachat, glimmer, glm, granite, harmony, hermes, hunyuan,
+    kimi, laguna, lfm2, llama, minicpm, minimax, mistral, nemotron, olmo, phi, plain, pythonic, qwen3_coder, seed,
+    solar,
+};
+
+/// How a family of models writes reasoning and calls.
+pub struct Syntax {
+    /// Its name: `hermes`, `harmony`, ….
+    pub name: &'static str,
+    /// A template that holds all of one of these lines speaks it.
+    pub(crate) signs: &'static [&'static [&'static str]],
+    pub(crate) machine: fn(&ParserOptions) -> Box<dyn Machine>,
+}
+
+impl Syntax {
+    /// The syntax with this name.
+    pub fn named(name: &str) -> Option<&'static Syntax> {
+        SYNTAXES.iter().copied().find(|syntax| syntax.name == name)
+    }
+}
+
+impl std::fmt::Debug for Syntax {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Syntax").field(&self.name).finish()
+    }
+}
+
+/// All of them, the most telling first.
+pub const SYNTAXES: &[&Syntax] = &[
+    &harmony::SYNTAX,
+    &glimmer::SYNTAX,
+    &cohere::SYNTAX,
+    &gemma::GEMMA4,
+    &gemma::FUNCTION_GEMMA,
+    &deepseek::DSML,
+    &deepseek::COGITO,
+    &deepseek::DEEPSEEK,
+    &kimi::SYNTAX,
+    &minimax::M2,
+    &minimax::M1,
+    &mistral::SYNTAX,
+    &solar::SYNTAX,
+    &apertus::SYNTAX,
+    &apriel::APRIEL16,
+    &apriel::SYNTAX,
+    &hunyuan::SYNTAX,
+    &seed::SYNTAX,
+    &nemotron::NANO_V2,
+    &gigachat::SYNTAX,
+    &lfm2::SYNTAX,
+    &olmo::SYNTAX,
+    &olmo::THINK,
+    &functionary::FIREFUNCTION,
+    &laguna::SYNTAX,
+    &glm::SYNTAX,
+    &minicpm::SYNTAX,
+    &qwen3_coder::SYNTAX,
+    &granite::SYNTAX,
+    &phi::SYNTAX,
+    &functionary::V31,
+    &hermes::SYNTAX,
+    &llama::SYNTAX,
+    &pythonic::SYNTAX,
+    &plain::SYNTAX,
+];
+
+/// The syntax of a model with this chat template.
+pub fn detect(template: &str) -> &'static Syntax {
+    let speaks = |syntax: &&&Syntax| syntax.signs.iter().any(|line| line.iter().all(|sign| template.contains(sign)));
+    SYNTAXES.iter().find(speaks).copied().unwrap_or(&plain::SYNTAX)
+}

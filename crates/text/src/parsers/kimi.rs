@@ -1,0 +1,37 @@
+//! Kimi K2: `<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|>` in a section.
+
+use super::bodies::named::{Name, NamedCalls, NamedShape};
+use super::detect::Syntax;
+use super::outline::{Opener, Outline, PLAIN};
+
+/// The syntax.
+pub(crate) static SYNTAX: Syntax = Syntax {
+    name: "kimi",
+    signs: &[&["<|tool_calls_section_begin|>"], &["<|im_middle|>"]],
+    machine: |options| OUTLINE.machine(options),
+};
+
+static OUTLINE: Outline = Outline {
+    thinking: &[("<think>", "</think>"), ("◁think▷", "◁/think▷")],
+    calls: &[Opener::new("<|tool_calls_section_begin|>", || NamedCalls::boxed(&SHAPE))],
+    ..PLAIN
+};
+
+static SHAPE: NamedShape = NamedShape {
+    open: "<|tool_call_begin|>",
+    separators: &["<|tool_call_argument_begin|>"],
+    close: "<|tool_call_end|>",
+    block_close: "<|tool_calls_section_end|>",
+    name,
+};
+
+/// `functions.get_weather:0` is the id; the name stands between.
+fn name(text: &str) -> Name {
+    let id = text.trim();
+    let name = id.strip_prefix("functions.").unwrap_or(id);
+    let name = match name.rsplit_once(':') {
+        Some((name, index)) if index.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => name,
+    };
+    Name { name: name.to_string(), id: Some(id.to_string()) }
+}

@@ -1,0 +1,28 @@
+//! Seed-OSS: Qwen3-Coder's tags in `<seed:tool_call>`, reasoning in `<seed:think>`.
+
+use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
+use super::detect::Syntax;
+use super::outline::{Opener, Outline, PLAIN};
+
+/// The syntax.
+pub(crate) static SYNTAX: Syntax =
+    Syntax { name: "seed", signs: &[&["<seed:tool_call>"]], machine: |options| OUTLINE.machine(options) };
+
+static OUTLINE: Outline = Outline {
+    thinking: &[("<seed:think>", "</seed:think>")],
+    calls: &[Opener::new("<seed:tool_call>", || XmlCalls::boxed(&SHAPE))],
+    ..PLAIN
+};
+
+static SHAPE: XmlShape = XmlShape {
+    call_open: "<function=",
+    name_end: &[">"],
+    key_open: "<parameter=",
+    key_end: ">",
+    value_open: ValueOpen::Nothing,
+    value_close: "</parameter>",
+    call_close: "</function>",
+    block_close: "</seed:tool_call>",
+    trim_value: true,
+    known_only: false,
+};
