@@ -1,4 +1,5 @@
-//! Lazy arrays on unified memory: dtypes, views, ops over primitives, evaluation. No language model, no file format.
+//! Lazy arrays on unified memory: dtypes, views, ops over primitives, evaluation. No language model; files are read and
+//! written through `olivine-formats` ([`io`]).
 //!
 //! The path of an op: the user's function in [`ops`] checks shapes and makes a node ([`array`]); [`eval`] orders nodes and
 //! gives them memory ([`buffer`]); the node's [`primitive`] turns strides into slices and calls a kernel. [`plan`] keeps a
@@ -9,6 +10,7 @@ pub mod buffer;
 pub mod dtype;
 pub mod eval;
 pub mod fast;
+pub mod io;
 pub mod ops;
 pub mod plan;
 pub mod primitive;
@@ -21,6 +23,7 @@ pub use buffer::{
 };
 pub use dtype::{Complex64, Dtype, Element, Kind, bf16, f16, promote};
 pub use eval::{eval, pool, set_threads};
+pub use io::{IoError, load, load_all, save, save_safetensors, savez, savez_compressed};
 pub use ops::*;
 pub use plan::Plan;
 pub use primitive::{EvalContext, Primitive, Reuse, Spec, Specs, Tensor, one};

@@ -1,4 +1,4 @@
-//! File formats: safetensors, GGUF. Headers and memory-mapped views; no arrays, no network.
+//! File formats: safetensors, GGUF, npy and npz. Headers and memory-mapped views; no arrays, no network.
 //!
 //! Invariant: no file, however hostile, makes a reader panic or take more memory than the file has bytes.
 
@@ -7,6 +7,8 @@ pub mod gguf;
 mod gguf_split;
 pub mod gguf_writer;
 mod mapped;
+pub mod npy;
+pub mod npz;
 mod output;
 pub mod safetensors;
 mod safetensors_header;

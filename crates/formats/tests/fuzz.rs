@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use common::{Folder, small_gguf, small_safetensors};
 use olivine_formats::gguf::Gguf;
+use olivine_formats::npy::{NpyArray, NpyData};
+use olivine_formats::npz::{self, Npz};
 use olivine_formats::safetensors::Safetensors;
-use olivine_formats::{FormatError, Mapped};
+use olivine_formats::{Bytes, FormatError, Mapped, TensorType};
 
 const MUTANTS: u64 = 20_000;
 /// Far above what files of a kilobyte need, far below what a believed count would reserve.
@@ -119,4 +121,37 @@ fn safetensors() {
     fuzz("mutant.safetensors", &std::fs::read(&path).expect("readable"), |mapped| {
         Ok(Safetensors::from_mapped(mapped)?.tensors().map(|t| t.data.as_slice().len()).sum())
     });
+}
+
+#[test]
+fn npy() {
+    let folder = Folder::new("fuzz-npy");
+    let path = folder.path().join("s.npy");
+    let array = NpyData { dtype: TensorType::F32, shape: &[2, 3], data: &[7; 24] };
+    olivine_formats::npy::write(&path, array).expect("it is written");
+    fuzz("mutant.npy", &std::fs::read(&path).expect("readable"), |mapped| {
+        let length = mapped.as_slice().len();
+        let array = NpyArray::parse(mapped.path(), Bytes::new(mapped.clone(), 0..length), 0)?;
+        Ok(array.data.as_slice().len())
+    });
+}
+
+#[test]
+fn npz() {
+    let folder = Folder::new("fuzz-npz");
+    for compress in [false, true] {
+        let path = folder.path().join("s.npz");
+        let data = [3; 24];
+        let array = NpyData { dtype: TensorType::F32, shape: &[2, 3], data: &data };
+        npz::write(&path, &[("first", array), ("second", array)], compress).expect("it is written");
+        fuzz("mutant.npz", &std::fs::read(&path).expect("readable"), |mapped| {
+            let file = Npz::from_mapped(mapped)?;
+            let mut bytes = 0;
+            for name in file.names() {
+                bytes += file.get(name)?.map_or(0, |array| array.data.as_slice().len());
+            }
+            Ok(bytes)
+        });
+        std::fs::remove_file(&path).expect("it was written");
+    }
 }

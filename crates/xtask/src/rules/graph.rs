@@ -13,7 +13,8 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("formats", &[]),
     ("hub", &[]),
     ("proxy", &[]),
-    ("array", &["kernels", "gpu"]),
+    // Arrays are loaded and saved.
+    ("array", &["kernels", "gpu", "formats"]),
     ("text", &["formats"]),
     // The loader repacks weights in the kernels' storage formats before they become arrays.
     ("lm", &["kernels", "array", "text", "formats"]),
