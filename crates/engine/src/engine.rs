@@ -13,6 +13,7 @@ use olivine_lm::model::Model;
 use olivine_lm::spec::KvGroup;
 
 use crate::channel::{Receiver, channel};
+use crate::disk::DiskOptions;
 use crate::live::Live;
 use crate::memory;
 use crate::scheduler::SchedulerOptions;
@@ -28,6 +29,8 @@ pub struct EngineOptions {
     /// Bytes of keys, values and states in memory, those of running requests and cached ones together. None: a part
     /// of what is available now.
     pub kv_bytes: Option<usize>,
+    /// Where cached prefixes are kept on disk; none: nowhere.
+    pub disk: Option<DiskOptions>,
     /// Most requests that run at once.
     pub max_running: usize,
     /// Most requests that wait.
@@ -46,6 +49,7 @@ impl Default for EngineOptions {
         EngineOptions {
             identity: String::new(),
             kv_bytes: None,
+            disk: None,
             max_running: 64,
             max_waiting: 64,
             scheduler: SchedulerOptions::default(),
@@ -69,6 +73,12 @@ pub struct Status {
     pub kv_bytes_budget: usize,
     /// Blocks in the prefix index.
     pub blocks: usize,
+    /// Blocks on disk.
+    pub disk_blocks: usize,
+    /// Bytes of the files there.
+    pub disk_bytes: u64,
+    /// Why there is no disk tier, or what went wrong last; requests are served all the same.
+    pub disk_error: Option<String>,
     /// Steps so far.
     pub steps: u64,
     /// Steps that panicked.
@@ -216,7 +226,7 @@ impl Engine {
         probe.recv().ok()
     }
 
-    /// Drop all cached prefixes that no running request uses; bytes that became free.
+    /// Drop all cached prefixes, in memory (but for what running requests use) and on disk; bytes of memory that became free.
     pub fn clear_cache(&self) -> usize {
         let (answer, freed) = mpsc::channel();
         let sent = self.commands.send(Command::ClearCache { answer });

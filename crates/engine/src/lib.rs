@@ -3,6 +3,7 @@
 //! Read `types.rs`, then `engine.rs` and `worker.rs`; `scheduler.rs` and `prefix.rs` are pure.
 
 pub mod channel;
+mod disk;
 pub mod engine;
 mod live;
 mod memory;
@@ -12,6 +13,7 @@ pub mod types;
 mod worker;
 
 pub use channel::{Canceller, Receiver};
+pub use disk::DiskOptions;
 pub use engine::{BlockPlace, Engine, EngineOptions, Probe, Status};
 pub use memory::available_bytes;
 pub use olivine_lm::sampling::SamplingOptions;

@@ -24,6 +24,11 @@ pub(crate) struct Live {
     pub recorded: usize,
     /// Token of the last checkpoint of the recurrent state.
     pub checkpoint: usize,
+    /// How often something was loaded from disk for it, and how often at most.
+    pub load_rounds: usize,
+    pub load_limit: Option<usize>,
+    /// Nothing more is to be loaded.
+    pub loaded: bool,
     pub usage: Usage,
     pub submitted: Instant,
     pub started: Option<Instant>,
@@ -43,6 +48,9 @@ impl Live {
             node: 0,
             recorded: 0,
             checkpoint: 0,
+            load_rounds: 0,
+            load_limit: None,
+            loaded: false,
             usage,
             submitted: Instant::now(),
             started: None,

@@ -3,7 +3,8 @@
 //! A tree of blocks under one root for each identity (adapter, salt); a node is a block of [`PAGE_TOKENS`] tokens (the
 //! last of a chain may be shorter) and what is kept of it, of three kinds: pages of full layers (needed along the whole
 //! chain), pages of windowed layers (needed inside the window) and a checkpoint of the recurrent state (needed at the
-//! exact token). Tokens are compared, not hashes: a match is exact. Read next: `worker.rs`.
+//! exact token). Each may be in memory, on disk, or both; a node is there as long as one of them is, or a node that
+//! stands on it. Tokens are compared, not hashes: a match is exact. Read next: `worker.rs`, `disk/mod.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +24,38 @@ pub struct Record {
     pub state: Option<Arc<[f32]>>,
 }
 
+/// The three kinds of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Pages of full layers.
+    Full,
+    /// Pages of windowed layers.
+    Window,
+    /// A recurrent state.
+    State,
+}
+
+impl Kind {
+    /// All.
+    pub const ALL: [Kind; 3] = [Kind::Full, Kind::Window, Kind::State];
+
+    /// The kind of a group's pages.
+    pub fn of(group: KvGroup) -> Kind {
+        if group == KvGroup::Full { Kind::Full } else { Kind::Window }
+    }
+}
+
+/// Where a record is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the segment file.
+    pub segment: u32,
+    /// Offset of the record in it.
+    pub offset: u64,
+    /// Bytes of the payload.
+    pub bytes: u64,
+}
+
 /// Where a prompt can go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resume {
@@ -34,6 +67,8 @@ pub struct Resume {
     pub state: Option<Arc<[f32]>>,
     /// The node of the last whole block among them, to record more behind it.
     pub node: NodeId,
+    /// Parts that must be read from disk first.
+    pub missing: Vec<(NodeId, Kind)>,
 }
 
 /// The tree.
@@ -43,7 +78,11 @@ pub struct PrefixIndex {
     nodes: Vec<Node>,
     free: Vec<NodeId>,
     roots: HashMap<String, NodeId>,
+    /// Nodes by their number on disk.
+    on_disk: HashMap<u64, NodeId>,
     clock: u64,
+    /// Numbers of all states in memory.
+    state_len: usize,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +97,10 @@ struct Node {
     /// Sequences that record behind it.
     pins: usize,
     dead: bool,
+    /// Its number on disk.
+    disk_id: Option<u64>,
+    /// Where its parts are there, by [`Kind`].
+    places: [Option<Place>; 3],
 }
 
 /// What an eviction gave up; the pages have one owner less.
@@ -72,7 +115,16 @@ pub struct Evicted {
 impl PrefixIndex {
     /// Empty; for a model with these KV groups and perhaps a recurrent state.
     pub fn new(groups: Vec<KvGroup>, recurrent: bool) -> PrefixIndex {
-        PrefixIndex { groups, recurrent, nodes: Vec::new(), free: Vec::new(), roots: HashMap::new(), clock: 0 }
+        PrefixIndex {
+            groups,
+            recurrent,
+            nodes: Vec::new(),
+            free: Vec::new(),
+            roots: HashMap::new(),
+            on_disk: HashMap::new(),
+            clock: 0,
+            state_len: 0,
+        }
     }
 
     /// The root of an identity. Chains of different roots share nothing.
@@ -85,18 +137,19 @@ impl PrefixIndex {
         root
     }
 
-    /// Blocks, roots not counted.
-    pub fn len(&self) -> usize {
-        self.nodes.len() - self.free.len() - self.roots.len()
+    /// Blocks of which something is in memory.
+    pub fn blocks_in_memory(&self) -> usize {
+        self.nodes.iter().filter(|node| node.in_memory()).count()
     }
 
-    /// Whether there is no block.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Blocks of which something is on disk.
+    pub fn blocks_on_disk(&self) -> usize {
+        self.nodes.iter().filter(|node| node.places.iter().any(Option::is_some)).count()
     }
 
-    /// The longest prefix of `tokens` that is kept and can be resumed, leaving at least one token to compute.
-    pub fn resume(&mut self, root: NodeId, tokens: &[u32]) -> Resume {
+    /// The longest prefix of `tokens` that is kept (on disk too, if so wanted) and can be resumed, leaving at least one
+    /// token to compute.
+    pub fn resume(&mut self, root: NodeId, tokens: &[u32], from_disk: bool) -> Resume {
         let chain = self.matching(root, tokens);
         self.clock += 1;
         for &(node, _) in &chain {
@@ -110,19 +163,33 @@ impl PrefixIndex {
             for last in ends {
                 let mut path = chain[..end - 1].to_vec();
                 path.push(last);
-                if let Some(resume) = self.resume_at(root, &path, limit) {
+                if let Some(resume) = self.resume_at(root, &path, limit, from_disk) {
                     self.nodes[last.0].resumed = self.clock;
                     self.nodes[last.0].used = self.clock;
                     return resume;
                 }
             }
         }
-        Resume { tokens: 0, pages: vec![Vec::new(); self.groups.len()], state: None, node: root }
+        let pages = vec![Vec::new(); self.groups.len()];
+        Resume { tokens: 0, pages, state: None, node: root, missing: Vec::new() }
     }
 
-    /// For each block of `tokens`: how many of its tokens are kept.
-    pub fn matched(&self, root: NodeId, tokens: &[u32]) -> Vec<usize> {
-        self.matching(root, tokens).into_iter().map(|(_, count)| count).collect()
+    /// For each block that `tokens` run through: its node, and how many tokens of it they share.
+    pub fn matching(&self, root: NodeId, tokens: &[u32]) -> Vec<(NodeId, usize)> {
+        let (mut chain, mut at, mut rest) = (Vec::new(), root, tokens);
+        while !rest.is_empty() {
+            let shared = |child: NodeId| self.nodes[child].tokens.iter().zip(rest).take_while(|(a, b)| a == b).count();
+            let children = self.nodes[at].children.iter().map(|&child| (child, shared(child)));
+            // Among equally long ones, a block that ends there may have a state for it.
+            let best = children.max_by_key(|&(child, shared)| (shared, self.nodes[child].tokens.len() == shared));
+            let Some((child, shared)) = best.filter(|(_, shared)| *shared > 0) else { break };
+            chain.push((child, shared));
+            if shared < PAGE_TOKENS {
+                break;
+            }
+            (at, rest) = (child, &rest[PAGE_TOKENS..]);
+        }
+        chain
     }
 
     /// The child of `parent` with exactly these tokens.
@@ -135,19 +202,10 @@ impl PrefixIndex {
     pub fn record(&mut self, parent: NodeId, tokens: &[u32], record: Record) -> (NodeId, Vec<(usize, u32)>) {
         assert!(!tokens.is_empty() && tokens.len() <= PAGE_TOKENS, "[prefix] a block of {} tokens", tokens.len());
         self.clock += 1;
-        let node = self.child(parent, tokens).unwrap_or_else(|| {
-            let pages = vec![GONE; self.groups.len()];
-            let node = Node {
-                parent: Some(parent),
-                tokens: tokens.to_vec(),
-                record: Record { pages, state: None },
-                resumed: self.clock,
-                ..Node::default()
-            };
-            let node = self.new_node(node);
-            self.nodes[parent].children.push(node);
-            node
-        });
+        let node = match self.child(parent, tokens) {
+            Some(node) => node,
+            None => self.new_child(parent, tokens),
+        };
         let kept = &mut self.nodes[node];
         kept.used = self.clock;
         let mut added = Vec::new();
@@ -157,8 +215,11 @@ impl PrefixIndex {
                 added.push((group, new));
             }
         }
-        if kept.record.state.is_none() {
-            kept.record.state = record.state;
+        if kept.record.state.is_none()
+            && let Some(state) = record.state
+        {
+            self.state_len += state.len();
+            kept.record.state = Some(state);
         }
         (node, added)
     }
@@ -168,9 +229,79 @@ impl PrefixIndex {
         self.nodes[node].parent
     }
 
-    /// What is kept of a node.
+    /// What is kept of a node in memory.
     pub fn kept(&self, node: NodeId) -> &Record {
         &self.nodes[node].record
+    }
+
+    /// A node's tokens.
+    pub fn tokens(&self, node: NodeId) -> &[u32] {
+        &self.nodes[node].tokens
+    }
+
+    /// A node's number on disk.
+    pub fn disk_id(&self, node: NodeId) -> Option<u64> {
+        self.nodes[node].disk_id
+    }
+
+    /// Where a part of a node is on disk.
+    pub fn place(&self, node: NodeId, kind: Kind) -> Option<Place> {
+        self.nodes[node].places[kind as usize]
+    }
+
+    /// Give a node its number on disk.
+    pub fn set_disk_id(&mut self, node: NodeId, id: u64) {
+        self.nodes[node].disk_id = Some(id);
+        self.on_disk.insert(id, node);
+    }
+
+    /// A part of a node is on disk.
+    pub fn set_place(&mut self, node: NodeId, kind: Kind, place: Place) {
+        self.nodes[node].places[kind as usize] = Some(place);
+    }
+
+    /// A part of the block with this number is not at `place` any more; it is at `new`, or nowhere.
+    pub fn move_place(&mut self, id: u64, kind: Kind, place: Place, new: Option<Place>) {
+        let Some(&node) = self.on_disk.get(&id) else { return };
+        let known = &mut self.nodes[node].places[kind as usize];
+        if *known == Some(place) {
+            *known = new;
+            self.drop_if_bare(node);
+        }
+    }
+
+    /// A block that is on disk and was found there: `parent` and `id` are numbers on disk. Blocks whose parent is not
+    /// known are left out.
+    pub fn insert_from_disk(&mut self, id: u64, parent: u64, tokens: &[u32], kind: Kind, place: Place) {
+        let Some(&parent) = self.on_disk.get(&parent) else { return };
+        if tokens.is_empty() || tokens.len() > PAGE_TOKENS {
+            return;
+        }
+        let node = match self.child(parent, tokens) {
+            Some(node) => node,
+            None => self.new_child(parent, tokens),
+        };
+        self.set_disk_id(node, id);
+        self.set_place(node, kind, place);
+    }
+
+    /// Nothing is on disk any more.
+    pub fn forget_disk(&mut self) {
+        self.on_disk.clear();
+        for id in 0..self.nodes.len() {
+            self.nodes[id].disk_id = None;
+            self.nodes[id].places = [None; 3];
+        }
+        (0..self.nodes.len()).for_each(|id| self.drop_if_bare(id));
+    }
+
+    /// How much a part of the block with this number is worth keeping on disk: 0 for what nobody can use, more for
+    /// blocks that others stand on and for those used lately.
+    pub fn disk_rank(&self, id: u64, kind: Kind) -> u64 {
+        let Some(&node) = self.on_disk.get(&id) else { return 0 };
+        let node = &self.nodes[node];
+        let shared = kind == Kind::Full && !node.children.is_empty();
+        if shared { (1 << 40) + node.used } else { node.used }
     }
 
     /// A sequence records behind `node`: it must not go.
@@ -181,6 +312,7 @@ impl PrefixIndex {
     /// The sequence is gone.
     pub fn unpin(&mut self, node: NodeId) {
         self.nodes[node].pins -= 1;
+        self.drop_if_bare(node);
     }
 
     /// Drop what was not used for longest until `enough` says so of what was dropped; returns it. Leaves go before the
@@ -220,7 +352,22 @@ impl PrefixIndex {
 
     /// Numbers of all states that are kept.
     pub fn state_len(&self) -> usize {
-        self.nodes.iter().filter_map(|node| node.record.state.as_ref()).map(|state| state.len()).sum()
+        self.state_len
+    }
+
+    fn new_child(&mut self, parent: NodeId, tokens: &[u32]) -> NodeId {
+        let record = Record { pages: vec![GONE; self.groups.len()], state: None };
+        let node = Node {
+            parent: Some(parent),
+            tokens: tokens.to_vec(),
+            record,
+            used: self.clock,
+            resumed: self.clock,
+            ..Node::default()
+        };
+        let node = self.new_node(node);
+        self.nodes[parent].children.push(node);
+        node
     }
 
     fn new_node(&mut self, node: Node) -> NodeId {
@@ -234,24 +381,6 @@ impl PrefixIndex {
                 self.nodes.len() - 1
             }
         }
-    }
-
-    /// The chain of blocks that `tokens` run through, with how many tokens of each they share: all but of the last.
-    fn matching(&self, root: NodeId, tokens: &[u32]) -> Vec<(NodeId, usize)> {
-        let (mut chain, mut at, mut rest) = (Vec::new(), root, tokens);
-        while !rest.is_empty() {
-            let shared = |child: NodeId| self.nodes[child].tokens.iter().zip(rest).take_while(|(a, b)| a == b).count();
-            let children = self.nodes[at].children.iter().map(|&child| (child, shared(child)));
-            // Among equally long ones, a block that ends there may have a state for it.
-            let best = children.max_by_key(|&(child, shared)| (shared, self.nodes[child].tokens.len() == shared));
-            let Some((child, shared)) = best.filter(|(_, shared)| *shared > 0) else { break };
-            chain.push((child, shared));
-            if shared < PAGE_TOKENS {
-                break;
-            }
-            (at, rest) = (child, &rest[PAGE_TOKENS..]);
-        }
-        chain
     }
 
     /// Blocks behind `node` that end inside a page and are whole in `rest`, longest first: they have states.
@@ -270,16 +399,24 @@ impl PrefixIndex {
     }
 
     /// Resume behind the last block of `chain`, or inside it where nothing depends on the exact token.
-    fn resume_at(&self, root: NodeId, chain: &[(NodeId, usize)], limit: usize) -> Option<Resume> {
+    fn resume_at(&self, root: NodeId, chain: &[(NodeId, usize)], limit: usize, from_disk: bool) -> Option<Resume> {
         let &(last, shared) = chain.last()?;
-        let tokens = ((chain.len() - 1) * PAGE_TOKENS + shared).min(limit);
-        if tokens <= (chain.len() - 1) * PAGE_TOKENS {
+        let before = (chain.len() - 1) * PAGE_TOKENS;
+        let tokens = (before + shared).min(limit);
+        if tokens <= before {
             return None;
         }
-        let exact = tokens == (chain.len() - 1) * PAGE_TOKENS + self.nodes[last].tokens.len();
-        let state = self.nodes[last].record.state.clone().filter(|_| exact);
-        if self.recurrent && state.is_none() {
-            return None;
+        let on_disk = |node: NodeId, kind: Kind| from_disk && self.nodes[node].places[kind as usize].is_some();
+        let mut missing = Vec::new();
+        let mut state = None;
+        if self.recurrent {
+            if tokens != before + self.nodes[last].tokens.len() {
+                return None;
+            }
+            state = self.nodes[last].record.state.clone();
+            if state.is_none() {
+                on_disk(last, Kind::State).then(|| missing.push((last, Kind::State)))?;
+            }
         }
         let mut pages = Vec::with_capacity(self.groups.len());
         for (group, kind) in self.groups.iter().enumerate() {
@@ -287,27 +424,32 @@ impl PrefixIndex {
                 KvGroup::Full => 0,
                 KvGroup::Window(window) => (tokens + 1).saturating_sub(*window) / PAGE_TOKENS,
             };
-            let page = |(index, (node, _)): (usize, &(NodeId, usize))| match self.nodes[*node].record.pages[group] {
-                _ if index < first => Some(GONE),
-                GONE => None,
-                page => Some(page),
-            };
-            pages.push(chain.iter().enumerate().map(page).collect::<Option<Vec<u32>>>()?);
+            let mut table = vec![GONE; chain.len()];
+            for (page, &(node, _)) in table.iter_mut().zip(chain).skip(first) {
+                *page = self.nodes[node].record.pages[group];
+                if *page == GONE {
+                    on_disk(node, Kind::of(*kind)).then(|| missing.push((node, Kind::of(*kind))))?;
+                }
+            }
+            pages.push(table);
         }
+        missing.sort_unstable();
+        missing.dedup();
         let whole = if tokens.is_multiple_of(PAGE_TOKENS) { chain.len() } else { chain.len() - 1 };
         let node = if whole == 0 { root } else { chain[whole - 1].0 };
-        Some(Resume { tokens, pages, state, node })
+        Some(Resume { tokens, pages, state, node, missing })
     }
 
     /// What may go, the longest unused first: (time, node, all of it).
     fn candidates(&self, worth: &impl Fn(usize, u32) -> bool) -> Vec<(u64, NodeId, bool)> {
         let mut list = Vec::new();
         for (id, node) in self.nodes.iter().enumerate() {
-            if node.dead || node.parent.is_none() {
+            if !node.in_memory() {
                 continue;
             }
             let free = |(group, page)| worth(group, page);
-            if node.children.is_empty() && node.pins == 0 {
+            let stood_on = node.children.iter().any(|&child| self.nodes[child].in_memory());
+            if !stood_on && node.pins == 0 {
                 if node.record.state.is_some() || node.record.pages().all(free) {
                     list.push((node.used, id, true));
                 }
@@ -324,24 +466,49 @@ impl PrefixIndex {
     }
 
     fn remove(&mut self, id: NodeId, evicted: &mut Evicted) {
-        let node = std::mem::replace(&mut self.nodes[id], Node { dead: true, ..Node::default() });
-        evicted.pages.extend(node.record.pages());
-        evicted.state_len += node.record.state.map_or(0, |state| state.len());
-        let parent = node.parent.expect("roots are not removed");
-        self.nodes[parent].children.retain(|&child| child != id);
-        self.free.push(id);
+        let record = &mut self.nodes[id].record;
+        evicted.pages.extend(record.pages());
+        record.pages.fill(GONE);
+        let state_len = record.state.take().map_or(0, |state| state.len());
+        evicted.state_len += state_len;
+        self.state_len -= state_len;
+        self.drop_if_bare(id);
+    }
+
+    /// A node of which nothing is left goes, and then perhaps the one that it stood on.
+    fn drop_if_bare(&mut self, mut id: NodeId) {
+        loop {
+            let node = &self.nodes[id];
+            let used = node.dead || node.in_memory() || node.pins > 0 || node.places.iter().any(Option::is_some);
+            let Some(parent) = node.parent.filter(|_| !used && node.children.is_empty()) else { return };
+            if let Some(disk_id) = node.disk_id {
+                self.on_disk.remove(&disk_id);
+            }
+            self.nodes[id] = Node { dead: true, ..Node::default() };
+            self.nodes[parent].children.retain(|&child| child != id);
+            self.free.push(id);
+            id = parent;
+        }
     }
 
     /// Give up what is only needed to resume right here.
     fn thin(&mut self, id: NodeId, evicted: &mut Evicted) {
         let groups = &self.groups;
         let record = &mut self.nodes[id].record;
-        evicted.state_len += record.state.take().map_or(0, |state| state.len());
+        let state_len = record.state.take().map_or(0, |state| state.len());
+        evicted.state_len += state_len;
+        self.state_len -= state_len;
         for (group, page) in record.pages.iter_mut().enumerate() {
             if groups[group] != KvGroup::Full && *page != GONE {
                 evicted.pages.push((group, std::mem::replace(page, GONE)));
             }
         }
+    }
+}
+
+impl Node {
+    fn in_memory(&self) -> bool {
+        self.record.state.is_some() || self.record.pages().next().is_some()
     }
 }
 
@@ -379,17 +546,17 @@ mod tests {
         let root = index.root("");
         let prompt = tokens(3 * B + 10, 0);
         let tip = record_chain(&mut index, root, &prompt, 100);
-        let resume = index.resume(root, &prompt);
+        let resume = index.resume(root, &prompt, false);
         assert_eq!(resume.tokens, 3 * B + 9);
         assert_eq!(resume.pages, [vec![100, 101, 102, 103]]);
         let mut other = prompt.clone();
         other[2 * B + 5] = 9_999;
-        assert_eq!(index.resume(root, &other).tokens, 2 * B + 5);
-        assert_eq!(index.resume(root, &prompt[..2 * B]).tokens, 2 * B - 1);
-        assert_eq!(index.resume(root, &tokens(9, 5)).tokens, 0);
+        assert_eq!(index.resume(root, &other, false).tokens, 2 * B + 5);
+        assert_eq!(index.resume(root, &prompt[..2 * B], false).tokens, 2 * B - 1);
+        assert_eq!(index.resume(root, &tokens(9, 5), false).tokens, 0);
         let strange = index.root("another adapter");
-        assert_eq!(index.resume(strange, &prompt).tokens, 0);
-        assert_eq!(index.len(), 4);
+        assert_eq!(index.resume(strange, &prompt, false).tokens, 0);
+        assert_eq!(index.blocks_in_memory(), 4);
         // A second sequence with the same tokens adds nothing.
         let again =
             index.record(index.nodes[tip].parent.unwrap(), &prompt[3 * B..], Record { pages: vec![7], state: None });
@@ -406,12 +573,12 @@ mod tests {
             let window = if number < 2 { GONE } else { 50 + number as u32 };
             at = index.record(at, block, Record { pages: vec![number as u32, window], state: None }).0;
         }
-        let resume = index.resume(root, &prompt);
+        let resume = index.resume(root, &prompt, false);
         assert_eq!((resume.tokens, resume.node), (4 * B, at));
         assert_eq!(resume.pages, [vec![0, 1, 2, 3], vec![GONE, GONE, GONE, 53]]);
         // Inside block 2, its window reaches into block 1, whose page is gone; at its end, one page is enough.
-        assert_eq!(index.resume(root, &prompt[..2 * B + 9]).tokens, 0);
-        assert_eq!(index.resume(root, &prompt[..3 * B + 1]).tokens, 3 * B);
+        assert_eq!(index.resume(root, &prompt[..2 * B + 9], false).tokens, 0);
+        assert_eq!(index.resume(root, &prompt[..3 * B + 1], false).tokens, 3 * B);
     }
 
     #[test]
@@ -422,12 +589,12 @@ mod tests {
         let one = index.record(root, &prompt[..B], Record { pages: vec![0], state: state(1.0) }).0;
         let two = index.record(one, &prompt[B..2 * B], Record { pages: vec![1], state: None }).0;
         let tail = index.record(two, &prompt[2 * B..2 * B + 7], Record { pages: vec![2], state: state(3.0) }).0;
-        let resume = index.resume(root, &prompt);
+        let resume = index.resume(root, &prompt, false);
         assert_eq!((resume.tokens, resume.node, resume.state), (2 * B + 7, two, state(3.0)));
-        assert_eq!(index.resume(root, &prompt[..2 * B + 5]).tokens, B);
+        assert_eq!(index.resume(root, &prompt[..2 * B + 5], false).tokens, B);
         // The whole block with the same tokens does not hide the state inside it.
         index.record(two, &prompt[2 * B..], Record { pages: vec![3], state: None });
-        assert_eq!(index.resume(root, &prompt[..2 * B + 8]).tokens, 2 * B + 7);
+        assert_eq!(index.resume(root, &prompt[..2 * B + 8], false).tokens, 2 * B + 7);
         assert_eq!(index.kept(tail).pages, [2]);
     }
 
@@ -442,7 +609,7 @@ mod tests {
         record_chain(&mut index, root, &b, 10);
         let lone = tokens(B, 77_000);
         record_chain(&mut index, root, &lone, 20);
-        index.resume(root, &a);
+        index.resume(root, &a, false);
         let one = index.evict(|_, _| true, |e| !e.pages.is_empty());
         assert_eq!(one.pages, [(0, 12)], "b's own block is the oldest leaf");
         let two = index.evict(|_, _| true, |e| !e.pages.is_empty());
@@ -451,7 +618,7 @@ mod tests {
         assert_eq!(index.evict(|_, page| page != 2, |e| !e.pages.is_empty()), Evicted::default());
         let rest = index.evict(|_, _| true, |_| false);
         assert_eq!(rest.pages, [(0, 2), (0, 1), (0, 0)]);
-        assert!(index.is_empty());
+        assert!((index.blocks_in_memory() == 0));
     }
 
     #[test]
@@ -462,9 +629,49 @@ mod tests {
         index.pin(tip);
         let evicted = index.evict(|_, _| true, |_| false);
         assert_eq!(evicted.pages, [(1, 0), (1, 1), (1, 2)]);
-        assert_eq!(index.len(), 3);
+        assert_eq!(index.blocks_in_memory(), 3);
         index.unpin(tip);
         index.evict(|_, _| true, |_| false);
-        assert!(index.is_empty());
+        assert!((index.blocks_in_memory() == 0));
+    }
+
+    #[test]
+    fn what_is_on_disk_can_be_resumed_when_so_wanted() {
+        let mut index = PrefixIndex::new(vec![KvGroup::Full, KvGroup::Window(B)], false);
+        let root = index.root("");
+        index.set_disk_id(root, 1);
+        let prompt = tokens(3 * B + 1, 0);
+        let place = |offset| Place { segment: 0, offset, bytes: 1 };
+        for (number, block) in prompt[..3 * B].chunks(B).enumerate() {
+            let id = 2 + number as u64;
+            index.insert_from_disk(id, id - 1, block, Kind::Full, place(id));
+            if number != 1 {
+                index.insert_from_disk(id, id - 1, block, Kind::Window, place(100 + id));
+            }
+        }
+        index.insert_from_disk(99, 77, &prompt[..5], Kind::Full, place(0));
+        assert_eq!((index.blocks_on_disk(), index.blocks_in_memory()), (3, 0), "an orphan is left out");
+        assert_eq!(index.resume(root, &prompt, false).tokens, 0);
+        let resume = index.resume(root, &prompt, true);
+        let nodes: Vec<NodeId> = index.matching(root, &prompt).into_iter().map(|(node, _)| node).collect();
+        assert_eq!(resume.tokens, 3 * B);
+        let full = nodes.iter().map(|&node| (node, Kind::Full));
+        let mut missing: Vec<_> = full.chain([(nodes[2], Kind::Window)]).collect();
+        missing.sort_unstable();
+        assert_eq!(resume.missing, missing);
+        // Loaded, dropped from memory, lost on disk.
+        let (_, added) = index.record(root, &prompt[..B], Record { pages: vec![5, 6], state: None });
+        assert_eq!(added, [(0, 5), (1, 6)]);
+        assert_eq!(index.resume(root, &prompt[..B + 1], false).tokens, B);
+        index.evict(|_, _| true, |_| false);
+        assert_eq!((index.blocks_on_disk(), index.blocks_in_memory()), (3, 0));
+        assert!(index.disk_rank(2, Kind::Full) > index.disk_rank(4, Kind::Full));
+        index.move_place(4, Kind::Full, place(4), Some(place(40)));
+        assert_eq!(index.place(nodes[2], Kind::Full), Some(place(40)));
+        for (id, kind, offset) in [(4, Kind::Full, 40), (4, Kind::Window, 104), (3, Kind::Full, 3)] {
+            index.move_place(id, kind, place(offset), None);
+        }
+        assert_eq!(index.blocks_on_disk(), 1);
+        assert_eq!(index.resume(root, &prompt, true).tokens, B);
     }
 }

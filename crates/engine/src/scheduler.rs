@@ -131,7 +131,7 @@ impl Scheduler {
         let options = &self.options;
         let Some(row_seconds) = self.row_seconds else { return FIRST_ROWS.min(options.max_rows) };
         let in_time = |seconds: f64| (seconds / row_seconds) as usize;
-        let most = in_time(options.step_seconds).clamp(options.min_rows, options.max_rows);
+        let most = in_time(options.step_seconds).clamp(options.min_rows.min(options.max_rows), options.max_rows);
         if decode_rows == 0 {
             return most;
         }

@@ -6,8 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Numbers, answer, bits, request, tiny, whole_answer};
-use olivine_engine::{Engine, EngineOptions, Event, FailureKind, FinishReason, Request, SubmitError};
+use common::{Numbers, answer, bits, request, tiny};
+use olivine_engine::{Engine, EngineOptions, Event, FailureKind, FinishReason, Receiver, Request, SubmitError, Token};
+
+/// An answer that came to its limit.
+fn whole_answer(receiver: &Receiver) -> Vec<Token> {
+    let (tokens, finished) = answer(receiver);
+    assert_eq!(finished.reason, FinishReason::Length);
+    tokens
+}
 
 const MODELS: [&str; 4] = ["qwen3", "gemma3", "gpt-oss", "qwen3-next"];
 
@@ -62,6 +69,7 @@ fn too_little_memory_makes_requests_wait_and_changes_no_bit() {
         }
         let status = engine.status();
         assert!(status.kv_bytes_used <= kv_bytes, "{case}: {status:?}");
+        assert!(status.preempted > 0, "{case}: nobody was set back");
         if case == "qwen3" {
             let large = engine.submit(request(numbers.tokens(800, 120), 100, 0));
             assert!(matches!(large, Err(SubmitError::TooLarge { .. })));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use olivine_engine::{Event, FinishReason, Finished, Receiver, Request, SamplingOptions, Token};
+use olivine_engine::{Event, Finished, Receiver, Request, SamplingOptions, Token};
 use olivine_lm::model::{LoadOptions, Model};
 use olivine_testkit::tiny::TinyModel;
 
@@ -80,13 +80,6 @@ pub fn answer(receiver: &Receiver) -> (Vec<Token>, Finished) {
             None => panic!("the receiver ended without a last event"),
         }
     }
-}
-
-/// An answer that came to its limit.
-pub fn whole_answer(receiver: &Receiver) -> Vec<Token> {
-    let (tokens, finished) = answer(receiver);
-    assert_eq!(finished.reason, FinishReason::Length);
-    tokens
 }
 
 /// Tokens and the bits of their probabilities, short enough to be printed: the count, the ids of the first few, and a

@@ -1,21 +1,25 @@
 //! The engine's thread: `admit → schedule → run → sample → emit`, over plain state that it alone owns.
 //!
 //! Invariant: between two steps, every running request's tokens but the last of its answer are in the cache or
-//! pending; whole blocks that are computed are in the prefix index. Read next: `scheduler.rs`, `prefix.rs`, `live.rs`.
+//! pending; whole blocks that are computed are in the prefix index. Read next: `cached.rs`, `saved.rs`, `live.rs`.
+
+mod cached;
+mod saved;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use olivine_lm::cache::{Cache, PAGE_TOKENS};
+use olivine_lm::cache::PAGE_TOKENS;
 use olivine_lm::model::{Model, Outputs, Work};
 use olivine_lm::spec::KvGroup;
 
-use crate::engine::{BlockPlace, Command, EngineOptions, Probe, Shared, pages_for};
+use crate::disk::Store;
+use crate::engine::{Command, EngineOptions, Shared};
 use crate::live::Live;
-use crate::prefix::{Evicted, PrefixIndex, Record};
+use crate::prefix::PrefixIndex;
 use crate::scheduler::{Candidate, Scheduler};
 use crate::types::{Event, Failure, FailureKind, FinishReason, Request, Token};
 
@@ -27,6 +31,7 @@ pub(crate) struct Worker {
     page_bytes: Vec<usize>,
     state_len: usize,
     index: PrefixIndex,
+    store: Option<Store>,
     scheduler: Scheduler,
     waiting: Vec<Live>,
     running: Vec<Live>,
@@ -35,6 +40,7 @@ pub(crate) struct Worker {
     /// Last prompts by identity, for [`Probe::first_difference`].
     last_prompts: HashMap<String, Vec<u32>>,
     speed: Speed,
+    reported: Option<Instant>,
     /// No more requests are taken.
     closing: bool,
 }
@@ -47,6 +53,9 @@ struct Slice {
     samples: bool,
     decodes: bool,
 }
+
+/// How often the status is made anew while requests run.
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Tokens between two checkpoints of a recurrent state.
 const CHECKPOINT_TOKENS: usize = 512;
@@ -65,6 +74,7 @@ impl Worker {
         let state_len = cache.state_len();
         Worker {
             index: PrefixIndex::new(groups.clone(), state_len > 0),
+            store: None,
             scheduler: Scheduler::new(options.scheduler.clone()),
             model,
             options,
@@ -78,17 +88,20 @@ impl Worker {
             shared,
             last_prompts: HashMap::new(),
             speed: Speed::default(),
+            reported: None,
             closing: false,
         }
     }
 
     /// Serve until the handle is gone, or until all is done after a shutdown.
     pub fn run(mut self) {
+        self.open_store();
         loop {
             if !self.receive() {
                 break;
             }
             self.drop_cancelled();
+            self.forget_lost_records();
             self.admit();
             let slices = self.schedule();
             if !slices.is_empty() {
@@ -145,122 +158,6 @@ impl Worker {
             if self.running[index].sender.is_cancelled() {
                 self.finish(index, FinishReason::Cancelled, None);
             }
-        }
-    }
-}
-
-/// Admission: memory, prefixes.
-impl Worker {
-    fn admit(&mut self) {
-        while self.running.len() < self.options.max_running && !self.waiting.is_empty() {
-            let mut live = self.waiting.remove(0);
-            let began = Instant::now();
-            if !self.place(&mut live) {
-                self.waiting.insert(0, live);
-                return;
-            }
-            if live.started.is_none() {
-                self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
-                live.started = Some(began);
-                live.usage.cached_tokens = live.computed();
-                self.count(|status| {
-                    status.prompt_tokens += live.usage.prompt_tokens as u64;
-                    status.cached_tokens += live.usage.cached_tokens as u64;
-                });
-                live.sender.send(Event::Started { cached_tokens: live.usage.cached_tokens });
-                self.last_prompts.insert(identity(&live.request), live.request.tokens.clone());
-            }
-            self.running.push(live);
-        }
-    }
-
-    /// Give a request a sequence that holds what is cached of its tokens, if there is memory for the rest.
-    fn place(&mut self, live: &mut Live) -> bool {
-        let root = self.index.root(&identity(&live.request));
-        let sequence = if live.request.no_cache {
-            live.node = root;
-            self.model.cache().sequence()
-        } else {
-            let resume = self.index.resume(root, &live.tokens);
-            live.node = resume.node;
-            self.model.cache().sequence_from(resume.tokens, resume.pages, resume.state.as_deref())
-        };
-        live.recorded = sequence.tokens() / PAGE_TOKENS * PAGE_TOKENS;
-        live.checkpoint = sequence.tokens();
-        let mut needed = self.outstanding(&sequence, live.tokens.len() + 1) + 4 * self.state_len;
-        for other in &self.running {
-            let sequence = other.sequence.as_ref().expect("a running request has a sequence");
-            needed += self.outstanding(sequence, other.tokens.len() + 1);
-        }
-        // The sequence's pages are in use by now, so eviction leaves them alone.
-        if self.running.is_empty() || self.make_room(needed) {
-            self.index.pin(live.node);
-            live.sequence = Some(sequence);
-            return true;
-        }
-        self.model.cache().release(sequence);
-        false
-    }
-
-    /// Bytes that a sequence will still take until it has `tokens`.
-    fn outstanding(&self, sequence: &olivine_lm::cache::Sequence, tokens: usize) -> usize {
-        let group = |(index, &kind): (usize, &KvGroup)| {
-            let held = sequence.pages(index).iter().filter(|&&page| page != olivine_lm::cache::GONE).count();
-            // One more for a shared last page, which is copied before it is written.
-            self.page_bytes[index] * (pages_for(kind, tokens) + 1).saturating_sub(held)
-        };
-        self.groups.iter().enumerate().map(group).sum()
-    }
-
-    fn used_bytes(&mut self) -> usize {
-        let cache = self.model.cache();
-        let pages = self.page_bytes.iter().enumerate().map(|(group, bytes)| cache.pages_in_use(group) * bytes);
-        pages.sum::<usize>() + 4 * (self.index.state_len() + self.running.len() * self.state_len)
-    }
-
-    /// Drop cached prefixes until `bytes` more are within the budget.
-    fn make_room(&mut self, bytes: usize) -> bool {
-        let excess = (self.used_bytes() + bytes).saturating_sub(self.kv_bytes);
-        if excess == 0 {
-            return true;
-        }
-        let (page_bytes, cache) = (&self.page_bytes, self.model.cache());
-        let freed = |evicted: &Evicted, cache: &Cache| {
-            let alone = evicted.pages.iter().filter(|&&(group, page)| cache.owners(group, page) == 1);
-            alone.map(|&(group, _)| page_bytes[group]).sum::<usize>() + 4 * evicted.state_len
-        };
-        let sole = |group: usize, page: u32| cache.owners(group, page) == 1;
-        if freed(&self.index.evictable(sole), cache) < excess {
-            return false;
-        }
-        let evicted = self.index.evict(sole, |evicted| freed(evicted, cache) >= excess);
-        let enough = freed(&evicted, cache) >= excess;
-        evicted.pages.iter().for_each(|&(group, page)| cache.give_back(group, page));
-        enough
-    }
-
-    fn clear_cache(&mut self) -> usize {
-        let before = self.used_bytes();
-        let evicted = self.index.evict(|_, _| true, |_| false);
-        evicted.pages.iter().for_each(|&(group, page)| self.model.cache().give_back(group, page));
-        before - self.used_bytes()
-    }
-
-    fn probe(&mut self, request: &Request) -> Probe {
-        let identity = identity(request);
-        let root = self.index.root(&identity);
-        let whole = self.index.matched(root, &request.tokens);
-        let blocks = request.tokens.chunks(PAGE_TOKENS).enumerate().map(|(index, block)| {
-            let here = whole.get(index).is_some_and(|&tokens| tokens == block.len());
-            if here { BlockPlace::Memory } else { BlockPlace::Cold }
-        });
-        let last = self.last_prompts.get(&identity);
-        let differ = |last: &Vec<u32>| last.iter().zip(&request.tokens).position(|(a, b)| a != b);
-        Probe {
-            resumable_tokens: self.index.resume(root, &request.tokens).tokens,
-            blocks: blocks.collect(),
-            block_tokens: PAGE_TOKENS,
-            first_difference: last.and_then(differ),
         }
     }
 }
@@ -415,59 +312,9 @@ impl Worker {
         }
     }
 
-    /// Put whole blocks that were computed into the index, and the state where it is worth it.
-    fn record(&mut self, index: usize) {
-        let live = &mut self.running[index];
-        if live.request.no_cache {
-            return;
-        }
-        let computed = live.computed();
-        while live.recorded + PAGE_TOKENS <= computed {
-            let block = live.recorded / PAGE_TOKENS;
-            let sequence = live.sequence.as_ref().expect("a running request has a sequence");
-            let end = live.recorded + PAGE_TOKENS;
-            let pages = (0..self.groups.len()).map(|group| sequence.pages(group)[block]).collect();
-            let state = (self.state_len > 0 && end == computed && end.is_multiple_of(CHECKPOINT_TOKENS))
-                .then(|| Arc::from(self.model.cache().save_state(sequence)));
-            if state.is_some() {
-                live.checkpoint = end;
-            }
-            let (node, added) = self.index.record(live.node, &live.tokens[live.recorded..end], Record { pages, state });
-            added.iter().for_each(|&(group, page)| self.model.cache().retain(group, page));
-            self.index.pin(node);
-            self.index.unpin(std::mem::replace(&mut live.node, node));
-            live.recorded = end;
-        }
-        if self.state_len > 0 && computed + 1 == live.request.tokens.len() && live.checkpoint < computed {
-            live.checkpoint = computed;
-            self.record_tail(index);
-        }
-    }
-
-    /// Keep the tokens behind the last whole block, up to where the sequence stands.
-    fn record_tail(&mut self, index: usize) {
-        let live = &self.running[index];
-        let (computed, Some(sequence)) = (live.computed(), &live.sequence) else { return };
-        if live.request.no_cache || computed == 0 {
-            return;
-        }
-        let state = (self.state_len > 0).then(|| Arc::from(self.model.cache().save_state(sequence)));
-        if live.recorded == computed {
-            // A whole block ends here: only its state may be missing.
-            if let Some(parent) = self.index.parent(live.node) {
-                let block = &live.tokens[computed - PAGE_TOKENS..computed];
-                self.index.record(parent, block, Record { pages: Vec::new(), state });
-            }
-            return;
-        }
-        let pages = (0..self.groups.len()).map(|group| sequence.pages(group)[live.recorded / PAGE_TOKENS]).collect();
-        let tail = &live.tokens[live.recorded..computed];
-        let (_, added) = self.index.record(live.node, tail, Record { pages, state });
-        added.iter().for_each(|&(group, page)| self.model.cache().retain(group, page));
-    }
-
     fn finish(&mut self, index: usize, reason: FinishReason, stop_token: Option<u32>) {
         self.record_tail(index);
+        self.save(index, true);
         let mut live = self.running.remove(index);
         self.let_go(&mut live);
         self.count(|status| status.finished += 1);
@@ -487,13 +334,25 @@ impl Worker {
     }
 
     fn report(&mut self) {
+        let idle = self.running.is_empty() && self.waiting.is_empty();
+        if !idle && self.reported.is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
+            return;
+        }
+        self.reported = Some(Instant::now());
         let used = self.used_bytes();
+        let cached = self.cached_bytes();
         let speed = self.speed.tokens_per_second();
         self.count(|status| {
             status.running = self.running.len();
             status.kv_bytes_used = used;
+            status.kv_bytes_cached = cached;
             status.kv_bytes_budget = self.kv_bytes;
-            status.blocks = self.index.len();
+            status.blocks = self.index.blocks_in_memory();
+            status.disk_blocks = self.index.blocks_on_disk();
+            if let Some(store) = &self.store {
+                status.disk_bytes = store.bytes();
+                status.disk_error = store.last_error().map(String::from);
+            }
             status.tokens_per_second = speed;
         });
     }
