@@ -69,8 +69,8 @@ fn too_little_memory_makes_requests_wait_and_changes_no_bit() {
         }
         let status = engine.status();
         assert!(status.kv_bytes_used <= kv_bytes, "{case}: {status:?}");
-        assert!(status.preempted > 0, "{case}: nobody was set back");
         if case == "qwen3" {
+            assert!(status.preempted > 0, "nobody was set back");
             let large = engine.submit(request(numbers.tokens(800, 120), 100, 0));
             assert!(matches!(large, Err(SubmitError::TooLarge { .. })));
         }

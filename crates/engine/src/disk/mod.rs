@@ -60,10 +60,13 @@ pub(crate) struct Store {
     _lock: File,
 }
 
+/// Offset, head and, for roots, text of a segment's records.
+type Records = Vec<(u64, Head, String)>;
+
 struct Segment {
     number: u32,
     bytes: u64,
-    records: Vec<(u64, Head, String)>,
+    records: Records,
     /// More may be appended.
     open: bool,
 }
@@ -353,7 +356,7 @@ fn segment_numbers(folder: &Path) -> Result<Vec<u32>, Error> {
 
 /// Length and records of a segment: from its table, or from the heads where there is none (the process was killed).
 /// None for a file that holds nothing of use.
-fn read_segment(path: &Path) -> Option<(u64, Vec<(u64, Head, String)>)> {
+fn read_segment(path: &Path) -> Option<(u64, Records)> {
     let mut file = OpenOptions::new().read(true).write(true).open(path).ok()?;
     let length = file.metadata().ok()?.len();
     let magic = read_at(&mut file, 0, SEGMENT_MAGIC.len()).ok()?;
@@ -369,7 +372,7 @@ fn read_segment(path: &Path) -> Option<(u64, Vec<(u64, Head, String)>)> {
     (!records.is_empty()).then_some((end, records))
 }
 
-fn read_table(file: &mut File, length: u64) -> Option<Vec<(u64, Head, String)>> {
+fn read_table(file: &mut File, length: u64) -> Option<Records> {
     let start = length.checked_sub(TRAILER_BYTES as u64)?;
     let trailer = read_at(file, start, TRAILER_BYTES).ok()?;
     let number = |at: usize| u64::from_le_bytes(trailer[at..at + 8].try_into().expect("eight bytes"));
@@ -384,7 +387,7 @@ fn read_table(file: &mut File, length: u64) -> Option<Vec<(u64, Head, String)>> 
 }
 
 /// Records up to the first that is not whole, and where they end.
-fn scan(file: &mut File, length: u64) -> (u64, Vec<(u64, Head, String)>) {
+fn scan(file: &mut File, length: u64) -> (u64, Records) {
     let (mut offset, mut records) = (SEGMENT_MAGIC.len() as u64, Vec::new());
     loop {
         let Some(head) = scan_head(file, offset) else { return (offset, records) };
