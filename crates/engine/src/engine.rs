@@ -13,11 +13,12 @@ use olivine_lm::model::Model;
 use olivine_lm::spec::KvGroup;
 
 use crate::channel::{Receiver, channel};
+use crate::constraint::{Guide, Vocabulary};
 use crate::disk::DiskOptions;
 use crate::live::Live;
 use crate::memory;
 use crate::scheduler::SchedulerOptions;
-use crate::types::{Request, RequestId, SubmitError, Task};
+use crate::types::{EmbedOptions, Request, RequestId, SubmitError, Task};
 use crate::worker::Worker;
 
 /// How an engine runs its model.
@@ -35,6 +36,8 @@ pub struct EngineOptions {
     pub max_running: usize,
     /// Most requests that wait.
     pub max_waiting: usize,
+    /// What the tokens spell; without it constraints are refused.
+    pub vocabulary: Option<Vocabulary>,
     /// How prompts and answers share the machine.
     pub scheduler: SchedulerOptions,
     /// Called before each step with the requests in it and their rows: for traces and tests.
@@ -52,6 +55,7 @@ impl Default for EngineOptions {
             disk: None,
             max_running: 64,
             max_waiting: 64,
+            vocabulary: None,
             scheduler: SchedulerOptions::default(),
             on_step: None,
         }
@@ -153,7 +157,9 @@ pub struct Engine {
 
 /// What can be checked when a request comes in.
 struct Limits {
+    spelling: Option<Vocabulary>,
     vocabulary: usize,
+    hidden: usize,
     context_tokens: usize,
     max_waiting: usize,
     kv_bytes: usize,
@@ -178,6 +184,8 @@ impl Engine {
         let limits = Limits {
             state_bytes: cache.state_len() * 4,
             groups,
+            spelling: options.vocabulary.clone(),
+            hidden: model.spec().hidden,
             vocabulary: model.spec().vocabulary,
             context_tokens: model.context_tokens(),
             max_waiting: options.max_waiting,
@@ -196,13 +204,14 @@ impl Engine {
     pub fn submit(&self, request: Request) -> Result<Receiver, SubmitError> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         self.limits.check(&request)?;
+        let guide = self.limits.guide(&request)?;
         let limit = self.limits.max_waiting;
         let take = |waiting: usize| (waiting < limit).then_some(waiting + 1);
         if self.shared.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_err() {
             return Err(SubmitError::QueueFull { limit, retry_after: self.retry_after() });
         }
         let (sender, receiver) = channel(IDS.fetch_add(1, Ordering::Relaxed));
-        let live = Live::new(receiver.id(), request, sender);
+        let live = Live::new(receiver.id(), request, guide, sender);
         self.commands.send(Command::Submit(Box::new(live))).map_err(|_| SubmitError::Closed)?;
         Ok(receiver)
     }
@@ -278,11 +287,20 @@ impl Limits {
         if let Err(problem) = request.sampling.check() {
             return invalid("sampling", problem);
         }
-        if request.task != Task::Generate {
-            return invalid("task", "this model has no embeddings".into());
+        match &request.task {
+            Task::Generate => {}
+            Task::Embed(EmbedOptions { dimensions: Some(dimensions), .. })
+                if *dimensions == 0 || *dimensions > self.hidden =>
+            {
+                return invalid("task", format!("{dimensions} dimensions of {}", self.hidden));
+            }
+            Task::Score(tokens) if tokens.iter().any(|&token| token as usize >= self.vocabulary) => {
+                return invalid("task", format!("a token beyond the vocabulary of {}", self.vocabulary));
+            }
+            Task::Embed(_) | Task::Score(_) => {}
         }
-        if request.constraint.is_some() {
-            return invalid("constraint", "this engine was started without a vocabulary".into());
+        if request.task != Task::Generate && request.constraint.is_some() {
+            return invalid("constraint", "only answers can be constrained".into());
         }
         if let Some(adapter) = &request.adapter {
             return invalid("adapter", format!("no adapter `{adapter}` is loaded"));
@@ -293,6 +311,15 @@ impl Limits {
             return Err(SubmitError::TooLarge { needed_bytes, budget_bytes: self.kv_bytes });
         }
         Ok(())
+    }
+
+    fn guide(&self, request: &Request) -> Result<Option<Guide>, SubmitError> {
+        let Some(constraint) = &request.constraint else { return Ok(None) };
+        let invalid = |problem: String| SubmitError::Invalid { field: "constraint", problem };
+        let Some(spelling) = &self.spelling else {
+            return Err(invalid("this engine was started without a vocabulary".into()));
+        };
+        spelling.compile(constraint).map(Some).map_err(invalid)
     }
 
     fn bytes_for(&self, tokens: usize) -> usize {

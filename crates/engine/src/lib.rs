@@ -3,6 +3,7 @@
 //! Read `types.rs`, then `engine.rs` and `worker.rs`; `scheduler.rs` and `prefix.rs` are pure.
 
 pub mod channel;
+mod constraint;
 mod disk;
 pub mod engine;
 mod live;
@@ -13,6 +14,7 @@ pub mod types;
 mod worker;
 
 pub use channel::{Canceller, Receiver};
+pub use constraint::Vocabulary;
 pub use disk::DiskOptions;
 pub use engine::{BlockPlace, Engine, EngineOptions, Probe, Status};
 pub use memory::available_bytes;

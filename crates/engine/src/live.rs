@@ -7,13 +7,18 @@ use std::time::Instant;
 use olivine_lm::cache::Sequence;
 
 use crate::channel::Sender;
+use crate::constraint::Guide;
 use crate::prefix::NodeId;
-use crate::types::{Event, FinishReason, Finished, Request, RequestId, Usage};
+use crate::types::{EmbedOptions, Event, FinishReason, Finished, Pooling, Request, RequestId, Task, Usage};
 
 pub(crate) struct Live {
     pub id: RequestId,
     pub request: Request,
     pub sender: Sender,
+    /// Of a constrained answer.
+    pub guide: Option<Guide>,
+    /// Sum of the hidden states so far, of an embedding that needs all.
+    pub pooled: Vec<f32>,
     /// The prompt, then the answer.
     pub tokens: Vec<u32>,
     /// What it holds in the cache while it runs.
@@ -36,13 +41,20 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub fn new(id: RequestId, request: Request, sender: Sender) -> Live {
+    pub fn new(id: RequestId, request: Request, guide: Option<Guide>, sender: Sender) -> Live {
+        let mut request = request;
+        if let Task::Embed(options) = &request.task {
+            // Cached tokens have no hidden states any more.
+            request.no_cache |= options.pooling != Pooling::Last;
+        }
         let tokens = request.tokens.clone();
         let usage = Usage { prompt_tokens: tokens.len(), ..Usage::default() };
         Live {
             id,
             request,
             sender,
+            guide,
+            pooled: Vec::new(),
             tokens,
             sequence: None,
             node: 0,
@@ -75,6 +87,32 @@ impl Live {
 
     pub fn answer_tokens(&self) -> usize {
         self.tokens.len() - self.request.tokens.len()
+    }
+
+    /// Add the hidden states of the next tokens, row by row, so that the sum does not depend on how they were cut.
+    pub fn pool<'a>(&mut self, options: &EmbedOptions, rows: impl Iterator<Item = &'a [f32]>) {
+        for row in rows {
+            if self.pooled.is_empty() {
+                self.pooled = row.to_vec();
+            } else if options.pooling != Pooling::First {
+                self.pooled.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            }
+        }
+    }
+
+    /// The vector of all that was pooled.
+    pub fn embedding(&mut self, options: &EmbedOptions) -> Vec<f32> {
+        let mut vector = std::mem::take(&mut self.pooled);
+        if options.pooling == Pooling::Mean {
+            let count = self.tokens.len() as f32;
+            vector.iter_mut().for_each(|value| *value /= count);
+        }
+        vector.truncate(options.dimensions.unwrap_or(usize::MAX));
+        if options.normalize {
+            let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt().max(1e-12);
+            vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+        }
+        vector
     }
 
     /// Tell the receiver how far the prompt is.

@@ -43,6 +43,8 @@ pub enum Task {
     Generate,
     /// One vector for all of them.
     Embed(EmbedOptions),
+    /// Natural logarithms of the probabilities that these tokens come next (to rank documents).
+    Score(Vec<u32>),
 }
 
 /// How hidden states become one vector.
@@ -114,7 +116,7 @@ pub enum Event {
     },
     /// The next token of the answer.
     Token(Token),
-    /// The vector of an embedding request.
+    /// The vector of an embedding request; the numbers of a scoring one.
     Embedding(Vec<f32>),
     /// The end of a request that went well.
     Finished(Finished),

@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{Numbers, answer, bits, request, tiny};
-use olivine_engine::{Engine, EngineOptions, Event, FailureKind, FinishReason, Receiver, Request, SubmitError, Token};
+use olivine_engine::{
+    Constraint, EmbedOptions, Engine, EngineOptions, Event, FailureKind, FinishReason, Grammar, Pooling, Receiver,
+    Request, SchedulerOptions, SubmitError, Task, Token, Vocabulary,
+};
+use olivine_lm::model::{Outputs, Work};
 
 /// An answer that came to its limit.
 fn whole_answer(receiver: &Receiver) -> Vec<Token> {
@@ -171,4 +175,97 @@ fn shutdown_finishes_what_was_accepted_and_dropping_ends_it() {
     drop(engine);
     let last = receiver.last();
     assert!(matches!(&last, Some(Event::Failed(failure)) if failure.kind == FailureKind::Closed), "{last:?}");
+}
+
+/// A vocabulary for the tiny models, whose 128 tokens are the ASCII characters; the last one ends texts.
+fn ascii() -> Vocabulary {
+    Vocabulary::new((0..128u8).map(|byte| (vec![byte], byte == 127)), 127)
+}
+
+#[test]
+fn constrained_answers_match_their_grammar_and_keep_their_bits_in_a_batch() {
+    let options = || EngineOptions { vocabulary: Some(ascii()), ..EngineOptions::default() };
+    let engine = Engine::start(tiny("qwen3"), options());
+    let schema = r#"{"type":"object","properties":{"n":{"type":"integer"},"s":{"enum":["red","blue"]}},
+        "required":["n","s"],"additionalProperties":false}"#;
+    let grammars = [
+        Grammar::Choice(vec!["yes".into(), "no".into()]),
+        Grammar::Regex("[a-f]{3}-[0-9]{2}".into()),
+        Grammar::JsonSchema(schema.into()),
+        Grammar::Lark("start: \"<\" /[a-z]{1,5}/ \">\"".into()),
+    ];
+    let ask = |seed: u64| {
+        let constraint = Constraint { grammar: grammars[seed as usize % 4].clone(), after: Vec::new() };
+        let asked = request(Numbers(seed).tokens(20, 120), 300, seed);
+        Request { constraint: Some(constraint), stop_tokens: vec![127], ..asked }
+    };
+    let text = |tokens: &[Token]| tokens.iter().map(|token| token.id as u8 as char).collect::<String>();
+    let alone: Vec<_> = (0..16).map(|seed| answer(&engine.submit(ask(seed)).expect("fits"))).collect();
+    for (seed, (tokens, finished)) in alone.iter().enumerate() {
+        let text = text(tokens);
+        let matches = match seed % 4 {
+            0 => text == "yes" || text == "no",
+            1 => {
+                text.len() == 6 && text[..3].bytes().all(|b| b"abcdef".contains(&b)) && text[4..].parse::<u8>().is_ok()
+            }
+            2 => text.starts_with('{') && text.contains("\"n\"") && text.contains("\"s\"") && text.ends_with('}'),
+            _ => text.starts_with('<') && text.ends_with('>'),
+        };
+        // A model that cannot count may write an integer until the limit.
+        assert!(finished.reason == FinishReason::Length || matches, "{text:?}");
+    }
+    assert!(alone.iter().filter(|(_, finished)| finished.reason == FinishReason::Stop).count() >= 12);
+    let receivers: Vec<_> = (0..16).map(|seed| engine.submit(ask(seed)).expect("fits")).collect();
+    for (receiver, (tokens, finished)) in receivers.iter().zip(&alone) {
+        let (beside, end) = answer(receiver);
+        assert_eq!((bits(&beside), end.reason), (bits(tokens), finished.reason));
+    }
+    let wrong = Constraint { grammar: Grammar::Regex("(".into()), after: Vec::new() };
+    let refused = engine.submit(Request { constraint: Some(wrong), ..request(vec![1], 5, 0) });
+    assert!(matches!(refused, Err(SubmitError::Invalid { field: "constraint", .. })));
+    // Words that the vocabulary cannot spell.
+    let unspeakable = Constraint { grammar: Grammar::Choice(vec!["\u{e9}".into()]), after: Vec::new() };
+    let failed = engine.submit(Request { constraint: Some(unspeakable), ..request(vec![1], 5, 0) }).expect("fits");
+    let last = failed.last();
+    assert!(matches!(&last, Some(Event::Failed(failure)) if failure.kind == FailureKind::Constraint), "{last:?}");
+}
+
+#[test]
+fn embeddings_and_scores_are_those_of_the_model_however_prompts_are_cut() {
+    for case in MODELS {
+        let tokens = Numbers(6).tokens(150, 120);
+        let mut model = tiny(case);
+        let mut sequence = model.cache().sequence();
+        let rows = model.hidden(&mut [Work { sequence: &mut sequence, tokens: &tokens, outputs: Outputs::All }]);
+        let mut again = model.cache().sequence();
+        let logits = model.step(&mut [Work { sequence: &mut again, tokens: &tokens, outputs: Outputs::Last }]);
+        let scores = olivine_lm::sampling::log_softmax(&logits);
+        let width = model.spec().hidden;
+        for max_rows in [512, 7] {
+            let scheduler = SchedulerOptions { max_rows, ..SchedulerOptions::default() };
+            let engine = Engine::start(tiny(case), EngineOptions { scheduler, ..EngineOptions::default() });
+            let ask = |task: Task| {
+                let receiver = engine.submit(Request { tokens: tokens.clone(), task, ..Request::default() });
+                let events: Vec<Event> = receiver.expect("fits").collect();
+                let vector = events.into_iter().find_map(|event| match event {
+                    Event::Embedding(vector) => Some(vector),
+                    _ => None,
+                });
+                vector.expect("a vector")
+            };
+            let embed =
+                |pooling, normalize, dimensions| ask(Task::Embed(EmbedOptions { pooling, normalize, dimensions }));
+            assert_eq!(embed(Pooling::First, false, None), rows[..width], "{case}");
+            assert_eq!(embed(Pooling::Last, false, None), rows[149 * width..], "{case}");
+            let mean = embed(Pooling::Mean, false, None);
+            for (column, mean) in mean.iter().enumerate() {
+                let sum: f32 = rows.iter().skip(column).step_by(width).sum();
+                assert!((mean - sum / 150.0).abs() < 1e-4, "{case}");
+            }
+            let short = embed(Pooling::Last, true, Some(5));
+            assert_eq!(short.len(), 5);
+            assert!((short.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5, "{case}");
+            assert_eq!(ask(Task::Score(vec![3, 100])), [scores[3], scores[100]], "{case}");
+        }
+    }
 }

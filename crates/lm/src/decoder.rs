@@ -74,13 +74,19 @@ impl Decoder {
         })
     }
 
-    /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows whose logits are wanted → `[m, vocabulary]` of f32.
-    pub fn forward(&self, tokens: &Array, outputs: &Array) -> Array {
+    /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows that are wanted → `[m, hidden]` of f32, behind the last
+    /// norm.
+    pub fn hidden(&self, tokens: &Array, outputs: &Array) -> Array {
         let mut x = embedding(tokens, &self.embedding, self.embedding_scale); // [tokens, hidden]
         for layer in &self.layers {
             x = layer.forward(&x);
         }
-        let x = self.norm.forward(&x.take(outputs, 0)); // [outputs, hidden]
+        self.norm.forward(&x.take(outputs, 0)) // [outputs, hidden]
+    }
+
+    /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows whose logits are wanted → `[m, vocabulary]` of f32.
+    pub fn forward(&self, tokens: &Array, outputs: &Array) -> Array {
+        let x = self.hidden(tokens, outputs);
         let mut logits = linear(&x, &self.head); // [outputs, vocabulary]
         if self.head_spec.scale != 1.0 {
             logits = logits.multiply(self.head_spec.scale);

@@ -97,6 +97,16 @@ impl LanguageModel {
         Ok(template.render(input)?)
     }
 
+    /// For each row of the head: the bytes that the token stands for, and whether it is a control token or none at all.
+    pub fn spelling(&self) -> Vec<(Vec<u8>, bool)> {
+        let known = self.tokenizer.vocab_size();
+        let spell = |id: u32| match (id as usize) < known {
+            true => (self.tokenizer.token_bytes(id).to_vec(), self.tokenizer.is_special(id)),
+            false => (Vec::new(), true),
+        };
+        (0..self.model.spec().vocabulary as u32).map(spell).collect()
+    }
+
     /// Token ids of a rendered conversation, or of plain text.
     pub fn encode(&self, text: &str, rendered: bool) -> Result<Vec<u32>, ModelError> {
         let options = if rendered { EncodeOptions::RENDERED } else { EncodeOptions::TEXT };

@@ -50,10 +50,13 @@ pub struct Model {
     step: StepSlot,
     ropes: Vec<Frequencies>,
     context_tokens: usize,
-    plans: Vec<((usize, usize), Plan)>,
+    plans: Vec<(PlanKey, Plan)>,
     sizes: WeightSizes,
     options: LoadOptions,
 }
+
+/// Rows, wanted rows, and whether these go through the head.
+type PlanKey = (usize, usize, bool);
 
 /// Steps of up to this many rows are traced once and replayed; larger ones do not repeat their shape.
 const PLAN_ROWS: usize = 32;
@@ -208,6 +211,16 @@ impl Model {
 
     /// Run one step over all work at once; the wanted rows' logits, `[rows, vocabulary]`, in the order of the work.
     pub fn step(&mut self, work: &mut [Work<'_>]) -> Vec<f32> {
+        self.run(work, true)
+    }
+
+    /// Run one step over all work at once; the wanted rows' hidden states behind the last norm, `[rows, hidden]`, in the
+    /// order of the work.
+    pub fn hidden(&mut self, work: &mut [Work<'_>]) -> Vec<f32> {
+        self.run(work, false)
+    }
+
+    fn run(&mut self, work: &mut [Work<'_>], head: bool) -> Vec<f32> {
         let (mut tokens, mut outputs, mut positions) = (Vec::new(), Vec::new(), Vec::new());
         let mut spans: Vec<Span> = Vec::with_capacity(work.len());
         for piece in work {
@@ -234,22 +247,25 @@ impl Model {
         let wanted = if outputs.is_empty() { vec![tokens.len() as u32 - 1] } else { outputs.clone() };
         let tokens = Array::from_slice(&tokens, &[tokens.len()]);
         let wanted = Array::from_slice(&wanted, &[wanted.len()]);
-        let logits = self.forward(&tokens, &wanted).to_vec::<f32>();
-        if outputs.is_empty() { Vec::new() } else { logits }
+        // Rows that nobody wants need not go through the head, which is a large part of a small model.
+        let rows = self.forward(&tokens, &wanted, head && !outputs.is_empty()).to_vec::<f32>();
+        if outputs.is_empty() { Vec::new() } else { rows }
     }
 
-    fn forward(&mut self, tokens: &Array, wanted: &Array) -> Array {
-        let shape = (tokens.size(), wanted.size());
-        if shape.0 > PLAN_ROWS {
-            return self.decoder.forward(tokens, wanted);
+    fn forward(&mut self, tokens: &Array, wanted: &Array, head: bool) -> Array {
+        let decoder = &self.decoder;
+        let through = |tokens: &Array, wanted: &Array| match head {
+            true => decoder.forward(tokens, wanted),
+            false => decoder.hidden(tokens, wanted),
+        };
+        let key = (tokens.size(), wanted.size(), head);
+        if key.0 > PLAN_ROWS {
+            return through(tokens, wanted);
         }
-        let known = self.plans.iter().position(|(of, _)| *of == shape);
+        let known = self.plans.iter().position(|(of, _)| *of == key);
         let mut entry = match known {
             Some(index) => self.plans.remove(index),
-            None => {
-                let body = |inputs: &[Array]| vec![self.decoder.forward(&inputs[0], &inputs[1])];
-                (shape, Plan::trace(&[tokens, wanted], body))
-            }
+            None => (key, Plan::trace(&[tokens, wanted], |inputs| vec![through(&inputs[0], &inputs[1])])),
         };
         let logits = entry.1.run(&[tokens, wanted]).remove(0);
         // The most recently used plan is the last.

@@ -90,11 +90,29 @@ impl SamplingOptions {
     /// Choose the token at `position` of a sequence whose tokens so far are `history`. `logits`: `[vocabulary]`;
     /// they are changed.
     pub fn choose(&self, logits: &mut [f32], history: &[u32], position: usize) -> Choice {
+        self.choose_among(logits, history, position, None)
+    }
+
+    /// [`SamplingOptions::choose`] among the tokens whose bits are set in `allowed` (32 to a word, at least one). The
+    /// log-probabilities are the model's all the same.
+    pub fn choose_among(
+        &self,
+        logits: &mut [f32],
+        history: &[u32],
+        position: usize,
+        allowed: Option<&[u32]>,
+    ) -> Choice {
         let report = self.logprobs.map(|count| (count, log_softmax(logits)));
         self.penalize(logits, history);
         for &(token, bias) in &self.logit_bias {
             if let Some(logit) = logits.get_mut(token as usize) {
                 *logit += bias;
+            }
+        }
+        if let Some(allowed) = allowed {
+            for (token, logit) in logits.iter_mut().enumerate() {
+                let word = allowed.get(token / 32).copied().unwrap_or(0);
+                *logit = if word >> (token % 32) & 1 == 1 { *logit } else { f32::NEG_INFINITY };
             }
         }
         let token = if self.temperature == 0.0 { argmax(logits) } else { self.draw(logits, position) };
@@ -275,6 +293,18 @@ mod tests {
         assert_eq!(penalized(counted, &[2, 2]), [1.0, -1.0, -1.0]);
         let biased = SamplingOptions { logit_bias: vec![(2, 5.0)], ..base };
         assert_eq!(biased.choose(&mut [1.0, -1.0, 0.0], &[], 0).token, 2);
+    }
+
+    #[test]
+    fn only_allowed_tokens_are_chosen() {
+        let base = SamplingOptions { logprobs: Some(0), ..Default::default() };
+        for options in [base.clone(), SamplingOptions { temperature: 1.0, ..base }] {
+            for position in 0..100 {
+                let choice = options.choose_among(&mut [9.0, 1.0, 8.0, 1.0], &[], position, Some(&[0b1010]));
+                assert!([1, 3].contains(&choice.token));
+                assert!(choice.logprobs.is_some_and(|(own, _)| own < -7.0), "of the whole vocabulary");
+            }
+        }
     }
 
     #[test]

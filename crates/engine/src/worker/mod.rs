@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 
 use olivine_lm::cache::PAGE_TOKENS;
 use olivine_lm::model::{Model, Outputs, Work};
+use olivine_lm::sampling::log_softmax;
 use olivine_lm::spec::KvGroup;
 
+use crate::constraint::Guide;
 use crate::disk::Store;
 use crate::engine::{Command, EngineOptions, Shared};
 use crate::live::Live;
 use crate::prefix::PrefixIndex;
 use crate::scheduler::{Candidate, Scheduler};
-use crate::types::{Event, Failure, FailureKind, FinishReason, Request, Token};
+use crate::types::{Event, Failure, FailureKind, FinishReason, Pooling, Request, Task, Token};
 
 pub(crate) struct Worker {
     model: Model,
@@ -249,40 +251,90 @@ impl Worker {
             }
         }
         let began = Instant::now();
+        let (logits, hidden) = match self.compute(slices) {
+            Ok(rows) => rows,
+            Err(message) => return self.fail_step(slices, &message),
+        };
+        self.observe(slices, began.elapsed().as_secs_f64());
+        self.emit(slices, logits, &hidden);
+    }
+
+    /// The model's part of a step: logits of the rows that are sampled, hidden states of those that are embedded. An
+    /// error is the message of a panic.
+    fn compute(&mut self, slices: &[Slice]) -> Result<(Vec<f32>, Vec<f32>), String> {
         let mut slots: Vec<Option<Slice>> = vec![None; self.running.len()];
         slices.iter().for_each(|slice| slots[slice.index] = Some(*slice));
-        let mut work = Vec::with_capacity(slices.len());
+        let (mut answering, mut embedded, mut guides) = (Vec::new(), Vec::new(), Vec::new());
         for (live, slice) in self.running.iter_mut().zip(&slots) {
             let Some(slice) = slice else { continue };
             let computed = live.computed();
-            let Live { sequence, tokens, .. } = live;
-            work.push(Work {
-                sequence: sequence.as_mut().expect("a running request has a sequence"),
-                tokens: &tokens[computed..computed + slice.rows],
-                outputs: if slice.samples { Outputs::Last } else { Outputs::None },
-            });
+            let Live { sequence, tokens, guide, request, .. } = live;
+            if let Some(guide) = guide.as_mut().filter(|_| slice.samples) {
+                guides.push((guide, &request.stop_tokens[..]));
+            }
+            let last = if slice.samples { Outputs::Last } else { Outputs::None };
+            let (list, outputs) = match &request.task {
+                Task::Generate | Task::Score(_) => (&mut answering, last),
+                Task::Embed(options) if options.pooling == Pooling::Last => (&mut embedded, last),
+                Task::Embed(_) => (&mut embedded, Outputs::All),
+            };
+            let sequence = sequence.as_mut().expect("a running request has a sequence");
+            list.push(Work { sequence, tokens: &tokens[computed..computed + slice.rows], outputs });
         }
         let model = &mut self.model;
-        let logits = catch_unwind(AssertUnwindSafe(|| model.step(&mut work)));
-        drop(work);
-        let mut logits = match logits {
-            Ok(logits) => logits,
-            Err(panic) => return self.fail_step(slices, &panic_message(&*panic)),
+        let both = || {
+            std::thread::scope(|scope| {
+                // Masks depend on tokens that are known already, so they are made beside the forward pass.
+                let masks =
+                    |guides: Vec<(&mut Guide, &[u32])>| guides.into_iter().for_each(|(g, stop)| g.prepare(stop));
+                let masks = (!guides.is_empty()).then(|| scope.spawn(move || masks(guides)));
+                let logits = if answering.is_empty() { Vec::new() } else { model.step(&mut answering) };
+                let hidden = if embedded.is_empty() { Vec::new() } else { model.hidden(&mut embedded) };
+                if let Some(Err(panic)) = masks.map(|masks| masks.join()) {
+                    std::panic::resume_unwind(panic);
+                }
+                (logits, hidden)
+            })
         };
-        self.observe(slices, began.elapsed().as_secs_f64());
-        let vocabulary = self.model.spec().vocabulary;
-        let mut rows = logits.chunks_exact_mut(vocabulary);
+        catch_unwind(AssertUnwindSafe(both)).map_err(|panic| panic_message(&*panic))
+    }
+
+    /// Hand out what a step gave.
+    fn emit(&mut self, slices: &[Slice], mut logits: Vec<f32>, hidden: &[f32]) {
+        let (vocabulary, width) = (self.model.spec().vocabulary, self.model.spec().hidden);
+        let context = self.model.context_tokens();
+        let mut logits = logits.chunks_exact_mut(vocabulary);
+        let mut hidden = hidden.chunks_exact(width);
         let mut ended = Vec::new();
         for slice in slices {
             self.record(slice.index);
+            let live = &mut self.running[slice.index];
+            if let Task::Embed(options) = &live.request.task {
+                let all = options.pooling != Pooling::Last;
+                let rows = if all { slice.rows } else { usize::from(slice.samples) };
+                let options = options.clone();
+                live.pool(&options, hidden.by_ref().take(rows));
+                if slice.samples {
+                    let vector = live.embedding(&options);
+                    live.sender.send(Event::Embedding(vector));
+                    ended.push((slice.index, End::Finish(FinishReason::Stop, None)));
+                    continue;
+                }
+            }
             if !slice.samples {
-                self.running[slice.index].report_prefill();
-            } else if let Some(end) = sample(&mut self.running[slice.index], rows.next(), self.model.context_tokens()) {
+                live.report_prefill();
+                continue;
+            }
+            let row = logits.next().expect("[engine] a row of logits for every sampled sequence");
+            if let Some(end) = sample(live, row, context) {
                 ended.push((slice.index, end));
             }
         }
-        for (index, (reason, stop_token)) in ended.into_iter().rev() {
-            self.finish(index, reason, stop_token);
+        for (index, end) in ended.into_iter().rev() {
+            match end {
+                End::Finish(reason, stop_token) => self.finish(index, reason, stop_token),
+                End::Fail(kind, message) => self.fail_one(index, kind, message),
+            }
         }
     }
 
@@ -321,8 +373,17 @@ impl Worker {
         live.finish(reason, stop_token);
     }
 
+    fn fail_one(&mut self, index: usize, kind: FailureKind, message: String) {
+        self.record_tail(index);
+        let mut live = self.running.remove(index);
+        self.let_go(&mut live);
+        self.count(|status| status.finished += 1);
+        fail(&live, kind, message);
+    }
+
     /// Give back what a request holds in the cache.
     fn let_go(&mut self, live: &mut Live) {
+        live.pooled.clear();
         if let Some(sequence) = live.sequence.take() {
             self.model.cache().release(sequence);
             self.index.unpin(live.node);
@@ -358,22 +419,43 @@ impl Worker {
     }
 }
 
+/// How a request ends.
+enum End {
+    Finish(FinishReason, Option<u32>),
+    Fail(FailureKind, String),
+}
+
 /// Choose a request's next token and send it; how the answer ends, if it does.
-fn sample(live: &mut Live, logits: Option<&mut [f32]>, context: usize) -> Option<(FinishReason, Option<u32>)> {
-    let logits = logits.expect("[engine] a row of logits for every sampled sequence");
-    if live.request.max_tokens == Some(0) {
-        return Some((FinishReason::Length, None));
-    }
-    let choice = live.request.sampling.choose(logits, &live.tokens, live.tokens.len());
+fn sample(live: &mut Live, logits: &mut [f32], context: usize) -> Option<End> {
     live.first_token.get_or_insert_with(Instant::now);
+    if let Task::Score(tokens) = &live.request.task {
+        let scores = log_softmax(logits);
+        live.sender.send(Event::Embedding(tokens.iter().map(|&token| scores[token as usize]).collect()));
+        return Some(End::Finish(FinishReason::Stop, None));
+    }
+    if live.request.max_tokens == Some(0) {
+        return Some(End::Finish(FinishReason::Length, None));
+    }
+    let mask = match live.guide.as_mut().map_or(Ok(None), Guide::take_mask) {
+        Ok(mask) => mask,
+        Err(problem) => return Some(End::Fail(FailureKind::Constraint, problem)),
+    };
+    let choice = live.request.sampling.choose_among(logits, &live.tokens, live.tokens.len(), mask.as_deref());
     if live.request.stop_tokens.contains(&choice.token) {
-        return Some((FinishReason::Stop, Some(choice.token)));
+        return Some(End::Finish(FinishReason::Stop, Some(choice.token)));
     }
     live.tokens.push(choice.token);
     let (logprob, top) = choice.logprobs.map_or((None, Vec::new()), |(own, top)| (Some(own), top));
     live.sender.send(Event::Token(Token { id: choice.token, logprob, top }));
+    if let Some(guide) = &mut live.guide {
+        match guide.accept(&live.tokens[live.request.tokens.len()..]) {
+            Ok(true) => return Some(End::Finish(FinishReason::Stop, None)),
+            Ok(false) => {}
+            Err(problem) => return Some(End::Fail(FailureKind::Constraint, problem)),
+        }
+    }
     let full = live.tokens.len() >= context || live.request.max_tokens.is_some_and(|most| live.answer_tokens() >= most);
-    full.then_some((FinishReason::Length, None))
+    full.then_some(End::Finish(FinishReason::Length, None))
 }
 
 fn fail(live: &Live, kind: FailureKind, message: String) {
