@@ -8,13 +8,13 @@ use super::unpack;
 use std::arch::x86_64::*;
 
 /// This tier.
-pub const KERNELS: Kernels = Kernels { read_values, read_scales, tile, float_tile };
+pub const KERNELS: Kernels = Kernels { reads_packed: false, read_values, read_scales, tile, float_tile };
 
 /// See [`unpack::read_values`].
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8, stride: usize) {
+unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8) {
     // SAFETY: passed on.
-    unsafe { unpack::read_values(values, slab, columns, out, stride) }
+    unsafe { unpack::read_values(values, slab, columns, out) }
 }
 
 /// See [`unpack::read_scales`].
@@ -46,7 +46,8 @@ unsafe fn tile(tile: &Tile) {
 /// `ROWS` rows from `first` on against one panel, two halves of 8 lanes.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn tile_panel<const ROWS: usize>(tile: &Tile, first: usize, panel: usize) {
-    let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows[first + i]);
+    // SAFETY: the caller vouches for the rows.
+    let rows: [*const u8; ROWS] = std::array::from_fn(|i| unsafe { tile.rows.add(first + i).read() });
     let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
     let shift = _mm_cvtsi32_si128(tile.offset_shift as i32);
     let (even, ones) = (_mm256_set1_epi16(0xFF), _mm256_set1_epi16(1));
@@ -57,7 +58,7 @@ unsafe fn tile_panel<const ROWS: usize>(tile: &Tile, first: usize, panel: usize)
             let mut dots =
                 negated.map(|n| [if tile.biased { _mm256_setzero_si256() } else { _mm256_sll_epi32(n, shift) }; 2]);
             for step in group * tile.group / 4..(group + 1) * tile.group / 4 {
-                let weights = tile.values.add((step * tile.panels + panel) * 64);
+                let weights = tile.values.add(panel * tile.stride + step * 64);
                 for half in 0..2 {
                     let w = _mm256_loadu_si256(weights.add(half * 32).cast());
                     for (dots, row) in dots.iter_mut().zip(rows) {

@@ -1,122 +1,149 @@
-//! AVX-512 VNNI: unpacking by shifts and masks of whole registers, `vpdpbusd` with the weights as the unsigned operand.
+//! AVX-512 VNNI: weights unpacked by shifts and masks of whole registers, `vpdpbusd` with them as the unsigned operand.
 //!
-//! A register tile of 8 rows x 3 panels keeps 24 integer accumulators in registers; the floats of a slab live in the
-//! first-level cache and are touched once a group. Read next: [`super::tile`], whose bits these functions reproduce.
+//! A tile of 4 rows x 3 panels keeps 12 integer accumulators and 12 float sums in registers: a larger one would store
+//! floats at every group, and 64-byte stores cost more than the products they interleave with. Few rows take the packed
+//! values as they are, many rows read them unpacked from the first-level cache; the products are the same.
+//! Read next: [`super::tile`], whose bits these functions reproduce.
 
-use super::layout::{Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
-use super::tile::{FloatTile, Kernels, TILE_ROWS, Tile};
-use super::unpack;
+use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
+use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
 use crate::quant::ScaleType;
 use std::arch::x86_64::*;
 
 /// This tier.
-pub const KERNELS: Kernels = Kernels { read_values, read_scales, tile, float_tile };
+pub const KERNELS: Kernels = Kernels { reads_packed: true, read_values, read_scales, tile, float_tile };
 
 /// How far ahead of the values that are being unpacked memory is asked for.
 const AHEAD_BYTES: usize = 4096;
 
-/// See [`unpack::read_values`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8, stride: usize) {
-    let units = columns / UNIT_COLUMNS;
-    let input = slab.as_ptr();
+/// How a register of unsigned bytes comes out of a unit of stored values.
+trait Codes {
+    /// Registers of a unit.
+    const REGISTERS: usize;
+    /// Whether to ask for memory ahead: not for values that are in the cache already.
+    const FETCHES: bool = true;
+
+    /// Columns `4 * STEP` to `4 * STEP + 3` of all 16 rows.
+    ///
+    /// # Safety
+    /// `unit` must be valid for all registers, and the processor must have AVX-512 BW.
+    unsafe fn step<const STEP: usize>(unit: *const u8) -> __m512i;
+}
+
+struct Open;
+struct Bits2;
+struct Bits3;
+struct Bits4;
+struct Bits5;
+struct Bits6;
+struct Bits8;
+struct E2m1;
+struct Iq4;
+
+macro_rules! codes {
+    ($name:ident, $registers:literal, $fetches:literal, $unit:ident, $step:ident, $body:expr) => {
+        impl Codes for $name {
+            const REGISTERS: usize = $registers;
+            const FETCHES: bool = $fetches;
+
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+            unsafe fn step<const $step: usize>($unit: *const u8) -> __m512i {
+                // SAFETY: the caller vouches for the unit.
+                unsafe { $body }
+            }
+        }
+    };
+}
+
+codes!(Open, 8, false, unit, STEP, load(unit, STEP));
+codes!(Bits8, 8, true, unit, STEP, load(unit, STEP));
+codes!(Bits4, 4, true, unit, STEP, field(load(unit, STEP % 4), STEP / 4 * 4, 0, 15));
+codes!(Bits2, 2, true, unit, STEP, field(load(unit, STEP % 2), STEP / 2 * 2, 0, 3));
+codes!(Bits3, 3, true, unit, STEP, _mm512_or_si512(Bits2::step::<STEP>(unit), bit(load(unit, 2), STEP, 2)));
+codes!(Bits5, 5, true, unit, STEP, _mm512_or_si512(Bits4::step::<STEP>(unit), bit(load(unit, 4), STEP, 4)));
+codes!(Bits6, 6, true, unit, STEP, {
+    _mm512_or_si512(Bits4::step::<STEP>(unit), field(load(unit, 4 + STEP % 2), STEP / 2 * 2, 4, 3))
+});
+codes!(E2m1, 4, true, unit, STEP, _mm512_shuffle_epi8(table(&E2M1_TABLE), Bits4::step::<STEP>(unit)));
+codes!(Iq4, 4, true, unit, STEP, _mm512_shuffle_epi8(table(&IQ4_TABLE), Bits4::step::<STEP>(unit)));
+
+/// Register `index` of a unit.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn load(unit: *const u8, index: usize) -> __m512i {
+    // SAFETY: passed on.
+    unsafe { _mm512_loadu_si512(unit.add(index * 64).cast()) }
+}
+
+/// The bits of `mask` from bit `from` of every byte, moved to bit `to`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn field(x: __m512i, from: usize, to: usize, mask: u8) -> __m512i {
+    let count = _mm_cvtsi32_si128(from.abs_diff(to) as i32);
+    let moved = if from >= to { _mm512_srl_epi16(x, count) } else { _mm512_sll_epi16(x, count) };
+    _mm512_and_si512(moved, _mm512_set1_epi8((mask << to) as i8))
+}
+
+/// Bit `from` of every byte, moved to bit `to`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn bit(x: __m512i, from: usize, to: usize) -> __m512i {
+    let set = _mm512_test_epi8_mask(x, _mm512_set1_epi8((1u8 << from) as i8));
+    _mm512_maskz_mov_epi8(set, _mm512_set1_epi8(1 << to))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn table(table: &[u8; 16]) -> __m512i {
+    // SAFETY: sixteen bytes.
+    _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
+}
+
+/// The eight steps of a unit, or four of them.
+macro_rules! steps {
+    ($call:ident, $($step:literal)*) => {
+        $($call!($step);)*
+    };
+}
+
+/// See [`super::unpack::read_values`].
+unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8) {
+    let (input, units) = (slab.as_ptr(), columns / UNIT_COLUMNS);
     // SAFETY: the caller vouches for the output; the slab holds all units.
     unsafe {
         match values {
-            Values::Bits8 => each_unit::<8>(input, units, out, stride, |x| x),
-            Values::Bits4 => each_unit::<4>(input, units, out, stride, |x| four(&x)),
-            Values::E2m1 | Values::Iq4 => {
-                let table = values.table().expect("both have one").as_ptr().cast();
-                let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table));
-                each_unit::<4>(input, units, out, stride, |x| four(&x).map(|x| _mm512_shuffle_epi8(table, x)));
-            }
-            Values::Bits2 => each_unit::<2>(input, units, out, stride, |x| two::<0>(x[0], x[1])),
-            Values::Bits3 => {
-                each_unit::<3>(input, units, out, stride, |x| merge(two::<0>(x[0], x[1]), one::<2>(x[2])));
-            }
-            Values::Bits5 => {
-                each_unit::<5>(input, units, out, stride, |x| merge(four(&[x[0], x[1], x[2], x[3]]), one::<4>(x[4])));
-            }
-            Values::Bits6 => {
-                each_unit::<6>(input, units, out, stride, |x| {
-                    merge(four(&[x[0], x[1], x[2], x[3]]), two::<4>(x[4], x[5]))
-                });
-            }
+            Values::Bits2 => open::<Bits2>(input, units, out),
+            Values::Bits3 => open::<Bits3>(input, units, out),
+            Values::Bits4 => open::<Bits4>(input, units, out),
+            Values::Bits5 => open::<Bits5>(input, units, out),
+            Values::Bits6 => open::<Bits6>(input, units, out),
+            Values::Bits8 => open::<Bits8>(input, units, out),
+            Values::E2m1 => open::<E2m1>(input, units, out),
+            Values::Iq4 => open::<Iq4>(input, units, out),
         }
     }
 }
 
-/// Apply `open` to the registers of every unit.
-#[inline(always)]
-unsafe fn each_unit<const BITS: usize>(
-    input: *const u8,
-    units: usize,
-    out: *mut u8,
-    stride: usize,
-    open: impl Fn([__m512i; BITS]) -> [__m512i; 8],
-) {
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8) {
     for unit in 0..units {
         // SAFETY: the caller vouches for both ranges; fetching ahead touches nothing.
         unsafe {
-            let input = input.add(unit * BITS * 64);
-            let registers = std::array::from_fn(|i| {
-                _mm_prefetch::<_MM_HINT_T0>(input.wrapping_add(AHEAD_BYTES + i * 64).cast());
-                _mm512_loadu_si512(input.add(i * 64).cast())
-            });
-            let out = out.add(unit * 8 * stride);
-            for (step, register) in open(registers).into_iter().enumerate() {
-                _mm512_storeu_si512(out.add(step * stride).cast(), register);
+            let (input, out) = (input.add(unit * V::REGISTERS * 64), out.add(unit * 512));
+            (0..V::REGISTERS)
+                .for_each(|i| _mm_prefetch::<_MM_HINT_T0>(input.wrapping_add(AHEAD_BYTES + i * 64).cast()));
+            macro_rules! keep {
+                ($step:literal) => {
+                    _mm512_storeu_si512(out.add($step * 64).cast(), V::step::<$step>(input))
+                };
             }
+            steps!(keep, 0 1 2 3 4 5 6 7);
         }
     }
 }
 
-/// Steps of a 4-bit plane.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn four(x: &[__m512i; 4]) -> [__m512i; 8] {
-    let mask = _mm512_set1_epi8(15);
-    let low = x.map(|x| _mm512_and_si512(x, mask));
-    let high = x.map(|x| _mm512_and_si512(_mm512_srli_epi16::<4>(x), mask));
-    [low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]]
-}
-
-/// Steps of a 2-bit plane, moved to bit `AT` (0 or 4).
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn two<const AT: u32>(x: __m512i, y: __m512i) -> [__m512i; 8] {
-    let mask = _mm512_set1_epi8(3 << AT);
-    let fields = |x| {
-        let moved = if AT == 0 {
-            [x, _mm512_srli_epi16::<2>(x), _mm512_srli_epi16::<4>(x), _mm512_srli_epi16::<6>(x)]
-        } else {
-            [_mm512_slli_epi16::<4>(x), _mm512_slli_epi16::<2>(x), x, _mm512_srli_epi16::<2>(x)]
-        };
-        moved.map(|x| _mm512_and_si512(x, mask))
-    };
-    let (x, y) = (fields(x), fields(y));
-    [x[0], y[0], x[1], y[1], x[2], y[2], x[3], y[3]]
-}
-
-/// Steps of a 1-bit plane, moved to bit `AT`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn one<const AT: usize>(x: __m512i) -> [__m512i; 8] {
-    let value = _mm512_set1_epi8(1 << AT);
-    std::array::from_fn(|step| {
-        let set = _mm512_test_epi8_mask(x, _mm512_set1_epi8((1u8 << step) as i8));
-        _mm512_maskz_mov_epi8(set, value)
-    })
-}
-
-/// Low and high bits together.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn merge(low: [__m512i; 8], high: [__m512i; 8]) -> [__m512i; 8] {
-    std::array::from_fn(|i| _mm512_or_si512(low[i], high[i]))
-}
-
-/// See [`unpack::read_scales`].
+/// See [`super::unpack::read_scales`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn read_scales(
     layout: &Layout,
@@ -139,10 +166,10 @@ unsafe fn read_scales(
             }
         }
     };
-    let byte = |offset: usize, group: usize| unsafe {
-        let bytes = _mm_loadu_si128(at.add(offset + group * PANEL_ROWS).cast());
-        _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
+    let word = |offset: usize, group: usize| unsafe {
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(at.add(offset + group * PANEL_ROWS).cast()))
     };
+    let byte = |offset: usize, group: usize| _mm512_cvtepi32_ps(word(offset, group));
     // SAFETY: the header holds the fields of all groups and the caller vouches for the output.
     unsafe {
         for group in 0..groups {
@@ -164,41 +191,45 @@ unsafe fn read_scales(
                     let minimum = _mm512_mul_ps(half(at.add(32)), byte(64, groups + group));
                     _mm512_storeu_ps(bias, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
                 }
-                Scales::E8m0 | Scales::E4m3 | Scales::Minimum4 => {
-                    return unpack::read_scales(layout, header, columns, scales, biases, stride);
+                Scales::E8m0 => _mm512_storeu_ps(out, e8m0_halved(word(0, group))),
+                Scales::E4m3 => {
+                    let global = _mm512_loadu_ps(at.cast());
+                    let product = _mm512_mul_ps(global, e4m3(word(64, group)));
+                    _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_set1_ps(0.5), product));
+                }
+                Scales::Minimum4 => {
+                    let both = word(64, group);
+                    let factor = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
+                    let minimum = _mm512_mul_ps(half(at.add(32)), _mm512_cvtepi32_ps(_mm512_srli_epi32::<4>(both)));
+                    _mm512_storeu_ps(out, _mm512_mul_ps(half(at), factor));
+                    _mm512_storeu_ps(bias, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
                 }
             }
         }
     }
 }
 
-/// See [`super::tile::tile`].
-unsafe fn tile(tile: &Tile) {
-    macro_rules! pick {
-        ($panels:literal, $biased:literal) => {
-            match tile.count {
-                1 => tile_of::<1, $panels, $biased>(tile),
-                2 => tile_of::<2, $panels, $biased>(tile),
-                3 => tile_of::<3, $panels, $biased>(tile),
-                4 => tile_of::<4, $panels, $biased>(tile),
-                5 => tile_of::<5, $panels, $biased>(tile),
-                6 => tile_of::<6, $panels, $biased>(tile),
-                7 => tile_of::<7, $panels, $biased>(tile),
-                _ => tile_of::<8, $panels, $biased>(tile),
-            }
-        };
-    }
-    // SAFETY: passed on.
-    unsafe {
-        match (tile.panels, tile.biased) {
-            (1, false) => pick!(1, false),
-            (1, true) => pick!(1, true),
-            (2, false) => pick!(2, false),
-            (2, true) => pick!(2, true),
-            (_, false) => pick!(3, false),
-            (_, true) => pick!(3, true),
-        }
-    }
+/// Half of what e8m0 bytes stand for: `2^(byte - 128)`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn e8m0_halved(bytes: __m512i) -> __m512 {
+    let none = _mm512_cmpeq_epi32_mask(bytes, _mm512_setzero_si512());
+    let normal = _mm512_slli_epi32::<23>(bytes);
+    // 2^-127 has no exponent of its own.
+    let bits = _mm512_mask_mov_epi32(normal, none, _mm512_set1_epi32(0x0040_0000));
+    _mm512_mul_ps(_mm512_castsi512_ps(bits), _mm512_set1_ps(0.5))
+}
+
+/// What e4m3 bytes stand for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn e4m3(bytes: __m512i) -> __m512 {
+    let magnitude = _mm512_and_si512(bytes, _mm512_set1_epi32(0x7F));
+    let sign = _mm512_slli_epi32::<24>(_mm512_and_si512(bytes, _mm512_set1_epi32(0x80)));
+    // Exponents differ by 120; multiplying by a power of two brings subnormals along.
+    let shifted = _mm512_castsi512_ps(_mm512_slli_epi32::<20>(magnitude));
+    let value = _mm512_mul_ps(shifted, _mm512_set1_ps(f32::from_bits((127 + 120) << 23)));
+    _mm512_or_ps(value, _mm512_castsi512_ps(sign))
 }
 
 /// The body once for each row with a constant index: a loop that the compiler leaves rolled would put all accumulators
@@ -215,61 +246,129 @@ macro_rules! each_row {
     };
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn tile_of<const ROWS: usize, const PANELS: usize, const BIASED: bool>(tile: &Tile) {
-    let rows = &tile.rows;
-    let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
-    let (mut weights, mut values_at) = (tile.values, tile.values_at);
-    let (mut scales, mut biases, mut sums_at) = (tile.scales, tile.biases, tile.sums_at);
-    let shift = _mm_cvtsi32_si128(tile.offset_shift as i32);
-    // SAFETY: the pointers advance over exactly the groups and steps that the fields describe.
+/// See [`super::tile::tile`].
+unsafe fn tile(tile: &Tile) {
+    // SAFETY: passed on.
     unsafe {
-        for _ in 0..tile.groups {
+        match tile.stored {
+            Stored::Open => tile_panels::<Open>(tile),
+            Stored::Packed(Values::Bits2) => tile_panels::<Bits2>(tile),
+            Stored::Packed(Values::Bits3) => tile_panels::<Bits3>(tile),
+            Stored::Packed(Values::Bits4) => tile_panels::<Bits4>(tile),
+            Stored::Packed(Values::Bits5) => tile_panels::<Bits5>(tile),
+            Stored::Packed(Values::Bits6) => tile_panels::<Bits6>(tile),
+            Stored::Packed(Values::Bits8) => tile_panels::<Bits8>(tile),
+            Stored::Packed(Values::E2m1) => tile_panels::<E2m1>(tile),
+            Stored::Packed(Values::Iq4) => tile_panels::<Iq4>(tile),
+        }
+    }
+}
+
+unsafe fn tile_panels<V: Codes>(tile: &Tile) {
+    let mut first = 0;
+    while first < tile.count {
+        // SAFETY: passed on; the rows are below the count.
+        unsafe {
+            match (tile.panels, tile.count - first) {
+                (2, 1) => tile_of::<V, 1, 2>(tile, first),
+                (2, 2) => tile_of::<V, 2, 2>(tile, first),
+                (2, 3) => tile_of::<V, 3, 2>(tile, first),
+                (2, _) => tile_of::<V, 4, 2>(tile, first),
+                (_, 1) => tile_of::<V, 1, 3>(tile, first),
+                (_, 2) => tile_of::<V, 2, 3>(tile, first),
+                (_, 3) => tile_of::<V, 3, 3>(tile, first),
+                (_, _) => tile_of::<V, 4, 3>(tile, first),
+            }
+        }
+        first += 4;
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn tile_of<V: Codes, const ROWS: usize, const PANELS: usize>(tile: &Tile, first: usize) {
+    // SAFETY: the pointers advance over exactly the groups and units that the fields describe.
+    unsafe {
+        let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows.add(first + i).read());
+        let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
+        let (mut at, mut values_at) = (Place { values: tile.values, ahead: tile.ahead }, tile.values_at);
+        let (mut scales, mut biases, mut sums_at) = (tile.scales, tile.biases, tile.sums_at);
+        // A shift by all bits leaves nothing: formats with a bias have no offset.
+        let shift = _mm_cvtsi32_si128(if tile.biased { 32 } else { tile.offset_shift as i32 });
+        for group in 0..tile.groups {
             let mut dots = [[_mm512_setzero_si512(); PANELS]; ROWS];
-            if !BIASED {
+            each_row!(ROWS, I, {
+                dots[I] = [_mm512_sll_epi32(broadcast(rows[I].add(sums_at)), shift); PANELS];
+            });
+            if tile.group >= UNIT_COLUMNS {
+                for _ in 0..tile.group / UNIT_COLUMNS {
+                    half::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
+                    half::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
+                    (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
+                }
+            } else if group % 2 == 0 {
+                half::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
+            } else {
+                half::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
+                (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
+            }
+            for p in 0..PANELS {
+                let scale = _mm512_loadu_ps(scales.add(p * PANEL_ROWS));
                 each_row!(ROWS, I, {
-                    let negated = _mm512_set1_epi32(rows[I].add(sums_at).cast::<i32>().read_unaligned());
-                    dots[I] = [_mm512_sll_epi32(negated, shift); PANELS];
+                    sums[I][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[I][p]), scale, sums[I][p]);
                 });
             }
-            for _ in 0..tile.group / 16 {
-                steps::<ROWS, PANELS>(rows, weights, values_at, &mut dots);
-                weights = weights.add(4 * PANELS * 64);
-                values_at += 16;
-            }
-            each_row!(ROWS, I, {
-                for p in 0..PANELS {
-                    let scale = _mm512_loadu_ps(scales.add(p * PANEL_ROWS));
-                    sums[I][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[I][p]), scale, sums[I][p]);
-                }
-                if BIASED {
-                    let negated = _mm512_set1_epi32(rows[I].add(sums_at).cast::<i32>().read_unaligned());
+            if tile.biased {
+                let bias: [__m512; PANELS] = std::array::from_fn(|p| _mm512_loadu_ps(biases.add(p * PANEL_ROWS)));
+                each_row!(ROWS, I, {
+                    let negated = _mm512_cvtepi32_ps(broadcast(rows[I].add(sums_at)));
                     for p in 0..PANELS {
-                        let bias = _mm512_loadu_ps(biases.add(p * PANEL_ROWS));
-                        sums[I][p] = _mm512_fnmadd_ps(bias, _mm512_cvtepi32_ps(negated), sums[I][p]);
+                        sums[I][p] = _mm512_fnmadd_ps(bias[p], negated, sums[I][p]);
                     }
-                }
-            });
+                });
+            }
             scales = scales.add(PANELS * PANEL_ROWS);
             biases = biases.wrapping_add(PANELS * PANEL_ROWS);
             sums_at += 4;
         }
         each_row!(ROWS, I, {
-            let scale = _mm512_set1_ps(rows[I].add(tile.scale_at).cast::<f32>().read_unaligned());
+            let scale = _mm512_castsi512_ps(broadcast(rows[I].add(tile.scale_at)));
             for p in 0..PANELS {
-                let total = tile.totals.add((I * PANELS + p) * PANEL_ROWS);
+                let total = tile.totals.add(((first + I) * PANELS + p) * PANEL_ROWS);
                 _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][p], scale, _mm512_loadu_ps(total)));
             }
         });
     }
 }
 
-/// Four steps of all rows and panels.
+/// Where a tile reads, and what it asks memory for meanwhile.
+#[derive(Clone, Copy)]
+struct Place {
+    values: *const u8,
+    ahead: *const u8,
+}
+
+impl Place {
+    fn next<V: Codes>(self) -> Place {
+        let move_on = |at: *const u8| at.wrapping_add(V::REGISTERS * 64);
+        Place { values: move_on(self.values), ahead: move_on(self.ahead) }
+    }
+}
+
+/// Four bytes in all lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn broadcast(at: *const u8) -> __m512i {
+    // SAFETY: passed on.
+    _mm512_set1_epi32(unsafe { at.cast::<i32>().read_unaligned() })
+}
+
+/// The lower or upper 16 columns of a unit of all rows and panels.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn steps<const ROWS: usize, const PANELS: usize>(
-    rows: &[*const u8; TILE_ROWS],
-    weights: *const u8,
+unsafe fn half<V: Codes, const ROWS: usize, const PANELS: usize, const LOWER: bool>(
+    rows: &[*const u8; ROWS],
+    at: Place,
+    stride: usize,
     values_at: usize,
     dots: &mut [[__m512i; PANELS]; ROWS],
 ) {
@@ -277,22 +376,28 @@ unsafe fn steps<const ROWS: usize, const PANELS: usize>(
         ($step:literal) => {
             let mut w = [_mm512_setzero_si512(); PANELS];
             for (p, w) in w.iter_mut().enumerate() {
-                // SAFETY: the caller has 16 columns of all panels here.
-                *w = unsafe { _mm512_loadu_si512(weights.add(($step * PANELS + p) * 64).cast()) };
+                // SAFETY: the caller has a unit of all panels here; fetching ahead touches nothing.
+                unsafe {
+                    *w = V::step::<$step>(at.values.add(p * stride));
+                    if V::FETCHES && $step < V::REGISTERS {
+                        _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(p * stride + $step * 64).cast());
+                    }
+                }
             }
             each_row!(ROWS, I, {
-                // SAFETY: the caller has 16 columns of each row here.
-                let x = unsafe { rows[I].add(values_at + $step * 4).cast::<i32>().read_unaligned() };
+                // SAFETY: the caller has a unit of columns of each row here.
+                let x = unsafe { broadcast(rows[I].add(values_at + $step * 4)) };
                 for p in 0..PANELS {
-                    dots[I][p] = _mm512_dpbusd_epi32(dots[I][p], w[p], _mm512_set1_epi32(x));
+                    dots[I][p] = _mm512_dpbusd_epi32(dots[I][p], w[p], x);
                 }
             });
         };
     }
-    step!(0);
-    step!(1);
-    step!(2);
-    step!(3);
+    if LOWER {
+        steps!(step, 0 1 2 3);
+    } else {
+        steps!(step, 4 5 6 7);
+    }
 }
 
 /// See [`super::tile::float_tile`].
@@ -309,16 +414,16 @@ unsafe fn float_tile(tile: &FloatTile) {
 
 #[target_feature(enable = "avx512f")]
 unsafe fn float_tile_of<const PANELS: usize>(tile: &FloatTile) {
-    let rows: [*const f32; TILE_ROWS] = std::array::from_fn(|i| tile.rows[i.min(tile.count - 1)]);
+    let rows: [*const f32; FLOAT_ROWS] = std::array::from_fn(|i| tile.rows[i.min(tile.count - 1)]);
     // SAFETY: columns, rows and panels stay below the bounds of the fields.
     unsafe {
-        let mut totals: [[__m512; PANELS]; TILE_ROWS] = std::array::from_fn(|i| {
+        let mut totals: [[__m512; PANELS]; FLOAT_ROWS] = std::array::from_fn(|i| {
             std::array::from_fn(|p| _mm512_loadu_ps(tile.totals.add((i.min(tile.count - 1) * PANELS + p) * PANEL_ROWS)))
         });
         for column in 0..tile.columns {
             let w: [__m512; PANELS] =
                 std::array::from_fn(|p| _mm512_loadu_ps(tile.weights.add((column * PANELS + p) * PANEL_ROWS)));
-            each_row!(TILE_ROWS, I, {
+            each_row!(FLOAT_ROWS, I, {
                 let x = _mm512_set1_ps(rows[I].add(column).read());
                 for p in 0..PANELS {
                     totals[I][p] = _mm512_fmadd_ps(x, w[p], totals[I][p]);

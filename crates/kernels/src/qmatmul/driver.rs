@@ -1,17 +1,22 @@
 //! Splits products into parts for the threads, unpacks weights and calls the tiles.
 //!
 //! A job is one matrix (or one expert of several) against some rows; all jobs of a call share one parallel region.
-//! A part is three panels: with few rows each slab is unpacked into the first-level cache and used at once; with many,
-//! three whole panels are unpacked into the second-level cache and reused for all rows. Both call the same tile in the
-//! same order of slabs, so the split changes no bits. Read next: [`super::tile`].
+//! A part is two or three panels against a block of rows, slab by slab: few rows read the packed values, for many the
+//! slab is unpacked into the first-level cache once. Slabs follow in one order, so the split changes no bits.
+//! Read next: [`super::tile`].
 
 use super::activations::QuantizedActivations;
-use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
+use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, Values};
 use super::memory::Memory;
 use super::panels::Panels;
-use super::tile::{FloatTile, Kernels, TILE_PANELS, TILE_ROWS, Tile, kernels};
+use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, TILE_PANELS, Tile, kernels};
 use crate::pool::Pool;
 use std::cell::RefCell;
+
+/// Up to this many rows are few: hand-outs are long stretches of weights, read as they are.
+const FEW_ROWS: usize = 16;
+/// Rows of a block: their sums stay in the second-level cache.
+const BLOCK_ROWS: usize = 512;
 
 /// One product: an expert of `panels` (0 for a plain matrix) with some rows of the activations.
 pub struct Job<'a> {
@@ -81,35 +86,25 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
     check(input, jobs, out.len(), stride);
     let output = Output { start: out.as_mut_ptr(), length: out.len(), stride };
     let kernels = kernels();
-    let units: usize = jobs.iter().map(|job| trios(job)).sum();
-    let few = jobs.iter().all(|job| job.rows.len() <= TILE_ROWS);
-    // Few rows: long sequential reads and few hand-outs. Many: every three panels are a lot of work.
+    let units: usize = jobs.iter().map(parts).sum();
+    let few = jobs.iter().all(|job| job.rows.len() <= FEW_ROWS);
     let block = if few { (units / (pool.threads() * 8)).max(1) } else { 1 };
     // More threads than panels: rows are cut too, at the price of unpacking more than once.
     let most = jobs.iter().map(|job| job.rows.len()).max().unwrap_or(0);
     let wanted = (pool.threads() * 3).div_ceil(units.max(1));
     let cuts = if few || pool.threads() == 1 { 1 } else { wanted.min(most / 64).max(1) };
-    pool.run(units.div_ceil(block) * cuts, &|part| {
-        let (part, cut) = (part / cuts, part % cuts);
-        let mut index = part * block;
-        let end = (index + block).min(units);
+    pool.run(units.div_ceil(block) * cuts, &|index| {
+        let (index, cut) = (index / cuts, index % cuts);
+        let (mut index, end) = (index * block, (index * block + block).min(units));
         let mut first = 0;
         for job in jobs {
-            let count = trios(job);
+            let count = parts(job);
             while index < end && index < first + count {
-                let rows = job.rows.len();
-                let tiles = rows.div_ceil(TILE_ROWS);
-                let cut_rows =
-                    (cut * tiles / cuts * TILE_ROWS).min(rows)..((cut + 1) * tiles / cuts * TILE_ROWS).min(rows);
+                let (panel, panels) = part_panels(job.panels.expert_panels(), index - first);
+                let edge = |cut: usize| (cut * job.rows.len().div_ceil(4) / cuts * 4).min(job.rows.len());
+                let rows = edge(cut)..edge(cut + 1);
                 SCRATCH.with_borrow_mut(|scratch| {
-                    Part {
-                        kernels: &kernels,
-                        job,
-                        panel: (index - first) * TILE_PANELS,
-                        rows: cut_rows,
-                        output: &output,
-                    }
-                    .run(input, scratch)
+                    Part { kernels: &kernels, job, panel, panels, rows, output: &output }.run(input, scratch)
                 });
                 index += 1;
             }
@@ -118,9 +113,17 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
     });
 }
 
-/// Threes of panels of a job; none when it has no rows.
-fn trios(job: &Job) -> usize {
+/// Number of parts of a job; none when it has no rows.
+fn parts(job: &Job) -> usize {
     if job.rows.len() == 0 { 0 } else { job.panels.expert_panels().div_ceil(TILE_PANELS) }
+}
+
+/// First panel and number of panels of part `index` of `all` panels: threes, then up to two twos.
+fn part_panels(all: usize, index: usize) -> (usize, usize) {
+    let parts = all.div_ceil(TILE_PANELS);
+    let threes = parts - (parts * TILE_PANELS - all).min(parts);
+    let first = index * TILE_PANELS - index.saturating_sub(threes);
+    (first, (if index < threes { TILE_PANELS } else { TILE_PANELS - 1 }).min(all - first))
 }
 
 /// The bounds on which the unsafe code below relies.
@@ -155,12 +158,13 @@ struct Scratch {
     biases: Memory,
     totals: Memory,
     weights: Memory,
+    rows: Vec<*const u8>,
 }
 
 impl Scratch {
     fn new() -> Scratch {
         let none = || Memory::new(0);
-        Scratch { values: none(), scales: none(), biases: none(), totals: none(), weights: none() }
+        Scratch { values: none(), scales: none(), biases: none(), totals: none(), weights: none(), rows: Vec::new() }
     }
 }
 
@@ -172,11 +176,15 @@ fn room(memory: &mut Memory, bytes: usize) -> *mut u8 {
     memory.start()
 }
 
+/// Bytes of an open slab of one panel; a line more than a power of two, which would put all panels into the same sets.
+const OPEN_STRIDE: usize = SLAB_COLUMNS * PANEL_ROWS + 64;
+
 /// Up to three panels of a job against a range of its rows.
 struct Part<'a> {
     kernels: &'a Kernels,
     job: &'a Job<'a>,
     panel: usize,
+    panels: usize,
     rows: std::ops::Range<usize>,
     output: &'a Output,
 }
@@ -190,81 +198,98 @@ impl Part<'_> {
         }
     }
 
-    fn panels(&self) -> usize {
-        TILE_PANELS.min(self.job.panels.expert_panels() - self.panel)
-    }
-
-    /// Unpack one slab of the part's panels. `at` is its first column; pointers are those of the slab.
-    unsafe fn unpack(&self, layout: &Layout, at: usize, values: *mut u8, scales: *mut f32, biases: *mut f32) {
-        let panels = self.panels();
-        let width = SLAB_COLUMNS.min(self.job.panels.padded_columns() - at);
-        let header = layout.header_bytes(width);
-        for p in 0..panels {
-            let slab = self.job.panels.slab(self.job.expert, self.panel + p, at);
-            let (header, bytes) = slab.split_at(header);
-            // SAFETY: the caller's memory has room for a slab of all panels.
-            unsafe {
-                let (scales, biases) = (scales.add(p * PANEL_ROWS), biases.add(p * PANEL_ROWS));
-                (self.kernels.read_scales)(layout, header, width, scales, biases, panels * PANEL_ROWS);
-                (self.kernels.read_values)(layout.values, bytes, width, values.add(p * 64), panels * 64);
+    /// The integer product of all rows, a block at a time.
+    fn integers(&self, x: &QuantizedActivations, layout: &Layout, scratch: &mut Scratch) {
+        for first in self.rows.clone().step_by(BLOCK_ROWS) {
+            let rows = first..self.rows.end.min(first + BLOCK_ROWS);
+            scratch.rows.clear();
+            scratch.rows.extend(rows.clone().map(|row| x.row(self.job.rows.input(row))));
+            // A tile has at least two panels: a lone one goes in twice.
+            let width = self.panels.max(2) * PANEL_ROWS;
+            let totals = room(&mut scratch.totals, rows.len() * width * 4).cast::<f32>();
+            // SAFETY: the totals have room for all rows; zeroed before they become a slice.
+            let totals = unsafe {
+                totals.write_bytes(0, rows.len() * width);
+                std::slice::from_raw_parts_mut(totals, rows.len() * width)
+            };
+            for at in (0..self.job.panels.padded_columns()).step_by(SLAB_COLUMNS) {
+                self.integer_slab(x, layout, at, totals.as_mut_ptr(), scratch);
             }
+            self.store(first, rows.len(), totals, width);
         }
     }
 
-    fn integers(&self, x: &QuantizedActivations, layout: &Layout, scratch: &mut Scratch) {
-        let (panels, padded) = (self.panels(), self.job.panels.padded_columns());
-        let whole = self.rows.len() > TILE_ROWS;
-        let kept = if whole { padded } else { padded.min(SLAB_COLUMNS) };
-        let groups = kept.div_ceil(layout.group);
-        let values = room(&mut scratch.values, kept * 16 * panels);
-        let scales = room(&mut scratch.scales, groups * 64 * panels).cast::<f32>();
-        let biases = room(&mut scratch.biases, groups * 64 * panels).cast::<f32>();
-        let slab_group_floats = |at: usize| if whole { at / layout.group * panels * PANEL_ROWS } else { 0 };
-        let slab_value_bytes = |at: usize| if whole { at * 16 * panels } else { 0 };
-        let record = x.record();
-        let mut totals = Totals([0.0; TILE_ROWS * TILE_PANELS * PANEL_ROWS]);
-        // SAFETY: the scratch holds `kept` columns of all panels; the rows exist as `check` has seen.
+    /// Add the products of the columns from `at` on to the totals of the rows in `scratch`.
+    fn integer_slab(
+        &self,
+        x: &QuantizedActivations,
+        layout: &Layout,
+        at: usize,
+        totals: *mut f32,
+        scratch: &mut Scratch,
+    ) {
+        let panels = self.panels.max(2);
+        let stride = if self.panels == 1 { 0 } else { self.job.panels.panel_bytes() };
+        let width = SLAB_COLUMNS.min(self.job.panels.padded_columns() - at);
+        let header = layout.header_bytes(width);
+        let groups = SLAB_COLUMNS / layout.group.min(SLAB_COLUMNS);
+        let scales = room(&mut scratch.scales, groups * panels * 64).cast::<f32>();
+        let biases = room(&mut scratch.biases, groups * panels * 64).cast::<f32>();
+        let packed = self.kernels.reads_packed && (scratch.rows.len() <= FEW_ROWS || layout.values == Values::Bits8);
+        let first = self.job.panels.slab(self.job.expert, self.panel, at);
+        let mut source = (Stored::Packed(layout.values), first[header..].as_ptr(), stride);
+        // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
-            if whole {
-                for at in (0..padded).step_by(SLAB_COLUMNS) {
-                    let floats = slab_group_floats(at);
-                    self.unpack(layout, at, values.add(slab_value_bytes(at)), scales.add(floats), biases.add(floats));
+            for p in 0..panels {
+                let slab = self.job.panels.slab(self.job.expert, self.panel + p.min(self.panels - 1), at);
+                let (scales, biases) = (scales.add(p * PANEL_ROWS), biases.add(p * PANEL_ROWS));
+                (self.kernels.read_scales)(layout, slab, width, scales, biases, panels * PANEL_ROWS);
+                if !packed {
+                    let values = room(&mut scratch.values, TILE_PANELS * OPEN_STRIDE);
+                    (self.kernels.read_values)(layout.values, &slab[header..], width, values.add(p * OPEN_STRIDE));
+                    source = (Stored::Open, values, OPEN_STRIDE);
                 }
             }
-            for first in self.rows.clone().step_by(TILE_ROWS) {
-                let count = TILE_ROWS.min(self.rows.end - first);
-                totals.0.fill(0.0);
-                let rows = std::array::from_fn(|i| x.row(self.job.rows.input(first + i.min(count - 1))));
-                for at in (0..padded).step_by(SLAB_COLUMNS) {
-                    if !whole {
-                        self.unpack(layout, at, values, scales, biases);
-                    }
-                    (self.kernels.tile)(&Tile {
-                        values: values.add(slab_value_bytes(at)),
-                        scales: scales.add(slab_group_floats(at)),
-                        biases: biases.add(slab_group_floats(at)),
-                        groups: SLAB_COLUMNS.min(padded - at).div_ceil(layout.group),
-                        group: layout.group,
-                        offset_shift: layout.offset_shift,
-                        biased: layout.biased,
-                        narrow: layout.values.below_128(),
-                        panels,
-                        rows,
-                        count,
-                        values_at: at,
-                        sums_at: record.sums_of(layout.group) + at / layout.group * 4,
-                        scale_at: record.scales + at / SLAB_COLUMNS * 4,
-                        totals: totals.0.as_mut_ptr(),
-                    });
-                }
-                self.store(first, count, &totals.0);
-            }
+            let (record, (stored, values, stride)) = (x.record(), source);
+            (self.kernels.tile)(&Tile {
+                stored,
+                values,
+                stride,
+                ahead: self.after(at).as_ptr(),
+                scales,
+                biases,
+                groups: width.div_ceil(layout.group),
+                group: layout.group,
+                offset_shift: layout.offset_shift,
+                biased: layout.biased,
+                narrow: layout.values.below_128(),
+                panels,
+                rows: scratch.rows.as_ptr(),
+                count: scratch.rows.len(),
+                values_at: at,
+                sums_at: record.sums_of(layout.group) + at / layout.group * 4,
+                scale_at: record.scales + at / SLAB_COLUMNS * 4,
+                totals,
+            });
+        }
+    }
+
+    /// The slab that is read after the one at `at`: the next of this panel, or the first of the next part.
+    fn after(&self, at: usize) -> &[u8] {
+        let panels = self.job.panels;
+        let next = self.panel + self.panels;
+        if at + SLAB_COLUMNS < panels.padded_columns() {
+            panels.slab(self.job.expert, self.panel, at + SLAB_COLUMNS)
+        } else if next < panels.expert_panels() {
+            panels.slab(self.job.expert, next, 0)
+        } else {
+            panels.slab(self.job.expert, self.panel, at)
         }
     }
 
     /// The float product: weights of one slab as floats at a time, totals of all rows kept.
     fn floats(&self, x: &[f32], scratch: &mut Scratch) {
-        let (panels, columns) = (self.panels(), self.job.panels.columns());
+        let (panels, columns) = (self.panels, self.job.panels.columns());
         let row_floats = panels * PANEL_ROWS;
         let totals = room(&mut scratch.totals, self.rows.len() * row_floats * 4).cast::<f32>();
         // SAFETY: the totals have room for all rows; columns and rows are those of `check`.
@@ -274,8 +299,8 @@ impl Part<'_> {
             for at in (0..columns).step_by(SLAB_COLUMNS) {
                 let width = SLAB_COLUMNS.min(columns - at);
                 let weights = self.float_weights(at, width, scratch);
-                for first in (0..self.rows.len()).step_by(TILE_ROWS) {
-                    let count = TILE_ROWS.min(self.rows.len() - first);
+                for first in (0..self.rows.len()).step_by(FLOAT_ROWS) {
+                    let count = FLOAT_ROWS.min(self.rows.len() - first);
                     let rows = std::array::from_fn(|i| {
                         let row = self.job.rows.input(self.rows.start + first + i.min(count - 1));
                         x.as_ptr().add(row * columns + at)
@@ -284,17 +309,17 @@ impl Part<'_> {
                     (self.kernels.float_tile)(&FloatTile { weights, columns: width, panels, rows, count, totals });
                 }
             }
-            for first in (0..self.rows.len()).step_by(TILE_ROWS) {
-                let count = TILE_ROWS.min(self.rows.len() - first);
+            for first in (0..self.rows.len()).step_by(FLOAT_ROWS) {
+                let count = FLOAT_ROWS.min(self.rows.len() - first);
                 let totals = std::slice::from_raw_parts(totals.add(first * row_floats), count * row_floats);
-                self.store(self.rows.start + first, count, totals);
+                self.store(self.rows.start + first, count, totals, row_floats);
             }
         }
     }
 
     /// Weights of the columns from `at` on as floats. `[width, panels, 16]`
     fn float_weights(&self, at: usize, width: usize, scratch: &mut Scratch) -> *const f32 {
-        let panels = self.panels();
+        let panels = self.panels;
         let weights = room(&mut scratch.weights, SLAB_COLUMNS * TILE_PANELS * PANEL_ROWS * 4).cast::<f32>();
         let Some(layout) = self.job.panels.layout() else {
             for p in 0..panels {
@@ -305,18 +330,22 @@ impl Part<'_> {
             }
             return weights;
         };
-        let values = room(&mut scratch.values, SLAB_COLUMNS * 16 * panels);
-        let groups = SLAB_COLUMNS / layout.group.min(UNIT_COLUMNS) * 2;
-        let scales = room(&mut scratch.scales, groups * 64 * panels).cast::<f32>();
-        let biases = room(&mut scratch.biases, groups * 64 * panels).cast::<f32>();
+        let values = room(&mut scratch.values, SLAB_COLUMNS * PANEL_ROWS);
+        let groups = SLAB_COLUMNS / layout.group.min(SLAB_COLUMNS);
+        let scales = room(&mut scratch.scales, groups * PANEL_ROWS * 4).cast::<f32>();
+        let biases = room(&mut scratch.biases, groups * PANEL_ROWS * 4).cast::<f32>();
         let offset = if layout.biased { 0 } else { 1i32 << layout.offset_shift };
-        // SAFETY: room for a slab of all panels was just made, and `unpack` fills it.
-        unsafe {
-            self.unpack(layout, at, values, scales, biases);
-            for column in 0..width {
-                for p in 0..panels {
-                    let codes = values.add((column / 4 * panels + p) * 64 + column % 4);
-                    let group = (column / layout.group * panels + p) * PANEL_ROWS;
+        let padded = SLAB_COLUMNS.min(self.job.panels.padded_columns() - at);
+        for p in 0..panels {
+            let slab = self.job.panels.slab(self.job.expert, self.panel + p, at);
+            let header = layout.header_bytes(padded);
+            // SAFETY: there is room for a slab, which the two functions fill, and for the floats of all panels.
+            unsafe {
+                (self.kernels.read_scales)(layout, slab, padded, scales, biases, PANEL_ROWS);
+                (self.kernels.read_values)(layout.values, &slab[header..], padded, values);
+                for column in 0..width {
+                    let codes = values.add(column / 4 * 64 + column % 4);
+                    let group = column / layout.group * PANEL_ROWS;
                     let out = weights.add((column * panels + p) * PANEL_ROWS);
                     for lane in 0..PANEL_ROWS {
                         let value =
@@ -330,11 +359,10 @@ impl Part<'_> {
         weights
     }
 
-    /// Totals of `count` rows from `first` on to their places. `[count, panels, 16]`
-    fn store(&self, first: usize, count: usize, totals: &[f32]) {
-        let width = self.panels() * PANEL_ROWS;
+    /// Totals of `count` rows from `first` on to their places, `width` floats a row.
+    fn store(&self, first: usize, count: usize, totals: &[f32], width: usize) {
         let column = self.panel * PANEL_ROWS;
-        let real = width.min(self.job.panels.rows() - column);
+        let real = (self.panels * PANEL_ROWS).min(self.job.panels.rows() - column);
         for (index, totals) in totals.chunks_exact(width).take(count).enumerate() {
             let at = self.job.rows.output(first + index) * self.output.stride + self.job.column + column;
             debug_assert!(at + real <= self.output.length);
@@ -343,7 +371,3 @@ impl Part<'_> {
         }
     }
 }
-
-/// Totals of a tile, aligned to registers.
-#[repr(align(64))]
-struct Totals([f32; TILE_ROWS * TILE_PANELS * PANEL_ROWS]);

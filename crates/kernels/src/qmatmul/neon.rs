@@ -12,7 +12,8 @@ use std::arch::asm;
 /// The kernels for this processor.
 pub fn kernels() -> Kernels {
     let tile = if std::arch::is_aarch64_feature_detected!("i8mm") { tile::<true> } else { tile::<false> };
-    Kernels { read_values: unpack::read_values, read_scales: unpack::read_scales, tile, float_tile }
+    let (read_values, read_scales) = (unpack::read_values, unpack::read_scales);
+    Kernels { reads_packed: false, read_values, read_scales, tile, float_tile }
 }
 
 /// See [`super::tile::tile`].
@@ -53,7 +54,8 @@ unsafe fn dot<const I8MM: bool>(mut sum: int32x4_t, w: uint8x16_t, x: int8x16_t)
 /// `ROWS` rows from `first` on against one panel, four quarters of 4 lanes.
 #[target_feature(enable = "neon")]
 unsafe fn tile_panel<const ROWS: usize, const I8MM: bool>(tile: &Tile, first: usize, panel: usize) {
-    let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows[first + i]);
+    // SAFETY: the caller vouches for the rows.
+    let rows: [*const u8; ROWS] = std::array::from_fn(|i| unsafe { tile.rows.add(first + i).read() });
     let mut sums = [[vdupq_n_f32(0.0); 4]; ROWS];
     let flip = vdupq_n_u8(if I8MM || tile.narrow { 0 } else { 0x80 });
     // SAFETY: groups, steps, rows and lanes stay below the bounds of the fields.
@@ -66,7 +68,7 @@ unsafe fn tile_panel<const ROWS: usize, const I8MM: bool>(tile: &Tile, first: us
                 [vdupq_n_s32(offset - flipped); 4]
             });
             for step in group * tile.group / 4..(group + 1) * tile.group / 4 {
-                let weights = tile.values.add((step * tile.panels + panel) * 64);
+                let weights = tile.values.add(panel * tile.stride + step * 64);
                 let x = rows.map(|row| {
                     let x = row.add(tile.values_at + step * 4).cast::<i32>().read_unaligned();
                     vreinterpretq_s8_s32(vdupq_n_s32(x))

@@ -119,6 +119,11 @@ impl Panels {
         self.bytes
     }
 
+    /// Bytes from one panel to the next.
+    pub fn panel_bytes(&self) -> usize {
+        self.panel_bytes
+    }
+
     fn panel(&self, expert: usize, panel: usize) -> &[u8] {
         let index = expert * self.expert_panels() + panel;
         assert!(expert < self.experts && panel < self.expert_panels(), "[quantized product] no such panel");

@@ -1,4 +1,4 @@
-//! The inner product of all integer paths: up to 8 rows x 3 panels over one slab, and its portable form.
+//! The inner product of all integer paths: all rows of a part x 2 or 3 panels over one slab, and its portable form.
 //!
 //! The order of every float operation is fixed here and is the same for any number of rows and panels and on any tier:
 //! within a slab `sum = fma(integer, scale, sum)` group by group, each followed by `sum = fma(bias, activation sum,
@@ -9,15 +9,30 @@ use super::layout::{Layout, PANEL_ROWS, Values};
 use super::unpack;
 use crate::cpu::Tier;
 
-/// Rows of the largest tile.
-pub const TILE_ROWS: usize = 8;
-/// Panels of the largest tile.
+/// Panels of the largest tile. Any number but one is a sum of twos and threes.
 pub const TILE_PANELS: usize = 3;
+/// Rows of a float tile.
+pub const FLOAT_ROWS: usize = 8;
 
-/// One slab of unpacked weights, the activations against it, and where the result goes.
+/// How the values that a tile reads are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// Unsigned bytes, unpacked from the values of a matrix before.
+    Open,
+    /// As they lie in the packed matrix.
+    Packed(Values),
+}
+
+/// One slab of weights, the activations against it, and where the result goes.
 pub struct Tile {
-    /// Unsigned bytes. `[columns / 4, panels, 16, 4]`
+    /// Format of `values`.
+    pub stored: Stored,
+    /// Units of the first panel; open ones are `[columns / 4, 16, 4]`.
     pub values: *const u8,
+    /// Bytes from a panel's values to those of the next.
+    pub stride: usize,
+    /// What to ask memory for meanwhile: values laid out as these, or any address.
+    pub ahead: *const u8,
     /// `[groups, panels, 16]`
     pub scales: *const f32,
     /// As `scales`; not read unless `biased`.
@@ -32,11 +47,11 @@ pub struct Tile {
     pub biased: bool,
     /// Whether weights are all below 128: sums of two products fit 16 bits then.
     pub narrow: bool,
-    /// 1 to 3.
+    /// 2 or 3.
     pub panels: usize,
     /// Records of the activation rows; `count` of them.
-    pub rows: [*const u8; TILE_ROWS],
-    /// 1 to 8.
+    pub rows: *const *const u8,
+    /// Number of rows.
     pub count: usize,
     /// Offset of this slab's values in a record.
     pub values_at: usize,
@@ -57,7 +72,7 @@ pub struct FloatTile {
     /// 1 to 3.
     pub panels: usize,
     /// Activations of this slab; `count` of them.
-    pub rows: [*const f32; TILE_ROWS],
+    pub rows: [*const f32; FLOAT_ROWS],
     /// 1 to 8.
     pub count: usize,
     /// What is added to. `[count, panels, 16]`
@@ -67,8 +82,10 @@ pub struct FloatTile {
 /// What a tier must provide. Pointers as in the portable functions of the same names.
 #[derive(Clone, Copy)]
 pub struct Kernels {
+    /// Whether `tile` reads packed values; else they must be open.
+    pub reads_packed: bool,
     /// [`unpack::read_values`].
-    pub read_values: unsafe fn(Values, &[u8], usize, *mut u8, usize),
+    pub read_values: unsafe fn(Values, &[u8], usize, *mut u8),
     /// [`unpack::read_scales`].
     pub read_scales: unsafe fn(&Layout, &[u8], usize, *mut f32, *mut f32, usize),
     /// [`tile`].
@@ -90,10 +107,15 @@ pub fn kernels() -> Kernels {
     }
 }
 
-const SCALAR: Kernels =
-    Kernels { read_values: unpack::read_values, read_scales: unpack::read_scales, tile, float_tile };
+const SCALAR: Kernels = Kernels {
+    reads_packed: false,
+    read_values: unpack::read_values,
+    read_scales: unpack::read_scales,
+    tile,
+    float_tile,
+};
 
-/// Add one slab's products to the totals.
+/// Add one slab's products to the totals. Takes open values only.
 ///
 /// # Safety
 /// All pointers must be valid for what the fields say.
@@ -108,7 +130,8 @@ pub unsafe fn tile(tile: &Tile) {
 
 /// One row against one panel.
 unsafe fn tile_lanes(tile: &Tile, row: usize, panel: usize) {
-    let record = tile.rows[row];
+    // SAFETY: the caller vouches for the row.
+    let record = unsafe { tile.rows.add(row).read() };
     let mut sums = [0.0f32; PANEL_ROWS];
     for group in 0..tile.groups {
         // SAFETY: group, step and lane stay below the bounds of the fields.
@@ -116,7 +139,7 @@ unsafe fn tile_lanes(tile: &Tile, row: usize, panel: usize) {
             let negated = record.add(tile.sums_at + group * 4).cast::<i32>().read();
             let mut dots = [if tile.biased { 0 } else { negated << tile.offset_shift }; PANEL_ROWS];
             for step in group * tile.group / 4..(group + 1) * tile.group / 4 {
-                let weights = &*tile.values.add((step * tile.panels + panel) * 64).cast::<[[u8; 4]; PANEL_ROWS]>();
+                let weights = &*tile.values.add(panel * tile.stride + step * 64).cast::<[[u8; 4]; PANEL_ROWS]>();
                 let x = record.add(tile.values_at + step * 4).cast::<[i8; 4]>().read();
                 for (dot, weights) in dots.iter_mut().zip(weights) {
                     *dot += (0..4).map(|j| weights[j] as i32 * x[j] as i32).sum::<i32>();

@@ -60,11 +60,11 @@ pub fn read_scale(layout: &Layout, header: &[u8], groups: usize, group: usize, r
     }
 }
 
-/// The values of a slab of `columns` as unsigned bytes: step `s` (4 columns) of all rows at `out + s * stride`.
+/// The values of a slab of `columns` as unsigned bytes. `[columns / 4, 16, 4]`
 ///
 /// # Safety
-/// `out` must be valid for `columns / 4` steps of 64 bytes, `stride` bytes apart.
-pub unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8, stride: usize) {
+/// `out` must be valid for `columns * 16` bytes.
+pub unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8) {
     let mut codes = [0; UNIT_COLUMNS];
     for (unit, bytes) in slab.chunks_exact(values.unit_bytes()).take(columns / UNIT_COLUMNS).enumerate() {
         for row in 0..PANEL_ROWS {
@@ -72,7 +72,7 @@ pub unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut
             for (step, codes) in codes.chunks_exact(4).enumerate() {
                 // SAFETY: step and row are inside what the caller promised.
                 unsafe {
-                    let to = out.add((unit * (UNIT_COLUMNS / 4) + step) * stride + row * 4);
+                    let to = out.add((unit * (UNIT_COLUMNS / 4) + step) * 64 + row * 4);
                     to.copy_from_nonoverlapping(codes.as_ptr(), 4);
                 }
             }
