@@ -53,8 +53,18 @@ unsafe fn tile_panel<const ROWS: usize>(tile: &Tile, first: usize, panel: usize)
     let (even, ones) = (_mm256_set1_epi16(0xFF), _mm256_set1_epi16(1));
     // SAFETY: groups, steps, rows and lanes stay below the bounds of the fields.
     unsafe {
+        let negated = |row: *const u8, group: usize| row.add(tile.sums_at + group * 4).cast::<i32>().read();
+        for group in 0..if tile.biased { tile.groups } else { 0 } {
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                let negated = _mm256_set1_ps(negated(row, group) as f32);
+                for (half, sum) in sums.iter_mut().enumerate() {
+                    let at = (group * tile.panels + panel) * PANEL_ROWS + half * 8;
+                    *sum = _mm256_fnmadd_ps(_mm256_loadu_ps(tile.biases.add(at)), negated, *sum);
+                }
+            }
+        }
         for group in 0..tile.groups {
-            let negated = rows.map(|row| _mm256_set1_epi32(row.add(tile.sums_at + group * 4).cast::<i32>().read()));
+            let negated = rows.map(|row| _mm256_set1_epi32(negated(row, group)));
             let mut dots =
                 negated.map(|n| [if tile.biased { _mm256_setzero_si256() } else { _mm256_sll_epi32(n, shift) }; 2]);
             for step in group * tile.group / 4..(group + 1) * tile.group / 4 {
@@ -79,10 +89,6 @@ unsafe fn tile_panel<const ROWS: usize>(tile: &Tile, first: usize, panel: usize)
                 let scale = _mm256_loadu_ps(tile.scales.add(at));
                 for i in 0..ROWS {
                     sums[i][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[i][half]), scale, sums[i][half]);
-                    if tile.biased {
-                        let bias = _mm256_loadu_ps(tile.biases.add(at));
-                        sums[i][half] = _mm256_fnmadd_ps(bias, _mm256_cvtepi32_ps(negated[i]), sums[i][half]);
-                    }
                 }
             }
         }

@@ -250,85 +250,73 @@ macro_rules! each_row {
 unsafe fn tile(tile: &Tile) {
     // SAFETY: passed on.
     unsafe {
-        match tile.stored {
-            Stored::Open => tile_panels::<Open>(tile),
-            Stored::Packed(Values::Bits2) => tile_panels::<Bits2>(tile),
-            Stored::Packed(Values::Bits3) => tile_panels::<Bits3>(tile),
-            Stored::Packed(Values::Bits4) => tile_panels::<Bits4>(tile),
-            Stored::Packed(Values::Bits5) => tile_panels::<Bits5>(tile),
-            Stored::Packed(Values::Bits6) => tile_panels::<Bits6>(tile),
-            Stored::Packed(Values::Bits8) => tile_panels::<Bits8>(tile),
-            Stored::Packed(Values::E2m1) => tile_panels::<E2m1>(tile),
-            Stored::Packed(Values::Iq4) => tile_panels::<Iq4>(tile),
+        match (tile.stored, tile.group) {
+            (Stored::Open, 16) => tile_panels::<Open, true>(tile),
+            (Stored::Packed(Values::Bits2), 16) => tile_panels::<Bits2, true>(tile),
+            (Stored::Packed(Values::Bits3), 16) => tile_panels::<Bits3, true>(tile),
+            (Stored::Packed(Values::Bits6), 16) => tile_panels::<Bits6, true>(tile),
+            (Stored::Packed(Values::E2m1), 16) => tile_panels::<E2m1, true>(tile),
+            (Stored::Packed(values), 16) => unreachable!("no format has {values:?} in groups of 16"),
+            (Stored::Open, _) => tile_panels::<Open, false>(tile),
+            (Stored::Packed(Values::Bits2), _) => tile_panels::<Bits2, false>(tile),
+            (Stored::Packed(Values::Bits3), _) => tile_panels::<Bits3, false>(tile),
+            (Stored::Packed(Values::Bits4), _) => tile_panels::<Bits4, false>(tile),
+            (Stored::Packed(Values::Bits5), _) => tile_panels::<Bits5, false>(tile),
+            (Stored::Packed(Values::Bits6), _) => tile_panels::<Bits6, false>(tile),
+            (Stored::Packed(Values::Bits8), _) => tile_panels::<Bits8, false>(tile),
+            (Stored::Packed(Values::E2m1), _) => tile_panels::<E2m1, false>(tile),
+            (Stored::Packed(Values::Iq4), _) => tile_panels::<Iq4, false>(tile),
         }
     }
 }
 
-unsafe fn tile_panels<V: Codes>(tile: &Tile) {
-    let mut first = 0;
-    while first < tile.count {
+/// Four rows after the other, or what is left. `HALVES`: a group is half a unit.
+unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
+    for first in (0..tile.count).step_by(4) {
         // SAFETY: passed on; the rows are below the count.
         unsafe {
             match (tile.panels, tile.count - first) {
-                (2, 1) => tile_of::<V, 1, 2>(tile, first),
-                (2, 2) => tile_of::<V, 2, 2>(tile, first),
-                (2, 3) => tile_of::<V, 3, 2>(tile, first),
-                (2, _) => tile_of::<V, 4, 2>(tile, first),
-                (_, 1) => tile_of::<V, 1, 3>(tile, first),
-                (_, 2) => tile_of::<V, 2, 3>(tile, first),
-                (_, 3) => tile_of::<V, 3, 3>(tile, first),
-                (_, _) => tile_of::<V, 4, 3>(tile, first),
+                (2, 1) => tile_of::<V, HALVES, 1, 2>(tile, first),
+                (2, 2) => tile_of::<V, HALVES, 2, 2>(tile, first),
+                (2, 3) => tile_of::<V, HALVES, 3, 2>(tile, first),
+                (2, _) => tile_of::<V, HALVES, 4, 2>(tile, first),
+                (_, 1) => tile_of::<V, HALVES, 1, 3>(tile, first),
+                (_, 2) => tile_of::<V, HALVES, 2, 3>(tile, first),
+                (_, 3) => tile_of::<V, HALVES, 3, 3>(tile, first),
+                (_, _) => tile_of::<V, HALVES, 4, 3>(tile, first),
             }
         }
-        first += 4;
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn tile_of<V: Codes, const ROWS: usize, const PANELS: usize>(tile: &Tile, first: usize) {
+unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS: usize>(tile: &Tile, first: usize) {
     // SAFETY: the pointers advance over exactly the groups and units that the fields describe.
     unsafe {
         let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows.add(first + i).read());
-        let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
+        let mut sums = if tile.biased { biases(tile, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
         let (mut at, mut values_at) = (Place { values: tile.values, ahead: tile.ahead }, tile.values_at);
-        let (mut scales, mut biases, mut sums_at) = (tile.scales, tile.biases, tile.sums_at);
+        let (mut scales, mut sums_at) = (tile.scales, tile.sums_at);
         // A shift by all bits leaves nothing: formats with a bias have no offset.
         let shift = _mm_cvtsi32_si128(if tile.biased { 32 } else { tile.offset_shift as i32 });
-        for group in 0..tile.groups {
-            let mut dots = [[_mm512_setzero_si512(); PANELS]; ROWS];
-            each_row!(ROWS, I, {
-                dots[I] = [_mm512_sll_epi32(broadcast(rows[I].add(sums_at)), shift); PANELS];
-            });
-            if tile.group >= UNIT_COLUMNS {
-                for _ in 0..tile.group / UNIT_COLUMNS {
-                    half::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
-                    half::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
-                    (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
-                }
-            } else if group % 2 == 0 {
+        let mut group = 0;
+        while group < tile.groups {
+            let mut dots = offsets(&rows, sums_at, shift);
+            half::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
+            if HALVES {
+                scale(scales, &dots, &mut sums);
+                (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
+                dots = offsets(&rows, sums_at, shift);
+            }
+            half::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
+            (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
+            for _ in 1..tile.group / UNIT_COLUMNS {
                 half::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
-            } else {
                 half::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
                 (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
             }
-            for p in 0..PANELS {
-                let scale = _mm512_loadu_ps(scales.add(p * PANEL_ROWS));
-                each_row!(ROWS, I, {
-                    sums[I][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[I][p]), scale, sums[I][p]);
-                });
-            }
-            if tile.biased {
-                let bias: [__m512; PANELS] = std::array::from_fn(|p| _mm512_loadu_ps(biases.add(p * PANEL_ROWS)));
-                each_row!(ROWS, I, {
-                    let negated = _mm512_cvtepi32_ps(broadcast(rows[I].add(sums_at)));
-                    for p in 0..PANELS {
-                        sums[I][p] = _mm512_fnmadd_ps(bias[p], negated, sums[I][p]);
-                    }
-                });
-            }
-            scales = scales.add(PANELS * PANEL_ROWS);
-            biases = biases.wrapping_add(PANELS * PANEL_ROWS);
-            sums_at += 4;
+            scale(scales, &dots, &mut sums);
+            (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
         }
         each_row!(ROWS, I, {
             let scale = _mm512_castsi512_ps(broadcast(rows[I].add(tile.scale_at)));
@@ -336,6 +324,63 @@ unsafe fn tile_of<V: Codes, const ROWS: usize, const PANELS: usize>(tile: &Tile,
                 let total = tile.totals.add(((first + I) * PANELS + p) * PANEL_ROWS);
                 _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][p], scale, _mm512_loadu_ps(total)));
             }
+        });
+    }
+}
+
+/// The part of the sums that the biases make.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn biases<const ROWS: usize, const PANELS: usize>(
+    tile: &Tile,
+    rows: &[*const u8; ROWS],
+) -> [[__m512; PANELS]; ROWS] {
+    let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
+    for group in 0..tile.groups {
+        // SAFETY: groups, rows and panels are those of the fields.
+        unsafe {
+            let bias = tile.biases.add(group * PANELS * PANEL_ROWS);
+            let bias: [__m512; PANELS] = std::array::from_fn(|p| _mm512_loadu_ps(bias.add(p * PANEL_ROWS)));
+            each_row!(ROWS, I, {
+                let negated = _mm512_cvtepi32_ps(broadcast(rows[I].add(tile.sums_at + group * 4)));
+                for p in 0..PANELS {
+                    sums[I][p] = _mm512_fnmadd_ps(bias[p], negated, sums[I][p]);
+                }
+            });
+        }
+    }
+    sums
+}
+
+/// What the integers of a group start from.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn offsets<const ROWS: usize, const PANELS: usize>(
+    rows: &[*const u8; ROWS],
+    sums_at: usize,
+    shift: __m128i,
+) -> [[__m512i; PANELS]; ROWS] {
+    let mut dots = [[_mm512_setzero_si512(); PANELS]; ROWS];
+    each_row!(ROWS, I, {
+        // SAFETY: the caller vouches for the sums of each row.
+        dots[I] = [_mm512_sll_epi32(unsafe { broadcast(rows[I].add(sums_at)) }, shift); PANELS];
+    });
+    dots
+}
+
+/// Add a group's integers times their scales to the sums.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn scale<const ROWS: usize, const PANELS: usize>(
+    scales: *const f32,
+    dots: &[[__m512i; PANELS]; ROWS],
+    sums: &mut [[__m512; PANELS]; ROWS],
+) {
+    for p in 0..PANELS {
+        // SAFETY: the caller vouches for the scales of all panels.
+        let scale = unsafe { _mm512_loadu_ps(scales.add(p * PANEL_ROWS)) };
+        each_row!(ROWS, I, {
+            sums[I][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[I][p]), scale, sums[I][p]);
         });
     }
 }

@@ -4,7 +4,7 @@
 //! added back. Same bits as [`super::tile`].
 
 use super::layout::PANEL_ROWS;
-use super::tile::{FloatTile, Kernels, Tile, float_tile as portable_float_tile};
+use super::tile::{FloatTile, Kernels, Stored, Tile, float_tile as portable_float_tile};
 use super::unpack;
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -18,6 +18,12 @@ pub fn kernels() -> Kernels {
 
 /// See [`super::tile::tile`].
 unsafe fn tile<const I8MM: bool>(tile: &Tile) {
+    debug_assert_eq!(tile.stored, Stored::Open);
+    // As many lines as four bits need: what the next slab is unpacked from.
+    for line in 0..tile.panels * tile.groups * tile.group / 8 {
+        // SAFETY: a hint; any address will do.
+        unsafe { asm!("prfm pldl1keep, [{}]", in(reg) tile.ahead.wrapping_add(line * 64), options(nostack, readonly)) };
+    }
     for panel in 0..tile.panels {
         let mut row = 0;
         while row < tile.count {
@@ -60,8 +66,18 @@ unsafe fn tile_panel<const ROWS: usize, const I8MM: bool>(tile: &Tile, first: us
     let flip = vdupq_n_u8(if I8MM || tile.narrow { 0 } else { 0x80 });
     // SAFETY: groups, steps, rows and lanes stay below the bounds of the fields.
     unsafe {
+        let negated = |row: *const u8, group: usize| row.add(tile.sums_at + group * 4).cast::<i32>().read();
+        for group in 0..if tile.biased { tile.groups } else { 0 } {
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                let negated = vdupq_n_f32(negated(row, group) as f32);
+                for (quarter, sum) in sums.iter_mut().enumerate() {
+                    let at = (group * tile.panels + panel) * PANEL_ROWS + quarter * 4;
+                    *sum = vfmsq_f32(*sum, vld1q_f32(tile.biases.add(at)), negated);
+                }
+            }
+        }
         for group in 0..tile.groups {
-            let negated = rows.map(|row| row.add(tile.sums_at + group * 4).cast::<i32>().read());
+            let negated = rows.map(|row| negated(row, group));
             let mut dots = negated.map(|n| {
                 let offset = if tile.biased { 0 } else { n << tile.offset_shift };
                 let flipped = if I8MM || tile.narrow { 0 } else { n << 7 };
@@ -86,10 +102,6 @@ unsafe fn tile_panel<const ROWS: usize, const I8MM: bool>(tile: &Tile, first: us
                 for i in 0..ROWS {
                     let integers = vcvtq_f32_s32(dots[i][quarter]);
                     sums[i][quarter] = vfmaq_f32(sums[i][quarter], integers, scale);
-                    if tile.biased {
-                        let bias = vld1q_f32(tile.biases.add(at));
-                        sums[i][quarter] = vfmsq_f32(sums[i][quarter], bias, vdupq_n_f32(negated[i] as f32));
-                    }
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! The inner product of all integer paths: all rows of a part x 2 or 3 panels over one slab, and its portable form.
 //!
 //! The order of every float operation is fixed here and is the same for any number of rows and panels and on any tier:
-//! within a slab `sum = fma(integer, scale, sum)` group by group, each followed by `sum = fma(bias, activation sum,
-//! sum)` where there are biases; then `total = fma(sum, activation scale, total)`. Integers are exact.
+//! within a slab `sum = fma(bias, activation sum, sum)` group by group where there are biases, then `sum = fma(integer,
+//! scale, sum)` group by group; then `total = fma(sum, activation scale, total)`. Integers are exact.
 //! Read next: [`super::driver`].
 
 use super::layout::{Layout, PANEL_ROWS, Values};
@@ -120,6 +120,7 @@ const SCALAR: Kernels = Kernels {
 /// # Safety
 /// All pointers must be valid for what the fields say.
 pub unsafe fn tile(tile: &Tile) {
+    debug_assert_eq!(tile.stored, Stored::Open);
     for row in 0..tile.count {
         for panel in 0..tile.panels {
             // SAFETY: passed on.
@@ -133,11 +134,18 @@ unsafe fn tile_lanes(tile: &Tile, row: usize, panel: usize) {
     // SAFETY: the caller vouches for the row.
     let record = unsafe { tile.rows.add(row).read() };
     let mut sums = [0.0f32; PANEL_ROWS];
+    // SAFETY: group, step and lane stay below the bounds of the fields.
+    let negated = |group: usize| unsafe { record.add(tile.sums_at + group * 4).cast::<i32>().read() };
+    let scales_at = |group: usize| (group * tile.panels + panel) * PANEL_ROWS;
+    for group in 0..if tile.biased { tile.groups } else { 0 } {
+        // SAFETY: as above.
+        let biases = unsafe { &*tile.biases.add(scales_at(group)).cast::<[f32; PANEL_ROWS]>() };
+        sums.iter_mut().zip(biases).for_each(|(sum, bias)| *sum = bias.mul_add(-negated(group) as f32, *sum));
+    }
     for group in 0..tile.groups {
-        // SAFETY: group, step and lane stay below the bounds of the fields.
+        let mut dots = [if tile.biased { 0 } else { negated(group) << tile.offset_shift }; PANEL_ROWS];
+        // SAFETY: as above.
         unsafe {
-            let negated = record.add(tile.sums_at + group * 4).cast::<i32>().read();
-            let mut dots = [if tile.biased { 0 } else { negated << tile.offset_shift }; PANEL_ROWS];
             for step in group * tile.group / 4..(group + 1) * tile.group / 4 {
                 let weights = &*tile.values.add(panel * tile.stride + step * 64).cast::<[[u8; 4]; PANEL_ROWS]>();
                 let x = record.add(tile.values_at + step * 4).cast::<[i8; 4]>().read();
@@ -145,12 +153,9 @@ unsafe fn tile_lanes(tile: &Tile, row: usize, panel: usize) {
                     *dot += (0..4).map(|j| weights[j] as i32 * x[j] as i32).sum::<i32>();
                 }
             }
-            let at = (group * tile.panels + panel) * PANEL_ROWS;
-            for (lane, sum) in sums.iter_mut().enumerate() {
-                *sum = (dots[lane] as f32).mul_add(tile.scales.add(at + lane).read(), *sum);
-                if tile.biased {
-                    *sum = tile.biases.add(at + lane).read().mul_add(-negated as f32, *sum);
-                }
+            let scales = &*tile.scales.add(scales_at(group)).cast::<[f32; PANEL_ROWS]>();
+            for ((sum, dot), scale) in sums.iter_mut().zip(dots).zip(scales) {
+                *sum = (dot as f32).mul_add(*scale, *sum);
             }
         }
     }
