@@ -4,7 +4,7 @@
 
 use super::layout::{Layout, PANEL_ROWS, Values};
 use super::tile::{self, FloatTile, Kernels, Tile};
-use super::unpack;
+use super::unpack::{self, Headers};
 use std::arch::x86_64::*;
 
 /// This tier.
@@ -19,9 +19,9 @@ unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8)
 
 /// See [`unpack::read_scales`].
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn read_scales(l: &Layout, header: &[u8], columns: usize, scales: *mut f32, biases: *mut f32, stride: usize) {
+unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, biases: *mut f32) {
     // SAFETY: passed on.
-    unsafe { unpack::read_scales(l, header, columns, scales, biases, stride) }
+    unsafe { unpack::read_scales(layout, headers, scales, biases) }
 }
 
 /// See [`super::tile::tile`].

@@ -7,6 +7,7 @@
 
 use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
+use super::unpack::Headers;
 use crate::quant::ScaleType;
 use std::arch::x86_64::*;
 
@@ -145,68 +146,84 @@ unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8) {
 
 /// See [`super::unpack::read_scales`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn read_scales(
-    layout: &Layout,
-    header: &[u8],
-    columns: usize,
-    scales: *mut f32,
-    biases: *mut f32,
-    stride: usize,
-) {
-    let groups = columns.div_ceil(layout.group);
-    let at = header.as_ptr();
-    let half = |at: *const u8| unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(at.cast())) };
-    let float = |scale_type: ScaleType, index: usize| unsafe {
+unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, biases: *mut f32) {
+    let Headers { groups, panels, .. } = *headers;
+    // For every panel and group: `$at` is the header, `$out` the place of the floats.
+    macro_rules! each {
+        (|$at:ident, $group:ident, $out:ident| $body:expr) => {
+            for panel in 0..panels {
+                let $at = headers.start.wrapping_add(panel * headers.stride);
+                for $group in 0..groups {
+                    let $out = ($group * panels + panel) * PANEL_ROWS;
+                    // SAFETY: headers hold the fields of all groups and the caller vouches for the output.
+                    unsafe { $body }
+                }
+            }
+        };
+    }
+    let put = |to: *mut f32, at: usize, value: __m512| unsafe { _mm512_storeu_ps(to.add(at), value) };
+    match layout.scales {
+        Scales::Plain(ScaleType::F16) => each!(|at, group, out| put(scales, out, half(at, group))),
+        Scales::Plain(scale_type) => each!(|at, group, out| put(scales, out, float(scale_type, at, group))),
+        Scales::Biased(scale_type) => each!(|at, group, out| {
+            put(scales, out, float(scale_type, at, 2 * group));
+            put(biases, out, float(scale_type, at, 2 * group + 1));
+        }),
+        Scales::Signed => each!(|at, group, out| {
+            let factors = _mm512_cvtepi8_epi32(_mm_loadu_si128(at.add(32 + group * PANEL_ROWS).cast()));
+            put(scales, out, _mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(factors)));
+        }),
+        Scales::Minimum8 => each!(|at, group, out| {
+            put(scales, out, _mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(words(at.add(64), group))));
+            let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(words(at.add(64), groups + group)));
+            put(biases, out, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
+        }),
+        Scales::E8m0 => each!(|at, group, out| put(scales, out, e8m0_halved(words(at, group)))),
+        Scales::E4m3 => each!(|at, group, out| {
+            let product = _mm512_mul_ps(_mm512_loadu_ps(at.cast()), e4m3(words(at.add(64), group)));
+            put(scales, out, _mm512_mul_ps(_mm512_set1_ps(0.5), product));
+        }),
+        Scales::Minimum4 => each!(|at, group, out| {
+            let both = words(at.add(64), group);
+            let factor = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
+            put(scales, out, _mm512_mul_ps(half(at, 0), factor));
+            let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(_mm512_srli_epi32::<4>(both)));
+            put(biases, out, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
+        }),
+    }
+}
+
+/// Sixteen f16 as floats: array `index` of a header.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn half(header: *const u8, index: usize) -> __m512 {
+    // SAFETY: passed on.
+    unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(header.add(index * 32).cast())) }
+}
+
+/// Sixteen floats of a type: array `index` of a header.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn float(scale_type: ScaleType, header: *const u8, index: usize) -> __m512 {
+    // SAFETY: passed on.
+    unsafe {
         match scale_type {
-            ScaleType::F32 => _mm512_loadu_ps(at.add(index * 64).cast()),
-            ScaleType::F16 => half(at.add(index * 32)),
+            ScaleType::F32 => _mm512_loadu_ps(header.add(index * 64).cast()),
+            ScaleType::F16 => half(header, index),
             ScaleType::Bf16 => {
-                let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(at.add(index * 32).cast()));
+                let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(header.add(index * 32).cast()));
                 _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
             }
         }
-    };
-    let word = |offset: usize, group: usize| unsafe {
-        _mm512_cvtepu8_epi32(_mm_loadu_si128(at.add(offset + group * PANEL_ROWS).cast()))
-    };
-    let byte = |offset: usize, group: usize| _mm512_cvtepi32_ps(word(offset, group));
-    // SAFETY: the header holds the fields of all groups and the caller vouches for the output.
-    unsafe {
-        for group in 0..groups {
-            let out = scales.add(group * stride);
-            let bias = biases.wrapping_add(group * stride);
-            match layout.scales {
-                Scales::Plain(scale_type) => _mm512_storeu_ps(out, float(scale_type, group)),
-                Scales::Biased(scale_type) => {
-                    _mm512_storeu_ps(out, float(scale_type, 2 * group));
-                    _mm512_storeu_ps(bias, float(scale_type, 2 * group + 1));
-                }
-                Scales::Signed => {
-                    let bytes = _mm_loadu_si128(at.add(32 + group * PANEL_ROWS).cast());
-                    let factors = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
-                    _mm512_storeu_ps(out, _mm512_mul_ps(half(at), factors));
-                }
-                Scales::Minimum8 => {
-                    _mm512_storeu_ps(out, _mm512_mul_ps(half(at), byte(64, group)));
-                    let minimum = _mm512_mul_ps(half(at.add(32)), byte(64, groups + group));
-                    _mm512_storeu_ps(bias, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
-                }
-                Scales::E8m0 => _mm512_storeu_ps(out, e8m0_halved(word(0, group))),
-                Scales::E4m3 => {
-                    let global = _mm512_loadu_ps(at.cast());
-                    let product = _mm512_mul_ps(global, e4m3(word(64, group)));
-                    _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_set1_ps(0.5), product));
-                }
-                Scales::Minimum4 => {
-                    let both = word(64, group);
-                    let factor = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
-                    let minimum = _mm512_mul_ps(half(at.add(32)), _mm512_cvtepi32_ps(_mm512_srli_epi32::<4>(both)));
-                    _mm512_storeu_ps(out, _mm512_mul_ps(half(at), factor));
-                    _mm512_storeu_ps(bias, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
-                }
-            }
-        }
     }
+}
+
+/// Sixteen bytes as integers: array `index` of those that begin at `bytes`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn words(bytes: *const u8, index: usize) -> __m512i {
+    // SAFETY: passed on.
+    _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(bytes.add(index * PANEL_ROWS).cast()) })
 }
 
 /// Half of what e8m0 bytes stand for: `2^(byte - 128)`.
@@ -302,17 +319,17 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
         let mut group = 0;
         while group < tile.groups {
             let mut dots = offsets(&rows, sums_at, shift);
-            half::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
+            half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
             if HALVES {
                 scale(scales, &dots, &mut sums);
                 (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
                 dots = offsets(&rows, sums_at, shift);
             }
-            half::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
+            half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
             (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
             for _ in 1..tile.group / UNIT_COLUMNS {
-                half::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
-                half::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
+                half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
+                half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
                 (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
             }
             scale(scales, &dots, &mut sums);
@@ -410,7 +427,7 @@ unsafe fn broadcast(at: *const u8) -> __m512i {
 /// The lower or upper 16 columns of a unit of all rows and panels.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn half<V: Codes, const ROWS: usize, const PANELS: usize, const LOWER: bool>(
+unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWER: bool>(
     rows: &[*const u8; ROWS],
     at: Place,
     stride: usize,

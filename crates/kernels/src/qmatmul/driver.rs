@@ -10,6 +10,7 @@ use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, Values};
 use super::memory::Memory;
 use super::panels::Panels;
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, TILE_PANELS, Tile, kernels};
+use super::unpack::Headers;
 use crate::pool::Pool;
 use std::cell::RefCell;
 
@@ -204,7 +205,6 @@ impl Part<'_> {
             let rows = first..self.rows.end.min(first + BLOCK_ROWS);
             scratch.rows.clear();
             scratch.rows.extend(rows.clone().map(|row| x.row(self.job.rows.input(row))));
-            // A tile has at least two panels: a lone one goes in twice.
             let width = self.panels.max(2) * PANEL_ROWS;
             let totals = room(&mut scratch.totals, rows.len() * width * 4).cast::<f32>();
             // SAFETY: the totals have room for all rows; zeroed before they become a slice.
@@ -228,27 +228,27 @@ impl Part<'_> {
         totals: *mut f32,
         scratch: &mut Scratch,
     ) {
-        let panels = self.panels.max(2);
-        let stride = if self.panels == 1 { 0 } else { self.job.panels.panel_bytes() };
-        let width = SLAB_COLUMNS.min(self.job.panels.padded_columns() - at);
-        let header = layout.header_bytes(width);
-        let groups = SLAB_COLUMNS / layout.group.min(SLAB_COLUMNS);
-        let scales = room(&mut scratch.scales, groups * panels * 64).cast::<f32>();
-        let biases = room(&mut scratch.biases, groups * panels * 64).cast::<f32>();
+        let weights = self.job.panels;
+        let sizes = weights.slab_sizes(at);
+        let first = weights.slab(self.job.expert, self.panel, at);
+        // A tile has at least two panels: a lone one goes in twice.
+        let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { weights.panel_bytes() });
+        let scales = room(&mut scratch.scales, sizes.groups * panels * 64).cast::<f32>();
+        let biases = room(&mut scratch.biases, sizes.groups * panels * 64).cast::<f32>();
         let packed = self.kernels.reads_packed && (scratch.rows.len() <= FEW_ROWS || layout.values == Values::Bits8);
-        let first = self.job.panels.slab(self.job.expert, self.panel, at);
-        let mut source = (Stored::Packed(layout.values), first[header..].as_ptr(), stride);
+        let mut source = (Stored::Packed(layout.values), first[sizes.header..].as_ptr(), stride);
+        let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
-            for p in 0..panels {
-                let slab = self.job.panels.slab(self.job.expert, self.panel + p.min(self.panels - 1), at);
-                let (scales, biases) = (scales.add(p * PANEL_ROWS), biases.add(p * PANEL_ROWS));
-                (self.kernels.read_scales)(layout, slab, width, scales, biases, panels * PANEL_ROWS);
-                if !packed {
-                    let values = room(&mut scratch.values, TILE_PANELS * OPEN_STRIDE);
-                    (self.kernels.read_values)(layout.values, &slab[header..], width, values.add(p * OPEN_STRIDE));
-                    source = (Stored::Open, values, OPEN_STRIDE);
+            (self.kernels.read_scales)(layout, &headers, scales, biases);
+            if !packed {
+                let open = room(&mut scratch.values, TILE_PANELS * OPEN_STRIDE);
+                for p in 0..panels {
+                    let slab = weights.slab(self.job.expert, self.panel + p.min(self.panels - 1), at);
+                    let values = &slab[sizes.header..];
+                    (self.kernels.read_values)(layout.values, values, sizes.width, open.add(p * OPEN_STRIDE));
                 }
+                source = (Stored::Open, open, OPEN_STRIDE);
             }
             let (record, (stored, values, stride)) = (x.record(), source);
             (self.kernels.tile)(&Tile {
@@ -258,7 +258,7 @@ impl Part<'_> {
                 ahead: self.after(at).as_ptr(),
                 scales,
                 biases,
-                groups: width.div_ceil(layout.group),
+                groups: sizes.groups,
                 group: layout.group,
                 offset_shift: layout.offset_shift,
                 biased: layout.biased,
@@ -335,14 +335,15 @@ impl Part<'_> {
         let scales = room(&mut scratch.scales, groups * PANEL_ROWS * 4).cast::<f32>();
         let biases = room(&mut scratch.biases, groups * PANEL_ROWS * 4).cast::<f32>();
         let offset = if layout.biased { 0 } else { 1i32 << layout.offset_shift };
-        let padded = SLAB_COLUMNS.min(self.job.panels.padded_columns() - at);
+        let sizes = self.job.panels.slab_sizes(at);
         for p in 0..panels {
             let slab = self.job.panels.slab(self.job.expert, self.panel + p, at);
-            let header = layout.header_bytes(padded);
+            let (start, bytes, groups) = (slab.as_ptr(), sizes.header, sizes.groups);
+            let headers = Headers { start, stride: 0, bytes, panels: 1, groups };
             // SAFETY: there is room for a slab, which the two functions fill, and for the floats of all panels.
             unsafe {
-                (self.kernels.read_scales)(layout, slab, padded, scales, biases, PANEL_ROWS);
-                (self.kernels.read_values)(layout.values, &slab[header..], padded, values);
+                (self.kernels.read_scales)(layout, &headers, scales, biases);
+                (self.kernels.read_values)(layout.values, &slab[sizes.header..], sizes.width, values);
                 for column in 0..width {
                     let codes = values.add(column / 4 * 64 + column % 4);
                     let group = column / layout.group * PANEL_ROWS;

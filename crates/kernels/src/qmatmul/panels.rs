@@ -9,6 +9,26 @@ use super::{pack, unpack};
 use crate::pool::Pool;
 use crate::quant::{Format, QuantError, Row, ScaleType, Stored};
 
+/// Sizes of a slab.
+#[derive(Clone, Copy, Default)]
+pub struct Slab {
+    /// Columns with padding.
+    pub width: usize,
+    /// Groups of columns with one scale.
+    pub groups: usize,
+    /// Bytes of the header; the values follow.
+    pub header: usize,
+    /// Bytes of it all.
+    pub bytes: usize,
+}
+
+impl Slab {
+    fn new(layout: &Layout, width: usize) -> Slab {
+        let (groups, header) = (width.div_ceil(layout.group), layout.header_bytes(width));
+        Slab { width, groups, header, bytes: layout.slab_bytes(width) }
+    }
+}
+
 /// Panels of all experts; a plain matrix is one expert.
 pub struct Panels {
     format: Format,
@@ -19,6 +39,8 @@ pub struct Panels {
     bytes: usize,
     memory: Memory,
     panel_bytes: usize,
+    /// Slabs of full width, and the last one.
+    slabs: [Slab; 2],
     /// Bytes of the data and of the scales of a row that is kept as it is.
     raw: (usize, usize),
 }
@@ -41,14 +63,19 @@ impl Panels {
         let layout = Layout::of(model.format, model.scale_type)?;
         let columns = model.columns;
         let raw = (model.data.len() / model.rows.max(1), model.scales.len() / model.rows.max(1));
+        let padded = columns.next_multiple_of(UNIT_COLUMNS);
+        let last = padded - padded.saturating_sub(1) / SLAB_COLUMNS * SLAB_COLUMNS;
+        let slabs = layout.as_ref().map_or_else(Default::default, |layout| {
+            [Slab::new(layout, SLAB_COLUMNS.min(padded)), Slab::new(layout, last)]
+        });
         let panel_bytes = match &layout {
-            Some(layout) => layout.panel_bytes(columns.next_multiple_of(UNIT_COLUMNS)),
+            Some(layout) => layout.panel_bytes(padded),
             None => PANEL_ROWS * (raw.0 + raw.1),
         };
         let panels = rows.div_ceil(PANEL_ROWS);
         let bytes = experts * panels * panel_bytes;
-        let (format, memory) = (model.format, Memory::new(bytes));
-        let packed = Panels { format, layout, experts, rows, columns, bytes, memory, panel_bytes, raw };
+        let (format, memory) = (model.format, Memory::for_weights(bytes));
+        let packed = Panels { format, layout, experts, rows, columns, bytes, memory, panel_bytes, slabs, raw };
         pool.run(experts * panels, &|index| packed.pack_one(index, parts));
         Ok(packed)
     }
@@ -131,11 +158,14 @@ impl Panels {
         unsafe { std::slice::from_raw_parts(self.memory.start().add(index * self.panel_bytes), self.panel_bytes) }
     }
 
+    /// Sizes of the slab that begins at column `at`.
+    pub fn slab_sizes(&self, at: usize) -> &Slab {
+        &self.slabs[usize::from(at + SLAB_COLUMNS >= self.padded_columns())]
+    }
+
     /// The slab that begins at column `at`.
     pub fn slab(&self, expert: usize, panel: usize, at: usize) -> &[u8] {
-        let layout = self.layout.as_ref().expect("only packed panels have slabs");
-        let width = SLAB_COLUMNS.min(self.padded_columns() - at);
-        &self.panel(expert, panel)[at / SLAB_COLUMNS * layout.slab_bytes(SLAB_COLUMNS)..][..layout.slab_bytes(width)]
+        &self.panel(expert, panel)[at / SLAB_COLUMNS * self.slabs[0].bytes..][..self.slab_sizes(at).bytes]
     }
 
     /// Decode columns of a panel of rows kept as they are: `put(column, lane, value)` for 16 lanes.
@@ -177,16 +207,15 @@ impl Panels {
         };
         for (index, out) in out.chunks_mut(SLAB_COLUMNS).enumerate() {
             let at = index * SLAB_COLUMNS;
-            let width = SLAB_COLUMNS.min(self.padded_columns() - at);
-            let groups = width.div_ceil(layout.group);
-            let (header, values) = self.slab(expert, panel, at).split_at(layout.header_bytes(width));
+            let sizes = self.slab_sizes(at);
+            let (header, values) = self.slab(expert, panel, at).split_at(sizes.header);
             let mut codes = [0; UNIT_COLUMNS];
             for (column, out) in out.iter_mut().enumerate() {
                 if column.is_multiple_of(UNIT_COLUMNS) {
                     let unit = &values[column / UNIT_COLUMNS * layout.values.unit_bytes()..];
                     unpack::read_unit_row(layout.values, unit, lane, &mut codes);
                 }
-                let (scale, bias) = unpack::read_scale(layout, header, groups, column / layout.group, lane);
+                let (scale, bias) = unpack::read_scale(layout, header, sizes.groups, column / layout.group, lane);
                 let code = codes[column % UNIT_COLUMNS] as i32;
                 *out = if layout.biased {
                     code as f32 * scale + bias

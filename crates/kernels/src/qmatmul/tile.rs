@@ -6,7 +6,7 @@
 //! Read next: [`super::driver`].
 
 use super::layout::{Layout, PANEL_ROWS, Values};
-use super::unpack;
+use super::unpack::{self, Headers};
 use crate::cpu::Tier;
 
 /// Panels of the largest tile. Any number but one is a sum of twos and threes.
@@ -87,7 +87,7 @@ pub struct Kernels {
     /// [`unpack::read_values`].
     pub read_values: unsafe fn(Values, &[u8], usize, *mut u8),
     /// [`unpack::read_scales`].
-    pub read_scales: unsafe fn(&Layout, &[u8], usize, *mut f32, *mut f32, usize),
+    pub read_scales: unsafe fn(&Layout, &Headers, *mut f32, *mut f32),
     /// [`tile`].
     pub tile: unsafe fn(&Tile),
     /// [`float_tile`].

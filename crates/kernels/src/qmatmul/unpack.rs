@@ -8,28 +8,39 @@ use crate::quant::ScaleType;
 use crate::quant::mx::{e4m3_to_f32, e8m0_to_f32};
 use half::{bf16, f16};
 
-/// The header of a slab of `columns` as floats: group `g` of the 16 rows at `scales + g * stride` and, for layouts with
-/// biases, at `biases + g * stride`.
+/// The headers of the same slab of neighbouring panels.
+pub struct Headers {
+    /// The first one.
+    pub start: *const u8,
+    /// Bytes from one to the next.
+    pub stride: usize,
+    /// Bytes of each.
+    pub bytes: usize,
+    /// How many.
+    pub panels: usize,
+    /// Groups of columns in the slab.
+    pub groups: usize,
+}
+
+/// Scales and, for layouts with biases, biases as floats. `[groups, panels, 16]`
 ///
 /// # Safety
-/// Both must be valid for all groups of the slab; `biases` is not touched by layouts without.
-pub unsafe fn read_scales(
-    layout: &Layout,
-    header: &[u8],
-    columns: usize,
-    scales: *mut f32,
-    biases: *mut f32,
-    stride: usize,
-) {
-    let groups = columns.div_ceil(layout.group);
-    for group in 0..groups {
-        for row in 0..PANEL_ROWS {
-            let (scale, bias) = read_scale(layout, header, groups, group, row);
-            // SAFETY: the caller vouches for the groups of the slab.
-            unsafe {
-                scales.add(group * stride + row).write(scale);
-                if layout.biased {
-                    biases.add(group * stride + row).write(bias);
+/// The headers must be valid; `scales` and `biases` for all groups and panels; `biases` is not touched by layouts
+/// without.
+pub unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, biases: *mut f32) {
+    for panel in 0..headers.panels {
+        // SAFETY: the caller vouches for the headers.
+        let header = unsafe { std::slice::from_raw_parts(headers.start.add(panel * headers.stride), headers.bytes) };
+        for group in 0..headers.groups {
+            for row in 0..PANEL_ROWS {
+                let (scale, bias) = read_scale(layout, header, headers.groups, group, row);
+                let at = (group * headers.panels + panel) * PANEL_ROWS + row;
+                // SAFETY: the caller vouches for the output.
+                unsafe {
+                    scales.add(at).write(scale);
+                    if layout.biased {
+                        biases.add(at).write(bias);
+                    }
                 }
             }
         }
