@@ -275,6 +275,7 @@ pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
 impl Element for bool {
     const DTYPE: Dtype = Dtype::Bool;
     type Raw = u8;
+    #[inline]
     fn from_raw(raw: u8) -> bool {
         raw != 0
     }
@@ -288,6 +289,7 @@ macro_rules! element {
         impl Element for $type {
             const DTYPE: Dtype = Dtype::$dtype;
             type Raw = $type;
+            #[inline]
             fn from_raw(raw: $type) -> $type { raw }
             fn into_raw(self) -> $type { self }
         }

@@ -96,17 +96,22 @@ pub fn gated(pool: &Pool, join: Gate, x: &[f32], layout: GatedRows, out: &mut [f
             let (gate, up) = (&x[r * stride + gate + first..][..count], &x[r * stride + up + first..][..count]);
             // SAFETY: one part has this piece of the row.
             let out = unsafe { shared.slice(r * out_stride + first..r * out_stride + first + count) };
-            match join {
-                Gate::Product(Activation::Silu) => swiglu_slice(gate, up, out),
-                Gate::Product(activation) => {
-                    out.copy_from_slice(gate);
-                    activate_slice(activation, out);
-                    multiply_slice(out, up);
-                }
-                Gate::Clamped { alpha, limit } => clamped_slice(gate, up, alpha, limit, out),
-            }
+            gated_row(join, gate, up, out);
         }
     });
+}
+
+/// `out = join(gate, up)`, element by element; all of one length.
+pub fn gated_row(join: Gate, gate: &[f32], up: &[f32], out: &mut [f32]) {
+    match join {
+        Gate::Product(Activation::Silu) => swiglu_slice(gate, up, out),
+        Gate::Product(activation) => {
+            out.copy_from_slice(gate);
+            activate_slice(activation, out);
+            multiply_slice(out, up);
+        }
+        Gate::Clamped { alpha, limit } => clamped_slice(gate, up, alpha, limit, out),
+    }
 }
 
 /// What the functions mean, in plain Rust, kept for ever.

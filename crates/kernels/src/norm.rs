@@ -133,7 +133,10 @@ fn check_rows(op: &str, x: &[f32], dim: usize, weight: Option<&[f32]>, out: &[f3
     assert!(weight.is_none_or(|weight| weight.len() == dim), "[{op}] weight is not [{dim}]");
 }
 
-tiered! { fn rms_norm_row(x: &[f32], weight: Option<&[f32]>, eps: f32, out: &mut [f32]) = rms_body; }
+tiered! {
+    /// One row of [`rms_norm`]; all slices have the row's length.
+    pub fn rms_norm_row(x: &[f32], weight: Option<&[f32]>, eps: f32, out: &mut [f32]) = rms_body;
+}
 tiered! { fn rms_norm_row_in_place(x: &mut [f32], weight: Option<&[f32]>, eps: f32) = in_place_body; }
 tiered! { fn add_rms_norm_row(residual: &mut [f32], delta: &[f32], weight: Option<&[f32]>, eps: f32, out: &mut [f32]) = add_body; }
 tiered! { fn layer_norm_row(x: &[f32], weight: Option<&[f32]>, bias: Option<&[f32]>, eps: f32, out: &mut [f32]) = layer_body; }
@@ -169,7 +172,7 @@ fn rms_body<S: Simd>(s: S, x: &[f32], weight: Option<&[f32]>, eps: f32, out: &mu
 }
 
 #[inline(always)]
-fn in_place_body<S: Simd>(s: S, x: &mut [f32], weight: Option<&[f32]>, eps: f32) {
+pub(crate) fn in_place_body<S: Simd>(s: S, x: &mut [f32], weight: Option<&[f32]>, eps: f32) {
     let scale = s.splat(rms_scale(s, x, eps));
     for (i, x) in x.chunks_mut(S::LANES).enumerate() {
         let v = s.mul(s.load_slice(x), scale);

@@ -129,6 +129,16 @@ impl<'a, T> Disjoint<'a, T> {
         Disjoint { data: data.as_mut_ptr(), len: data.len(), owner: PhantomData }
     }
 
+    /// How many elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The elements in `range`; panics when it is out of bounds.
     ///
     /// # Safety

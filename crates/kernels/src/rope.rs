@@ -184,6 +184,11 @@ impl Angles {
         });
     }
 
+    /// Dimensions of a head that are rotated.
+    pub fn dim(&self) -> usize {
+        2 * self.half
+    }
+
     /// How many positions.
     pub fn rows(&self) -> usize {
         self.cos.len() / self.half.max(1)
@@ -230,7 +235,7 @@ pub fn rope(pool: &Pool, x: &mut [f32], heads: Heads, angles: &Angles, pairing: 
 tiered! { fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) = rotate_body; }
 
 #[inline(always)]
-fn rotate_body<S: Simd>(s: S, x: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
+pub(crate) fn rotate_body<S: Simd>(s: S, x: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
     let half = cos.len();
     if pairing == Pairing::Interleaved {
         // A plain loop, vectorized by the compiler with the features of the tier.

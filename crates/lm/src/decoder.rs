@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use olivine_array::Array;
 use olivine_array::fast::linear::{Linear, Matrix, embedding, linear};
-use olivine_array::{Array, fast};
+use olivine_array::fast::rows::Rows;
 
 use crate::ModelError;
 use crate::load::Loader;
@@ -76,7 +77,7 @@ impl Decoder {
 
     /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows that are wanted → `[m, hidden]` of f32, behind the last
     /// norm.
-    pub fn hidden(&self, tokens: &Array, outputs: &Array) -> Array {
+    pub fn hidden(&self, tokens: &Array, outputs: &Array) -> Rows {
         let mut x = embedding(tokens, &self.embedding, self.embedding_scale); // [tokens, hidden]
         for layer in &self.layers {
             x = layer.forward(&x);
@@ -86,8 +87,8 @@ impl Decoder {
 
     /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows whose logits are wanted → `[m, vocabulary]` of f32.
     pub fn forward(&self, tokens: &Array, outputs: &Array) -> Array {
-        let x = self.hidden(tokens, outputs);
-        let mut logits = linear(&x, &self.head); // [outputs, vocabulary]
+        let rows = self.hidden(tokens, outputs);
+        let mut logits = linear(rows, &self.head); // [outputs, vocabulary]
         if self.head_spec.scale != 1.0 {
             logits = logits.multiply(self.head_spec.scale);
         }
@@ -125,10 +126,10 @@ impl Layer {
             MixerBlock::Latent(attention) => attention.forward(&h),
             MixerBlock::GatedDelta(delta) => delta.forward(&h),
         };
-        let h = self.mixer_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h));
+        let h = self.mixer_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h).array());
         let x = x.add(&h);
         let h = self.ffn.forward(&self.ffn_norm.forward(&x));
-        let h = self.ffn_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h));
+        let h = self.ffn_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h).array());
         x.add(&h)
     }
 }
@@ -138,7 +139,8 @@ impl Norm {
         Ok(Norm { weight: loader.norm(name, layer, loader.spec.hidden)?, epsilon: loader.spec.norm_epsilon })
     }
 
-    fn forward(&self, x: &Array) -> Array {
-        fast::rms_norm(x, Some(&self.weight), self.epsilon)
+    /// The normed rows, which the layers that read them make on the way in.
+    fn forward(&self, x: &Array) -> Rows {
+        Rows::normed(x, &self.weight, self.epsilon)
     }
 }

@@ -101,6 +101,7 @@ impl Loader<'_> {
 
     fn matrix_of(&self, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
         let first = tensors.first().expect("a matrix has at least one tensor");
+        tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
         if let Some(stored) = stored_all(tensors) {
             let packed = PackedMatrix::pack(&self.pool, &stored);
             let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
@@ -180,6 +181,7 @@ impl Loader<'_> {
     fn expert_matrix_of(&self, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
         let first = tensors.first().expect("experts have tensors");
         if let Some(stored) = stored_all(tensors) {
+            tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
             let packed = PackedExperts::pack(&self.pool, &stored, experts);
             let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
             tensors.iter().for_each(WeightTensor::release);

@@ -256,7 +256,7 @@ impl Model {
         let decoder = &self.decoder;
         let through = |tokens: &Array, wanted: &Array| match head {
             true => decoder.forward(tokens, wanted),
-            false => decoder.hidden(tokens, wanted),
+            false => decoder.hidden(tokens, wanted).array(),
         };
         let key = (tokens.size(), wanted.size(), head);
         if key.0 > PLAN_ROWS {

@@ -3,6 +3,8 @@
 //! Order: repetition, presence and frequency penalties; bias; temperature; top-k; typical-p; top-p; min-p; draw. The random number of a token
 //! is a function of (seed, position) alone, so a text does not depend on what else is in the batch.
 
+use olivine_kernels::top_k;
+
 /// How tokens are chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamplingOptions {
@@ -115,7 +117,7 @@ impl SamplingOptions {
                 *logit = if word >> (token % 32) & 1 == 1 { *logit } else { f32::NEG_INFINITY };
             }
         }
-        let token = if self.temperature == 0.0 { argmax(logits) } else { self.draw(logits, position) };
+        let token = if self.temperature == 0.0 { top_k::argmax(logits) as u32 } else { self.draw(logits, position) };
         let logprobs = report.map(|(count, logprobs)| (logprobs[token as usize], best(&logprobs, count)));
         Choice { token, logprobs }
     }
@@ -194,17 +196,6 @@ fn keep_typical(candidates: &mut Vec<(u32, f32)>, typical_p: f32) {
     candidates.sort_by(|a, b| distance(a.1).total_cmp(&distance(b.1)).then(a.0.cmp(&b.0)));
     keep_top_p(candidates, typical_p);
     candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-}
-
-/// The largest logit's index; the first of equal ones.
-pub fn argmax(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (index, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = index;
-        }
-    }
-    best as u32
 }
 
 /// Natural logarithms of the softmax.

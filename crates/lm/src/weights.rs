@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use olivine_formats::gguf::Gguf;
 use olivine_formats::safetensors::Safetensors;
 use olivine_formats::{Bytes, TensorType, TensorView};
+use olivine_kernels::pool::Pool;
 use olivine_kernels::quant::{Format, ScaleType, Stored};
 use serde_json::Value;
 
@@ -542,6 +543,15 @@ impl WeightTensor {
             ) => a == b && x == y && self.columns() == next.columns(),
             _ => false,
         }
+    }
+
+    /// Map the pages of the weights, on all threads: they are read next.
+    pub fn populate(&self, pool: &Pool) {
+        const PIECE: usize = 4 << 20;
+        let data = match &self.storage {
+            Storage::Quantized { data, .. } | Storage::Dense { data, .. } => data,
+        };
+        pool.run_blocks(data.len(), PIECE, |part| data.populate(part));
     }
 
     /// Let the system take the source pages back: the weights were copied.

@@ -2,9 +2,10 @@
 //!
 //! Several matrices with the same input (q, k, v; gate, up) are one [`Linear`]: their outputs lie side by side and
 //! their products run in one parallel region. A row's bits do not depend on the other rows.
-//! Oracle: `dequantize` then `matmul`. Read next: [`crate::fast::moe`].
+//! Oracle: `dequantize` then `matmul`. Read next: [`crate::fast::rows`], [`crate::fast::moe`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use olivine_kernels::dense::{self, DenseMatrix, DenseType};
 use olivine_kernels::pool::Pool;
@@ -13,6 +14,7 @@ use olivine_kernels::qmatmul::{self, PackedMatrix, QuantizedActivations};
 use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
+use crate::fast::rows::{RowValues, Rows, Step};
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
 
 /// How exactly products are computed.
@@ -106,7 +108,16 @@ pub struct Linear {
     precision: Precision,
     rows: usize,
     columns: usize,
-    activations: Mutex<QuantizedActivations>,
+}
+
+thread_local! {
+    /// The quantized input of the product that runs: one for all layers, or each would keep a prompt's.
+    static ACTIVATIONS: RefCell<QuantizedActivations> = RefCell::default();
+}
+
+/// Let `work` use the memory for quantized inputs.
+pub(crate) fn with_activations<T>(work: impl FnOnce(&mut QuantizedActivations) -> T) -> T {
+    ACTIVATIONS.with_borrow_mut(work)
 }
 
 impl Linear {
@@ -116,7 +127,7 @@ impl Linear {
         assert!(parts.iter().all(|part| part.columns() == columns), "[linear] inputs differ: {parts:?}");
         let rows = parts.iter().map(|part| part.rows()).sum();
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == rows), "[linear] bias does not fit {parts:?}");
-        Linear { parts, bias, precision, rows, columns, activations: Mutex::default() }
+        Linear { parts, bias, precision, rows, columns }
     }
 
     /// Outputs of all parts.
@@ -134,36 +145,43 @@ impl Linear {
         &self.parts
     }
 
-    /// `out = x · weightsᵀ + bias`. `x`: `[m, columns]`; `out`: `[m, rows]`.
-    pub fn apply(&self, pool: &Pool, x: &[f32], out: &mut [f32]) {
-        let m = x.len() / self.columns;
-        let (mut dense, mut packed, mut offset) = (Vec::new(), Vec::new(), 0);
+    /// `out = x · weightsᵀ + bias`. `out`: `[m, rows]`.
+    fn apply(&self, pool: &Pool, x: &RowValues<'_>, out: &mut [f32]) {
+        let m = x.count();
+        let (mut dense, mut packed, mut float, mut offset) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for part in &self.parts {
             match &**part {
+                Matrix::Packed(matrix) if self.precision == Precision::Exact || matrix.needs_float() => {
+                    float.push((matrix, offset));
+                }
                 Matrix::Packed(matrix) => packed.push((matrix, offset)),
                 Matrix::Dense { .. } => dense.extend(part.dense().map(|matrix| (matrix, offset))),
             }
             offset += part.rows();
         }
-        if !dense.is_empty() {
-            dense::matmul(pool, x, m, &dense, out, self.rows, self.precision.into());
-        }
-        packed.retain(|(matrix, offset)| {
-            let float = self.precision == Precision::Exact || matrix.needs_float();
-            if float {
-                qmatmul::matmul_float(pool, x, m, matrix, &mut out[*offset..], self.rows);
+        if !dense.is_empty() || !float.is_empty() {
+            let made = x.floats(pool);
+            let floats = made.as_ref().map_or(x.values, |made| made.slice());
+            if !dense.is_empty() {
+                dense::matmul(pool, floats, m, &dense, out, self.rows, self.precision.into());
             }
-            !float
-        });
+            for (matrix, offset) in float {
+                qmatmul::matmul_float(pool, floats, m, matrix, &mut out[offset..], self.rows);
+            }
+        }
         if !packed.is_empty() {
-            let mut activations = self.activations.lock().unwrap_or_else(PoisonError::into_inner);
-            activations.requantize(pool, x, m, self.columns);
-            qmatmul::matmul(pool, &activations, &packed, out, self.rows);
+            with_activations(|activations| {
+                x.quantize(pool, activations);
+                qmatmul::matmul(pool, activations, &packed, out, self.rows);
+            });
         }
         if let Some(bias) = &self.bias {
-            for row in out.chunks_exact_mut(self.rows) {
-                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-            }
+            let rows_of_part = (16_384 / self.rows).max(1);
+            pool.run_chunks(out, rows_of_part * self.rows, |_, rows| {
+                for row in rows.chunks_exact_mut(self.rows) {
+                    row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+                }
+            });
         }
     }
 }
@@ -177,14 +195,21 @@ impl From<Precision> for dense::Precision {
     }
 }
 
-/// `x · weightsᵀ + bias`. `x`: `[.., columns]` of f32; result `[.., rows]`.
+/// `x · weightsᵀ + bias`. `x`: `[.., columns]` of f32, or rows that are still to be normed or gated; result `[.., rows]`.
 #[track_caller]
-pub fn linear(x: &Array, layer: &Arc<Linear>) -> Array {
-    Array::apply(LinearOp(layer.clone()), &[x])
+pub fn linear(x: impl Into<Rows>, layer: &Arc<Linear>) -> Array {
+    let x = x.into();
+    let (shape, columns) = (x.source.shape(), x.columns());
+    assert_eq!(columns, layer.columns, "[linear] x {shape:?} ({:?}) for {:?}", x.step, layer.parts);
+    let inputs: Vec<&Array> = std::iter::once(&x.source).chain(&x.weight).collect();
+    Array::apply(LinearOp { layer: layer.clone(), step: x.step }, &inputs)
 }
 
 #[derive(Debug)]
-struct LinearOp(Arc<Linear>);
+struct LinearOp {
+    layer: Arc<Linear>,
+    step: Step,
+}
 
 impl Primitive for LinearOp {
     fn name(&self) -> &'static str {
@@ -194,15 +219,17 @@ impl Primitive for LinearOp {
     fn infer(&self, inputs: &[Array]) -> Specs {
         let x = &inputs[0];
         assert!(x.dtype() == Dtype::F32, "[linear] x is {}, not f32", x.dtype());
-        assert_eq!(x.shape().last(), Some(&self.0.columns), "[linear] x {:?} for {:?}", x.shape(), self.0.parts);
         let mut shape = x.shape().to_vec();
-        *shape.last_mut().expect("checked") = self.0.rows;
+        *shape.last_mut().expect("[linear] x is a scalar") = self.layer.rows;
         one(&shape, Dtype::F32)
     }
 
     fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
         let x = inputs[0].contiguous();
-        self.0.apply(context.pool(), x.slice(), outputs[0].slice_mut());
+        let weight = inputs.get(1).map(Tensor::contiguous);
+        let weight = weight.as_ref().map(|weight| weight.slice());
+        let rows = RowValues { values: x.slice(), weight, step: self.step, columns: self.layer.columns };
+        self.layer.apply(context.pool(), &rows, outputs[0].slice_mut());
     }
 }
 
@@ -211,6 +238,9 @@ impl Primitive for LinearOp {
 pub fn embedding(tokens: &Array, weights: &Arc<Matrix>, scale: f32) -> Array {
     Array::apply(EmbeddingOp { weights: weights.clone(), scale }, &[tokens])
 }
+
+/// Rows that a thread looks up at a time.
+const EMBEDDING_ROWS: usize = 16;
 
 #[derive(Debug)]
 struct EmbeddingOp {
@@ -228,15 +258,18 @@ impl Primitive for EmbeddingOp {
         one(&[inputs[0].size(), self.weights.columns()], Dtype::F32)
     }
 
-    fn eval_cpu(&self, _: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
+    fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
         let (tokens, columns) = (inputs[0].contiguous(), self.weights.columns());
-        for (&token, out) in tokens.slice::<u32>().iter().zip(outputs[0].slice_mut::<f32>().chunks_exact_mut(columns)) {
-            let rows = self.weights.rows();
-            assert!((token as usize) < rows, "[embedding] token {token} of a vocabulary of {rows}");
-            self.weights.row(token as usize, out);
-            if self.scale != 1.0 {
-                out.iter_mut().for_each(|value| *value *= self.scale);
+        let tokens = tokens.slice::<u32>();
+        context.pool().run_chunks(outputs[0].slice_mut::<f32>(), EMBEDDING_ROWS * columns, |part, out| {
+            for (&token, out) in tokens[part * EMBEDDING_ROWS..].iter().zip(out.chunks_exact_mut(columns)) {
+                let rows = self.weights.rows();
+                assert!((token as usize) < rows, "[embedding] token {token} of a vocabulary of {rows}");
+                self.weights.row(token as usize, out);
+                if self.scale != 1.0 {
+                    out.iter_mut().for_each(|value| *value *= self.scale);
+                }
             }
-        }
+        });
     }
 }

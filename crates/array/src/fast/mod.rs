@@ -11,6 +11,7 @@ pub mod moe;
 pub mod norm;
 pub mod paged_attention;
 pub mod rope;
+pub mod rows;
 pub mod step;
 
 pub use attention::{Mask, attention};

@@ -4,17 +4,19 @@
 //! tokens. A token's result is the sum over its experts in the order of their rank: the batch does not change it.
 //! Oracle: the same in plain ops, expert by expert. Read next: [`crate::fast::linear`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use olivine_kernels::activation::{self, Gate, GatedRows};
 use olivine_kernels::dense::{self, DenseExperts, DenseType, ExpertGroup};
-use olivine_kernels::pool::Pool;
-use olivine_kernels::qmatmul::{self, PackedExperts, QuantizedActivations};
+use olivine_kernels::mix::mix_rows;
+use olivine_kernels::pool::{Disjoint, Pool};
+use olivine_kernels::qmatmul::{self, PackedExperts};
 
 use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
-use crate::fast::linear::Precision;
+use crate::fast::linear::{Precision, with_activations};
+use crate::fast::rows::{RowValues, Step};
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
 
 /// The same projection of all experts: `[experts, rows, columns]`.
@@ -93,46 +95,53 @@ impl ExpertLinear {
         self.parts.iter().map(ExpertMatrix::rows).sum()
     }
 
-    /// `out[o] = x[i] · weights[expert]ᵀ + bias[expert]` for every `(i, o)` of every group; `x` has `count` rows.
-    fn apply(
-        &self,
-        pool: &Pool,
-        x: &[f32],
-        groups: &[ExpertGroup<'_>],
-        activations: &mut QuantizedActivations,
-        out: &mut [f32],
-    ) {
+    /// `out[o] = x[i] · weights[expert]ᵀ + bias[expert]` for every `(i, o)` of every group.
+    fn apply(&self, pool: &Pool, x: &RowValues<'_>, groups: &[ExpertGroup<'_>], out: &mut [f32]) {
         let stride = self.rows();
-        let (mut dense, mut packed, mut offset) = (Vec::new(), Vec::new(), 0);
+        let (mut dense, mut packed, mut float, mut offset) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for part in &self.parts {
             match part {
+                ExpertMatrix::Packed(matrix) if self.precision == Precision::Exact || matrix.needs_float() => {
+                    float.push((matrix, offset));
+                }
                 ExpertMatrix::Packed(matrix) => packed.push((matrix, offset)),
                 ExpertMatrix::Dense { .. } => dense.extend(part.dense().map(|matrix| (matrix, offset))),
             }
             offset += part.rows();
         }
-        if !dense.is_empty() {
-            dense::matmul_experts(pool, x, &dense, groups, out, stride, self.precision.into());
-        }
-        let (float, packed): (Vec<_>, Vec<_>) =
-            packed.into_iter().partition(|(part, _)| self.precision == Precision::Exact || part.needs_float());
-        if !float.is_empty() {
-            qmatmul::matmul_experts_float(pool, x, &float, groups, out, stride);
-        }
-        if !packed.is_empty() {
-            let columns = self.parts[0].columns();
-            activations.requantize(pool, x, x.len() / columns, columns);
-            qmatmul::matmul_experts(pool, activations, &packed, groups, out, stride);
-        }
-        if let Some(bias) = &self.bias {
-            for group in groups {
-                let bias = &bias[group.expert * stride..(group.expert + 1) * stride];
-                for &(_, o) in group.rows {
-                    let row = &mut out[o as usize * stride..(o as usize + 1) * stride];
-                    row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-                }
+        if !dense.is_empty() || !float.is_empty() {
+            let made = x.floats(pool);
+            let floats = made.as_ref().map_or(x.values, |made| made.slice());
+            if !dense.is_empty() {
+                dense::matmul_experts(pool, floats, &dense, groups, out, stride, self.precision.into());
+            }
+            if !float.is_empty() {
+                qmatmul::matmul_experts_float(pool, floats, &float, groups, out, stride);
             }
         }
+        if !packed.is_empty() {
+            with_activations(|activations| {
+                x.quantize(pool, activations);
+                qmatmul::matmul_experts(pool, activations, &packed, groups, out, stride);
+            });
+        }
+        if let Some(bias) = &self.bias {
+            self.add_bias(pool, bias, groups, out);
+        }
+    }
+
+    fn add_bias(&self, pool: &Pool, bias: &[f32], groups: &[ExpertGroup<'_>], out: &mut [f32]) {
+        let stride = self.rows();
+        let shared = Disjoint::new(out);
+        pool.run(groups.len(), &|index| {
+            let bias = &bias[groups[index].expert * stride..][..stride];
+            for &(_, o) in groups[index].rows {
+                let start = o as usize * stride;
+                // SAFETY: no row of the output occurs twice in all groups.
+                let row = unsafe { shared.slice(start..start + stride) };
+                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+            }
+        });
     }
 }
 
@@ -182,8 +191,12 @@ impl Router {
         }
         let mut order: Vec<usize> = (0..ranks.len()).collect();
         // Ties go to the lower index, on every machine.
-        order.sort_by(|&a, &b| ranks[b].total_cmp(&ranks[a]).then(a.cmp(&b)));
-        order.truncate(self.active);
+        let better = |&a: &usize, &b: &usize| ranks[b].total_cmp(&ranks[a]).then(a.cmp(&b));
+        if self.active < order.len() {
+            order.select_nth_unstable_by(self.active, better);
+            order.truncate(self.active);
+        }
+        order.sort_unstable_by(better);
         let mut weights: Vec<f32> = order.iter().map(|&expert| scores[expert]).collect();
         if self.scoring == Scoring::SoftmaxOfChosen {
             softmax(&mut weights);
@@ -195,6 +208,37 @@ impl Router {
         order.into_iter().zip(weights.into_iter().map(|w| w * self.scale)).collect()
     }
 }
+
+/// Where all tokens go.
+struct Routes {
+    /// `(token, slot)` for each expert; a token's slots are `token * active` and following, best first.
+    rows: Vec<Vec<(u32, u32)>>,
+    /// The weight of each slot.
+    weights: Vec<f32>,
+}
+
+impl Routes {
+    /// `logits`: `[tokens, experts]`.
+    fn choose(pool: &Pool, router: &Router, logits: &[f32], experts: usize) -> Routes {
+        let (tokens, active) = (logits.len() / experts, router.active);
+        let mut chosen = vec![(0usize, 0f32); tokens * active];
+        let block = (TOKENS_OF_PART * active).max(1);
+        pool.run_chunks(&mut chosen, block, |part, chosen| {
+            let logits = logits[part * TOKENS_OF_PART * experts..].chunks_exact(experts);
+            for (slots, logits) in chosen.chunks_exact_mut(active).zip(logits) {
+                slots.copy_from_slice(&router.choose(logits));
+            }
+        });
+        let mut rows: Vec<Vec<(u32, u32)>> = vec![Vec::new(); experts];
+        for (slot, &(expert, _)) in chosen.iter().enumerate() {
+            rows[expert].push(((slot / active) as u32, slot as u32));
+        }
+        Routes { rows, weights: chosen.into_iter().map(|(_, weight)| weight).collect() }
+    }
+}
+
+/// Tokens whose experts a thread chooses at a time.
+const TOKENS_OF_PART: usize = 16;
 
 fn softmax(values: &mut [f32]) {
     let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -264,50 +308,35 @@ pub struct Experts {
     pub gate: Gate,
     /// Down projection.
     pub down: ExpertLinear,
-    activations: Mutex<QuantizedActivations>,
 }
 
 impl Experts {
-    /// The experts of a layer.
-    pub fn new(router: Router, gate_up: ExpertLinear, gate: Gate, down: ExpertLinear) -> Experts {
-        Experts { router, gate_up, gate, down, activations: Mutex::default() }
-    }
-
     fn apply(&self, pool: &Pool, x: &[f32], logits: &[f32], tokens: usize, out: &mut [f32]) {
-        let experts = logits.len() / tokens.max(1);
-        let chosen: Vec<_> = logits.chunks_exact(experts).map(|row| self.router.choose(row)).collect();
+        if tokens == 0 {
+            return;
+        }
         let active = self.router.active;
-        let mut rows: Vec<Vec<(u32, u32)>> = vec![Vec::new(); experts];
-        for (token, choice) in chosen.iter().enumerate() {
-            for (rank, &(expert, _)) in choice.iter().enumerate() {
-                rows[expert].push((token as u32, (token * active + rank) as u32));
-            }
-        }
-        let groups: Vec<_> = (0..experts).filter(|&e| !rows[e].is_empty()).collect();
-        let groups: Vec<_> = groups.iter().map(|&expert| ExpertGroup { expert, rows: &rows[expert] }).collect();
-        let slots = tokens * active;
-        let (double, width) = (self.gate_up.rows(), self.gate_up.rows() / 2);
-        let mut activations = self.activations.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut gate_up = Tensor::new(&[slots, double], Dtype::F32);
-        self.gate_up.apply(pool, x, &groups, &mut activations, gate_up.slice_mut());
-        let mut inner = Tensor::new(&[slots, width], Dtype::F32);
-        join(pool, self.gate, gate_up.slice(), width, inner.slice_mut());
-        let same_rows: Vec<Vec<(u32, u32)>> =
-            groups.iter().map(|group| group.rows.iter().map(|&(_, slot)| (slot, slot)).collect()).collect();
-        let groups: Vec<_> =
-            groups.iter().zip(&same_rows).map(|(group, rows)| ExpertGroup { expert: group.expert, rows }).collect();
-        let hidden = self.down.rows();
-        let mut down = Tensor::new(&[slots, hidden], Dtype::F32);
-        self.down.apply(pool, inner.slice(), &groups, &mut activations, down.slice_mut());
-        let down = down.slice::<f32>();
-        for ((token, choice), out) in chosen.iter().enumerate().zip(out.chunks_exact_mut(hidden)) {
-            out.fill(0.0);
-            for (rank, &(_, weight)) in choice.iter().enumerate() {
-                let row = &down[(token * active + rank) * hidden..][..hidden];
-                out.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
-            }
-        }
+        let mut routes = Routes::choose(pool, &self.router, logits, logits.len() / tokens);
+        let groups = used_experts(&routes.rows);
+        let (double, hidden) = (self.gate_up.rows(), self.down.rows());
+        let mut gate_up = Tensor::new(&[tokens * active, double], Dtype::F32);
+        let x = RowValues::plain(x, x.len() / tokens);
+        self.gate_up.apply(pool, &x, &groups, gate_up.slice_mut());
+        // From here on, a slot's row goes where it came from.
+        routes.rows.iter_mut().flatten().for_each(|(row, slot)| *row = *slot);
+        let groups = used_experts(&routes.rows);
+        let gate = Step::Gate(self.gate);
+        let inner = RowValues { values: gate_up.slice(), weight: None, step: gate, columns: double / 2 };
+        let mut down = Tensor::new(&[tokens * active, hidden], Dtype::F32);
+        self.down.apply(pool, &inner, &groups, down.slice_mut());
+        mix_rows(pool, down.slice(), &routes.weights, active, out);
     }
+}
+
+/// The experts that have rows.
+fn used_experts(rows: &[Vec<(u32, u32)>]) -> Vec<ExpertGroup<'_>> {
+    let used = rows.iter().enumerate().filter(|(_, rows)| !rows.is_empty());
+    used.map(|(expert, rows)| ExpertGroup { expert, rows }).collect()
 }
 
 /// Experts' sum: `x` `[tokens, hidden]`, `logits` `[tokens, experts]` of f32 → `[tokens, hidden]`.

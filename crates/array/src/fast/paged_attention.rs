@@ -4,8 +4,9 @@
 //! Oracle: [`crate::fast::attention`] over a contiguous copy of each sequence. Read next: `step.rs`.
 
 use olivine_kernels::attention::{self, AttentionParams, RaggedBatch};
-use olivine_kernels::norm::{Heads, rms_norm_heads};
-use olivine_kernels::rope::{Pairing, rope};
+use olivine_kernels::heads::{HeadPass, norm_and_rotate};
+use olivine_kernels::norm::Heads;
+use olivine_kernels::rope::Pairing;
 
 use crate::array::Array;
 use crate::dtype::Dtype;
@@ -62,21 +63,21 @@ impl Primitive for PrepareHeads {
     }
 
     fn eval_cpu(&self, context: &EvalContext, _: &[Tensor], outputs: &mut [Tensor]) {
-        let (layout, pool) = (&self.layout, context.pool());
+        let layout = &self.layout;
         let x = outputs[0].slice_mut::<f32>();
         let row_stride = layout.width();
         let dim = layout.head_dim;
         let queries = Heads { rows: x.len() / row_stride, row_stride, first: 0, heads: layout.heads, dim };
         let keys = Heads { first: layout.heads * dim, heads: layout.kv_heads, ..queries };
-        if let Some((query_norm, key_norm)) = &layout.norms {
-            rms_norm_heads(pool, x, queries, Some(query_norm), layout.epsilon);
-            rms_norm_heads(pool, x, keys, Some(key_norm), layout.epsilon);
-        }
-        if let Some((kind, pairing)) = layout.rope {
-            let step = self.step.read();
-            let both = Heads { heads: layout.heads + layout.kv_heads, ..queries };
-            rope(pool, x, both, &step.angles[kind], pairing);
-        }
+        let step = self.step.read();
+        let pass = HeadPass {
+            queries,
+            keys,
+            norms: layout.norms.as_ref().map(|(query, key)| (&query[..], &key[..])),
+            epsilon: layout.epsilon,
+            rope: layout.rope.map(|(kind, pairing)| (&step.angles[kind], pairing)),
+        };
+        norm_and_rotate(context.pool(), x, &pass);
     }
 }
 
@@ -133,16 +134,6 @@ impl Primitive for PagedAttention {
 
     fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
         let rows = inputs[0].contiguous();
-        let (q_width, k_width, v_width) = self.widths();
-        let split = |first: usize, width: usize| {
-            let mut out = Tensor::new(&[rows.shape()[0], width], Dtype::F32);
-            let packed = rows.slice::<f32>().chunks_exact(q_width + k_width + v_width);
-            for (to, from) in out.slice_mut::<f32>().chunks_exact_mut(width).zip(packed) {
-                to.copy_from_slice(&from[first..first + width]);
-            }
-            out
-        };
-        let (q, k, v) = (split(0, q_width), split(q_width, k_width), split(q_width + k_width, v_width));
         let step = self.step.read();
         let sequences = step.sequences(self.group);
         let batch = RaggedBatch { sequences: &sequences };
@@ -156,8 +147,7 @@ impl Primitive for PagedAttention {
         };
         let pool = context.pool();
         self.cache.with(|cache| {
-            cache.write(pool, k.slice(), v.slice(), &batch);
-            attention::attend(pool, q.slice(), cache, &batch, &params, outputs[0].slice_mut());
+            attention::write_and_attend(pool, rows.slice(), cache, &batch, &params, outputs[0].slice_mut());
         });
     }
 }

@@ -65,9 +65,52 @@ pub fn attend(
     params: &AttentionParams,
     out: &mut [f32],
 ) {
+    attend_rows(pool, queries, params.heads * cache.layout().key_dim, cache, batch, params, out);
+}
+
+/// Write the keys and values of packed rows into the cache (see [`KvCacheLayer::write`]), then attend their queries.
+///
+/// `rows`: `[tokens, heads * key_dim | kv_heads * key_dim | kv_heads * value_dim]`, `out`: `[tokens, heads, value_dim]`.
+pub fn write_and_attend(
+    pool: &Pool,
+    rows: &[f32],
+    cache: &mut KvCacheLayer,
+    batch: &RaggedBatch,
+    params: &AttentionParams,
+    out: &mut [f32],
+) {
+    let KvLayout { kv_heads, key_dim, value_dim, .. } = *cache.layout();
+    let keys = params.heads * key_dim;
+    let values = keys + kv_heads * key_dim;
+    let row = values + kv_heads * value_dim;
+    if rows.is_empty() {
+        return;
+    }
+    let from = cache::Rows {
+        keys: &rows[keys..],
+        values: &rows[values..],
+        key_row: row,
+        key_head: key_dim,
+        value_row: row,
+        value_head: value_dim,
+    };
+    cache.write_rows(pool, &from, batch);
+    attend_rows(pool, rows, row, cache, batch, params, out);
+}
+
+/// [`attend`] with query rows `query_row` values apart.
+fn attend_rows(
+    pool: &Pool,
+    queries: &[f32],
+    query_row: usize,
+    cache: &KvCacheLayer,
+    batch: &RaggedBatch,
+    params: &AttentionParams,
+    out: &mut [f32],
+) {
     let layout = cache.layout();
     let heads = params.heads;
-    let (query_row, out_row) = (heads * layout.key_dim, heads * layout.value_dim);
+    let out_row = heads * layout.value_dim;
     check_heads(heads, layout.kv_heads, params.sinks);
     check_rows(batch);
     let sequences = batch.sequences.iter().map(|sequence| {

@@ -10,6 +10,7 @@ use super::tile::{Line, SPLIT, TileScratch, attend_split, pack_queries, record_l
 use crate::lanes::{self, Job, Lanes};
 use crate::pool::Pool;
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Items of a block: their queries and records should stay in the second-level cache beside a tile.
@@ -90,10 +91,10 @@ struct Block {
     records: Option<usize>,
 }
 
-/// What one thread takes at a time: a whole block, or one split of it.
+/// What one thread takes at a time: a whole block, or some splits of it.
 struct Task {
     block: usize,
-    split: Option<usize>,
+    splits: Option<Range<usize>>,
 }
 
 #[derive(Default)]
@@ -159,7 +160,7 @@ impl Attention<'_> {
     fn plan(&self, threads: usize, sequences: &[Rows]) -> Plan {
         let mut block_items = BLOCK_ITEMS;
         loop {
-            let plan = self.plan_with(block_items, sequences);
+            let plan = self.plan_with(threads, block_items, sequences);
             if plan.tasks.len() >= 2 * threads || block_items <= 6 || threads == 1 {
                 return plan;
             }
@@ -167,8 +168,11 @@ impl Attention<'_> {
         }
     }
 
-    fn plan_with(&self, block_items: usize, sequences: &[Rows]) -> Plan {
+    fn plan_with(&self, threads: usize, block_items: usize, sequences: &[Rows]) -> Plan {
         let mut plan = Plan::default();
+        // Few long reads: each begins with keys that nobody fetched ahead.
+        let keys: usize = sequences.iter().map(|rows| rows.keys).sum();
+        let run = (keys.div_ceil(SPLIT) * self.cache.layout().kv_heads / (8 * threads)).max(1);
         let layout = self.cache.layout();
         let record = record_len(layout.value_stride());
         for (sequence, rows) in sequences.iter().enumerate() {
@@ -187,9 +191,12 @@ impl Attention<'_> {
                     let records = is_split.then_some(plan.records);
                     if is_split {
                         plan.records += (splits.1 - splits.0) * count * record;
-                        plan.tasks.extend((splits.0..splits.1).map(|split| Task { block: index, split: Some(split) }));
+                        plan.tasks.extend((splits.0..splits.1).step_by(run).map(|first| {
+                            let splits = first..(first + run).min(splits.1);
+                            Task { block: index, splits: Some(splits) }
+                        }));
                     } else {
-                        plan.tasks.push(Task { block: index, split: None });
+                        plan.tasks.push(Task { block: index, splits: None });
                     }
                     plan.pending.push(AtomicUsize::new(splits.1 - splits.0));
                     plan.blocks.push(Block { sequence, kv_head, items, splits, records });
@@ -290,13 +297,16 @@ impl TaskJob<'_> {
         unsafe {
             pack_queries::<E>(&work, items, tile);
             let merge = Merge { work: &work, items, attention: self.attention, total };
-            match (self.task.split, block.records) {
-                (Some(split), Some(start)) => {
+            match (&self.task.splits, block.records) {
+                (Some(splits), Some(start)) => {
                     let records = self.records.0.add(start);
                     let count = items.len() * record_len(work.value_stride);
-                    attend_split::<E>(&work, items, split, records.add((split - block.splits.0) * count), tile);
+                    for split in splits.clone() {
+                        attend_split::<E>(&work, items, split, records.add((split - block.splits.0) * count), tile);
+                    }
                     // The last to finish sees everybody's records.
-                    if self.plan.pending[self.task.block].fetch_sub(1, Ordering::AcqRel) == 1 {
+                    let done = splits.len();
+                    if self.plan.pending[self.task.block].fetch_sub(done, Ordering::AcqRel) == done {
                         for split in 0..block.splits.1 - block.splits.0 {
                             merge.join::<E::L>(records.add(split * count), split == 0);
                         }

@@ -145,8 +145,9 @@ struct Tile {
     start: usize,
     keys: [*const u8; GROUPS],
     values: [*const u8; GROUPS],
-    /// The keys of the tile behind it, to be fetched ahead; any address where there is none.
+    /// Those of the tile behind it, to be fetched ahead; any address where there is none.
     next_keys: [*const u8; GROUPS],
+    next_values: [*const u8; GROUPS],
 }
 
 impl Tile {
@@ -158,8 +159,14 @@ impl Tile {
         let nearest = |group: usize| (start + group * GROUP).clamp(first / GROUP * GROUP, last - 1);
         let groups: [_; GROUPS] = std::array::from_fn(|group| cache.group(work.pages, work.kv_head, nearest(group)));
         let ahead = |group: usize| (start + TILE + group * GROUP).min(work.last - 1);
-        let next_keys = std::array::from_fn(|group| cache.group(work.pages, work.kv_head, ahead(group)).0);
-        Tile { start, keys: groups.map(|group| group.0), values: groups.map(|group| group.1), next_keys }
+        let next: [_; GROUPS] = std::array::from_fn(|group| cache.group(work.pages, work.kv_head, ahead(group)));
+        Tile {
+            start,
+            keys: groups.map(|group| group.0),
+            values: groups.map(|group| group.1),
+            next_keys: next.map(|group| group.0),
+            next_values: next.map(|group| group.1),
+        }
     }
 }
 
@@ -218,10 +225,10 @@ unsafe fn score<E: Element, const ROWS: usize>(
     // SAFETY: the caller's promise.
     unsafe {
         if E::L::WIDE == 4 {
-            score_groups::<E, ROWS, 4>(work.key_steps, tile.keys, tile.values, queries, stride, scores);
+            score_groups::<E, ROWS, 4>(work.key_steps, tile.keys, tile.next_keys[0], queries, stride, scores);
         } else {
             for group in 0..GROUPS {
-                let (keys, ahead) = ([tile.keys[group]], [tile.values[group]]);
+                let (keys, ahead) = ([tile.keys[group]], tile.next_keys[group]);
                 score_groups::<E, ROWS, 1>(work.key_steps, keys, ahead, queries, stride, scores.add(group * GROUP));
             }
         }
@@ -232,7 +239,7 @@ unsafe fn score<E: Element, const ROWS: usize>(
 unsafe fn score_groups<E: Element, const ROWS: usize, const WIDE: usize>(
     steps: usize,
     keys: [*const u8; WIDE],
-    ahead: [*const u8; WIDE],
+    ahead: *const u8,
     queries: *const u32,
     stride: usize,
     scores: *mut f32,
@@ -247,7 +254,7 @@ unsafe fn score_groups<E: Element, const ROWS: usize, const WIDE: usize>(
             }
             if ROWS <= AHEAD_ROWS {
                 for group in 0..WIDE {
-                    E::L::prefetch(ahead[group].wrapping_add(step * E::STEP_BYTES));
+                    E::L::prefetch(ahead.wrapping_add((step * WIDE + group) * E::STEP_BYTES));
                 }
             }
             for row in 0..ROWS {
@@ -344,6 +351,10 @@ unsafe fn gather<E: Element, const ROWS: usize>(
     let vectors = work.value_stride / GROUP;
     // SAFETY: the caller's promise; `first` stays within the vectors of a value.
     unsafe {
+        while ROWS <= 2 && E::L::WIDE == 4 && first + 8 <= vectors {
+            gather_vectors::<E, ROWS, 8>(work, tile, seen.clone(), weights, decays, records, first);
+            first += 8;
+        }
         while E::L::WIDE == 4 && first + 4 <= vectors {
             gather_vectors::<E, ROWS, 4>(work, tile, seen.clone(), weights, decays, records, first);
             first += 4;
@@ -381,8 +392,8 @@ unsafe fn gather_vectors<E: Element, const ROWS: usize, const WIDE: usize>(
         for group in seen.start / GROUP..seen.end.div_ceil(GROUP) {
             let values = tile.values[group].add(first * E::STEP_BYTES);
             let steps = (seen.end - group * GROUP).min(GROUP).div_ceil(E::STEP);
-            // Each pass over the values fetches its share of the next keys.
-            let ahead = tile.next_keys[group].wrapping_add(first * GROUP / E::STEP * E::STEP_BYTES);
+            // Each pass over the values fetches its share of the next ones.
+            let ahead = tile.next_values[group].wrapping_add(first * GROUP / E::STEP * E::STEP_BYTES);
             for step in 0..steps {
                 if ROWS <= AHEAD_ROWS {
                     for vector in 0..WIDE {

@@ -8,6 +8,7 @@
 use super::layout::SLAB_COLUMNS;
 use super::memory::Memory;
 use crate::pool::Pool;
+use std::cell::RefCell;
 
 /// Group sizes that sums are kept for.
 const LEVELS: [usize; 4] = [16, 32, 64, 128];
@@ -80,6 +81,36 @@ impl QuantizedActivations {
     /// Replace the contents by `x` of `rows * columns` values; allocates only to grow.
     pub fn requantize(&mut self, pool: &Pool, x: &[f32], rows: usize, columns: usize) {
         assert_eq!(x.len(), rows * columns, "[quantize activations] values do not fill the rows");
+        self.resize(rows, columns);
+        let quantize = quantize_row_of_tier();
+        self.each_row(pool, |this, row| {
+            // SAFETY: each row is written by one part only and the record lies inside the memory.
+            unsafe { quantize(&x[row * columns..][..columns], &this.record, this.row(row).cast_mut()) };
+        });
+    }
+
+    /// As [`QuantizedActivations::requantize`], of rows that are made on the way: `make(row, values)` fills `columns`
+    /// values, which never go to memory.
+    pub fn requantize_with(
+        &mut self,
+        pool: &Pool,
+        rows: usize,
+        columns: usize,
+        make: impl Fn(usize, &mut [f32]) + Sync,
+    ) {
+        self.resize(rows, columns);
+        let quantize = quantize_row_of_tier();
+        self.each_row(pool, |this, row| {
+            ROW.with_borrow_mut(|values| {
+                values.resize(columns.max(values.len()), 0.0);
+                make(row, &mut values[..columns]);
+                // SAFETY: as in `requantize`.
+                unsafe { quantize(&values[..columns], &this.record, this.row(row).cast_mut()) };
+            });
+        });
+    }
+
+    fn resize(&mut self, rows: usize, columns: usize) {
         self.rows = rows;
         self.columns = columns;
         self.record = Record::new(columns);
@@ -87,15 +118,12 @@ impl QuantizedActivations {
         if self.memory.bytes() < bytes {
             self.memory = Memory::new(bytes);
         }
-        let block = (16_384 / columns.max(1)).max(1);
-        let quantize = quantize_row_of_tier();
-        let this = &*self;
-        pool.run(rows.div_ceil(block), &|part| {
-            for row in part * block..((part + 1) * block).min(rows) {
-                // SAFETY: each row is written by one part only and the record lies inside the memory.
-                unsafe { quantize(&x[row * columns..][..columns], &this.record, this.row(row).cast_mut()) };
-            }
-        });
+    }
+
+    /// Call `work` once for every row, in parallel.
+    fn each_row(&self, pool: &Pool, work: impl Fn(&QuantizedActivations, usize) + Sync) {
+        let block = (16_384 / self.columns.max(1)).max(1);
+        pool.run_blocks(self.rows, block, |rows| rows.for_each(|row| work(self, row)));
     }
 
     /// Number of rows.
@@ -133,6 +161,11 @@ impl QuantizedActivations {
     }
 }
 
+thread_local! {
+    /// A row between its making and its quantization.
+    static ROW: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 type QuantizeRow = unsafe fn(&[f32], &Record, *mut u8);
 
 fn quantize_row_of_tier() -> QuantizeRow {
@@ -148,10 +181,84 @@ fn quantize_row_of_tier() -> QuantizeRow {
 /// # Safety
 /// As [`quantize_row`], and the processor must have these features.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn quantize_row_avx512(x: &[f32], record: &Record, out: *mut u8) {
-    // SAFETY: passed on.
-    unsafe { quantize_row(x, record, out) }
+    for (slab, x) in x.chunks(SLAB_COLUMNS).enumerate() {
+        // SAFETY: each part of the record has room for whole slabs.
+        unsafe {
+            let values = out.add(slab * SLAB_COLUMNS).cast::<i8>();
+            let scale = match x.first_chunk() {
+                Some(x) => quantize_slab_avx512(x, values),
+                None => {
+                    let mut padded = [0.0; SLAB_COLUMNS];
+                    padded[..x.len()].copy_from_slice(x);
+                    quantize_slab_avx512(&padded, values)
+                }
+            };
+            out.add(record.scales + slab * 4).cast::<f32>().write(scale);
+            write_sums(negated_sums_avx512(values), record, slab, out);
+        }
+    }
+}
+
+/// The scale; `values` gets what [`quantize_slab`] gives.
+///
+/// # Safety
+/// The processor must have these features; `values` is valid for a slab.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn quantize_slab_avx512(x: &[f32; SLAB_COLUMNS], values: *mut i8) -> f32 {
+    use std::arch::x86_64::*;
+    // SAFETY: sixteen vectors of sixteen values each, read and written.
+    unsafe {
+        let load = |i: usize| _mm512_loadu_ps(x.as_ptr().add(16 * i));
+        let magnitude = |i: usize| _mm512_and_si512(_mm512_castps_si512(load(i)), _mm512_set1_epi32(0x7FFF_FFFF));
+        let mut most = [magnitude(0), magnitude(1), magnitude(2), magnitude(3)];
+        for i in 4..SLAB_COLUMNS / 16 {
+            most[i % 4] = _mm512_max_epu32(most[i % 4], magnitude(i));
+        }
+        let most = _mm512_max_epu32(_mm512_max_epu32(most[0], most[1]), _mm512_max_epu32(most[2], most[3]));
+        let largest = f32::from_bits(_mm512_reduce_max_epu32(most));
+        if !largest.is_finite() || largest < SMALLEST {
+            values.write_bytes(0, SLAB_COLUMNS);
+            return if largest.is_finite() { 0.0 } else { f32::NAN };
+        }
+        let inverse = _mm512_set1_ps(127.0 / largest);
+        for i in 0..SLAB_COLUMNS / 16 {
+            const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+            let rounded = _mm512_cvt_roundps_epi32::<NEAREST>(_mm512_mul_ps(load(i), inverse));
+            _mm_storeu_si128(values.add(16 * i).cast(), _mm512_cvtepi32_epi8(rounded));
+        }
+        largest / 127.0
+    }
+}
+
+/// The negated sums of each 16 values of a slab.
+///
+/// # Safety
+/// The processor must have these features; `values` is valid for a slab.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn negated_sums_avx512(values: *const i8) -> [i32; SLAB_COLUMNS / 16] {
+    use std::arch::x86_64::*;
+    // SAFETY: four vectors of 64 values each; the result has sixteen sums.
+    unsafe {
+        // In every 128 bits, the sum of its 16 values in all four lanes.
+        let quarter = |i: usize| {
+            let values = _mm512_loadu_si512(values.add(64 * i).cast());
+            let fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), values);
+            let eights = _mm512_add_epi32(fours, _mm512_shuffle_epi32::<0b10_11_00_01>(fours));
+            _mm512_add_epi32(eights, _mm512_shuffle_epi32::<0b01_00_11_10>(eights))
+        };
+        let joined = _mm512_mask_blend_epi32(0x2222, quarter(0), quarter(1));
+        let joined = _mm512_mask_blend_epi32(0x4444, joined, quarter(2));
+        let joined = _mm512_mask_blend_epi32(0x8888, joined, quarter(3));
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        let sums = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_permutexvar_epi32(order, joined));
+        let mut out = [0; SLAB_COLUMNS / 16];
+        _mm512_storeu_si512(out.as_mut_ptr().cast(), sums);
+        out
+    }
 }
 
 /// # Safety
@@ -180,14 +287,23 @@ unsafe fn quantize_row(x: &[f32], record: &Record, out: *mut u8) {
             for (sum, values) in sums.iter_mut().zip(values.chunks_exact(16)) {
                 *sum = -values.iter().map(|value| *value as i32).sum::<i32>();
             }
-            let mut count = sums.len();
-            for start in record.sums {
-                let to = out.add(start + slab * count * 4).cast::<i32>();
-                to.copy_from_nonoverlapping(sums.as_ptr(), count);
-                count /= 2;
-                (0..count).for_each(|i| sums[i] = sums[2 * i] + sums[2 * i + 1]);
-            }
+            write_sums(sums, record, slab, out);
         }
+    }
+}
+
+/// The sums of a slab at every level.
+///
+/// # Safety
+/// `out` must be valid for one record that has this slab.
+#[inline(always)]
+unsafe fn write_sums(mut sums: [i32; SLAB_COLUMNS / 16], record: &Record, slab: usize, out: *mut u8) {
+    let mut count = sums.len();
+    for start in record.sums {
+        // SAFETY: each level has room for whole slabs.
+        unsafe { out.add(start + slab * count * 4).cast::<i32>().copy_from_nonoverlapping(sums.as_ptr(), count) };
+        count /= 2;
+        (0..count).for_each(|i| sums[i] = sums[2 * i] + sums[2 * i + 1]);
     }
 }
 

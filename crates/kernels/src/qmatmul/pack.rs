@@ -5,39 +5,32 @@
 
 use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, Scales, UNIT_COLUMNS, Values, scale_bytes};
 use crate::quant::{Format, Row, gguf_k};
+use crate::simd::{MAX_LANES, Simd, tiered};
 
-/// Write one panel with the widest instructions there are; see [`pack_rows`].
-pub fn pack_panel(layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) {
-    #[cfg(target_arch = "x86_64")]
-    if crate::cpu::tier() >= crate::cpu::Tier::Avx2 {
-        // SAFETY: the tier says that the processor has AVX2.
-        return unsafe { pack_rows_avx2(layout, format, columns, rows, panel) };
-    }
-    pack_rows(layout, format, columns, rows, panel)
+tiered! {
+    /// Write one panel. `rows[i]` is output row `i` of it; missing rows are zeros. `panel` holds zeros.
+    pub fn pack_panel(layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) = pack_rows;
 }
 
-/// # Safety
-/// The processor must have AVX2.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn pack_rows_avx2(layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) {
-    pack_rows(layout, format, columns, rows, panel)
-}
+/// What a row gives to a slab: 4 bytes to each register.
+#[repr(align(64))]
+struct Staged([[u8; SLAB_COLUMNS]; PANEL_ROWS]);
 
-/// Write one panel. `rows[i]` is output row `i` of it; missing rows are zeros. `panel` holds zeros.
 #[inline(always)]
-fn pack_rows(layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) {
+fn pack_rows<S: Simd>(s: S, layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) {
     let padded = columns.next_multiple_of(UNIT_COLUMNS);
-    for (lane, row) in rows.iter().enumerate() {
-        let mut at = 0;
-        for first in (0..padded).step_by(SLAB_COLUMNS) {
-            let width = SLAB_COLUMNS.min(padded - first);
-            let (header, values) = panel[at..][..layout.slab_bytes(width)].split_at_mut(layout.header_bytes(width));
-            let slab = Slab { first, real: width.min(columns - first), width };
+    let mut staged = Staged([[0; SLAB_COLUMNS]; PANEL_ROWS]);
+    let mut at = 0;
+    for first in (0..padded).step_by(SLAB_COLUMNS) {
+        let width = SLAB_COLUMNS.min(padded - first);
+        let (header, values) = panel[at..][..layout.slab_bytes(width)].split_at_mut(layout.header_bytes(width));
+        let slab = Slab { first, real: width.min(columns - first), width };
+        for (lane, row) in rows.iter().enumerate() {
             pack_scales(layout, format, row, &slab, lane, header);
-            pack_values(layout.values, format, row, &slab, lane, values);
-            at += layout.slab_bytes(width);
+            stage_values(layout.values, format, row, &slab, &mut staged.0[lane]);
         }
+        spread(s, &staged, values);
+        at += layout.slab_bytes(width);
     }
 }
 
@@ -49,74 +42,86 @@ struct Slab {
 }
 
 /// The scales of one row into a header.
+#[inline(always)]
 fn pack_scales(layout: &Layout, format: Format, row: &Row<'_>, slab: &Slab, lane: usize, header: &mut [u8]) {
     let group = layout.group;
     let (groups, padded_groups) = (slab.real / group, slab.width.div_ceil(group));
     let first = slab.first / group;
-    let mut put = |at: usize, bytes: &[u8]| header[at..][..bytes.len()].copy_from_slice(bytes);
     let block = |bytes: usize| &row.data[slab.first / SLAB_COLUMNS * bytes..][..bytes];
     match format {
-        Format::Affine { .. } => {
-            let size = scale_bytes(row.scale_type);
-            for g in 0..groups {
-                put((2 * g * PANEL_ROWS + lane) * size, &row.scales[(first + g) * size..][..size]);
-                put(((2 * g + 1) * PANEL_ROWS + lane) * size, &row.biases[(first + g) * size..][..size]);
+        Format::Affine { .. } if scale_bytes(row.scale_type) == 2 => {
+            let scales = row.scales[2 * first..].as_chunks::<2>().0;
+            let biases = row.biases[2 * first..].as_chunks::<2>().0;
+            for (g, (scale, bias)) in scales.iter().zip(biases).take(groups).enumerate() {
+                put(header, (2 * g * PANEL_ROWS + lane) * 2, *scale);
+                put(header, ((2 * g + 1) * PANEL_ROWS + lane) * 2, *bias);
             }
         }
-        Format::Mxfp4 => (0..groups).for_each(|g| put(g * PANEL_ROWS + lane, &row.scales[first + g..][..1])),
-        Format::GgufMxfp4 => (0..groups).for_each(|g| put(g * PANEL_ROWS + lane, &row.data[(first + g) * 17..][..1])),
+        Format::Affine { .. } => {
+            let scales = row.scales[4 * first..].as_chunks::<4>().0;
+            let biases = row.biases[4 * first..].as_chunks::<4>().0;
+            for (g, (scale, bias)) in scales.iter().zip(biases).take(groups).enumerate() {
+                put(header, (2 * g * PANEL_ROWS + lane) * 4, *scale);
+                put(header, ((2 * g + 1) * PANEL_ROWS + lane) * 4, *bias);
+            }
+        }
+        Format::Mxfp4 => {
+            (0..groups).for_each(|g| put(header, g * PANEL_ROWS + lane, [row.scales[first + g]]));
+        }
+        Format::GgufMxfp4 => {
+            (0..groups).for_each(|g| put(header, g * PANEL_ROWS + lane, [row.data[(first + g) * 17]]));
+        }
         Format::Nvfp4 => {
-            put(lane * 4, &row.global_scale.to_le_bytes());
-            (0..groups).for_each(|g| put(64 + g * PANEL_ROWS + lane, &row.scales[first + g..][..1]));
+            put(header, lane * 4, row.global_scale.to_le_bytes());
+            (0..groups).for_each(|g| put(header, 64 + g * PANEL_ROWS + lane, [row.scales[first + g]]));
         }
-        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::Iq4Nl => {
-            let bytes = format.block_bytes();
-            (0..groups).for_each(|g| put((g * PANEL_ROWS + lane) * 2, &row.data[(first + g) * bytes..][..2]));
-        }
+        Format::Q4_0 | Format::Iq4Nl => halves_of_blocks::<18>(&row.data[first * 18..], groups, lane, header),
+        Format::Q5_0 => halves_of_blocks::<22>(&row.data[first * 22..], groups, lane, header),
+        Format::Q8_0 => halves_of_blocks::<34>(&row.data[first * 34..], groups, lane, header),
         Format::Q4_1 | Format::Q5_1 => {
             let bytes = format.block_bytes();
-            for g in 0..groups {
-                put((2 * g * PANEL_ROWS + lane) * 2, &row.data[(first + g) * bytes..][..2]);
-                put(((2 * g + 1) * PANEL_ROWS + lane) * 2, &row.data[(first + g) * bytes + 2..][..2]);
+            for (g, block) in row.data[first * bytes..].chunks_exact(bytes).take(groups).enumerate() {
+                put(header, (2 * g * PANEL_ROWS + lane) * 2, [block[0], block[1]]);
+                put(header, ((2 * g + 1) * PANEL_ROWS + lane) * 2, [block[2], block[3]]);
             }
         }
         Format::Q4K | Format::Q5K => {
             let block = block(if format == Format::Q4K { 144 } else { 176 });
-            put(lane * 2, &block[..2]);
-            put((PANEL_ROWS + lane) * 2, &block[2..4]);
+            put(header, lane * 2, [block[0], block[1]]);
+            put(header, (PANEL_ROWS + lane) * 2, [block[2], block[3]]);
+            let scales = block[4..16].try_into().expect("twelve bytes");
             for g in 0..groups {
-                let scales = block[4..16].try_into().expect("twelve bytes");
                 let (scale, minimum) = gguf_k::scale_and_minimum(scales, g);
-                put(64 + g * PANEL_ROWS + lane, &[scale]);
-                put(64 + (padded_groups + g) * PANEL_ROWS + lane, &[minimum]);
+                put(header, 64 + g * PANEL_ROWS + lane, [scale]);
+                put(header, 64 + (padded_groups + g) * PANEL_ROWS + lane, [minimum]);
             }
         }
         Format::Q2K => {
             let block = block(84);
-            put(lane * 2, &block[80..82]);
-            put((PANEL_ROWS + lane) * 2, &block[82..84]);
-            (0..groups).for_each(|g| put(64 + g * PANEL_ROWS + lane, &block[g..][..1]));
+            put(header, lane * 2, [block[80], block[81]]);
+            put(header, (PANEL_ROWS + lane) * 2, [block[82], block[83]]);
+            (0..groups).for_each(|g| put(header, 64 + g * PANEL_ROWS + lane, [block[g]]));
         }
         Format::Q3K => {
             let block = block(110);
-            put(lane * 2, &block[108..110]);
+            put(header, lane * 2, [block[108], block[109]]);
+            let scales = block[96..108].try_into().expect("twelve bytes");
             for g in 0..groups {
-                let scale = gguf_k::q3_k_scale(block[96..108].try_into().expect("twelve bytes"), g);
-                put(32 + g * PANEL_ROWS + lane, &[scale as i8 as u8]);
+                put(header, 32 + g * PANEL_ROWS + lane, [gguf_k::q3_k_scale(scales, g) as i8 as u8]);
             }
         }
         Format::Q6K => {
             let block = block(210);
-            put(lane * 2, &block[208..210]);
-            (0..groups).for_each(|g| put(32 + g * PANEL_ROWS + lane, &block[192 + g..][..1]));
+            put(header, lane * 2, [block[208], block[209]]);
+            (0..groups).for_each(|g| put(header, 32 + g * PANEL_ROWS + lane, [block[192 + g]]));
         }
         Format::Iq4Xs => {
             let block = block(136);
-            put(lane * 2, &block[..2]);
+            put(header, lane * 2, [block[0], block[1]]);
             let high = u16::from_le_bytes([block[2], block[3]]);
             for g in 0..groups {
                 let scale = (block[4 + g / 2] >> (4 * (g % 2))) & 15 | ((high >> (2 * g) & 3) as u8) << 4;
-                put(32 + g * PANEL_ROWS + lane, &[(scale as i8 - 32) as u8]);
+                put(header, 32 + g * PANEL_ROWS + lane, [(scale as i8 - 32) as u8]);
             }
         }
         other => unreachable!("{other:?} has no layout"),
@@ -124,39 +129,148 @@ fn pack_scales(layout: &Layout, format: Format, row: &Row<'_>, slab: &Slab, lane
     debug_assert!(!matches!(layout.scales, Scales::Signed) || header.len() >= 32);
 }
 
-/// The codes of one row into the planes.
 #[inline(always)]
-fn pack_values(values: Values, format: Format, row: &Row<'_>, slab: &Slab, lane: usize, out: &mut [u8]) {
-    let mut codes = [0u8; SLAB_COLUMNS];
-    read_codes(format, row, slab, &mut codes[..slab.real.next_multiple_of(UNIT_COLUMNS)]);
-    let units = codes.chunks_exact(UNIT_COLUMNS).zip(out.chunks_exact_mut(values.unit_bytes()));
-    for (codes, unit) in units.take(slab.width / UNIT_COLUMNS) {
-        let codes: &[u8; UNIT_COLUMNS] = codes.try_into().expect("a unit");
-        match values {
-            Values::Bits8 => spread(codes, 0, lane, unit),
-            Values::Bits4 | Values::E2m1 | Values::Iq4 => spread(&plane4(codes), 0, lane, unit),
-            Values::Bits2 => spread(&plane2(codes, 0), 0, lane, unit),
-            Values::Bits3 => {
-                spread(&plane2(codes, 0), 0, lane, unit);
-                spread(&plane1(codes, 2), 2, lane, unit);
+fn put<const N: usize>(header: &mut [u8], at: usize, bytes: [u8; N]) {
+    header[at..at + N].copy_from_slice(&bytes);
+}
+
+/// The first two bytes of each block.
+#[inline(always)]
+fn halves_of_blocks<const BYTES: usize>(data: &[u8], groups: usize, lane: usize, header: &mut [u8]) {
+    let fields = header.as_chunks_mut::<{ 2 * PANEL_ROWS }>().0;
+    for (block, field) in data.as_chunks::<BYTES>().0.iter().zip(fields).take(groups) {
+        field[2 * lane..][..2].copy_from_slice(&block[..2]);
+    }
+}
+
+/// The codes of one row of a slab as they lie in the registers, 4 bytes to each.
+#[inline(always)]
+fn stage_values(values: Values, format: Format, row: &Row<'_>, slab: &Slab, out: &mut [u8; SLAB_COLUMNS]) {
+    let blocks = slab.real / 32;
+    let whole = slab.real == slab.width;
+    match format {
+        // Blocks that hold 16 low halves and 16 high ones lie as the 4-bit plane does.
+        Format::Q4_0 | Format::Iq4Nl if whole => {
+            for (block, out) in
+                row.data[slab.first / 32 * 18..].as_chunks::<18>().0.iter().zip(planes(out)).take(blocks)
+            {
+                out.copy_from_slice(&block[2..]);
             }
-            Values::Bits5 => {
-                spread(&plane4(codes), 0, lane, unit);
-                spread(&plane1(codes, 4), 4, lane, unit);
+        }
+        Format::Q8_0 if whole => {
+            let data = row.data[slab.first / 32 * 34..].as_chunks::<34>().0;
+            for (block, out) in data.iter().zip(out.as_chunks_mut::<32>().0).take(blocks) {
+                out.copy_from_slice(&block[2..]);
+                out.iter_mut().for_each(|byte| *byte ^= 0x80);
             }
-            Values::Bits6 => {
-                spread(&plane4(codes), 0, lane, unit);
-                spread(&plane2(codes, 4), 4, lane, unit);
+        }
+        Format::Affine { bits: 8, .. } => {
+            out[slab.real..].fill(0);
+            out[..slab.real].copy_from_slice(&row.data[slab.first..][..slab.real]);
+        }
+        Format::Affine { bits: 4, .. } | Format::Mxfp4 | Format::Nvfp4 if whole => {
+            let pairs = row.data[slab.first / 2..].as_chunks::<16>().0;
+            pairs.iter().zip(planes(out)).take(blocks).for_each(|(pairs, out)| plane4_of_pairs(pairs, out));
+        }
+        Format::Q4K => {
+            let nibbles = row.data[slab.first / 256 * 144 + 16..].as_chunks::<32>().0;
+            for (nibbles, out) in nibbles.iter().zip(out.as_chunks_mut::<32>().0).take(4) {
+                for i in 0..16 {
+                    out[i] = nibbles[i] & 15 | nibbles[16 + i] << 4;
+                    out[16 + i] = nibbles[i] >> 4 | nibbles[16 + i] & 0xF0;
+                }
             }
+        }
+        Format::Q6K => stage_q6_k(row.data[slab.first / 256 * 210..].first_chunk().expect("a block"), out),
+        _ => {
+            let mut codes = [0u8; SLAB_COLUMNS];
+            read_codes(format, row, slab, &mut codes[..slab.real.next_multiple_of(UNIT_COLUMNS)]);
+            let units = codes.as_chunks::<UNIT_COLUMNS>().0.iter().zip(out.chunks_exact_mut(4 * values.bits()));
+            units.take(slab.width / UNIT_COLUMNS).for_each(|(codes, out)| stage_unit(values, codes, out));
         }
     }
 }
 
-/// Four bytes of a plane into each register from `first` on.
+/// The 4-bit planes of the units of a row.
 #[inline(always)]
-fn spread<const N: usize>(plane: &[u8; N], first: usize, lane: usize, unit: &mut [u8]) {
-    for (register, bytes) in plane.chunks_exact(4).enumerate() {
-        unit[(first + register) * 64 + lane * 4..][..4].copy_from_slice(bytes);
+fn planes(out: &mut [u8; SLAB_COLUMNS]) -> &mut [[u8; 16]] {
+    out.as_chunks_mut().0
+}
+
+/// A unit's plane from bytes that hold a column low and the next one high.
+#[inline(always)]
+fn plane4_of_pairs(pairs: &[u8; 16], out: &mut [u8; 16]) {
+    for i in 0..8 {
+        out[2 * i] = pairs[i] & 15 | pairs[8 + i] << 4;
+        out[2 * i + 1] = pairs[i] >> 4 | pairs[8 + i] & 0xF0;
+    }
+}
+
+/// A unit of a block is a field of one half: 4 low bits, then 2 high ones.
+#[inline(always)]
+fn stage_q6_k(block: &[u8; 210], out: &mut [u8; SLAB_COLUMNS]) {
+    for (unit, out) in out.as_chunks_mut::<24>().0.iter_mut().enumerate().take(8) {
+        let (half, field) = (unit / 4, unit % 4);
+        let low: &[u8; 32] = block[half * 64 + field % 2 * 32..].first_chunk().expect("32 bytes");
+        let high: &[u8; 32] = block[128 + half * 32..].first_chunk().expect("32 bytes");
+        for i in 0..16 {
+            let (a, b) = (low[i] >> (4 * (field / 2)), low[16 + i] >> (4 * (field / 2)));
+            out[i] = a & 15 | b << 4;
+        }
+        for i in 0..8 {
+            let pair = |j: usize| high[8 * j + i] >> (2 * field) & 3;
+            out[16 + i] = pair(0) | pair(1) << 2 | pair(2) << 4 | pair(3) << 6;
+        }
+    }
+}
+
+/// The planes of a unit, one behind the other.
+#[inline(always)]
+fn stage_unit(values: Values, codes: &[u8; UNIT_COLUMNS], out: &mut [u8]) {
+    match values {
+        Values::Bits8 => out.copy_from_slice(codes),
+        Values::Bits4 | Values::E2m1 | Values::Iq4 => out.copy_from_slice(&plane4(codes)),
+        Values::Bits2 => out.copy_from_slice(&plane2(codes, 0)),
+        Values::Bits3 => {
+            out[..8].copy_from_slice(&plane2(codes, 0));
+            out[8..].copy_from_slice(&plane1(codes, 2));
+        }
+        Values::Bits5 => {
+            out[..16].copy_from_slice(&plane4(codes));
+            out[16..].copy_from_slice(&plane1(codes, 4));
+        }
+        Values::Bits6 => {
+            out[..16].copy_from_slice(&plane4(codes));
+            out[16..].copy_from_slice(&plane2(codes, 4));
+        }
+    }
+}
+
+/// Four bytes of every row to each register: a transposition of 32-bit words.
+#[inline(always)]
+fn spread<S: Simd>(s: S, staged: &Staged, out: &mut [u8]) {
+    let registers = out.as_chunks_mut::<64>().0;
+    let blocks = registers.len() / S::LANES * S::LANES;
+    for first in (0..blocks).step_by(S::LANES) {
+        for row in (0..PANEL_ROWS).step_by(S::LANES) {
+            let mut words = [s.zero(); MAX_LANES];
+            for (i, words) in words[..S::LANES].iter_mut().enumerate() {
+                let from = staged.0[row + i][4 * first..][..4 * S::LANES].as_ptr();
+                // SAFETY: the slice holds a vector.
+                *words = unsafe { s.load(from.cast()) };
+            }
+            s.transpose(&mut words[..S::LANES]);
+            for (words, register) in words[..S::LANES].iter().zip(&mut registers[first..]) {
+                let to = register[4 * row..][..4 * S::LANES].as_mut_ptr();
+                // SAFETY: the slice holds a vector.
+                unsafe { s.store(*words, to.cast()) };
+            }
+        }
+    }
+    for (register, out) in registers.iter_mut().enumerate().skip(blocks) {
+        for (staged, word) in staged.0.iter().zip(out.as_chunks_mut::<4>().0) {
+            word.copy_from_slice(&staged[4 * register..][..4]);
+        }
     }
 }
 

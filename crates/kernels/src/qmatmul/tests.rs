@@ -54,19 +54,21 @@ fn columns_of(info: &FormatInfo) -> usize {
 }
 
 #[test]
-fn rows_come_back_as_the_decoder_gives_them() {
-    for info in &FORMATS {
-        let (rows, columns) = (37, columns_of(info));
-        let source = stored(info, rows, columns);
-        let packed = PackedMatrix::pack(&Pool::new(1), &[source.as_stored()]).expect("packs");
-        let (mut expected, mut found) = (vec![0.0; columns], vec![0.0; columns]);
-        for row in 0..rows {
-            source.as_stored().row_dequantize(row, &mut expected);
-            packed.dequantize_row(row, &mut found);
-            assert!(expected.iter().any(|value| *value != 0.0), "{} decodes to zeros", info.name);
-            for (column, (a, b)) in expected.iter().zip(&found).enumerate() {
-                assert!((a - b).abs() <= 2e-7 * a.abs(), "{} row {row} column {column}: {a} {b}", info.name);
-            }
+fn rows_come_back_as_the_decoder_gives_them_on_every_tier() {
+    on_every_tier(|_| FORMATS.iter().for_each(rows_come_back));
+}
+
+fn rows_come_back(info: &FormatInfo) {
+    let (rows, columns) = (37, columns_of(info));
+    let source = stored(info, rows, columns);
+    let packed = PackedMatrix::pack(&Pool::new(1), &[source.as_stored()]).expect("packs");
+    let (mut expected, mut found) = (vec![0.0; columns], vec![0.0; columns]);
+    for row in 0..rows {
+        source.as_stored().row_dequantize(row, &mut expected);
+        packed.dequantize_row(row, &mut found);
+        assert!(expected.iter().any(|value| *value != 0.0), "{} decodes to zeros", info.name);
+        for (column, (a, b)) in expected.iter().zip(&found).enumerate() {
+            assert!((a - b).abs() <= 2e-7 * a.abs(), "{} row {row} column {column}: {a} {b}", info.name);
         }
     }
 }
@@ -248,4 +250,33 @@ fn activations_that_are_not_finite_or_are_zero() {
         assert!(out[..16].iter().all(|value| *value == 0.0));
         assert!(out[16..].iter().all(|value| value.is_nan()));
     });
+}
+
+#[test]
+fn activations_have_the_same_bytes_on_every_tier_and_made_on_the_way() {
+    let columns = 3 * 256 + 40;
+    let mut x = noise(6 * columns, 29);
+    x[columns + 3] = f32::NAN;
+    x[columns + 300] = f32::NEG_INFINITY;
+    x[2 * columns..3 * columns].fill(0.0);
+    x[3 * columns..3 * columns + 256].fill(1e-36);
+    (0..columns).for_each(|i| x[4 * columns + i] = (i as f32 - 300.0) / 127.0);
+    let mut first: Option<Vec<u8>> = None;
+    on_every_tier(|tier| {
+        let pool = Pool::new(2);
+        let plain = QuantizedActivations::new(&pool, &x, 6, columns);
+        let mut made = QuantizedActivations::default();
+        made.requantize_with(&pool, 6, columns, |row, out| out.copy_from_slice(&x[row * columns..][..columns]));
+        let first = first.get_or_insert_with(|| bytes_of(&plain));
+        assert_eq!(*first, bytes_of(&plain), "{tier:?}");
+        assert_eq!(*first, bytes_of(&made), "{tier:?}, made");
+    });
+}
+
+/// All that products read of a row: values, sums, scales.
+fn bytes_of(x: &QuantizedActivations) -> Vec<u8> {
+    let length = x.record().scales + x.columns().div_ceil(256) * 4;
+    // SAFETY: every row was written up to its last scale.
+    let row = |row| unsafe { std::slice::from_raw_parts(x.row(row), length) };
+    (0..x.rows()).flat_map(row).copied().collect()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use olivine_array::Array;
 use olivine_array::fast::linear::{Linear, linear};
 use olivine_array::fast::paged_attention::{HeadLayout, PagedAttention, paged_attention, prepare_heads};
+use olivine_array::fast::rows::Rows;
 use olivine_array::fast::step::StepSlot;
 use olivine_kernels::rope::Pairing;
 
@@ -75,7 +76,7 @@ impl Attention {
     }
 
     /// `x`: `[tokens, hidden]` → `[tokens, hidden]`.
-    pub fn forward(&self, x: &Array) -> Array {
+    pub fn forward(&self, x: &Rows) -> Array {
         let rows = linear(x, &self.qkv); // [tokens, (heads + 2 kv_heads) * head_dim (+ gate)]
         let width = self.qkv.rows() - self.gate_width;
         let qkv = if self.gate_width > 0 { rows.slice_axis(1, 0..width as i64) } else { rows.clone() };

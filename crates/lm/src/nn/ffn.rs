@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use olivine_array::Array;
 use olivine_array::fast::linear::{Linear, linear};
-use olivine_array::fast::moe::{ExpertMatrix, Experts, Router, Scoring as KernelScoring, gated, moe};
+use olivine_array::fast::moe::{ExpertMatrix, Experts, Router, Scoring as KernelScoring, moe};
+use olivine_array::fast::rows::Rows;
 
 use olivine_kernels::activation::{Activation as KernelActivation, Gate};
 
@@ -51,10 +52,10 @@ impl FfnBlock {
     }
 
     /// `x`: `[tokens, hidden]` → `[tokens, hidden]`.
-    pub fn forward(&self, x: &Array) -> Array {
+    pub fn forward(&self, x: &Rows) -> Array {
         match self {
             FfnBlock::Dense(block) => block.forward(x),
-            FfnBlock::Moe(block) => block.forward(x),
+            FfnBlock::Moe(block) => block.forward(&x.array()),
         }
     }
 }
@@ -77,9 +78,9 @@ impl DenseBlock {
         })
     }
 
-    fn forward(&self, x: &Array) -> Array {
-        let inner = gated(&linear(x, &self.gate_up), self.gate); // [tokens, width]
-        linear(&inner, &self.down)
+    fn forward(&self, x: &Rows) -> Array {
+        let gate_up = linear(x, &self.gate_up); // [tokens, 2 * width]
+        linear(&Rows::gated(&gate_up, self.gate), &self.down)
     }
 }
 
@@ -118,12 +119,12 @@ impl MoeBlock {
         let (down, down_bias) = load_down(loader, layer, spec)?;
         Ok(MoeBlock {
             router: loader.linear(Some(layer), &[("moe.router", spec.experts)], hidden)?,
-            experts: Arc::new(Experts::new(
+            experts: Arc::new(Experts {
                 router,
-                loader.expert_linear(gate_up, gate_up_bias),
-                gate_of(spec.activation),
-                loader.expert_linear(vec![down], down_bias),
-            )),
+                gate_up: loader.expert_linear(gate_up, gate_up_bias),
+                gate: gate_of(spec.activation),
+                down: loader.expert_linear(vec![down], down_bias),
+            }),
             shared,
         })
     }
@@ -132,7 +133,7 @@ impl MoeBlock {
         let logits = linear(x, &self.router); // [tokens, experts]
         let mut out = moe(x, &logits, &self.experts);
         if let Some((block, scale)) = &self.shared {
-            let mut shared = block.forward(x);
+            let mut shared = block.forward(&x.into());
             if let Some(scale) = scale {
                 shared = shared.multiply(linear(x, scale).sigmoid());
             }

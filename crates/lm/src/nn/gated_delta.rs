@@ -5,6 +5,7 @@ use std::sync::Arc;
 use olivine_array::Array;
 use olivine_array::fast::gated_delta::{GatedDelta as Kernel, gated_delta};
 use olivine_array::fast::linear::{Linear, linear};
+use olivine_array::fast::rows::Rows;
 
 use crate::ModelError;
 use crate::load::Loader;
@@ -50,7 +51,7 @@ impl GatedDelta {
     }
 
     /// `x`: `[tokens, hidden]` → `[tokens, hidden]`.
-    pub fn forward(&self, x: &Array) -> Array {
+    pub fn forward(&self, x: &Rows) -> Array {
         let mixed = gated_delta(&linear(x, &self.rows), self.block.clone()); // [tokens, value_heads * value_dim]
         linear(&mixed, &self.out)
     }

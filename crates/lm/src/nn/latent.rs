@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use olivine_array::Array;
 use olivine_array::fast::latent::{HeadMatrices, LatentRows, latent_rows, project_heads};
 use olivine_array::fast::linear::{Linear, linear};
 use olivine_array::fast::moe::ExpertMatrix;
 use olivine_array::fast::paged_attention::{PagedAttention, paged_attention};
-use olivine_array::{Array, fast};
+use olivine_array::fast::rows::Rows;
 use olivine_kernels::dense::DenseType;
 use olivine_kernels::rope::Pairing;
 
@@ -83,12 +84,10 @@ impl LatentAttention {
     }
 
     /// `x`: `[tokens, hidden]` → `[tokens, hidden]`.
-    pub fn forward(&self, x: &Array) -> Array {
+    pub fn forward(&self, x: &Rows) -> Array {
         let q = match &self.query {
             Query::Direct(query) => linear(x, query),
-            Query::LowRank { down, norm, up } => {
-                linear(&fast::rms_norm(&linear(x, down), Some(norm), INNER_EPSILON), up)
-            }
+            Query::LowRank { down, norm, up } => linear(&Rows::normed(&linear(x, down), norm, INNER_EPSILON), up),
         }; // [tokens, heads * (nope + rope)]
         let kv = linear(x, &self.kv); // [tokens, latent + rope]
         let rows = latent_rows(&q, &kv, self.rows.clone());

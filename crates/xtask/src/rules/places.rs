@@ -13,6 +13,7 @@ const UNSAFE: &[(&str, &str)] = &[
 
 /// Module roots that pick an implementation by target.
 const CFG: &[&str] = &[
+    "crates/formats/src/mapped.rs",
     "crates/kernels/examples/",
     "crates/kernels/src/attention/cache.rs",
     "crates/kernels/src/convert.rs",
@@ -24,7 +25,6 @@ const CFG: &[&str] = &[
     "crates/kernels/src/qmatmul/activations.rs",
     "crates/kernels/src/qmatmul/memory.rs",
     "crates/kernels/src/qmatmul/mod.rs",
-    "crates/kernels/src/qmatmul/pack.rs",
     "crates/kernels/src/qmatmul/tile.rs",
     "crates/kernels/src/quant/mod.rs",
     "crates/kernels/src/quant/tiers.rs",
