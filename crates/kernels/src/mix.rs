@@ -1,7 +1,9 @@
-//! Weighted sums of rows: what a token's experts gave, added up in the order of their rank.
+//! What stands around products with experts: their biases, and the weighted sum of what a token's experts gave, in the
+//! order of their rank.
 //!
 //! Invariant: a sum's order is that of its rows, so it does not depend on the other tokens. Read next: [`crate::dense`].
 
+use crate::dense::ExpertGroup;
 use crate::pool::{Disjoint, Pool};
 use crate::simd::{Simd, tiered};
 
@@ -31,6 +33,24 @@ pub fn mix_rows(pool: &Pool, rows: &[f32], weights: &[f32], terms: usize, out: &
     });
 }
 
+/// Add to each expert's rows of `out` (rows of `stride` elements) its bias: `biases` is `[experts, stride]`. Panics where
+/// a row of the output occurs twice.
+pub fn add_expert_biases(pool: &Pool, groups: &[ExpertGroup<'_>], biases: &[f32], out: &mut [f32], stride: usize) {
+    let mut seen = vec![false; out.len() / stride.max(1)];
+    for (_, row) in groups.iter().flat_map(|group| group.rows) {
+        assert!(!std::mem::replace(&mut seen[*row as usize], true), "[add_expert_biases] row {row} occurs twice");
+    }
+    let shared = Disjoint::new(out);
+    pool.run(groups.len(), &|index| {
+        let bias = &biases[groups[index].expert * stride..][..stride];
+        for &(_, row) in groups[index].rows {
+            // SAFETY: no row occurs twice, as just checked.
+            let row = unsafe { shared.slice(row as usize * stride..(row as usize + 1) * stride) };
+            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+        }
+    });
+}
+
 /// Elements of a part.
 const PIECE: usize = 8192;
 
@@ -51,6 +71,15 @@ fn mix_body<S: Simd>(s: S, rows: &[f32], stride: usize, weights: &[f32], out: &m
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_row_gets_the_bias_of_its_expert() {
+        let mut out = vec![1.0; 4 * 3];
+        let groups = [ExpertGroup { expert: 2, rows: &[(0, 3), (1, 0)] }, ExpertGroup { expert: 0, rows: &[(0, 2)] }];
+        let biases: Vec<f32> = (0..9).map(|i| i as f32).collect();
+        add_expert_biases(&Pool::new(2), &groups, &biases, &mut out, 3);
+        assert_eq!(out, [7.0, 8.0, 9.0, 1.0, 1.0, 1.0, 1.0, 2.0, 3.0, 7.0, 8.0, 9.0]);
+    }
 
     #[test]
     fn sums_match_f64_and_do_not_depend_on_the_other_tokens() {

@@ -54,10 +54,12 @@ impl LanguageModel {
             tokenizer_file(path)?;
         }
         // The tokenizer and the weights do not wait for each other: both take most of the time to the first token.
+        let checkpoint = Checkpoint::open(path, options.context_tokens)?;
         std::thread::scope(|scope| {
-            let checkpoint = Checkpoint::open(path, options.context_tokens)?;
-            let text =
-                scope.spawn(|| if path.is_file() { TextParts::of_gguf(path) } else { TextParts::of_folder(path) });
+            let text = scope.spawn(|| match checkpoint.weights.gguf() {
+                Some(gguf) => TextParts::of_gguf(gguf),
+                None => TextParts::of_folder(path),
+            });
             let model = Model::load(&checkpoint, options);
             let text = text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let model = model?;
@@ -135,12 +137,11 @@ impl TextParts {
         })
     }
 
-    fn of_gguf(path: &Path) -> Result<TextParts, ModelError> {
-        let gguf = Gguf::open(path)?;
-        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+    fn of_gguf(gguf: &Gguf) -> Result<TextParts, ModelError> {
+        let tokenizer = Tokenizer::from_gguf(gguf)?;
         let id = |key: &str| gguf.u32(&format!("tokenizer.ggml.{key}")).ok();
         let end_tokens = ["eos_token_id", "eot_token_id", "eom_token_id"].into_iter().filter_map(id).collect();
-        let template = ChatTemplate::from_gguf(&gguf)?;
+        let template = ChatTemplate::from_gguf(gguf)?;
         Ok(TextParts { tokenizer, template, tokenizer_config: Value::Null, generation_config: Value::Null, end_tokens })
     }
 

@@ -131,6 +131,14 @@ impl Weights {
         Weights { file, source, names, prefixes: vec![""], quantization, folded_norms: false }
     }
 
+    /// The file, where the weights come from one GGUF file.
+    pub fn gguf(&self) -> Option<&Gguf> {
+        match &self.source {
+            Source::Gguf(gguf) => Some(gguf),
+            Source::Safetensors(_) => None,
+        }
+    }
+
     /// An error about a tensor.
     pub fn error(&self, tensor: &str, problem: impl Into<String>) -> ModelError {
         ModelError::Tensor { file: self.file.display().to_string(), tensor: tensor.into(), problem: problem.into() }

@@ -93,6 +93,8 @@ const RAW_TEXT: [&str; 4] = ["gemma4", "granite-embed-multi-311m", "sarvam-moe",
 const COMPOSED: [&str; 5] = ["qwen2", "deepseek-r1-qwen", "megrez", "kormo", "f2llmv2"];
 
 const ORIGIN: &str = "GGUF metadata";
+/// Merges that are looked up together.
+const MERGE_BATCH: usize = 64;
 
 /// The `tokenizer.ggml.pre` whose split is the expression of a tokenizer.json, which may spell the English
 /// contractions in its own way. `whole_words`: words that are tokens are taken as they are (`ignore_merges`).
@@ -103,6 +105,13 @@ pub fn pre_of_expression(expression: &str, whole_words: bool) -> Option<&'static
     let known = [three_digits, "qwen2", "qwen35", "gpt-2", "gpt-4o", "tekken"];
     let is = |pre: &str, text: &str| matches!(crate::split::expressions(pre), Some([one]) if *one == text);
     known.into_iter().find(|pre| is(pre, &spelled) || is(pre, expression))
+}
+
+/// `left right`. A piece may itself begin with a space, so the separator is looked for from the second character on.
+fn split_merge(merge: &str) -> Option<(&str, &str)> {
+    let first = merge.chars().next().map_or(0, char::len_utf8);
+    let at = first + merge.as_bytes()[first..].iter().position(|byte| *byte == b' ')?;
+    Some((&merge[..at], &merge[at + 1..]))
 }
 
 impl Tokenizer {
@@ -249,20 +258,30 @@ impl<'a> GgufVocabulary<'a> {
     fn merges(&self, vocabulary: &Vocabulary, origin: &str) -> Result<PairTable, TextError> {
         let mut table = PairTable::with_capacity(self.merges.len());
         let mut joined = String::new();
-        for (rank, merge) in self.merges.iter().enumerate() {
-            // A piece may itself begin with a space, so the separator is looked for from the second character on.
-            let first = merge.chars().next().map_or(0, char::len_utf8);
-            let Some(at) = merge[first..].find(' ').map(|at| at + first) else {
-                let field = format!("tokenizer.ggml.merges[{rank}]");
-                return Err(TextError::tokenizer(origin, field, format!("{merge:?} has no space")));
-            };
-            let (left, right) = (&merge[..at], &merge[at + 1..]);
-            joined.clear();
-            joined.push_str(left);
-            joined.push_str(right);
-            let ids = (vocabulary.id_of(left), vocabulary.id_of(right), vocabulary.id_of(&joined));
-            if let (Some(left), Some(right), Some(merged)) = ids {
-                table.insert(left, right, rank as u32, merged);
+        // Tokens usually lie in the order of the merges that make them.
+        let mut next = 0;
+        for (batch, merges) in self.merges.chunks(MERGE_BATCH).enumerate() {
+            let first_rank = batch * MERGE_BATCH;
+            let (mut lefts, mut rights) = ([""; MERGE_BATCH], [""; MERGE_BATCH]);
+            for (index, merge) in merges.iter().enumerate() {
+                let Some(pair) = split_merge(merge) else {
+                    let field = format!("tokenizer.ggml.merges[{}]", first_rank + index);
+                    return Err(TextError::tokenizer(origin, field, format!("{merge:?} has no space")));
+                };
+                (lefts[index], rights[index]) = pair;
+            }
+            let (left_ids, right_ids) = (vocabulary.ids_of(&lefts), vocabulary.ids_of(&rights));
+            for index in 0..merges.len() {
+                let (Some(left), Some(right)) = (left_ids[index], right_ids[index]) else { continue };
+                if !vocabulary.is_joined(next, lefts[index], rights[index]) {
+                    joined.clear();
+                    joined.push_str(lefts[index]);
+                    joined.push_str(rights[index]);
+                    let Some(merged) = vocabulary.id_of(&joined) else { continue };
+                    next = merged;
+                }
+                table.insert(left, right, (first_rank + index) as u32, next);
+                next += 1;
             }
         }
         Ok(table)

@@ -3,6 +3,8 @@
 //! Invariant: ids are dense in `0..len()`; holes of the definition are empty tokens of kind [`TokenKind::Unused`].
 //! [`TextRule`] says how raw pieces spell bytes. Read `stream` next for how bytes become text.
 
+use std::ops::Range;
+
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -44,6 +46,7 @@ pub struct Vocabulary {
     texts: Arena,
     kinds: Vec<TokenKind>,
     ids: IdTable,
+    has_twins: bool,
 }
 
 /// Byte strings stored end to end.
@@ -62,9 +65,13 @@ impl Arena {
     }
 
     fn get(&self, id: u32) -> Option<&[u8]> {
+        Some(&self.bytes[self.range(id)?])
+    }
+
+    fn range(&self, id: u32) -> Option<Range<usize>> {
         let end = *self.ends.get(id as usize)? as usize;
         let start = if id == 0 { 0 } else { self.ends[id as usize - 1] as usize };
-        Some(&self.bytes[start..end])
+        Some(start..end)
     }
 }
 
@@ -95,11 +102,29 @@ impl IdTable {
         }
     }
 
-    fn insert(&mut self, pieces: &Arena, piece: &[u8], id: u32) {
+    /// Whether the piece was not there before.
+    fn insert(&mut self, pieces: &Arena, piece: &[u8], id: u32) -> bool {
         let (slot, tag) = self.slot(pieces, piece);
-        if self.slots[slot].0 == NO_ID {
+        let is_new = self.slots[slot].0 == NO_ID;
+        if is_new {
             self.slots[slot] = (id, tag);
         }
+        is_new
+    }
+
+    /// [`IdTable::get`] of many pieces, step by step for all of them, so that their cache misses overlap.
+    fn get_all<const N: usize>(&self, pieces: &Arena, wanted: &[&[u8]; N]) -> [Option<u32>; N] {
+        let hashes = wanted.map(hash);
+        let slots = hashes.map(|hash| self.slots[hash as usize & self.mask]);
+        let ranges = slots.map(|(id, _)| pieces.range(id).unwrap_or(0..0));
+        std::array::from_fn(|i| {
+            let ((id, tag), range) = (slots[i], ranges[i].clone());
+            match id {
+                NO_ID => None,
+                id if tag == (hashes[i] >> 32) as u32 && &pieces.bytes[range] == wanted[i] => Some(id),
+                _ => self.get(pieces, wanted[i]),
+            }
+        })
     }
 
     fn get(&self, pieces: &Arena, piece: &[u8]) -> Option<u32> {
@@ -111,10 +136,13 @@ impl IdTable {
 fn hash(bytes: &[u8]) -> u64 {
     const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut state = bytes.len() as u64;
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        state = (state.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        state = (state.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(MULTIPLIER);
+    }
+    if !rest.is_empty() {
+        let word = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        state = (state.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER);
     }
     let mixed = (state ^ state >> 31).wrapping_mul(MULTIPLIER);
     mixed ^ mixed >> 29
@@ -131,6 +159,7 @@ impl Vocabulary {
             texts: Arena::with_capacity(count),
             kinds: Vec::with_capacity(count),
             ids: IdTable::with_capacity(count),
+            has_twins: false,
         };
         for (id, (piece, kind)) in tokens.enumerate() {
             vocabulary.pieces.bytes.extend_from_slice(piece.as_bytes());
@@ -152,7 +181,7 @@ impl Vocabulary {
             vocabulary.texts.close();
             vocabulary.kinds.push(kind);
             if !piece.is_empty() {
-                vocabulary.ids.insert(&vocabulary.pieces, piece.as_bytes(), id as u32);
+                vocabulary.has_twins |= !vocabulary.ids.insert(&vocabulary.pieces, piece.as_bytes(), id as u32);
             }
         }
         vocabulary
@@ -193,6 +222,17 @@ impl Vocabulary {
     /// The id of a raw piece.
     pub fn id_of(&self, piece: &str) -> Option<u32> {
         self.ids.get(&self.pieces, piece.as_bytes())
+    }
+
+    /// [`Vocabulary::id_of`] of many pieces, faster than one by one.
+    pub fn ids_of<const N: usize>(&self, pieces: &[&str; N]) -> [Option<u32>; N] {
+        self.ids.get_all(&self.pieces, &pieces.map(str::as_bytes))
+    }
+
+    /// Whether `id` is what [`Vocabulary::id_of`] finds for the two pieces joined. May say no where it is.
+    pub fn is_joined(&self, id: u32, left: &str, right: &str) -> bool {
+        let rest = self.pieces.get(id).and_then(|piece| piece.strip_prefix(left.as_bytes()));
+        !self.has_twins && rest == Some(right.as_bytes())
     }
 
     /// Whether `id` is the token of a raw piece.

@@ -11,6 +11,8 @@ use olivine_kernels::dense::{self, DenseMatrix, DenseType};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::qmatmul::{self, PackedMatrix, QuantizedActivations};
 
+use smallvec::SmallVec;
+
 use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
@@ -148,7 +150,8 @@ impl Linear {
     /// `out = x · weightsᵀ + bias`. `out`: `[m, rows]`.
     fn apply(&self, pool: &Pool, x: &RowValues<'_>, out: &mut [f32]) {
         let m = x.count();
-        let (mut dense, mut packed, mut float, mut offset) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let (mut dense, mut float, mut offset) = (SmallVec::<[_; 3]>::new(), SmallVec::<[_; 3]>::new(), 0);
+        let mut packed = SmallVec::<[_; 3]>::new();
         for part in &self.parts {
             match &**part {
                 Matrix::Packed(matrix) if self.precision == Precision::Exact || matrix.needs_float() => {

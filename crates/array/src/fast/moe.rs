@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use olivine_kernels::activation::{self, Gate, GatedRows};
 use olivine_kernels::dense::{self, DenseExperts, DenseType, ExpertGroup};
-use olivine_kernels::mix::mix_rows;
-use olivine_kernels::pool::{Disjoint, Pool};
+use olivine_kernels::mix::{add_expert_biases, mix_rows};
+use olivine_kernels::pool::Pool;
 use olivine_kernels::qmatmul::{self, PackedExperts};
 
 use crate::array::Array;
@@ -126,22 +126,8 @@ impl ExpertLinear {
             });
         }
         if let Some(bias) = &self.bias {
-            self.add_bias(pool, bias, groups, out);
+            add_expert_biases(pool, groups, bias, out, stride);
         }
-    }
-
-    fn add_bias(&self, pool: &Pool, bias: &[f32], groups: &[ExpertGroup<'_>], out: &mut [f32]) {
-        let stride = self.rows();
-        let shared = Disjoint::new(out);
-        pool.run(groups.len(), &|index| {
-            let bias = &bias[groups[index].expert * stride..][..stride];
-            for &(_, o) in groups[index].rows {
-                let start = o as usize * stride;
-                // SAFETY: no row of the output occurs twice in all groups.
-                let row = unsafe { shared.slice(start..start + stride) };
-                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-            }
-        });
     }
 }
 

@@ -223,21 +223,24 @@ impl KvCacheLayer {
             true => (from.keys, from.key_row, from.key_head),
             false => (from.values, from.value_row, from.value_head),
         };
-        let mut narrow = vec![0u16; dims.len()];
+        let mut narrow = [0u16; STRIPE_DIMS];
         for sequence in batch.sequences {
             for row in 0..sequence.rows {
                 let position = sequence.first_position + row;
                 let start = (sequence.first_row + row) * row_stride + head * head_stride;
-                let source = &values[start + dims.start..start + dims.end];
                 let page = self.page_start(sequence.pages[position / layout.page_tokens]);
                 let group = position % layout.page_tokens / GROUP;
                 let (key_offset, value_offset) = layout.group_offsets(head, group);
-                // SAFETY: the offsets lie inside the page, `dims` inside the widths.
-                unsafe {
-                    if is_key {
-                        write_key(layout, page.add(key_offset), position % GROUP, dims.start, source, &mut narrow);
-                    } else {
-                        write_value(layout, page.add(value_offset), position % GROUP, dims.start, source, &mut narrow);
+                for first in dims.clone().step_by(STRIPE_DIMS) {
+                    let source = &values[start + first..start + dims.end.min(first + STRIPE_DIMS)];
+                    let (lane, narrow) = (position % GROUP, &mut narrow[..source.len()]);
+                    // SAFETY: the offsets lie inside the page, `dims` inside the widths.
+                    unsafe {
+                        if is_key {
+                            write_key(layout, page.add(key_offset), lane, first, source, narrow);
+                        } else {
+                            write_value(layout, page.add(value_offset), lane, first, source, narrow);
+                        }
                     }
                 }
             }
@@ -304,6 +307,9 @@ fn new_chunk(bytes: usize, is_first: bool) -> MmapMut {
     let _ = is_first;
     chunk
 }
+
+/// Dimensions that are converted at a time: an even number, for pairs.
+const STRIPE_DIMS: usize = 256;
 
 /// Below this many values a write is not worth a parallel region.
 const SMALL_WRITE: usize = 16_384;

@@ -170,6 +170,9 @@ impl Attention<'_> {
 
     fn plan_with(&self, threads: usize, block_items: usize, sequences: &[Rows]) -> Plan {
         let mut plan = Plan::default();
+        plan.blocks.reserve(4 * self.cache.layout().kv_heads);
+        plan.tasks.reserve(8 * self.cache.layout().kv_heads);
+        plan.pending.reserve(4 * self.cache.layout().kv_heads);
         // Few long reads: each begins with keys that nobody fetched ahead.
         let keys: usize = sequences.iter().map(|rows| rows.keys).sum();
         let run = (keys.div_ceil(SPLIT) * self.cache.layout().kv_heads / (8 * threads)).max(1);

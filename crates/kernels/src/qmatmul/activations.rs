@@ -187,7 +187,7 @@ unsafe fn quantize_row_avx512(x: &[f32], record: &Record, out: *mut u8) {
         // SAFETY: each part of the record has room for whole slabs.
         unsafe {
             let values = out.add(slab * SLAB_COLUMNS).cast::<i8>();
-            let scale = match x.first_chunk() {
+            let (scale, sums) = match x.first_chunk() {
                 Some(x) => quantize_slab_avx512(x, values),
                 None => {
                     let mut padded = [0.0; SLAB_COLUMNS];
@@ -196,20 +196,20 @@ unsafe fn quantize_row_avx512(x: &[f32], record: &Record, out: *mut u8) {
                 }
             };
             out.add(record.scales + slab * 4).cast::<f32>().write(scale);
-            write_sums(negated_sums_avx512(values), record, slab, out);
+            write_sums(sums, record, slab, out);
         }
     }
 }
 
-/// The scale; `values` gets what [`quantize_slab`] gives.
+/// What [`quantize_slab`] gives, and the negated sums of each 16 values.
 ///
 /// # Safety
 /// The processor must have these features; `values` is valid for a slab.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn quantize_slab_avx512(x: &[f32; SLAB_COLUMNS], values: *mut i8) -> f32 {
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn quantize_slab_avx512(x: &[f32; SLAB_COLUMNS], values: *mut i8) -> (f32, [i32; SLAB_COLUMNS / 16]) {
     use std::arch::x86_64::*;
-    // SAFETY: sixteen vectors of sixteen values each, read and written.
+    // SAFETY: sixteen vectors of sixteen floats are read, four of 64 bytes written; the result has sixteen sums.
     unsafe {
         let load = |i: usize| _mm512_loadu_ps(x.as_ptr().add(16 * i));
         let magnitude = |i: usize| _mm512_and_si512(_mm512_castps_si512(load(i)), _mm512_set1_epi32(0x7FFF_FFFF));
@@ -221,32 +221,21 @@ unsafe fn quantize_slab_avx512(x: &[f32; SLAB_COLUMNS], values: *mut i8) -> f32 
         let largest = f32::from_bits(_mm512_reduce_max_epu32(most));
         if !largest.is_finite() || largest < SMALLEST {
             values.write_bytes(0, SLAB_COLUMNS);
-            return if largest.is_finite() { 0.0 } else { f32::NAN };
+            return (if largest.is_finite() { 0.0 } else { f32::NAN }, [0; SLAB_COLUMNS / 16]);
         }
         let inverse = _mm512_set1_ps(127.0 / largest);
-        for i in 0..SLAB_COLUMNS / 16 {
+        let rounded = |i: usize| {
             const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-            let rounded = _mm512_cvt_roundps_epi32::<NEAREST>(_mm512_mul_ps(load(i), inverse));
-            _mm_storeu_si128(values.add(16 * i).cast(), _mm512_cvtepi32_epi8(rounded));
-        }
-        largest / 127.0
-    }
-}
-
-/// The negated sums of each 16 values of a slab.
-///
-/// # Safety
-/// The processor must have these features; `values` is valid for a slab.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn negated_sums_avx512(values: *const i8) -> [i32; SLAB_COLUMNS / 16] {
-    use std::arch::x86_64::*;
-    // SAFETY: four vectors of 64 values each; the result has sixteen sums.
-    unsafe {
+            _mm512_cvtepi32_epi8(_mm512_cvt_roundps_epi32::<NEAREST>(_mm512_mul_ps(load(i), inverse)))
+        };
         // In every 128 bits, the sum of its 16 values in all four lanes.
         let quarter = |i: usize| {
-            let values = _mm512_loadu_si512(values.add(64 * i).cast());
-            let fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), values);
+            let bytes = _mm512_castsi128_si512(rounded(4 * i));
+            let bytes = _mm512_inserti32x4::<1>(bytes, rounded(4 * i + 1));
+            let bytes = _mm512_inserti32x4::<2>(bytes, rounded(4 * i + 2));
+            let bytes = _mm512_inserti32x4::<3>(bytes, rounded(4 * i + 3));
+            _mm512_storeu_si512(values.add(64 * i).cast(), bytes);
+            let fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), bytes);
             let eights = _mm512_add_epi32(fours, _mm512_shuffle_epi32::<0b10_11_00_01>(fours));
             _mm512_add_epi32(eights, _mm512_shuffle_epi32::<0b01_00_11_10>(eights))
         };
@@ -254,10 +243,10 @@ unsafe fn negated_sums_avx512(values: *const i8) -> [i32; SLAB_COLUMNS / 16] {
         let joined = _mm512_mask_blend_epi32(0x4444, joined, quarter(2));
         let joined = _mm512_mask_blend_epi32(0x8888, joined, quarter(3));
         let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        let sums = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_permutexvar_epi32(order, joined));
-        let mut out = [0; SLAB_COLUMNS / 16];
-        _mm512_storeu_si512(out.as_mut_ptr().cast(), sums);
-        out
+        let negated = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_permutexvar_epi32(order, joined));
+        let mut sums = [0; SLAB_COLUMNS / 16];
+        _mm512_storeu_si512(sums.as_mut_ptr().cast(), negated);
+        (largest / 127.0, sums)
     }
 }
 

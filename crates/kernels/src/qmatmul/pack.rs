@@ -206,21 +206,18 @@ fn plane4_of_pairs(pairs: &[u8; 16], out: &mut [u8; 16]) {
     }
 }
 
-/// A unit of a block is a field of one half: 4 low bits, then 2 high ones.
+/// A unit of a block is a field of one half: 4 low bits, then 2 high ones. Eight bytes at a time.
 #[inline(always)]
 fn stage_q6_k(block: &[u8; 210], out: &mut [u8; SLAB_COLUMNS]) {
+    let word = |at: usize| u64::from_le_bytes(*block[at..].first_chunk().expect("eight bytes"));
+    let bytes = |value: u8| u64::from(value) * 0x0101_0101_0101_0101;
     for (unit, out) in out.as_chunks_mut::<24>().0.iter_mut().enumerate().take(8) {
         let (half, field) = (unit / 4, unit % 4);
-        let low: &[u8; 32] = block[half * 64 + field % 2 * 32..].first_chunk().expect("32 bytes");
-        let high: &[u8; 32] = block[128 + half * 32..].first_chunk().expect("32 bytes");
-        for i in 0..16 {
-            let (a, b) = (low[i] >> (4 * (field / 2)), low[16 + i] >> (4 * (field / 2)));
-            out[i] = a & 15 | b << 4;
-        }
-        for i in 0..8 {
-            let pair = |j: usize| high[8 * j + i] >> (2 * field) & 3;
-            out[16 + i] = pair(0) | pair(1) << 2 | pair(2) << 4 | pair(3) << 6;
-        }
+        let low = |i: usize| word(half * 64 + field % 2 * 32 + 8 * i) >> (4 * (field / 2)) & bytes(15);
+        let high = |i: usize| word(128 + half * 32 + 8 * i) >> (2 * field) & bytes(3);
+        out[..8].copy_from_slice(&(low(0) | low(2) << 4).to_le_bytes());
+        out[8..16].copy_from_slice(&(low(1) | low(3) << 4).to_le_bytes());
+        out[16..].copy_from_slice(&(high(0) | high(1) << 2 | high(2) << 4 | high(3) << 6).to_le_bytes());
     }
 }
 

@@ -80,7 +80,7 @@ impl DenseBlock {
 
     fn forward(&self, x: &Rows) -> Array {
         let gate_up = linear(x, &self.gate_up); // [tokens, 2 * width]
-        linear(&Rows::gated(&gate_up, self.gate), &self.down)
+        linear(Rows::gated(&gate_up, self.gate), &self.down)
     }
 }
 

@@ -87,7 +87,7 @@ impl LatentAttention {
     pub fn forward(&self, x: &Rows) -> Array {
         let q = match &self.query {
             Query::Direct(query) => linear(x, query),
-            Query::LowRank { down, norm, up } => linear(&Rows::normed(&linear(x, down), norm, INNER_EPSILON), up),
+            Query::LowRank { down, norm, up } => linear(Rows::normed(&linear(x, down), norm, INNER_EPSILON), up),
         }; // [tokens, heads * (nope + rope)]
         let kv = linear(x, &self.kv); // [tokens, latent + rope]
         let rows = latent_rows(&q, &kv, self.rows.clone());
