@@ -40,7 +40,11 @@ fn tokens(count: usize, seed: u64) -> Vec<u32> {
 }
 
 fn request(prompt: Vec<u32>, answer: usize) -> Request {
-    let sampling = SamplingOptions { temperature: 0.8, seed: 1, ..SamplingOptions::default() };
+    let sampling = SamplingOptions {
+        temperature: std::env::var("LOAD_T").map_or(0.8, |t| t.parse().expect("a number")),
+        seed: 1,
+        ..SamplingOptions::default()
+    };
     Request { tokens: prompt, max_tokens: Some(answer), sampling, ..Request::default() }
 }
 

@@ -144,9 +144,10 @@ impl SamplingOptions {
         if self.top_p < 1.0 {
             keep_top_p(&mut candidates, self.top_p);
         }
-        let floor = self.min_p * candidates[0].1;
-        let kept = candidates.iter().take_while(|(_, p)| *p >= floor).count().max(1);
-        candidates.truncate(kept);
+        if self.min_p > 0.0 {
+            let floor = self.min_p * candidates.iter().fold(0.0, |max: f32, (_, p)| max.max(*p));
+            candidates.retain(|(_, p)| *p >= floor);
+        }
         let total: f64 = candidates.iter().map(|(_, p)| f64::from(*p)).sum();
         let mut rest = uniform(self.seed, position as u64) * total;
         for (token, p) in &candidates {
@@ -158,24 +159,48 @@ impl SamplingOptions {
         candidates[candidates.len() - 1].0
     }
 
-    /// Tokens and probabilities after temperature and top-k, most likely first; ties by id.
+    /// Tokens and probabilities after temperature and top-k. Where a truncation needs an order, the most likely come
+    /// first, ties by id, as many as it can need; else they come by id, for sorting a whole vocabulary takes as long as
+    /// a step of a small model.
     fn candidates(&self, logits: &[f32]) -> Vec<(u32, f32)> {
-        let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         // Beyond e^-25 of the most likely, a token cannot be drawn with 53 random bits worth mentioning.
-        let floor = if self.typical_p < 1.0 { f32::NEG_INFINITY } else { max - 25.0 * self.temperature };
+        let floor = if self.typical_p < 1.0 { f32::MIN } else { max - 25.0 * self.temperature };
         let within = logits.iter().enumerate().filter(|(_, logit)| **logit >= floor);
         let mut list: Vec<_> = within.map(|(token, logit)| (token as u32, *logit)).collect();
         if self.top_k > 0 && self.top_k < list.len() {
-            list.select_nth_unstable_by(self.top_k - 1, order);
+            list.select_nth_unstable_by(self.top_k - 1, most_likely_first);
             list.truncate(self.top_k);
+            list.sort_unstable_by(most_likely_first);
         }
-        list.sort_unstable_by(order);
         list.iter_mut().for_each(|(_, value)| *value = ((*value - max) / self.temperature).exp());
         let total: f32 = list.iter().map(|(_, p)| p).sum();
         list.iter_mut().for_each(|(_, p)| *p /= total);
+        if self.typical_p < 1.0 {
+            list.sort_unstable_by(most_likely_first);
+        } else if self.top_p < 1.0 {
+            order_nucleus(&mut list, self.top_p);
+        }
         list
     }
+}
+
+fn most_likely_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
+    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
+}
+
+/// Sort the most likely tokens to the front, as many as reach the sum `top_p`, and drop others.
+fn order_nucleus(list: &mut Vec<(u32, f32)>, top_p: f32) {
+    let mut count = 128;
+    while count < list.len() {
+        list.select_nth_unstable_by(count - 1, most_likely_first);
+        if list[..count].iter().map(|(_, p)| p).sum::<f32>() > top_p {
+            list.truncate(count);
+            break;
+        }
+        count *= 8;
+    }
+    list.sort_unstable_by(most_likely_first);
 }
 
 fn keep_top_p(candidates: &mut Vec<(u32, f32)>, top_p: f32) {
@@ -268,6 +293,23 @@ mod tests {
         assert_eq!(drawn(SamplingOptions { min_p: 0.45, ..base.clone() }), [true, true, true, false]);
         assert_eq!(drawn(SamplingOptions { typical_p: 0.2, ..base.clone() }), [false, true, false, false]);
         assert_eq!(drawn(base), [true; 4]);
+    }
+
+    #[test]
+    fn a_nucleus_of_a_large_vocabulary_is_that_of_a_full_sort() {
+        let logits: Vec<f32> = (0..5_000u32).map(|x| ((x * 7919 % 5_000) as f32).sqrt() / 8.0).collect();
+        for top_p in [0.01, 0.3, 0.9, 0.999] {
+            let options = SamplingOptions { temperature: 1.0, top_p, ..Default::default() };
+            let mut all: Vec<(u32, f32)> =
+                log_softmax(&logits).iter().map(|p| p.exp()).zip(0..).map(|(p, t)| (t, p)).collect();
+            all.sort_by(most_likely_first);
+            keep_top_p(&mut all, top_p);
+            let mut own = options.candidates(&logits);
+            keep_top_p(&mut own, top_p);
+            // Sums in another order may differ in the last bit, and the nucleus by a token.
+            assert!(own.len().abs_diff(all.len()) <= 1, "{} and {}", own.len(), all.len());
+            assert!(own.iter().zip(&all).all(|(a, b)| a.0 == b.0));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use olivine_lm::cache::PAGE_TOKENS;
 use olivine_lm::model::{Model, Outputs, Work};
-use olivine_lm::sampling::log_softmax;
+use olivine_lm::sampling::{Choice, log_softmax};
 use olivine_lm::spec::KvGroup;
 
 use crate::constraint::Guide;
@@ -303,11 +303,11 @@ impl Worker {
     fn emit(&mut self, slices: &[Slice], mut logits: Vec<f32>, hidden: &[f32]) {
         let (vocabulary, width) = (self.model.spec().vocabulary, self.model.spec().hidden);
         let context = self.model.context_tokens();
-        let mut logits = logits.chunks_exact_mut(vocabulary);
         let mut hidden = hidden.chunks_exact(width);
+        slices.iter().for_each(|slice| self.record(slice.index));
+        let mut choices = self.choose(slices, logits.chunks_exact_mut(vocabulary)).into_iter();
         let mut ended = Vec::new();
         for slice in slices {
-            self.record(slice.index);
             let live = &mut self.running[slice.index];
             if let Task::Embed(options) = &live.request.task {
                 let all = options.pooling != Pooling::Last;
@@ -325,8 +325,8 @@ impl Worker {
                 live.report_prefill();
                 continue;
             }
-            let row = logits.next().expect("[engine] a row of logits for every sampled sequence");
-            if let Some(end) = sample(live, row, context) {
+            let chosen = choices.next().expect("[engine] a choice for every sampled sequence");
+            if let Some(end) = settle(live, chosen, context) {
                 ended.push((slice.index, end));
             }
         }
@@ -336,6 +336,37 @@ impl Worker {
                 End::Fail(kind, message) => self.fail_one(index, kind, message),
             }
         }
+    }
+
+    /// Choose all sampled requests' next tokens, on all cores: over a large vocabulary it takes a while.
+    fn choose<'a>(&mut self, slices: &[Slice], mut logits: impl Iterator<Item = &'a mut [f32]>) -> Vec<Chosen> {
+        let mut picks = Vec::new();
+        let mut slots: Vec<bool> = vec![false; self.running.len()];
+        slices.iter().filter(|slice| slice.samples).for_each(|slice| slots[slice.index] = true);
+        for (live, _) in self.running.iter_mut().zip(&slots).filter(|(_, sampled)| **sampled) {
+            if let Task::Embed(_) = live.request.task {
+                continue;
+            }
+            let logits = logits.next().expect("[engine] a row of logits for every sampled sequence");
+            let mask = live.guide.as_mut().map_or(Ok(None), Guide::take_mask);
+            picks.push((&*live, logits, mask, None));
+        }
+        olivine_lm::pool().run_chunks(&mut picks, 1, |_, picks| {
+            for (live, logits, mask, chosen) in picks {
+                *chosen = Some(match (&live.request.task, mask) {
+                    (Task::Score(tokens), _) => {
+                        let scores = log_softmax(logits);
+                        Chosen::Scores(tokens.iter().map(|&token| scores[token as usize]).collect())
+                    }
+                    (_, Err(problem)) => Chosen::Nothing(problem.clone()),
+                    (_, Ok(mask)) => {
+                        let (tokens, sampling) = (&live.tokens, &live.request.sampling);
+                        Chosen::Token(sampling.choose_among(logits, tokens, tokens.len(), mask.as_deref()))
+                    }
+                });
+            }
+        });
+        picks.into_iter().map(|(.., chosen)| chosen.expect("[engine] every pick was worked on")).collect()
     }
 
     fn observe(&mut self, slices: &[Slice], seconds: f64) {
@@ -425,22 +456,28 @@ enum End {
     Fail(FailureKind, String),
 }
 
-/// Choose a request's next token and send it; how the answer ends, if it does.
-fn sample(live: &mut Live, logits: &mut [f32], context: usize) -> Option<End> {
+/// What came of a row of logits.
+enum Chosen {
+    Token(Choice),
+    Scores(Vec<f32>),
+    /// The constraint allows no token, and why.
+    Nothing(String),
+}
+
+/// Send what was chosen for a request; how it ends, if it does.
+fn settle(live: &mut Live, chosen: Chosen, context: usize) -> Option<End> {
     live.first_token.get_or_insert_with(Instant::now);
-    if let Task::Score(tokens) = &live.request.task {
-        let scores = log_softmax(logits);
-        live.sender.send(Event::Embedding(tokens.iter().map(|&token| scores[token as usize]).collect()));
-        return Some(End::Finish(FinishReason::Stop, None));
-    }
+    let choice = match chosen {
+        Chosen::Token(choice) => choice,
+        Chosen::Nothing(problem) => return Some(End::Fail(FailureKind::Constraint, problem)),
+        Chosen::Scores(scores) => {
+            live.sender.send(Event::Embedding(scores));
+            return Some(End::Finish(FinishReason::Stop, None));
+        }
+    };
     if live.request.max_tokens == Some(0) {
         return Some(End::Finish(FinishReason::Length, None));
     }
-    let mask = match live.guide.as_mut().map_or(Ok(None), Guide::take_mask) {
-        Ok(mask) => mask,
-        Err(problem) => return Some(End::Fail(FailureKind::Constraint, problem)),
-    };
-    let choice = live.request.sampling.choose_among(logits, &live.tokens, live.tokens.len(), mask.as_deref());
     if live.request.stop_tokens.contains(&choice.token) {
         return Some(End::Finish(FinishReason::Stop, Some(choice.token)));
     }
