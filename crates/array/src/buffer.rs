@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use bytemuck::{Pod, Zeroable};
+use olivine_kernels::pages::{HUGE_PAGE_BYTES, Pages};
 
 /// Bytes that live elsewhere (a mapped file) and are only read.
 pub type Owner = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -24,8 +25,39 @@ pub struct Buffer {
 }
 
 enum Storage {
-    Owned(Vec<Line>),
+    Owned(Block),
     External { owner: Owner, start: usize },
+}
+
+/// Owned memory, aligned to [`Line`].
+enum Block {
+    Lines(Vec<Line>),
+    /// Large ones: not resident before they are written, and then written by all threads.
+    Pages(Pages),
+}
+
+impl Block {
+    fn zeroed(lines: usize) -> Block {
+        let bytes = lines * size_of::<Line>();
+        match bytes >= HUGE_PAGE_BYTES {
+            true => Block::Pages(Pages::zeroed(bytes, true)),
+            false => Block::Lines(bytemuck::zeroed_vec(lines)),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Block::Lines(lines) => bytemuck::cast_slice(lines),
+            Block::Pages(pages) => pages,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Block::Lines(lines) => bytemuck::cast_slice_mut(lines),
+            Block::Pages(pages) => pages,
+        }
+    }
 }
 
 impl Buffer {
@@ -59,7 +91,7 @@ impl Buffer {
     /// All bytes.
     pub fn bytes(&self) -> &[u8] {
         match &self.storage {
-            Storage::Owned(lines) => &bytemuck::cast_slice(lines)[..self.bytes],
+            Storage::Owned(block) => &block.bytes()[..self.bytes],
             Storage::External { owner, start } => &(**owner).as_ref()[*start..*start + self.bytes],
         }
     }
@@ -67,7 +99,7 @@ impl Buffer {
     /// All bytes, to write. Panics on external memory.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         match &mut self.storage {
-            Storage::Owned(lines) => &mut bytemuck::cast_slice_mut(lines)[..self.bytes],
+            Storage::Owned(block) => &mut block.bytes_mut()[..self.bytes],
             Storage::External { .. } => panic!("[buffer] external memory is read-only"),
         }
     }
@@ -94,8 +126,8 @@ impl std::fmt::Debug for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Storage::Owned(lines) = &mut self.storage {
-            release(std::mem::take(lines));
+        if let Storage::Owned(block) = &mut self.storage {
+            release(std::mem::replace(block, Block::Lines(Vec::new())));
         }
     }
 }
@@ -104,7 +136,7 @@ impl Drop for Buffer {
 const CLASSES: usize = 8 + 8 * 48;
 
 struct Cache {
-    free: Vec<Vec<Vec<Line>>>,
+    free: Vec<Vec<Block>>,
 }
 
 static CACHE: Mutex<Cache> = Mutex::new(Cache { free: Vec::new() });
@@ -124,7 +156,7 @@ fn class_of(lines: usize) -> (usize, usize) {
     (8 + (octave - 3) * 8 + steps - 9, steps * step)
 }
 
-fn allocate(bytes: usize) -> Vec<Line> {
+fn allocate(bytes: usize) -> Block {
     let (class, lines) = class_of(bytes.div_ceil(size_of::<Line>()));
     let size = lines * size_of::<Line>();
     let cached = {
@@ -138,11 +170,11 @@ fn allocate(bytes: usize) -> Vec<Line> {
     }
     let active = ACTIVE.fetch_add(size, Relaxed) + size;
     PEAK.fetch_max(active, Relaxed);
-    cached.unwrap_or_else(|| bytemuck::zeroed_vec(lines))
+    cached.unwrap_or_else(|| Block::zeroed(lines))
 }
 
-fn release(lines: Vec<Line>) {
-    let size = lines.len() * size_of::<Line>();
+fn release(block: Block) {
+    let size = block.bytes().len();
     if size == 0 {
         return;
     }
@@ -156,7 +188,7 @@ fn release(lines: Vec<Line>) {
     if cache.free.is_empty() {
         cache.free.resize_with(CLASSES, Vec::new);
     }
-    cache.free[class_of(lines.len()).0].push(lines);
+    cache.free[class_of(size / size_of::<Line>()).0].push(block);
 }
 
 /// Bytes of all live buffers (external memory is not counted).
@@ -201,8 +233,8 @@ pub fn set_memory_limit(bytes: usize) -> usize {
 /// Give all free buffers back to the system.
 pub fn clear_cache() {
     let free = std::mem::take(&mut CACHE.lock().expect("no panic while the cache is locked").free);
-    let lines: usize = free.iter().flatten().map(Vec::len).sum();
-    CACHED.fetch_sub(lines * size_of::<Line>(), Relaxed);
+    let bytes: usize = free.iter().flatten().map(|block| block.bytes().len()).sum();
+    CACHED.fetch_sub(bytes, Relaxed);
 }
 
 #[cfg(test)]

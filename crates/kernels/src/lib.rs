@@ -17,6 +17,7 @@ mod lanes;
 pub mod limits;
 pub mod mix;
 pub mod norm;
+pub mod pages;
 pub mod pool;
 pub mod qmatmul;
 pub mod quant;

@@ -9,9 +9,9 @@
 
 use super::RaggedBatch;
 use crate::convert;
+use crate::pages::Pages;
 use crate::pool::Pool;
 use half::{bf16, f16};
-use memmap2::MmapMut;
 use std::ops::Range;
 
 /// Positions in a group: the lanes of one register.
@@ -105,7 +105,7 @@ impl KvLayout {
 /// The pages of one layer's keys and values. Which page belongs to which sequence is the caller's business.
 pub struct KvCacheLayer {
     layout: KvLayout,
-    chunks: Vec<MmapMut>,
+    chunks: Vec<Pages>,
     pages_per_chunk: usize,
     pages: usize,
 }
@@ -138,8 +138,9 @@ impl KvCacheLayer {
     /// Have at least `pages` pages. Present pages stay where they are.
     pub fn grow(&mut self, pages: usize) {
         while self.chunks.len() * self.pages_per_chunk < pages {
-            let chunk = new_chunk(self.pages_per_chunk * self.layout.page_bytes(), self.chunks.is_empty());
-            self.chunks.push(chunk);
+            // Long contexts get huge pages; the first chunk does not, so that a short chat stays small.
+            let huge = !self.chunks.is_empty();
+            self.chunks.push(Pages::zeroed(self.pages_per_chunk * self.layout.page_bytes(), huge));
         }
         self.pages = self.pages.max(pages);
     }
@@ -293,19 +294,6 @@ impl KvCacheLayer {
             chunk.add(page % self.pages_per_chunk * self.layout.page_bytes())
         }
     }
-}
-
-/// Zeroed memory that is not resident until it is written. Long contexts get huge pages (a walk of the page table for
-/// every 4 KiB costs a tenth of the reading speed); the first chunk does not, so that a short chat stays small.
-fn new_chunk(bytes: usize, is_first: bool) -> MmapMut {
-    let chunk = MmapMut::map_anon(bytes).unwrap_or_else(|error| panic!("[kv_cache] {bytes} bytes: {error}"));
-    #[cfg(target_os = "linux")]
-    if !is_first {
-        // Advice: a kernel without huge pages refuses it, and nothing is lost.
-        let _ = chunk.advise(memmap2::Advice::HugePage);
-    }
-    let _ = is_first;
-    chunk
 }
 
 /// Dimensions that are converted at a time: an even number, for pairs.

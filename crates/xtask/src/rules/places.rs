@@ -15,12 +15,12 @@ const UNSAFE: &[(&str, &str)] = &[
 const CFG: &[&str] = &[
     "crates/formats/src/mapped.rs",
     "crates/kernels/examples/",
-    "crates/kernels/src/attention/cache.rs",
     "crates/kernels/src/convert.rs",
     "crates/kernels/src/cpu.rs",
     "crates/kernels/src/lanes/mod.rs",
     "crates/kernels/src/lib.rs",
     "crates/kernels/src/limits.rs",
+    "crates/kernels/src/pages.rs",
     "crates/kernels/src/pool.rs",
     "crates/kernels/src/qmatmul/activations.rs",
     "crates/kernels/src/qmatmul/memory.rs",
