@@ -180,6 +180,8 @@ impl LanguageModel {
             }
             logits = self.append(session, piece, if index == last { Outputs::Last } else { Outputs::None });
         }
+        // The answer has no use for the buffers of a long prompt.
+        olivine_array::clear_cache();
         logits
     }
 
