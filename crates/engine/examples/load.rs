@@ -1,12 +1,14 @@
 //! Measures an engine under load: aggregate speed of several streams, time between tokens, time to the first token of a
 //! prompt that is cached (in memory, on disk), the pace of a neighbour while a long prompt is prefilled.
 //!
-//! `cargo run --release -p olivine-engine --example load -- MODEL [streams|prefix|neighbour|copy]... [--draft MODEL]`
+//! `cargo run --release -p olivine-engine --example load -- MODEL [streams|prefix|neighbour]...`, or `-- MODEL draft DRAFT`
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use olivine_engine::SpeculationOptions;
 use olivine_engine::{DiskOptions, Engine, EngineOptions, Event, Finished, Receiver, Request, SamplingOptions};
+use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::{LoadOptions, Model};
 
 const CONTEXT_TOKENS: usize = 40_000;
@@ -17,6 +19,11 @@ fn main() {
         eprintln!("load MODEL [streams|prefix|neighbour]...");
         std::process::exit(2);
     };
+    if let [_, mode, draft] = &arguments[..]
+        && mode == "draft"
+    {
+        return speculation(path, draft);
+    }
     let wanted = |name: &str| arguments.len() == 1 || arguments.iter().any(|argument| argument == name);
     if wanted("streams") {
         streams(path);
@@ -125,6 +132,54 @@ fn prefix(path: &str) {
     );
     drop(engine);
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// Answers to a few questions with and without guesses.
+fn speculation(path: &str, draft: &str) {
+    let open =
+        || LanguageModel::open(Path::new(path), &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    let questions =
+        ["Tell me a story about a dog and a boat.", "What is the capital of France?", "Count from 1 to 30."];
+    for temperature in [0.0, 0.8] {
+        for way in ["none", "lookup", "draft"] {
+            let language = open();
+            let prompt = |text: &str| {
+                let messages = serde_json::json!([{"role": "user", "content": text}]);
+                let text = language.render(&messages, None, None).unwrap_or_else(|error| panic!("{error}"));
+                language.encode(&text, true).unwrap_or_else(|error| panic!("{error}"))
+            };
+            let prompts: Vec<Vec<u32>> = questions.map(prompt).to_vec();
+            let lookup = SpeculationOptions { lookup: way == "lookup", ..SpeculationOptions::default() };
+            let options = EngineOptions { speculation: (way != "none").then_some(lookup), ..EngineOptions::default() };
+            let draft =
+                || Model::open(Path::new(draft), &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+            let engine = match way {
+                "draft" => Engine::start_with_draft(language.model, draft(), options).unwrap_or_else(|e| panic!("{e}")),
+                _ => Engine::start(language.model, options),
+            };
+            let (mut count, mut seconds, mut hash) = (0, 0.0, 0u64);
+            for round in 0..2 {
+                for prompt in &prompts {
+                    let mut request = request(prompt.clone(), 150);
+                    request.sampling.temperature = temperature;
+                    let (times, finished) = watch(&engine.submit(request).expect("it fits"));
+                    if round == 1 {
+                        count += times.len();
+                        seconds += finished.usage.decode.as_secs_f64();
+                        hash = hash.wrapping_mul(31).wrapping_add(times.len() as u64);
+                    }
+                }
+            }
+            let status = engine.status();
+            println!(
+                "temperature {temperature}, {way}: {:.1} tokens/s, {} of {} guesses right ({:.0} %), lengths {hash:x}",
+                count as f64 / seconds,
+                status.accepted_tokens,
+                status.drafted_tokens,
+                100.0 * status.accepted_tokens as f64 / status.drafted_tokens.max(1) as f64,
+            );
+        }
+    }
 }
 
 fn neighbour(path: &str) {

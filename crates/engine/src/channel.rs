@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::types::{Event, RequestId};
+use crate::types::{Event, Failure, FailureKind, RequestId};
 
 #[derive(Default)]
 struct Shared {
@@ -148,13 +148,9 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        let mut queue = self.0.lock();
-        queue.closed = true;
-        let waker = queue.waker.take();
-        drop(queue);
-        self.0.arrived.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
+        if !self.0.lock().closed {
+            let message = "the engine's thread ended".into();
+            self.send(Event::Failed(Failure { kind: FailureKind::Closed, message }));
         }
     }
 }
@@ -198,6 +194,7 @@ mod tests {
         assert!(receiver.poll_recv(&mut context).is_pending());
         assert!(receiver.recv_timeout(Duration::from_millis(1)).is_none());
         drop(sender);
+        assert!(matches!(receiver.poll_recv(&mut context), Poll::Ready(Some(Event::Failed(_)))));
         assert_eq!(receiver.poll_recv(&mut context), Poll::Ready(None));
     }
 }

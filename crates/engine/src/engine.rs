@@ -18,6 +18,7 @@ use crate::disk::DiskOptions;
 use crate::live::Live;
 use crate::memory;
 use crate::scheduler::SchedulerOptions;
+use crate::speculation::SpeculationOptions;
 use crate::types::{EmbedOptions, Request, RequestId, SubmitError, Task};
 use crate::worker::Worker;
 
@@ -38,6 +39,8 @@ pub struct EngineOptions {
     pub max_waiting: usize,
     /// What the tokens spell; without it constraints are refused.
     pub vocabulary: Option<Vocabulary>,
+    /// Guess tokens ahead; none: never. Only for models without recurrent states.
+    pub speculation: Option<SpeculationOptions>,
     /// How prompts and answers share the machine.
     pub scheduler: SchedulerOptions,
     /// Called before each step with the requests in it and their rows: for traces and tests.
@@ -56,6 +59,7 @@ impl Default for EngineOptions {
             max_running: 64,
             max_waiting: 64,
             vocabulary: None,
+            speculation: None,
             scheduler: SchedulerOptions::default(),
             on_step: None,
         }
@@ -175,7 +179,32 @@ const FALLBACK_BYTES: usize = 4 << 30;
 
 impl Engine {
     /// Start the thread that owns `model`.
-    pub fn start(mut model: Model, options: EngineOptions) -> Engine {
+    pub fn start(model: Model, options: EngineOptions) -> Engine {
+        Engine::launch(model, None, options)
+    }
+
+    /// Start with a small model that guesses tokens for `model`. It must have the same tokens and no recurrent states;
+    /// what is wrong otherwise. Its cache comes on top of `kv_bytes`.
+    pub fn start_with_draft(model: Model, draft: Model, mut options: EngineOptions) -> Result<Engine, String> {
+        let vocabularies = (model.spec().vocabulary, draft.spec().vocabulary);
+        if vocabularies.0 != vocabularies.1 {
+            return Err(format!("the draft model has {} tokens, the model {}", vocabularies.1, vocabularies.0));
+        }
+        if draft.spec().is_recurrent() || model.spec().is_recurrent() {
+            return Err("speculation needs models without recurrent states".into());
+        }
+        if draft.context_tokens() < model.context_tokens() {
+            return Err(format!(
+                "the draft model has a context of {} tokens, the model {}",
+                draft.context_tokens(),
+                model.context_tokens()
+            ));
+        }
+        options.speculation.get_or_insert_default();
+        Ok(Engine::launch(model, Some(draft), options))
+    }
+
+    fn launch(mut model: Model, draft: Option<Model>, options: EngineOptions) -> Engine {
         let available = || (memory::available_bytes().unwrap_or(FALLBACK_BYTES) as f64 * MEMORY_SHARE) as usize;
         let kv_bytes = options.kv_bytes.unwrap_or_else(available);
         let cache = model.cache();
@@ -195,7 +224,7 @@ impl Engine {
         let (commands, receiver) = mpsc::channel();
         let worker_shared = shared.clone();
         let thread = std::thread::Builder::new().name("engine".into());
-        let run = move || Worker::new(model, options, kv_bytes, receiver, worker_shared).run();
+        let run = move || Worker::new(model, draft, options, kv_bytes, receiver, worker_shared).run();
         let thread = thread.spawn(run).expect("the system has room for a thread");
         Engine { commands, shared, limits, thread: Some(thread) }
     }

@@ -10,6 +10,7 @@ mod live;
 mod memory;
 pub mod prefix;
 pub mod scheduler;
+mod speculation;
 pub mod types;
 mod worker;
 
@@ -20,4 +21,5 @@ pub use engine::{BlockPlace, Engine, EngineOptions, Probe, Status};
 pub use memory::available_bytes;
 pub use olivine_lm::sampling::SamplingOptions;
 pub use scheduler::SchedulerOptions;
+pub use speculation::SpeculationOptions;
 pub use types::*;

@@ -9,6 +9,7 @@ use olivine_lm::cache::Sequence;
 use crate::channel::Sender;
 use crate::constraint::Guide;
 use crate::prefix::NodeId;
+use crate::speculation::{Lookup, Pace};
 use crate::types::{EmbedOptions, Event, FinishReason, Finished, Pooling, Request, RequestId, Task, Usage};
 
 pub(crate) struct Live {
@@ -17,6 +18,10 @@ pub(crate) struct Live {
     pub sender: Sender,
     /// Of a constrained answer.
     pub guide: Option<Guide>,
+    /// Guesses that the next step checks.
+    pub guesses: Vec<u32>,
+    pub lookup: Lookup,
+    pub pace: Pace,
     /// Sum of the hidden states so far, of an embedding that needs all.
     pub pooled: Vec<f32>,
     /// The prompt, then the answer.
@@ -54,6 +59,9 @@ impl Live {
             request,
             sender,
             guide,
+            guesses: Vec::new(),
+            lookup: Lookup::default(),
+            pace: Pace::default(),
             pooled: Vec::new(),
             tokens,
             sequence: None,
@@ -78,6 +86,12 @@ impl Live {
     /// Tokens that are not.
     pub fn pending(&self) -> usize {
         self.tokens.len() - self.computed()
+    }
+
+    /// How many tokens may be guessed: the answer must not pass its limits.
+    pub fn room(&self, context: usize) -> usize {
+        let answer = self.request.max_tokens.map_or(usize::MAX, |most| most.saturating_sub(self.answer_tokens()));
+        answer.min(context.saturating_sub(self.tokens.len())).saturating_sub(1)
     }
 
     /// Whether only the last token is missing, and it is one of the answer.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Numbers, Scratch, answer, bits, request, tiny};
-use olivine_engine::{DiskOptions, Engine, EngineOptions, Request, SchedulerOptions};
+use olivine_engine::{DiskOptions, Engine, EngineOptions, Request, SchedulerOptions, SpeculationOptions};
 
 const MODELS: [&str; 4] = ["qwen3", "gemma3", "gpt-oss", "qwen3-next"];
 const SCHEDULES: usize = 200;
@@ -57,6 +57,7 @@ fn two_hundred_random_schedules_give_the_same_bits() {
                 kv_bytes: Some(kv_bytes),
                 max_running: 1 + numbers.below(20),
                 disk: (schedule % 3 > 0).then_some(disk),
+                speculation: (schedule % 2 > 0).then(SpeculationOptions::default),
                 ..EngineOptions::default()
             };
             let engine = Engine::start(tiny(case), options);
@@ -111,4 +112,36 @@ fn a_restart_resumes_at_the_last_token() {
         let engine = Engine::start(tiny(case), changed);
         assert_eq!(answer(&engine.submit(asked).expect("it fits")).1.usage.cached_tokens, 0, "{case}");
     }
+}
+
+#[test]
+fn guesses_change_no_bit() {
+    for case in ["qwen3", "gemma3", "gpt-oss"] {
+        let mut numbers = Numbers(11);
+        // Prompts that repeat themselves, so that looking up finds something; greedy and sampled.
+        let prompt = |numbers: &mut Numbers| numbers.tokens(12, 120).repeat(8);
+        let requests: Vec<Request> = (0..6).map(|seed| request(prompt(&mut numbers), 120, seed)).collect();
+        let run = |engine: &Engine| {
+            let receivers: Vec<_> = requests.iter().map(|r| engine.submit(r.clone()).expect("it fits")).collect();
+            receivers.iter().map(|receiver| bits(&answer(receiver).0)).collect::<Vec<_>>()
+        };
+        let expected = run(&Engine::start(tiny(case), EngineOptions::default()));
+        let options = EngineOptions { speculation: Some(SpeculationOptions::default()), ..EngineOptions::default() };
+        let engine = Engine::start(tiny(case), options.clone());
+        assert_eq!(run(&engine), expected, "{case}: from lookup");
+        // Whether an answer repeats itself is the model's affair.
+        assert!(case == "gpt-oss" || engine.status().accepted_tokens > 20, "{case}: {:?}", engine.status());
+        // The model as its own draft is right whenever both compute the same, which is always.
+        let lookup = SpeculationOptions { lookup: false, ..SpeculationOptions::default() };
+        let options = EngineOptions { speculation: Some(lookup), ..options };
+        let engine = Engine::start_with_draft(tiny(case), tiny(case), options.clone()).expect("the same tokens");
+        assert_eq!(run(&engine), expected, "{case}: from itself");
+        let status = engine.status();
+        assert!(status.drafted_tokens > 100 && status.accepted_tokens == status.drafted_tokens, "{case}: {status:?}");
+        // Another model guesses badly, and that changes nothing either.
+        let other = if case == "qwen3" { "gemma3" } else { "qwen3" };
+        let engine = Engine::start_with_draft(tiny(case), tiny(other), options).expect("as many tokens");
+        assert_eq!(run(&engine), expected, "{case}: from another model");
+    }
+    assert!(Engine::start_with_draft(tiny("qwen3-next"), tiny("qwen3"), EngineOptions::default()).is_err());
 }

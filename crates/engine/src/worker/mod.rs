@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use olivine_lm::cache::PAGE_TOKENS;
+use olivine_lm::cache::{PAGE_TOKENS, REWIND_TOKENS};
 use olivine_lm::model::{Model, Outputs, Work};
 use olivine_lm::sampling::{Choice, log_softmax};
 use olivine_lm::spec::KvGroup;
@@ -23,6 +23,7 @@ use crate::engine::{Command, EngineOptions, Shared};
 use crate::live::Live;
 use crate::prefix::PrefixIndex;
 use crate::scheduler::{Candidate, Scheduler};
+use crate::speculation::{Drafter, Guess};
 use crate::types::{Event, Failure, FailureKind, FinishReason, Pooling, Request, Task, Token};
 
 pub(crate) struct Worker {
@@ -34,6 +35,7 @@ pub(crate) struct Worker {
     state_len: usize,
     index: PrefixIndex,
     store: Option<Store>,
+    drafter: Option<Drafter>,
     scheduler: Scheduler,
     waiting: Vec<Live>,
     running: Vec<Live>,
@@ -65,6 +67,7 @@ const CHECKPOINT_TOKENS: usize = 512;
 impl Worker {
     pub fn new(
         mut model: Model,
+        draft: Option<Model>,
         options: EngineOptions,
         kv_bytes: usize,
         commands: mpsc::Receiver<Command>,
@@ -77,6 +80,7 @@ impl Worker {
         Worker {
             index: PrefixIndex::new(groups.clone(), state_len > 0),
             store: None,
+            drafter: draft.map(Drafter::new),
             scheduler: Scheduler::new(options.scheduler.clone()),
             model,
             options,
@@ -167,8 +171,9 @@ impl Worker {
 /// A step.
 impl Worker {
     fn schedule(&mut self) -> Vec<Slice> {
+        self.guess();
         let candidate = |live: &Live| Candidate {
-            pending: live.pending(),
+            pending: live.pending() + live.guesses.len(),
             decoding: live.is_decoding(),
             priority: live.request.priority,
             arrival: live.id,
@@ -180,7 +185,7 @@ impl Worker {
             .map(|(index, rows)| {
                 let live = &self.running[index];
                 let rows = self.cut(live, rows);
-                Slice { index, rows, samples: rows == live.pending(), decodes: live.is_decoding() }
+                Slice { index, rows, samples: rows >= live.pending(), decodes: live.is_decoding() }
             })
             .collect();
         slices.sort_by_key(|slice| slice.index);
@@ -264,22 +269,30 @@ impl Worker {
     fn compute(&mut self, slices: &[Slice]) -> Result<(Vec<f32>, Vec<f32>), String> {
         let mut slots: Vec<Option<Slice>> = vec![None; self.running.len()];
         slices.iter().for_each(|slice| slots[slice.index] = Some(*slice));
+        let guessed = |live: &Live| [&live.tokens[live.tokens.len() - 1..], &live.guesses].concat();
+        let guessed: Vec<Vec<u32>> = self.running.iter().map(guessed).collect();
         let (mut answering, mut embedded, mut guides) = (Vec::new(), Vec::new(), Vec::new());
-        for (live, slice) in self.running.iter_mut().zip(&slots) {
+        for ((live, slice), guessed) in self.running.iter_mut().zip(&slots).zip(&guessed) {
             let Some(slice) = slice else { continue };
             let computed = live.computed();
+            let has_guesses = !live.guesses.is_empty();
             let Live { sequence, tokens, guide, request, .. } = live;
             if let Some(guide) = guide.as_mut().filter(|_| slice.samples) {
                 guides.push((guide, &request.stop_tokens[..]));
             }
-            let last = if slice.samples { Outputs::Last } else { Outputs::None };
+            let last = match slice.samples {
+                true if has_guesses => Outputs::All,
+                true => Outputs::Last,
+                false => Outputs::None,
+            };
+            let tokens = if has_guesses { &guessed[..] } else { &tokens[computed..computed + slice.rows] };
             let (list, outputs) = match &request.task {
                 Task::Generate | Task::Score(_) => (&mut answering, last),
                 Task::Embed(options) if options.pooling == Pooling::Last => (&mut embedded, last),
                 Task::Embed(_) => (&mut embedded, Outputs::All),
             };
             let sequence = sequence.as_mut().expect("a running request has a sequence");
-            list.push(Work { sequence, tokens: &tokens[computed..computed + slice.rows], outputs });
+            list.push(Work { sequence, tokens, outputs });
         }
         let model = &mut self.model;
         let both = || {
@@ -304,9 +317,8 @@ impl Worker {
         let (vocabulary, width) = (self.model.spec().vocabulary, self.model.spec().hidden);
         let context = self.model.context_tokens();
         let mut hidden = hidden.chunks_exact(width);
-        slices.iter().for_each(|slice| self.record(slice.index));
         let mut choices = self.choose(slices, logits.chunks_exact_mut(vocabulary)).into_iter();
-        let mut ended = Vec::new();
+        let (mut ended, mut answer_tokens) = (Vec::new(), 0);
         for slice in slices {
             let live = &mut self.running[slice.index];
             if let Task::Embed(options) = &live.request.task {
@@ -318,24 +330,90 @@ impl Worker {
                     let vector = live.embedding(&options);
                     live.sender.send(Event::Embedding(vector));
                     ended.push((slice.index, End::Finish(FinishReason::Stop, None)));
-                    continue;
+                } else {
+                    live.report_prefill();
                 }
-            }
-            if !slice.samples {
+            } else if !slice.samples {
                 live.report_prefill();
-                continue;
+            } else {
+                let before = live.tokens.len();
+                let chosen = choices.next().expect("[engine] a choice for every sampled sequence");
+                if let Some(end) = settle(live, chosen, context) {
+                    ended.push((slice.index, end));
+                }
+                answer_tokens += live.tokens.len() - before;
+                self.take_back(slice.index, before);
             }
-            let chosen = choices.next().expect("[engine] a choice for every sampled sequence");
-            if let Some(end) = settle(live, chosen, context) {
-                ended.push((slice.index, end));
-            }
+            self.record(slice.index);
         }
+        self.speed.tokens += answer_tokens as f64;
+        self.count(|status| status.answer_tokens += answer_tokens as u64);
         for (index, end) in ended.into_iter().rev() {
             match end {
                 End::Finish(reason, stop_token) => self.finish(index, reason, stop_token),
                 End::Fail(kind, message) => self.fail_one(index, kind, message),
             }
         }
+    }
+
+    /// Guess the next tokens of answers, as long as rows are nearly free.
+    fn guess(&mut self) {
+        let Some(options) = self.options.speculation.clone().filter(|_| self.state_len == 0) else { return };
+        let context = self.model.context_tokens();
+        let decoding = self.running.iter().filter(|live| live.is_decoding()).count();
+        let mut rows = options.max_rows.saturating_sub(decoding);
+        let (mut indices, mut wanted) = (Vec::new(), Vec::new());
+        for (index, live) in self.running.iter_mut().enumerate() {
+            live.guesses.clear();
+            if !live.is_decoding() || live.guide.is_some() {
+                continue;
+            }
+            let most = live.pace.guesses(options.max_tokens.min(REWIND_TOKENS - 1).min(live.room(context)).min(rows));
+            if most == 0 {
+                continue;
+            }
+            let found = if options.lookup { live.lookup.guess(&live.tokens, most) } else { &[] };
+            live.guesses = found.to_vec();
+            if found.is_empty() && self.drafter.is_some() {
+                let Live { id, tokens, request, .. } = live;
+                indices.push(index);
+                rows -= most;
+                wanted.push(Guess { id: *id, tokens, sampling: &request.sampling, most });
+            } else {
+                rows -= live.guesses.len();
+            }
+        }
+        let Some(drafter) = self.drafter.as_mut().filter(|_| !wanted.is_empty()) else { return };
+        match catch_unwind(AssertUnwindSafe(|| drafter.guess(&wanted))) {
+            Ok(guesses) => {
+                drop(wanted);
+                indices.into_iter().zip(guesses).for_each(|(index, guesses)| self.running[index].guesses = guesses);
+            }
+            // Guesses are not worth a failed request: go on without them.
+            Err(_) => self.drafter = None,
+        }
+    }
+
+    /// Drop from the cache what was guessed wrong; `before`: tokens before the step.
+    fn take_back(&mut self, index: usize, before: usize) {
+        let live = &mut self.running[index];
+        let guessed = std::mem::take(&mut live.guesses).len();
+        if guessed == 0 {
+            return;
+        }
+        // The last token that was chosen is no guess.
+        let right = (live.tokens.len() - before).saturating_sub(1).min(guessed);
+        live.pace.learn(guessed, right);
+        live.usage.drafted_tokens += guessed;
+        live.usage.accepted_tokens += right;
+        let valid = live.tokens.len().min(before + right);
+        let sequence = live.sequence.as_mut().expect("a running request has a sequence");
+        let possible = self.model.cache().truncate(sequence, valid);
+        assert!(possible, "[engine] {valid} tokens are too far back for the cache");
+        self.count(|status| {
+            status.drafted_tokens += guessed as u64;
+            status.accepted_tokens += right as u64;
+        });
     }
 
     /// Choose all sampled requests' next tokens, on all cores: over a large vocabulary it takes a while.
@@ -347,22 +425,19 @@ impl Worker {
             if let Task::Embed(_) = live.request.task {
                 continue;
             }
-            let logits = logits.next().expect("[engine] a row of logits for every sampled sequence");
+            let rows: Vec<_> = logits.by_ref().take(1 + live.guesses.len()).collect();
             let mask = live.guide.as_mut().map_or(Ok(None), Guide::take_mask);
-            picks.push((&*live, logits, mask, None));
+            picks.push((&*live, rows, mask, None));
         }
         olivine_lm::pool().run_chunks(&mut picks, 1, |_, picks| {
-            for (live, logits, mask, chosen) in picks {
+            for (live, rows, mask, chosen) in picks {
                 *chosen = Some(match (&live.request.task, mask) {
                     (Task::Score(tokens), _) => {
-                        let scores = log_softmax(logits);
+                        let scores = log_softmax(rows[0]);
                         Chosen::Scores(tokens.iter().map(|&token| scores[token as usize]).collect())
                     }
                     (_, Err(problem)) => Chosen::Nothing(problem.clone()),
-                    (_, Ok(mask)) => {
-                        let (tokens, sampling) = (&live.tokens, &live.request.sampling);
-                        Chosen::Token(sampling.choose_among(logits, tokens, tokens.len(), mask.as_deref()))
-                    }
+                    (_, Ok(mask)) => Chosen::Tokens(choose_tokens(live, rows, mask.as_deref())),
                 });
             }
         });
@@ -372,13 +447,11 @@ impl Worker {
     fn observe(&mut self, slices: &[Slice], seconds: f64) {
         let decode_rows: usize = slices.iter().filter(|slice| slice.decodes).map(|slice| slice.rows).sum();
         let all: usize = slices.iter().map(|slice| slice.rows).sum();
-        let sampled = slices.iter().filter(|slice| slice.samples).count();
         self.scheduler.observe(decode_rows, all - decode_rows, seconds);
-        self.speed.add(sampled, seconds);
+        self.speed.pass(seconds);
         self.count(|status| {
             status.steps += 1;
             status.prefilled_tokens += (all - decode_rows) as u64;
-            status.answer_tokens += sampled as u64;
         });
     }
 
@@ -415,6 +488,10 @@ impl Worker {
     /// Give back what a request holds in the cache.
     fn let_go(&mut self, live: &mut Live) {
         live.pooled.clear();
+        live.guesses.clear();
+        if let Some(drafter) = &mut self.drafter {
+            drafter.release(live.id);
+        }
         if let Some(sequence) = live.sequence.take() {
             self.model.cache().release(sequence);
             self.index.unpin(live.node);
@@ -458,7 +535,8 @@ enum End {
 
 /// What came of a row of logits.
 enum Chosen {
-    Token(Choice),
+    /// One, and one more for each guess that was right.
+    Tokens(Vec<Choice>),
     Scores(Vec<f32>),
     /// The constraint allows no token, and why.
     Nothing(String),
@@ -467,8 +545,8 @@ enum Chosen {
 /// Send what was chosen for a request; how it ends, if it does.
 fn settle(live: &mut Live, chosen: Chosen, context: usize) -> Option<End> {
     live.first_token.get_or_insert_with(Instant::now);
-    let choice = match chosen {
-        Chosen::Token(choice) => choice,
+    let choices = match chosen {
+        Chosen::Tokens(choices) => choices,
         Chosen::Nothing(problem) => return Some(End::Fail(FailureKind::Constraint, problem)),
         Chosen::Scores(scores) => {
             live.sender.send(Event::Embedding(scores));
@@ -478,6 +556,11 @@ fn settle(live: &mut Live, chosen: Chosen, context: usize) -> Option<End> {
     if live.request.max_tokens == Some(0) {
         return Some(End::Finish(FinishReason::Length, None));
     }
+    choices.into_iter().find_map(|choice| take_token(live, choice, context))
+}
+
+/// Add a token to a request's answer and send it; how the answer ends, if it does.
+fn take_token(live: &mut Live, choice: Choice, context: usize) -> Option<End> {
     if live.request.stop_tokens.contains(&choice.token) {
         return Some(End::Finish(FinishReason::Stop, Some(choice.token)));
     }
@@ -493,6 +576,24 @@ fn settle(live: &mut Live, chosen: Chosen, context: usize) -> Option<End> {
     }
     let full = live.tokens.len() >= context || live.request.max_tokens.is_some_and(|most| live.answer_tokens() >= most);
     full.then_some(End::Finish(FinishReason::Length, None))
+}
+
+/// Choose from the logits behind the last token, and go on as long as guesses were right.
+fn choose_tokens(live: &Live, rows: &mut [&mut [f32]], mask: Option<&[u32]>) -> Vec<Choice> {
+    let sampling = &live.request.sampling;
+    let position = live.tokens.len();
+    let mut history = live.tokens[position.saturating_sub(sampling.penalty_tokens)..].to_vec();
+    let mut choices = Vec::new();
+    for (index, logits) in rows.iter_mut().enumerate() {
+        let choice = sampling.choose_among(logits, &history, position + index, mask);
+        history.push(choice.token);
+        let right = live.guesses.get(index) == Some(&choice.token);
+        choices.push(choice);
+        if !right {
+            break;
+        }
+    }
+    choices
 }
 
 fn fail(live: &Live, kind: FailureKind, message: String) {
@@ -517,9 +618,9 @@ struct Speed {
 }
 
 impl Speed {
-    fn add(&mut self, tokens: usize, seconds: f64) {
+    fn pass(&mut self, seconds: f64) {
         let keep = (-seconds / 5.0).exp();
-        self.tokens = self.tokens * keep + tokens as f64;
+        self.tokens *= keep;
         self.seconds = self.seconds * keep + seconds;
     }
 
