@@ -46,33 +46,7 @@ impl GgufWriter {
         metadata: &[(String, Field)],
         tensors: &[Declaration],
     ) -> Result<GgufWriter, FormatError> {
-        let alignment = metadata.iter().find(|(key, _)| key == "general.alignment").map(|(_, value)| value);
-        let alignment = match alignment {
-            None => 32,
-            Some(Field::U32(n)) if n.is_power_of_two() && *n <= 1 << 20 => *n as usize,
-            Some(other) => {
-                let problem = format!("the alignment must be a 32-bit power of two, not {other:?}");
-                return Err(FormatError::Field { path: path.into(), key: "general.alignment".into(), problem });
-            }
-        };
-        unique(path, "metadata", metadata.iter().map(|(key, _)| &key[..]))?;
-        unique(path, "tensor", tensors.iter().map(|t| &t.name[..]))?;
-        let mut header = b"GGUF".to_vec();
-        header.extend(3u32.to_le_bytes());
-        header.extend((tensors.len() as u64).to_le_bytes());
-        header.extend((metadata.len() as u64).to_le_bytes());
-        for (key, value) in metadata {
-            put_string(&mut header, key);
-            put_field(&mut header, value);
-        }
-        let mut sizes = Vec::with_capacity(tensors.len());
-        let mut offset = 0usize;
-        for tensor in tensors {
-            put_tensor(&mut header, path, tensor, offset)?;
-            let bytes = tensor.bytes(path)?;
-            offset = (offset + bytes).next_multiple_of(alignment);
-            sizes.push((tensor.name.clone(), bytes));
-        }
+        let (header, sizes, alignment) = header(path, metadata, tensors)?;
         Ok(GgufWriter { output: Output::create(path, &header, sizes, alignment)? })
     }
 
@@ -85,6 +59,61 @@ impl GgufWriter {
     pub fn finish(self) -> Result<(), FormatError> {
         self.output.finish()
     }
+}
+
+/// A small file in memory, under a name for messages. `data` are the bytes of `tensors`.
+pub fn in_memory(
+    name: &str,
+    metadata: &[(String, Field)],
+    tensors: &[Declaration],
+    data: &[Vec<u8>],
+) -> Result<Vec<u8>, FormatError> {
+    let path = Path::new(name);
+    let (mut file, sizes, alignment) = header(path, metadata, tensors)?;
+    for ((tensor, bytes), data) in sizes.iter().zip(data) {
+        if data.len() != *bytes {
+            let problem = format!("tensor `{tensor}` has {bytes} bytes, {} were given", data.len());
+            return Err(FormatError::broken(path, file.len(), problem));
+        }
+        file.resize(file.len().next_multiple_of(alignment), 0);
+        file.extend(data);
+    }
+    file.resize(file.len().next_multiple_of(alignment), 0);
+    Ok(file)
+}
+
+/// Everything in front of the data, the tensors' names and bytes, and what their places are multiples of.
+type Front = (Vec<u8>, Vec<(String, usize)>, usize);
+
+fn header(path: &Path, metadata: &[(String, Field)], tensors: &[Declaration]) -> Result<Front, FormatError> {
+    let alignment = metadata.iter().find(|(key, _)| key == "general.alignment").map(|(_, value)| value);
+    let alignment = match alignment {
+        None => 32,
+        Some(Field::U32(n)) if n.is_power_of_two() && *n <= 1 << 20 => *n as usize,
+        Some(other) => {
+            let problem = format!("the alignment must be a 32-bit power of two, not {other:?}");
+            return Err(FormatError::Field { path: path.into(), key: "general.alignment".into(), problem });
+        }
+    };
+    unique(path, "metadata", metadata.iter().map(|(key, _)| &key[..]))?;
+    unique(path, "tensor", tensors.iter().map(|t| &t.name[..]))?;
+    let mut header = b"GGUF".to_vec();
+    header.extend(3u32.to_le_bytes());
+    header.extend((tensors.len() as u64).to_le_bytes());
+    header.extend((metadata.len() as u64).to_le_bytes());
+    for (key, value) in metadata {
+        put_string(&mut header, key);
+        put_field(&mut header, value);
+    }
+    let mut sizes = Vec::with_capacity(tensors.len());
+    let mut offset = 0usize;
+    for tensor in tensors {
+        put_tensor(&mut header, path, tensor, offset)?;
+        let bytes = tensor.bytes(path)?;
+        offset = (offset + bytes).next_multiple_of(alignment);
+        sizes.push((tensor.name.clone(), bytes));
+    }
+    Ok((header, sizes, alignment))
 }
 
 fn unique<'a>(path: &Path, what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), FormatError> {

@@ -69,7 +69,8 @@ impl Mix {
 
     /// The type of a tensor that has the type `stored` in the source.
     pub fn choose(&self, name: &str, shape: &[usize], stored: TensorType, facts: &Facts) -> TensorType {
-        if !is_quantizable(name, shape) {
+        // What is stored in blocks already would only lose.
+        if !is_quantizable(name, shape) || stored.block_elements() > 1 {
             return stored;
         }
         if matches!(self.base, F32 | F16 | Bf16) {

@@ -1,12 +1,15 @@
 //! Write GGUF files, from a GGUF file of floats or from a Hugging Face folder, some rows at a time.
 //!
 //! Memory holds a few tens of megabytes of rows, whatever the model. The file appears under its name when complete.
-//! Read next: `mix.rs` (which tensor gets which type), `folder.rs` (names and hyper-parameters), `tokenizer.rs`.
+//! Read next: `folder.rs`, `mix.rs` (which tensor gets which type), `tokenizer.rs`.
 
 mod folder;
+mod hyper;
 mod mix;
+mod tensors;
 mod tokenizer;
 
+use std::ops::Range;
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -37,8 +40,25 @@ struct PlannedTensor {
     /// Type that it keeps where the mix does not ask for another.
     stored: TensorType,
     sources: Vec<WeightTensor>,
-    /// Rows of a head whose two halves become neighbours; none: the rows keep their order.
-    interleaved_rows: Option<usize>,
+    /// What is done with the values of each source, one after the other.
+    changes: Vec<Change>,
+}
+
+/// What is done with a matrix of values, `[rows, columns]`.
+#[derive(Clone, Debug)]
+enum Change {
+    /// The two halves of each head of so many rows become neighbours.
+    Interleave(usize),
+    /// A number is added to each value.
+    Add(f32),
+    /// `-exp(x)`.
+    NegativeExponential,
+    /// Rows become columns.
+    Transpose,
+    /// Rows 0, 2, 4, … or 1, 3, 5, … are kept.
+    EveryOther(usize),
+    /// Ranges of columns are put into this order.
+    Columns(Vec<Range<usize>>),
 }
 
 /// Write `source`, a GGUF file or a model folder, as the GGUF file `target`. `progress` gets bytes of source weights
@@ -92,7 +112,7 @@ fn plan_file(path: &Path) -> Result<Plan, ModelError> {
                 shape: view.shape.clone(),
                 storage: Storage::Dense { dtype: view.dtype, data: view.data.clone() },
             }],
-            interleaved_rows: None,
+            changes: Vec::new(),
         });
     }
     let architecture = gguf.architecture()?;
@@ -123,11 +143,23 @@ impl PlannedTensor {
         self.sources.iter().map(bytes).sum()
     }
 
+    fn new(
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        stored: TensorType,
+        sources: Vec<WeightTensor>,
+    ) -> PlannedTensor {
+        PlannedTensor { name: name.into(), shape, stored, sources, changes: Vec::new() }
+    }
+
     fn write(&self, writer: &mut GgufWriter, dtype: TensorType) -> Result<(), ModelError> {
         for source in &self.sources {
             match &source.storage {
-                Storage::Dense { dtype: stored, data } if *stored == dtype && self.interleaved_rows.is_none() => {
+                Storage::Dense { dtype: stored, data } if *stored == dtype && self.changes.is_empty() => {
                     writer.write(&self.name, data.as_slice())?;
+                }
+                Storage::Quantized { .. } if dtype == TensorType::Mxfp4 => {
+                    writer.write(&self.name, &self.mxfp4_blocks(source)?)?;
                 }
                 _ => self.convert(writer, source, dtype)?,
             }
@@ -141,13 +173,15 @@ impl PlannedTensor {
     fn convert(&self, writer: &mut GgufWriter, source: &WeightTensor, dtype: TensorType) -> Result<(), ModelError> {
         let problem =
             |problem: String| ModelError::Tensor { file: "source".into(), tensor: source.name.clone(), problem };
-        if let Some(rows) = self.interleaved_rows {
-            let width = if self.shape.len() > 1 { source.columns() } else { 1 };
-            let values = interleave(&source.to_f32().map_err(problem)?, rows, width);
-            return self.put(writer, &values, source.columns(), dtype);
+        let columns = self.shape.last().copied().unwrap_or(1);
+        if !self.changes.is_empty() {
+            let shape = (source.rows().max(1), source.columns());
+            let values = source.to_f32().map_err(problem)?;
+            let (values, _) = self.changes.iter().fold((values, shape), |(v, shape), change| change.apply(v, shape));
+            return self.put(writer, &values, columns, dtype);
         }
-        let (rows, columns) = (source.rows().max(1), source.columns());
-        let step = (PIECE_VALUES / columns.max(1)).max(1);
+        let rows = source.rows().max(1);
+        let step = (PIECE_VALUES / source.columns().max(1)).max(1);
         for first in (0..rows).step_by(step) {
             let piece = source.slice_rows(first, step.min(rows - first));
             self.put(writer, &piece.to_f32().map_err(problem)?, columns, dtype)?;
@@ -156,6 +190,37 @@ impl PlannedTensor {
             }
         }
         Ok(())
+    }
+
+    /// MXFP4 with scales apart, neighbours in a byte, as GGUF's blocks: the scale, then the two halves of 32 values in
+    /// the halves of 16 bytes.
+    fn mxfp4_blocks(&self, source: &WeightTensor) -> Result<Vec<u8>, ModelError> {
+        let problem = |problem: &str| ModelError::Tensor {
+            file: "source".into(),
+            tensor: source.name.clone(),
+            problem: problem.into(),
+        };
+        let Storage::Quantized { format: Format::Mxfp4, data, scales: Some(scales), .. } = &source.storage else {
+            return Err(problem("is not MXFP4 with scales beside it"));
+        };
+        let (first, step) = match self.changes[..] {
+            [] => (0, 1),
+            [Change::EveryOther(first)] => (first, 2),
+            _ => return Err(problem("is MXFP4 and would have to be transposed")),
+        };
+        let (rows, groups) = (source.rows(), source.columns() / 32);
+        let (data, scales) = (data.as_slice(), scales.as_slice());
+        if data.len() != rows * groups * 16 || scales.len() != rows * groups {
+            return Err(problem("has other bytes than its shape says"));
+        }
+        let mut out = Vec::with_capacity(rows.div_ceil(step) * groups * 17);
+        for block in (first..rows).step_by(step).flat_map(|row| row * groups..(row + 1) * groups) {
+            let pairs = &data[block * 16..][..16];
+            let value = |index: usize| (pairs[index / 2] >> (4 * (index % 2))) & 0xf;
+            out.push(scales[block]);
+            out.extend((0..16).map(|index| value(index) | value(index + 16) << 4));
+        }
+        Ok(out)
     }
 
     fn put(
@@ -180,17 +245,36 @@ impl PlannedTensor {
     }
 }
 
-/// Rows `[half, i]` of each head of `rows` rows as rows `[i, half]`.
-fn interleave(values: &[f32], rows: usize, width: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(values.len());
-    for head in values.chunks_exact(rows * width) {
-        for pair in 0..rows / 2 {
-            for row in [pair, pair + rows / 2] {
-                out.extend_from_slice(&head[row * width..][..width]);
+impl Change {
+    /// The changed values, and their rows and columns.
+    fn apply(&self, values: Vec<f32>, (rows, columns): (usize, usize)) -> (Vec<f32>, (usize, usize)) {
+        let row = |index: usize| &values[index * columns..][..columns];
+        match self {
+            Change::Add(number) => (values.iter().map(|value| value + number).collect(), (rows, columns)),
+            Change::NegativeExponential => (values.iter().map(|value| -value.exp()).collect(), (rows, columns)),
+            Change::Transpose => {
+                let out = (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns)).copied();
+                (out.collect(), (columns, rows))
+            }
+            Change::EveryOther(first) => {
+                let kept = (*first..rows).step_by(2);
+                (kept.clone().flat_map(row).copied().collect(), (kept.len(), columns))
+            }
+            Change::Columns(ranges) => {
+                let reorder = |index: usize| ranges.iter().flat_map(move |range| &row(index)[range.clone()]);
+                ((0..rows).flat_map(reorder).copied().collect(), (rows, columns))
+            }
+            Change::Interleave(head_rows) => {
+                // A bias is a column: its values are the rows of a head.
+                let shape @ (rows, columns) = if rows == 1 { (columns, 1) } else { (rows, columns) };
+                let row = |index: usize| &values[index * columns..][..columns];
+                let half = head_rows / 2;
+                let heads = (0..rows).step_by(*head_rows);
+                let order = heads.flat_map(|head| (0..half).flat_map(move |pair| [head + pair, head + pair + half]));
+                (order.flat_map(row).copied().collect(), shape)
             }
         }
     }
-    out
 }
 
 fn unsupported(path: &Path, feature: String, hint: String) -> ModelError {

@@ -8,7 +8,7 @@ pub(super) const FAMILY: Family = Family {
     gguf_architectures: &["gemma2"],
     spec,
     names: POST_NORM_NAMES,
-    export: None,
+    export: Some(Export { architectures: &[("gemma2", "gemma2")], window_interval: 2, names: &[] }),
 };
 
 /// The four norms of a layer.

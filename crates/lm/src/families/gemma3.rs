@@ -8,7 +8,11 @@ pub(super) const FAMILY: Family = Family {
     gguf_architectures: &["gemma3"],
     spec,
     names: gemma2::POST_NORM_NAMES,
-    export: None,
+    export: Some(Export {
+        architectures: &[("gemma3_text", "gemma3"), ("gemma3", "gemma3")],
+        window_interval: 6,
+        names: &[],
+    }),
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {

@@ -12,7 +12,7 @@ pub(super) const FAMILY: Family = Family {
         ("moe.shared_up", "model.layers.{}.mlp.shared_experts.up_proj"),
         ("moe.shared_down", "model.layers.{}.mlp.shared_experts.down_proj"),
     ],
-    export: None,
+    export: Export::plain(&[("glm4_moe_lite", "deepseek2")]),
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {

@@ -13,7 +13,11 @@ pub(super) const FAMILY: Family = Family {
         ("moe.stacked_up", "model.layers.{}.mlp.experts.up_proj"),
         ("moe.stacked_down", "model.layers.{}.mlp.experts.down_proj"),
     ],
-    export: None,
+    export: Some(Export {
+        architectures: &[("gpt_oss", "gpt-oss")],
+        window_interval: 2,
+        names: &[("ffn_norm", "blk.{}.post_attention_norm")],
+    }),
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {

@@ -8,11 +8,7 @@ pub(super) const FAMILY: Family = Family {
     gguf_architectures: &["llama", "smollm3", "mistral3"],
     spec,
     names: &[],
-    export: Some(Export {
-        architectures: &[("llama", "llama"), ("mistral", "llama"), ("smollm3", "smollm3")],
-        interleaved_pairs: true,
-        plain_layer_interval: no_rope_interval,
-    }),
+    export: Export::plain(&[("llama", "llama"), ("mistral", "llama"), ("smollm3", "smollm3")]),
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {

@@ -39,16 +39,17 @@ pub struct Family {
 pub struct Export {
     /// `model_type` → `general.architecture`.
     pub architectures: &'static [(&'static str, &'static str)],
-    /// Whether the rows of q and k are reordered so that a rotary pair's two halves are neighbours.
-    pub interleaved_pairs: bool,
-    /// Every so many layers one has no rotary embedding, a pattern that the file does not record; 0: none.
-    pub plain_layer_interval: fn(model_type: &str) -> usize,
+    /// Readers of these files see a window in every layer but each so manieth (1: in every layer); 0: windows cannot
+    /// be said.
+    pub window_interval: usize,
+    /// Canonical name → name in the file, where it is not the first of [`GGUF_NAMES`].
+    pub names: &'static [(&'static str, &'static str)],
 }
 
 impl Export {
-    /// A family with one architecture and nothing special.
+    /// A family without windows and with the usual names.
     const fn plain(architectures: &'static [(&'static str, &'static str)]) -> Option<Export> {
-        Some(Export { architectures, interleaved_pairs: false, plain_layer_interval: |_| 0 })
+        Some(Export { architectures, window_interval: 0, names: &[] })
     }
 }
 

@@ -8,7 +8,17 @@ pub(super) const FAMILY: Family = Family {
     gguf_architectures: &["qwen3next", "qwen35", "qwen35moe"],
     spec,
     names: &[],
-    export: None,
+    export: Some(Export {
+        architectures: &[
+            ("qwen3_next", "qwen3next"),
+            ("qwen3_5", "qwen35"),
+            ("qwen3_5_text", "qwen35"),
+            ("qwen3_5_moe", "qwen35moe"),
+            ("qwen3_5_moe_text", "qwen35moe"),
+        ],
+        window_interval: 0,
+        names: &[("ffn_norm", "blk.{}.post_attention_norm")],
+    }),
 };
 
 fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
