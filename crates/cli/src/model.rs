@@ -16,7 +16,8 @@ pub struct ModelOptions {
     /// Threads to compute with [default: the physical cores]
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Longest conversation in tokens [default: what the model was made for]
+    /// Longest conversation in tokens [default: what the model was made for]. Models that stretch their positions for
+    /// long contexts (LongRoPE, dynamic NTK) do so by this number, once for the whole run
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(2..))]
     pub context: Option<u32>,
     /// How exactly products are computed

@@ -206,11 +206,7 @@ impl Config {
         let number = |key: &str| map.get(key).filter(|v| !v.is_null()).and_then(Value::as_f64).map(|x| x as f32);
         let need = |key: &str| number(key).ok_or_else(|| self.error(&format!("rope_scaling.{key}"), "is missing"));
         let context = self.size_or("max_position_embeddings", 4096)?;
-        let original = number("original_max_position_embeddings").map(|n| n as usize);
-        let original = match original {
-            Some(n) => n,
-            None => self.size_or("original_max_position_embeddings", context)?,
-        };
+        let original = self.original_context(map, context)?;
         match name {
             "default" | "none" | "mrope" | "dynamic" => Ok(RopeScaling::None),
             "linear" => Ok(RopeScaling::Linear { factor: need("factor")? }),
@@ -243,6 +239,27 @@ impl Config {
                 attention_factor: number("attention_factor").unwrap_or(1.0),
             }),
             other => Err(self.error("rope_scaling.rope_type", format!("`{other}` is not supported"))),
+        }
+    }
+
+    /// Longest sequence in tokens. With LongRoPE it is the original context unless a longer one is in use: the short
+    /// divisors are right up to there, and one set serves a whole run.
+    pub fn context_tokens(&self) -> Result<usize, ModelError> {
+        let context = self.size_or("max_position_embeddings", 4096)?;
+        let maps = ["rope_parameters", "rope_scaling"].into_iter().filter_map(|field| self.get(field)?.as_object());
+        let is_longrope = |map: &&Map<String, Value>| {
+            let kind = map.get("rope_type").or_else(|| map.get("type")).and_then(Value::as_str);
+            matches!(kind, Some("longrope" | "su"))
+        };
+        let Some(map) = maps.into_iter().find(is_longrope) else { return Ok(context) };
+        let original = self.original_context(map, context)?;
+        Ok(if self.size_or("context_in_use", original)? > original { context } else { original.min(context) })
+    }
+
+    fn original_context(&self, map: &Map<String, Value>, context: usize) -> Result<usize, ModelError> {
+        match map.get("original_max_position_embeddings").and_then(Value::as_u64) {
+            Some(tokens) => Ok(tokens as usize),
+            None => self.size_or("original_max_position_embeddings", context),
         }
     }
 

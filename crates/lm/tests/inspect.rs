@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use olivine_lm::inspect::{fold, formats};
 use olivine_lm::model::{Checkpoint, LoadOptions, Model};
+use olivine_lm::spec::ModelSpec;
 use olivine_testkit::snapshot::check;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_gguf::TinyGguf;
@@ -104,4 +105,23 @@ fn memory_grows_with_the_context_up_to_the_window() {
     let checkpoint = Checkpoint::open(&files.folder, None).expect("it opens");
     assert!(checkpoint.memory_need(1, 2).states > 0);
     assert_eq!(checkpoint.memory_need(1, 2).states, checkpoint.memory_need(1000, 2).states);
+}
+
+#[test]
+fn the_context_decides_how_far_positions_are_stretched() {
+    let open = |case: &str, context: Option<usize>| {
+        let files = Files::of(&golden().join(case), &format!("context-{}", context.unwrap_or(0)));
+        Checkpoint::open(&files.folder, context).expect("it opens").spec
+    };
+    let rope =
+        |spec: &ModelSpec| spec.to_string().lines().find(|line| line.contains("rope")).expect("a layer").to_string();
+    // LongRoPE: short divisors up to the original 16 tokens, which are the context unless a longer one is asked for.
+    let (short, long) = (open("phi3-longrope", None), open("phi3-longrope", Some(17)));
+    assert_eq!((short.context_tokens, long.context_tokens), (16, 128));
+    assert_eq!(rope(&short), rope(&open("phi3-longrope", Some(16))));
+    assert!(rope(&short).contains("1 to 1.5") && rope(&long).contains("1 to 9"), "{short}{long}");
+    // Dynamic scaling: the base grows with a context beyond the trained one.
+    let trained = open("llama-dynamic", None);
+    assert_eq!(open("llama-dynamic", Some(trained.context_tokens)), trained);
+    assert_ne!(rope(&open("llama-dynamic", Some(2 * trained.context_tokens))), rope(&trained));
 }

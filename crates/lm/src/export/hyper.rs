@@ -54,7 +54,7 @@ pub fn metadata(
     let fields = general.map(|(key, value)| (key.to_string(), Field::String(value))).to_vec();
     let mut out = Fields { architecture: architecture.into(), fields };
     out.count("block_count", spec.layers.len());
-    out.count("context_length", spec.context_tokens);
+    out.count("context_length", config.size_or("max_position_embeddings", spec.context_tokens)?);
     out.count("embedding_length", spec.hidden);
     out.count("vocab_size", spec.vocabulary);
     out.number("attention.layer_norm_rms_epsilon", spec.norm_epsilon);
@@ -329,7 +329,7 @@ fn unreadable(spec: &ModelSpec, export: &Export) -> Option<String> {
         }
         let full = export.window_interval > 1 && (index + 1).is_multiple_of(export.window_interval);
         let has_window = attention_of(layer).is_some_and(|attention| attention.window.is_some());
-        if export.window_interval > 0 && has_window == full && spec.layers.iter().any(|l| has_window_of(l)) {
+        if export.window_interval > 0 && has_window == full && spec.layers.iter().any(has_window_of) {
             return Some("this pattern of layers with sliding windows".into());
         }
         if let Ffn::Moe(moe) = &layer.ffn

@@ -219,7 +219,7 @@ fn decoder(
         family,
         vocabulary: config.size("vocab_size")?,
         hidden: config.size("hidden_size")?,
-        context_tokens: config.size_or("max_position_embeddings", 4096)?,
+        context_tokens: config.context_tokens()?,
         embedding_scale: 1.0,
         norm_epsilon: config.number_or("rms_norm_eps", 1e-6)?,
         norm_offset: 0.0,
