@@ -92,6 +92,9 @@ const RAW_TEXT: [&str; 4] = ["gemma4", "granite-embed-multi-311m", "sarvam-moe",
 /// Pre-tokenizers whose original normalizes to NFC.
 const COMPOSED: [&str; 5] = ["qwen2", "deepseek-r1-qwen", "megrez", "kormo", "f2llmv2"];
 
+/// `tokenizer.ggml.model` of SentencePiece's byte-pair encoding.
+pub const SENTENCE_PIECE: &str = "llama";
+
 const ORIGIN: &str = "GGUF metadata";
 /// Merges that are looked up together.
 const MERGE_BATCH: usize = 64;

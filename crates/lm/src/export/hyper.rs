@@ -237,7 +237,7 @@ fn rope_field<'a>(checkpoint: &'a Checkpoint, name: &str) -> Option<&'a Value> {
 pub fn rope_tensors(checkpoint: &Checkpoint) -> Vec<PlannedTensor> {
     let Some(rope) = main_rope(&checkpoint.spec) else { return Vec::new() };
     match &rope.scaling {
-        RopeScaling::Llama3 { .. } => vec![divisors("rope_freqs.weight", &llama3_divisors(rope))],
+        RopeScaling::Llama3 { .. } => vec![divisors("rope_freqs.weight", &wavelength_divisors(rope))],
         RopeScaling::Factors { .. } => {
             let list = |key| {
                 let numbers = rope_field(checkpoint, key).and_then(Value::as_array);
@@ -252,7 +252,7 @@ pub fn rope_tensors(checkpoint: &Checkpoint) -> Vec<PlannedTensor> {
     }
 }
 
-fn llama3_divisors(rope: &RopeSpec) -> Vec<f32> {
+fn wavelength_divisors(rope: &RopeSpec) -> Vec<f32> {
     let RopeScaling::Llama3 { factor, low_frequency, high_frequency, original_tokens } = rope.scaling else {
         return Vec::new();
     };
@@ -357,7 +357,7 @@ fn difference(own: &ModelSpec, found: &ModelSpec) -> Option<String> {
                     if let Some(rope) = &mut attention.rope {
                         rope.interleaved = false;
                         if matches!(rope.scaling, RopeScaling::Llama3 { .. }) {
-                            let factors = llama3_divisors(rope);
+                            let factors = wavelength_divisors(rope);
                             rope.scaling = RopeScaling::Factors { factors, attention_factor: 1.0 };
                         }
                     }

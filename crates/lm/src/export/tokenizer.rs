@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use olivine_formats::gguf_writer::Field;
-use olivine_text::gguf::pre_of_expression;
+use olivine_text::gguf::{SENTENCE_PIECE, pre_of_expression};
 use serde_json::Value;
 
 use super::unsupported;
@@ -130,7 +130,7 @@ fn sentence_pieces(
         }
     }
     Ok(vec![
-        (key("model"), Field::String("llama".into())),
+        (key("model"), Field::String(SENTENCE_PIECE.into())),
         (key("pre"), Field::String("default".into())),
         (key("scores"), Field::F32s(scores)),
         (key("add_space_prefix"), Field::Bool(prefix)),
