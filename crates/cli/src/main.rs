@@ -1,8 +1,10 @@
 //! The `olivine` command: one file per subcommand under `commands/`. The only crate that prints or exits.
 
 mod built_in;
+mod catalog;
 mod commands;
 mod model;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ mod inspect;
 mod perplexity;
 mod quantize;
 mod run;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ use clap::Subcommand;
 pub enum Command {
     /// Answer a prompt, or chat
     Run(run::Run),
+    /// Serve models over HTTP
+    Serve(serve::Serve),
     /// Show what a model is, what it takes, and how fast it could be here
     Inspect(inspect::Inspect),
     /// Make a smaller copy of a model
@@ -34,6 +37,7 @@ impl Command {
     pub fn run(self) -> Result<ExitCode> {
         match self {
             Command::Run(command) => command.run(),
+            Command::Serve(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Quantize(command) => command.run(),
             Command::Perplexity(command) => command.run(),

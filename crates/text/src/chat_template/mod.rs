@@ -66,6 +66,7 @@ pub struct ChatTemplate {
     origin: String,
     environment: Environment<'static>,
     special: SpecialStrings,
+    source: String,
     syntax: &'static Syntax,
 }
 
@@ -89,8 +90,9 @@ impl ChatTemplate {
             environment.add_template_owned(name.to_string(), source).map_err(|error| template_error(origin, &error))?;
         }
         let all: Vec<&str> = sources.iter().map(|(_, source)| *source).collect();
-        let syntax = parsers::detect(&all.join("\n"));
-        Ok(ChatTemplate { origin: origin.to_string(), environment, special, syntax })
+        let source = all.join("\n");
+        let syntax = parsers::detect(&source);
+        Ok(ChatTemplate { origin: origin.to_string(), environment, special, source, syntax })
     }
 
     /// Finds and compiles the template of a model folder: `chat_template.jinja`, `chat_template.json`, then
@@ -110,6 +112,17 @@ impl ChatTemplate {
         }
         let origin = folder.join("tokenizer_config.json").display().to_string();
         ChatTemplate::from_value(&origin, &config["chat_template"], special)
+    }
+
+    /// Finds and compiles the template of a model folder or a GGUF file. `None` when there is none.
+    pub fn open(path: impl AsRef<Path>) -> Result<Option<ChatTemplate>, TextError> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return ChatTemplate::from_folder(path);
+        }
+        let file =
+            Gguf::open(path).map_err(|error| TextError::tokenizer(&path.display().to_string(), "GGUF", error))?;
+        ChatTemplate::from_gguf(&file)
     }
 
     /// Compiles the templates of an opened GGUF file: `tokenizer.chat_template` and `tokenizer.chat_template.NAME`.
@@ -153,6 +166,11 @@ impl ChatTemplate {
             }
             _ => Ok(None),
         }
+    }
+
+    /// What it was compiled from; several templates one after the other.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// How a model with this template writes reasoning and calls.

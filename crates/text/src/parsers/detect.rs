@@ -6,8 +6,8 @@
 use crate::parsers::core::{Machine, ParserOptions};
 use crate::parsers::{
     apertus, apriel, cohere, deepseek, functionary, gemma, gigachat, glimmer, glm, granite, harmony, hermes, hunyuan,
-    kimi, laguna, lfm2, llama, minicpm, minimax, mistral, nemotron, olmo, phi, plain, pythonic, qwen3_coder, seed,
-    solar,
+    json_call, kimi, laguna, lfm2, llama, minicpm, minimax, mistral, nemotron, olmo, phi, plain, pythonic, qwen3_coder,
+    seed, solar,
 };
 
 /// How a family of models writes reasoning and calls.
@@ -68,6 +68,7 @@ pub const SYNTAXES: &[&Syntax] = &[
     &hermes::SYNTAX,
     &llama::SYNTAX,
     &pythonic::SYNTAX,
+    &json_call::SYNTAX,
     &plain::SYNTAX,
 ];
 

@@ -22,6 +22,7 @@ mod granite;
 mod harmony;
 mod hermes;
 mod hunyuan;
+mod json_call;
 mod kimi;
 mod laguna;
 mod lfm2;

@@ -14,6 +14,7 @@ const UNSAFE: &[(&str, &str)] = &[
 /// Module roots that pick an implementation by target.
 const CFG: &[&str] = &[
     "crates/formats/src/mapped.rs",
+    "crates/cli/src/signals.rs",
     "crates/kernels/examples/",
     "crates/kernels/src/convert.rs",
     "crates/kernels/src/cpu.rs",

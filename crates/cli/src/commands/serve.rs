@@ -1,0 +1,164 @@
+//! `olivine serve [MODEL]…`: models behind one address for clients of OpenAI, Anthropic and Ollama.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use olivine_engine::EngineOptions;
+use olivine_server::state::App;
+use olivine_server::{KeepAlive, RegistryOptions, ServerOptions};
+
+use crate::catalog::Sources;
+use crate::model::{ModelOptions, check_exists, path_of};
+use crate::signals;
+
+/// Serve models over HTTP.
+#[derive(Args)]
+pub struct Serve {
+    /// Model folders and .gguf files to serve beside `mica` (built in)
+    models: Vec<String>,
+    /// A folder of models; all that lie in it are served (may be given several times)
+    #[arg(long, value_name = "FOLDER")]
+    models_in: Vec<PathBuf>,
+    /// Address to listen at
+    #[arg(long, default_value = "127.0.0.1:11434", env = "OLIVINE_HOST")]
+    listen: SocketAddr,
+    /// A key that clients must show (may be given several times)
+    #[arg(long, value_name = "KEY")]
+    api_key: Vec<String>,
+    /// A file of such keys, one a line
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// Origin of web pages that may call, beside those of this machine; `*`: all
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+    /// Name under which the server may be called, beside those of this machine; `*`: all
+    #[arg(long, value_name = "NAME")]
+    host_name: Vec<String>,
+    /// How long a model stays when nobody uses it: 5m, 1h, 0, -1 (forever)
+    #[arg(long, default_value = "5m", value_parser = keep_alive, allow_negative_numbers = true)]
+    keep_alive: KeepAlive,
+    /// Bytes for the weights of all loaded models [default: no bound]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    model_memory: Option<u64>,
+    /// Bytes for keys, values and states of each model [default: a part of what is free]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    kv_memory: Option<u64>,
+    /// Most requests that run at once, for each model
+    #[arg(long, default_value_t = 64)]
+    max_running: usize,
+    /// Most requests that wait, for each model; more are told to come back
+    #[arg(long, default_value_t = 64)]
+    max_waiting: usize,
+    /// Largest request in bytes
+    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "64M")]
+    max_body: u64,
+    /// Load these models at once
+    #[arg(long)]
+    preload: bool,
+    #[command(flatten)]
+    options: ModelOptions,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<ExitCode> {
+        for name in &self.models {
+            check_exists(name)?;
+        }
+        let api_keys = self.keys()?;
+        let sources = Sources {
+            models: self.models.iter().filter_map(|name| path_of(Some(name))).collect(),
+            folders: self.models_in.clone(),
+            load: self.options.apply(),
+            engine: EngineOptions {
+                kv_bytes: self.kv_memory.map(|bytes| bytes as usize),
+                max_running: self.max_running,
+                max_waiting: self.max_waiting,
+                ..EngineOptions::default()
+            },
+        };
+        let options = ServerOptions {
+            version: env!("CARGO_PKG_VERSION").into(),
+            api_keys,
+            origins: self.origin.clone(),
+            hosts: self.host_name.clone(),
+            body_bytes: self.max_body as usize,
+            heartbeat: Duration::from_secs(5),
+            registry: RegistryOptions { keep_alive: self.keep_alive, memory_bytes: self.model_memory },
+        };
+        let app = App::new(options, sources.catalog());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(self.serve(app))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn serve(&self, app: std::sync::Arc<App>) -> Result<()> {
+        let listener = tokio::net::TcpListener::bind(self.listen).await;
+        let listener = listener.with_context(|| format!("cannot listen at {}", self.listen))?;
+        let here = listener.local_addr()?;
+        if !here.ip().is_loopback() && app.options.api_keys.is_empty() {
+            eprintln!("olivine: {here} can be reached from other machines and asks for no key (--api-key)");
+        }
+        if self.preload {
+            for card in app.registry.list() {
+                if let Err(error) = app.registry.lease(&card.name, Some(KeepAlive::Forever)).await {
+                    bail!("{}: {}", card.name, error.message);
+                }
+            }
+        }
+        println!("olivine serves at http://{here}");
+        olivine_server::serve(listener, app, interrupted()).await?;
+        Ok(())
+    }
+
+    fn keys(&self) -> Result<Vec<String>> {
+        let mut keys = self.api_key.clone();
+        if let Some(path) = &self.api_key_file {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            keys.extend(lines.map(str::to_string));
+            if keys.is_empty() {
+                bail!("{}: no key in it", path.display());
+            }
+        }
+        if keys.iter().any(String::is_empty) {
+            bail!("--api-key: an empty key is none");
+        }
+        Ok(keys)
+    }
+}
+
+/// Running answers are finished first, unless somebody asks a second time.
+async fn interrupted() {
+    signals::end_asked().await;
+    eprintln!("olivine: ending; running answers are finished first (Ctrl-C: at once)");
+    tokio::spawn(async {
+        signals::end_asked().await;
+        std::process::exit(130);
+    });
+}
+
+fn keep_alive(text: &str) -> Result<KeepAlive, String> {
+    olivine_server::api::ollama::parse_keep_alive(text)
+        .ok_or_else(|| "a number of seconds or a duration such as 5m, 1h30m, -1 (forever) is wanted".into())
+}
+
+/// A number with K, M, G or T behind it (powers of 1024).
+fn bytes(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let upper = upper.trim_end_matches("IB").trim_end_matches('B');
+    let (digits, shift) = match upper.chars().last() {
+        Some('K') => (&upper[..upper.len() - 1], 10),
+        Some('M') => (&upper[..upper.len() - 1], 20),
+        Some('G') => (&upper[..upper.len() - 1], 30),
+        Some('T') => (&upper[..upper.len() - 1], 40),
+        _ => (upper, 0),
+    };
+    let number = digits.trim().parse::<f64>().ok().filter(|number| *number >= 0.0 && number.is_finite());
+    number
+        .map(|number| (number * f64::from(1u32 << shift.min(30)) * if shift == 40 { 1024.0 } else { 1.0 }) as u64)
+        .ok_or_else(|| format!("`{text}` is no number of bytes; 512M and 8G are"))
+}

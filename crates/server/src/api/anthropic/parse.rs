@@ -1,0 +1,274 @@
+//! Messages, system blocks and tools as Anthropic writes them → as chat templates take them.
+//!
+//! Invariant: blocks keep their order; a tool's results come before the user's words, as they were given. A system
+//! message in the middle stays where it is. Claude Code's billing line, another one each time, is left out: it would
+//! part every prompt from the cached one.
+
+use olivine_engine::Grammar;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::api::refuse_unknown;
+use crate::conversation::{Call, Force, Input, Thinking};
+use crate::error::ApiError;
+
+/// The body of both endpoints.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MessagesRequest {
+    /// The model's name.
+    #[serde(default)]
+    pub model: String,
+    #[serde(default)]
+    messages: Vec<Value>,
+    system: Option<Value>,
+    max_tokens: Option<usize>,
+    /// Events instead of one document.
+    pub stream: Option<bool>,
+    stop_sequences: Option<Vec<String>>,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    top_k: Option<usize>,
+    tools: Option<Vec<Value>>,
+    tool_choice: Option<Value>,
+    thinking: Option<Value>,
+    output_config: Option<Value>,
+    output_format: Option<Value>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// Fields that say who asks, how it is billed and how the server caches, which it does by itself.
+const HINTS: &[&str] =
+    &["metadata", "service_tier", "cache_control", "betas", "context_management", "inference_geo", "speed"];
+
+const BILLING: &str = "x-anthropic-billing-header";
+
+impl MessagesRequest {
+    /// Request → call. `counting`: `max_tokens` is not wanted.
+    pub fn call(&self, counting: bool) -> Result<Call, ApiError> {
+        refuse_unknown(&self.rest, HINTS)?;
+        if self
+            .rest
+            .get("context_management")
+            .and_then(|value| value["edits"].as_array())
+            .is_some_and(|list| !list.is_empty())
+        {
+            let keeps_all = |edit: &Value| edit["keep"] == "all";
+            let edits = self.rest["context_management"]["edits"].as_array().into_iter().flatten();
+            if !edits.clone().all(keeps_all) {
+                return Err(ApiError::unsupported("context_management", "the conversation is used as it was sent"));
+            }
+        }
+        if !counting && self.max_tokens.is_none_or(|tokens| tokens == 0) {
+            return Err(ApiError::invalid("max_tokens", "max_tokens: Field required; at least 1"));
+        }
+        if self.messages.is_empty() {
+            return Err(ApiError::invalid("messages", "messages: at least one message is required"));
+        }
+        let mut messages = Vec::new();
+        let system = system(self.system.as_ref())?;
+        if !system.is_empty() {
+            messages.push(json!({"role": "system", "content": system}));
+        }
+        for (index, message) in self.messages.iter().enumerate() {
+            self::message(message, index, &mut messages)?;
+        }
+        name_results(&mut messages);
+        let last = messages.last();
+        let prefill = last.is_some_and(|last| last["role"] == "assistant" && last.get("tool_calls").is_none());
+        let (tools, force) = self.tools()?;
+        let mut call = Call::new(&self.model, Input::Chat { messages, tools, prefill });
+        call.max_tokens = self.max_tokens;
+        call.stop = self.stop_sequences.clone().unwrap_or_default();
+        call.sampling.temperature = self.temperature;
+        call.sampling.top_p = self.top_p;
+        call.sampling.top_k = self.top_k;
+        call.thinking = self.thinking()?;
+        call.format = self.format()?;
+        call.force = force;
+        Ok(call)
+    }
+
+    /// Whether at most one call is wanted.
+    pub fn one_call(&self) -> bool {
+        self.tool_choice.as_ref().is_some_and(|choice| choice["disable_parallel_tool_use"] == true)
+    }
+
+    fn thinking(&self) -> Result<Option<Thinking>, ApiError> {
+        let kind = self.thinking.as_ref().map(|thinking| thinking["type"].as_str().unwrap_or_default());
+        match kind {
+            // Clients ask every model for reasoning; one that has none answers without.
+            None | Some("enabled" | "adaptive") => Ok(None),
+            Some("disabled") => Ok(Some(Thinking::Off)),
+            Some(other) => Err(ApiError::invalid("thinking", format!("thinking.type: `{other}` is none"))),
+        }
+    }
+
+    fn format(&self) -> Result<Option<Grammar>, ApiError> {
+        let config = self.output_config.as_ref().map(|config| &config["format"]);
+        let Some(format) = config.or(self.output_format.as_ref()).filter(|format| !format.is_null()) else {
+            return Ok(None);
+        };
+        match format["type"].as_str() {
+            Some("json_schema") => Ok(Some(Grammar::JsonSchema(format["schema"].to_string()))),
+            _ => Err(ApiError::invalid("output_format", "output_format.type must be json_schema")),
+        }
+    }
+
+    fn tools(&self) -> Result<(Vec<Value>, Option<Force>), ApiError> {
+        let mut tools = Vec::new();
+        for (index, tool) in self.tools.iter().flatten().enumerate() {
+            let kind = tool["type"].as_str().unwrap_or("custom");
+            if kind != "custom" {
+                let why = format!("tools[{index}] of type `{kind}` runs at Anthropic's");
+                return Err(ApiError::unsupported("tools", &why));
+            }
+            let name = tool["name"].as_str();
+            let name =
+                name.ok_or_else(|| ApiError::invalid("tools", format!("tools[{index}].name: Field required")))?;
+            let mut function = json!({"name": name, "parameters": tool["input_schema"]});
+            if let Some(description) = tool["description"].as_str() {
+                function = json!({"name": name, "description": description, "parameters": tool["input_schema"]});
+            }
+            tools.push(json!({"type": "function", "function": function}));
+        }
+        let choice = self.tool_choice.as_ref();
+        match choice.and_then(|choice| choice["type"].as_str()) {
+            None | Some("auto") => Ok((tools, None)),
+            Some("none") => Ok((Vec::new(), None)),
+            Some("any") => Ok((tools, Some(Force::Any))),
+            Some("tool") => {
+                let name = choice.and_then(|choice| choice["name"].as_str()).unwrap_or_default();
+                Ok((tools, Some(Force::Named(name.to_string()))))
+            }
+            Some(other) => Err(ApiError::invalid("tool_choice", format!("tool_choice.type: `{other}` is none"))),
+        }
+    }
+}
+
+fn system(value: Option<&Value>) -> Result<String, ApiError> {
+    match value {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(without_billing(text)),
+        Some(Value::Array(blocks)) => {
+            let texts = blocks.iter().filter_map(|block| block["text"].as_str()).map(without_billing);
+            Ok(texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n"))
+        }
+        Some(_) => Err(ApiError::invalid("system", "system must be a string or a list of text blocks")),
+    }
+}
+
+fn without_billing(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with(BILLING));
+    if text.contains(BILLING) { lines.collect::<Vec<_>>().join("\n") } else { text.to_string() }
+}
+
+fn message(message: &Value, index: usize, out: &mut Vec<Value>) -> Result<(), ApiError> {
+    let param = format!("messages.{index}");
+    let role = message["role"].as_str().unwrap_or_default();
+    let text = [json!({"type": "text", "text": message["content"]})];
+    let blocks: &[Value] = match &message["content"] {
+        Value::String(_) => &text,
+        Value::Array(blocks) => blocks,
+        _ => return Err(ApiError::invalid(&param, format!("{param}.content: must be a string or a list of blocks"))),
+    };
+    match role {
+        "user" => user(blocks, &param, out),
+        "assistant" => assistant(blocks, &param, out),
+        "system" => {
+            let text = system(Some(&json!(blocks)))?;
+            out.push(json!({"role": "system", "content": text}));
+            Ok(())
+        }
+        other => Err(ApiError::invalid(&param, format!("{param}.role: `{other}` is no role"))),
+    }
+}
+
+fn user(blocks: &[Value], param: &str, out: &mut Vec<Value>) -> Result<(), ApiError> {
+    let mut text: Vec<String> = Vec::new();
+    let flush = |text: &mut Vec<String>, out: &mut Vec<Value>| {
+        if !text.is_empty() {
+            out.push(json!({"role": "user", "content": std::mem::take(text).join("\n")}));
+        }
+    };
+    for block in blocks {
+        match block["type"].as_str() {
+            Some("text") => text.push(without_billing(block["text"].as_str().unwrap_or_default())),
+            Some("tool_result") => {
+                flush(&mut text, out);
+                let content = result_text(&block["content"], param)?;
+                let content = if block["is_error"] == true { format!("Error: {content}") } else { content };
+                out.push(json!({"role": "tool", "content": content, "tool_call_id": block["tool_use_id"]}));
+            }
+            Some("document") if block["source"]["type"] == "text" => {
+                text.push(block["source"]["data"].as_str().unwrap_or_default().to_string());
+            }
+            other => return Err(refused(other, param)),
+        }
+    }
+    flush(&mut text, out);
+    Ok(())
+}
+
+fn result_text(content: &Value, param: &str) -> Result<String, ApiError> {
+    match content {
+        Value::Null => Ok(String::new()),
+        Value::String(text) => Ok(text.clone()),
+        Value::Array(blocks) => {
+            let text = |block: &Value| match block["type"].as_str() {
+                Some("text") => Ok(block["text"].as_str().unwrap_or_default().to_string()),
+                other => Err(refused(other, param)),
+            };
+            Ok(blocks.iter().map(text).collect::<Result<Vec<_>, _>>()?.join("\n"))
+        }
+        _ => Err(ApiError::invalid(param, format!("{param}: a tool's result must be text"))),
+    }
+}
+
+fn assistant(blocks: &[Value], param: &str, out: &mut Vec<Value>) -> Result<(), ApiError> {
+    let (mut content, mut thinking, mut calls) = (String::new(), String::new(), Vec::new());
+    for block in blocks {
+        match block["type"].as_str() {
+            Some("text") => content += block["text"].as_str().unwrap_or_default(),
+            Some("thinking") => thinking += block["thinking"].as_str().unwrap_or_default(),
+            // Another provider's secret; nothing here can read it.
+            Some("redacted_thinking") => {}
+            Some("tool_use") => {
+                let function = json!({"name": block["name"], "arguments": block["input"]});
+                calls.push(json!({"id": block["id"], "type": "function", "function": function}));
+            }
+            other => return Err(refused(other, param)),
+        }
+    }
+    let mut message = json!({"role": "assistant", "content": content});
+    if !thinking.is_empty() {
+        message["reasoning_content"] = json!(thinking);
+        message["thinking"] = json!(thinking);
+    }
+    if !calls.is_empty() {
+        message["tool_calls"] = json!(calls);
+    }
+    out.push(message);
+    Ok(())
+}
+
+/// Templates of some models want the name of the tool beside its result.
+fn name_results(messages: &mut [Value]) {
+    let mut names: Map<String, Value> = Map::new();
+    for message in messages {
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            if let Some(id) = call["id"].as_str() {
+                names.insert(id.into(), call["function"]["name"].clone());
+            }
+        }
+        let name = message["tool_call_id"].as_str().and_then(|id| names.get(id).cloned());
+        if let Some(name) = name {
+            message["name"] = name;
+        }
+    }
+}
+
+fn refused(kind: Option<&str>, param: &str) -> ApiError {
+    let kind = kind.unwrap_or("(none)");
+    ApiError::invalid(param, format!("{param}: blocks of type `{kind}` are not supported; models read text"))
+}

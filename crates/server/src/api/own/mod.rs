@@ -1,0 +1,28 @@
+//! Our own endpoints: health, metrics, status, caches, tokens.
+
+pub mod cache;
+pub mod health;
+pub mod tokens;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+
+use crate::state::App;
+
+/// The routes.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/v1/status", get(health::status))
+        .route("/v1/cache", delete(cache::clear))
+        .route("/v1/cache/stats", get(cache::stats))
+        .route("/v1/cache/probe", post(cache::probe))
+        .route("/v1/tokenize", post(tokens::tokenize))
+        .route("/tokenize", post(tokens::tokenize))
+        .route("/v1/detokenize", post(tokens::detokenize))
+        .route("/detokenize", post(tokens::detokenize))
+}

@@ -1,0 +1,364 @@
+//! A request without its dialect: what is asked of which model, and how it becomes tokens.
+//!
+//! Invariant: a dialect fills in a `Call`; from there on nothing knows which dialect it was. Read `api` for the
+//! dialects and `generation` for the answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use olivine_engine::{Constraint, Grammar, Request, SamplingOptions};
+use olivine_text::parsers::{OutputParser, ParserOptions, Syntax};
+use olivine_text::{EncodeOptions, RenderInput};
+use serde_json::{Map, Value, json};
+
+use crate::error::{ApiError, Kind};
+use crate::generation::{Generation, Plan};
+use crate::registry::{KeepAlive, Lease, Loaded};
+use crate::state::App;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Messages, as chat templates take them, and tools.
+    Chat {
+        /// `role`, `content`, `reasoning_content`, `tool_calls` (arguments as objects), `tool_call_id`, `name`.
+        messages: Vec<Value>,
+        /// `{type: function, function: {name, description, parameters}}`.
+        tools: Vec<Value>,
+        /// The last message is the beginning of the answer.
+        prefill: bool,
+    },
+    /// Text to go on with.
+    Text(String),
+    /// Tokens to go on with.
+    Tokens(Vec<u32>),
+}
+
+/// Whether a model shall think.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+    /// So much.
+    Effort(String),
+}
+
+/// Which call the answer must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// One of any tool.
+    Any,
+    /// One of this tool.
+    Named(String),
+}
+
+/// What a request changes of a model's sampling.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// See [`SamplingOptions`].
+    pub temperature: Option<f32>,
+    /// See [`SamplingOptions`].
+    pub top_k: Option<usize>,
+    /// See [`SamplingOptions`].
+    pub top_p: Option<f32>,
+    /// See [`SamplingOptions`].
+    pub min_p: Option<f32>,
+    /// See [`SamplingOptions`].
+    pub typical_p: Option<f32>,
+    /// See [`SamplingOptions`].
+    pub repetition_penalty: Option<f32>,
+    /// See [`SamplingOptions`].
+    pub presence_penalty: Option<f32>,
+    /// See [`SamplingOptions`].
+    pub frequency_penalty: Option<f32>,
+    /// See [`SamplingOptions`].
+    pub penalty_tokens: Option<usize>,
+    /// See [`SamplingOptions`].
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Same seed, same text.
+    pub seed: Option<u64>,
+    /// How many alternatives to report.
+    pub logprobs: Option<usize>,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The model's name.
+    pub model: String,
+    /// What is asked.
+    pub input: Input,
+    /// Whether to think; none: as the model does by itself.
+    pub thinking: Option<Thinking>,
+    /// Further variables of the chat template.
+    pub variables: Map<String, Value>,
+    /// Sampling.
+    pub sampling: Overrides,
+    /// Most tokens of the answer.
+    pub max_tokens: Option<usize>,
+    /// Strings that end the answer.
+    pub stop: Vec<String>,
+    /// What the answer must look like.
+    pub format: Option<Grammar>,
+    /// The answer must be a call.
+    pub force: Option<Force>,
+    /// How many answers.
+    pub choices: usize,
+    /// Go on behind end tokens.
+    pub ignore_end: bool,
+    /// How long the model stays.
+    pub keep_alive: Option<KeepAlive>,
+    /// Requests share cached prefixes only with the same salt.
+    pub cache_salt: String,
+    /// Longest prompt and answer together.
+    pub context_tokens: Option<usize>,
+    /// Leave the oldest messages out where the prompt is too long.
+    pub truncate: bool,
+    /// When it came.
+    pub started: Instant,
+}
+
+impl Call {
+    /// A call with nothing set.
+    pub fn new(model: &str, input: Input) -> Call {
+        Call {
+            model: model.to_string(),
+            input,
+            thinking: None,
+            variables: Map::new(),
+            sampling: Overrides::default(),
+            max_tokens: None,
+            stop: Vec::new(),
+            format: None,
+            force: None,
+            choices: 1,
+            ignore_end: false,
+            keep_alive: None,
+            cache_salt: String::new(),
+            context_tokens: None,
+            truncate: false,
+            started: Instant::now(),
+        }
+    }
+}
+
+/// A call that is ready for the engine.
+pub struct Prepared {
+    /// The prompt.
+    pub tokens: Vec<u32>,
+    /// Its text; empty for tokens.
+    pub text: String,
+    parser: Option<&'static Syntax>,
+}
+
+/// Loads the model and makes the prompt.
+pub async fn prepare(app: &Arc<App>, call: &Call) -> Result<(Arc<Lease>, Prepared), ApiError> {
+    let lease = Arc::new(app.registry.lease(&call.model, call.keep_alive).await?);
+    let (model, call) = (lease.clone(), call.clone());
+    let task = tokio::task::spawn_blocking(move || prompt(&model, &call));
+    let prepared = task.await.map_err(|_| ApiError::new(Kind::Internal, "rendering the prompt panicked"))??;
+    Ok((lease, prepared))
+}
+
+/// Hands the call to the engine, once for each answer.
+pub async fn start(app: &Arc<App>, call: Call) -> Result<(Vec<Generation>, usize), ApiError> {
+    let (lease, prepared) = prepare(app, &call).await?;
+    let prompt_tokens = prepared.tokens.len();
+    let request = request(&lease, &call, &prepared)?;
+    let mut generations = Vec::new();
+    for choice in 0..call.choices {
+        let mut request = request.clone();
+        request.sampling.seed = request.sampling.seed.wrapping_add(choice as u64);
+        let parser = prepared.parser.map(|syntax| parser(syntax, &call, &prepared));
+        let plan = Plan { lease: lease.clone(), request, stop: call.stop.clone(), parser, started: call.started };
+        generations.push(Generation::start(plan, &app.metrics)?);
+    }
+    Ok((generations, prompt_tokens))
+}
+
+fn parser(syntax: &Syntax, call: &Call, prepared: &Prepared) -> OutputParser {
+    let tools = match &call.input {
+        Input::Chat { tools, .. } => Value::Array(tools.clone()),
+        _ => Value::Null,
+    };
+    let end = prepared.text.char_indices().rev().nth(199).map_or(0, |(at, _)| at);
+    let options = ParserOptions { tools: Some(&tools), prompt_end: &prepared.text[end..], hide_thinking: false };
+    OutputParser::new(syntax, options)
+}
+
+/// The engine's request for a prepared call.
+fn request(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Request, ApiError> {
+    let mut max_tokens = call.max_tokens;
+    if let Some(context) = call.context_tokens {
+        let room = context.saturating_sub(prepared.tokens.len());
+        if room == 0 {
+            let message = format!("the prompt has {} tokens, but num_ctx is {context}", prepared.tokens.len());
+            return Err(ApiError::new(Kind::TooLong, message));
+        }
+        max_tokens = Some(max_tokens.unwrap_or(room).min(room));
+    }
+    let stop_tokens = if call.ignore_end { Vec::new() } else { model.parts.end_tokens.clone() };
+    Ok(Request {
+        tokens: prepared.tokens.clone(),
+        sampling: sampling(&model.parts.sampling, &call.sampling),
+        max_tokens,
+        stop_tokens,
+        constraint: constraint(model, call, prepared)?,
+        cache_salt: call.cache_salt.clone(),
+        ..Request::default()
+    })
+}
+
+fn sampling(base: &SamplingOptions, overrides: &Overrides) -> SamplingOptions {
+    let o = overrides;
+    SamplingOptions {
+        temperature: o.temperature.unwrap_or(base.temperature),
+        top_k: o.top_k.unwrap_or(base.top_k),
+        top_p: o.top_p.unwrap_or(base.top_p),
+        min_p: o.min_p.unwrap_or(base.min_p),
+        typical_p: o.typical_p.unwrap_or(base.typical_p),
+        repetition_penalty: o.repetition_penalty.unwrap_or(base.repetition_penalty),
+        presence_penalty: o.presence_penalty.unwrap_or(base.presence_penalty),
+        frequency_penalty: o.frequency_penalty.unwrap_or(base.frequency_penalty),
+        penalty_tokens: o.penalty_tokens.unwrap_or(base.penalty_tokens),
+        logit_bias: o.logit_bias.clone(),
+        seed: o.seed.unwrap_or_else(clock_seed),
+        logprobs: o.logprobs,
+    }
+}
+
+fn clock_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos() as u64
+}
+
+/// The form of the answer; behind the reasoning where the answer begins with it.
+fn constraint(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Option<Constraint>, ApiError> {
+    let grammar = match (&call.force, &call.format) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid(
+                "tool_choice",
+                "a forced call and a format of the answer exclude each other",
+            ));
+        }
+        (Some(force), None) => forced_call(force, call)?,
+        (None, Some(grammar)) => grammar.clone(),
+    };
+    let after = match prepared.text.trim_end().ends_with("<think>") {
+        true => encode(model, "</think>", EncodeOptions::RENDERED)?,
+        false => Vec::new(),
+    };
+    Ok(Some(Constraint { grammar, after }))
+}
+
+/// One call as plain JSON, which every model can write whatever its own syntax is.
+fn forced_call(force: &Force, call: &Call) -> Result<Grammar, ApiError> {
+    let Input::Chat { tools, .. } = &call.input else {
+        return Err(ApiError::invalid("tool_choice", "calls want a chat"));
+    };
+    let wanted = |tool: &&Value| match force {
+        Force::Any => true,
+        Force::Named(name) => tool["function"]["name"] == name.as_str(),
+    };
+    let one = |tool: &Value| {
+        let function = &tool["function"];
+        json!({
+            "type": "object",
+            "properties": {"name": {"const": function["name"]}, "arguments": function["parameters"]},
+            "required": ["name", "arguments"],
+            "additionalProperties": false,
+        })
+    };
+    let schemas: Vec<Value> = tools.iter().filter(wanted).map(one).collect();
+    match schemas.len() {
+        0 => Err(ApiError::invalid("tool_choice", "the tool of `tool_choice` is not among `tools`")),
+        1 => Ok(Grammar::JsonSchema(schemas[0].to_string())),
+        _ => Ok(Grammar::JsonSchema(json!({ "anyOf": schemas }).to_string())),
+    }
+}
+
+/// Renders and encodes.
+fn prompt(model: &Loaded, call: &Call) -> Result<Prepared, ApiError> {
+    match &call.input {
+        Input::Tokens(tokens) => Ok(Prepared { tokens: tokens.clone(), text: String::new(), parser: None }),
+        Input::Text(text) => {
+            let tokens = encode(model, text, EncodeOptions::TEXT)?;
+            Ok(Prepared { tokens, text: text.clone(), parser: None })
+        }
+        Input::Chat { messages, tools, prefill } => chat(model, call, messages, tools, *prefill),
+    }
+}
+
+fn encode(model: &Loaded, text: &str, options: EncodeOptions) -> Result<Vec<u32>, ApiError> {
+    model.parts.tokenizer.encode(text, options).map_err(|error| ApiError::new(Kind::Invalid, error.to_string()))
+}
+
+fn chat(model: &Loaded, call: &Call, messages: &[Value], tools: &[Value], prefill: bool) -> Result<Prepared, ApiError> {
+    let Some(template) = &model.parts.template else {
+        let message = format!("{} has no chat template; it completes text only", model.card.name);
+        return Err(ApiError::invalid("messages", message));
+    };
+    let variables = variables(model, call)?;
+    let mut kept = messages.to_vec();
+    let limit = call.context_tokens.unwrap_or(usize::MAX).min(model.parts.engine.context_tokens());
+    loop {
+        let (rendered, started) = match (prefill, kept.split_last()) {
+            (true, Some((last, before))) => (before.to_vec(), last["content"].as_str().unwrap_or_default()),
+            _ => (kept.clone(), ""),
+        };
+        let messages = Value::Array(rendered);
+        let tools = Value::Array(tools.to_vec());
+        let input = RenderInput { tools: Some(&tools), extra: Some(&variables), ..RenderInput::new(&messages) };
+        let mut text = template.render(input).map_err(|error| ApiError::invalid("messages", error.to_string()))?;
+        text.push_str(started);
+        let tokens = encode(model, &text, EncodeOptions::RENDERED)?;
+        if tokens.len() < limit || !call.truncate || !drop_oldest(&mut kept) {
+            let forced = call.force.is_some().then(|| Syntax::named("json")).flatten();
+            return Ok(Prepared { tokens, text, parser: Some(forced.unwrap_or(template.syntax())) });
+        }
+    }
+}
+
+/// Leaves the oldest message out that is not the system's; false when only the last is left.
+fn drop_oldest(messages: &mut Vec<Value>) -> bool {
+    let last = messages.len().saturating_sub(1);
+    let oldest = messages.iter().position(|message| message["role"] != "system").filter(|&at| at < last);
+    oldest.map(|at| messages.remove(at)).is_some()
+}
+
+fn variables(model: &Loaded, call: &Call) -> Result<Map<String, Value>, ApiError> {
+    let mut variables = call.variables.clone();
+    match &call.thinking {
+        None => {}
+        Some(Thinking::Off) => {
+            variables.insert("enable_thinking".into(), json!(false));
+            variables.insert("thinking".into(), json!(false));
+        }
+        Some(on) => {
+            if !thinks(model) {
+                let message = format!("\"{}\" does not support thinking", model.card.name);
+                return Err(ApiError::invalid("think", message));
+            }
+            variables.insert("enable_thinking".into(), json!(true));
+            variables.insert("thinking".into(), json!(true));
+            if let Thinking::Effort(effort) = on {
+                variables.insert("reasoning_effort".into(), json!(effort));
+            }
+        }
+    }
+    Ok(variables)
+}
+
+/// Whether the model reasons before it answers.
+pub fn thinks(model: &Loaded) -> bool {
+    let signs = ["<think>", "enable_thinking", "reasoning_content", "<|channel|>analysis", "[THINK]", "thinking"];
+    signs.iter().any(|sign| model.card.template.contains(sign))
+}
+
+/// Whether the model was made for tools.
+pub fn uses_tools(model: &crate::registry::ModelCard) -> bool {
+    model.template.contains("tools")
+}

@@ -1,0 +1,151 @@
+//! What a request must pass before a dialect sees it: Host, Origin, key, size.
+//!
+//! Invariant: on this machine's own addresses a web page of somebody else can neither read nor ask anything (DNS
+//! rebinding shows a foreign Host, a foreign page a foreign Origin). Read `lib` for the order.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde_json::Value;
+
+use crate::api::{ollama, openai};
+use crate::error::{ApiError, Kind};
+use crate::respond;
+use crate::state::App;
+
+/// The middleware.
+pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    app.metrics.requests.fetch_add(1, Ordering::Relaxed);
+    let path = request.uri().path().to_string();
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let checked = check(&app, &request, &path);
+    let mut response = match checked {
+        Err(error) => refuse(&path, &error),
+        Ok(()) if request.method() == Method::OPTIONS && origin.is_some() => {
+            let mut response = Response::new(axum::body::Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+        Ok(()) => next.run(request).await,
+    };
+    if response.status().as_u16() >= 400 {
+        app.metrics.errors.fetch_add(1, Ordering::Relaxed);
+    }
+    if let Some(origin) = origin.filter(|_| response.status() != StatusCode::FORBIDDEN) {
+        allow(response.headers_mut(), origin);
+    }
+    response
+}
+
+fn check(app: &App, request: &Request, path: &str) -> Result<(), ApiError> {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let listed =
+        |list: &[String], name: &str| list.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(name));
+    if !host.is_empty() && !is_here(hostname(host)) && !listed(&app.options.hosts, hostname(host)) {
+        return Err(ApiError::new(Kind::Forbidden, format!("host `{host}` is not one of this server's (--host-name)")));
+    }
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let origin = origin.to_str().unwrap_or_default();
+        let name = origin.split_once("://").map_or(origin, |(_, rest)| hostname(rest));
+        let app_scheme = ["app://", "file://", "tauri://", "vscode-webview://", "vscode-file://"];
+        let own = is_here(name) || app_scheme.iter().any(|scheme| origin.starts_with(scheme));
+        if !own && !listed(&app.options.origins, origin) {
+            return Err(ApiError::new(
+                Kind::Forbidden,
+                format!("origin `{origin}` may not call this server (--origin)"),
+            ));
+        }
+    }
+    let open = ["/healthz", "/readyz", "/"].contains(&path) || request.method() == Method::OPTIONS;
+    if !open && !app.options.api_keys.is_empty() && !has_key(headers, &app.options.api_keys) {
+        return Err(ApiError::new(
+            Kind::Unauthorized,
+            "a valid API key is wanted (Authorization: Bearer …, or x-api-key)",
+        ));
+    }
+    Ok(())
+}
+
+fn hostname(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Names and addresses of this machine. An address that is not of the loopback was dialled as such: a page cannot
+/// rebind an address, only a name.
+fn is_here(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let local = ["localhost", "host.docker.internal"].contains(&name.as_str()) || name.ends_with(".localhost");
+    local || name.ends_with(".local") || name.ends_with(".internal") || name.parse::<std::net::IpAddr>().is_ok()
+}
+
+fn has_key(headers: &HeaderMap, keys: &[String]) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let bearer = text("authorization");
+    let bearer = bearer.strip_prefix("Bearer ").unwrap_or(bearer).trim();
+    keys.iter().any(|key| same(key, bearer) || same(key, text("x-api-key")))
+}
+
+/// Takes the same time wherever two texts differ.
+fn same(key: &str, given: &str) -> bool {
+    key.len() == given.len() && key.bytes().zip(given.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    let methods = HeaderValue::from_static("GET, POST, DELETE, HEAD, OPTIONS");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    let names = "authorization, content-type, x-api-key, anthropic-version, anthropic-beta, user-agent, accept, \
+                 x-stainless-lang, x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, \
+                 x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout";
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
+}
+
+/// An error in the shape of the dialect that the path belongs to.
+pub fn refuse(path: &str, error: &ApiError) -> Response {
+    let value: Value = match path {
+        path if path.starts_with("/api/") => ollama::error_value(error),
+        path if path.starts_with("/v1/messages") => crate::api::anthropic::error_value(error),
+        _ => openai::error_value(error),
+    };
+    respond::failure(error.status(), error, &value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_here() {
+        for host in
+            ["localhost", "localhost:11434", "127.0.0.1:80", "[::1]:11434", "192.168.1.7", "mac.local", "LOCALHOST"]
+        {
+            assert!(is_here(hostname(host)), "{host}");
+        }
+        for host in ["evil.com", "localhost.evil.com", "127.0.0.1.evil.com:11434", "evil.com:127"] {
+            assert!(!is_here(hostname(host)), "{host}");
+        }
+    }
+
+    #[test]
+    fn keys_are_compared_whole() {
+        let mut headers = HeaderMap::new();
+        let keys = vec!["secret".to_string()];
+        assert!(!has_key(&headers, &keys));
+        headers.insert("authorization", HeaderValue::from_static("Bearer secre"));
+        assert!(!has_key(&headers, &keys));
+        headers.insert("x-api-key", HeaderValue::from_static("secret"));
+        assert!(has_key(&headers, &keys));
+    }
+}

@@ -1,0 +1,164 @@
+//! A server on loopback with Mica, and a client that shows bytes as they are.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use olivine_engine::{Engine, EngineOptions, Vocabulary};
+use olivine_lm::language_model::LanguageModel;
+use olivine_lm::model::LoadOptions;
+use olivine_server::registry::template_source;
+use olivine_server::state::App;
+use olivine_server::{Catalog, KeepAlive, ModelCard, ModelParts, RegistryOptions, ServerOptions};
+
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mica")
+}
+
+fn card(name: &str) -> ModelCard {
+    ModelCard {
+        name: name.into(),
+        bytes: 34_000_000,
+        digest: "d".repeat(64),
+        format: "safetensors".into(),
+        family: "qwen3".into(),
+        parameter_size: "32.0M".into(),
+        parameters: 32_000_000,
+        quantization: "affine8".into(),
+        context_tokens: 2048,
+        embedding_length: 512,
+        template: template_source(&folder()).expect("Mica has a template"),
+        ..ModelCard::default()
+    }
+}
+
+fn load(engine: &EngineOptions) -> Result<ModelParts, String> {
+    let model = LanguageModel::open(&folder(), &LoadOptions::default()).map_err(|error| error.to_string())?;
+    let tokens = &model.tokenizer;
+    let spellings = (0..tokens.vocab_size() as u32).map(|id| (tokens.token_bytes(id).to_vec(), tokens.is_special(id)));
+    let engine = EngineOptions { vocabulary: Some(Vocabulary::new(spellings, model.end_tokens[0])), ..engine.clone() };
+    Ok(ModelParts {
+        tokenizer: model.tokenizer,
+        template: model.template,
+        end_tokens: model.end_tokens,
+        sampling: model.sampling,
+        weight_bytes: 34_000_000,
+        engine: Engine::start(model.model, engine),
+    })
+}
+
+/// `mica` and `other` (the same files); `broken` cannot be loaded.
+pub fn catalog(engine: EngineOptions) -> Catalog {
+    let names = ["mica", "other", "broken"];
+    let find = move |wanted: &str| {
+        let wanted = wanted.strip_suffix(":latest").unwrap_or(wanted);
+        names.iter().find(|name| **name == wanted).map(|name| card(name))
+    };
+    let load =
+        move |card: &ModelCard| if card.name == "broken" { Err("weights are torn".into()) } else { load(&engine) };
+    Catalog {
+        list: Arc::new(move || names.iter().map(|name| card(name)).collect()),
+        find: Arc::new(find),
+        load: Arc::new(load),
+    }
+}
+
+pub fn options() -> ServerOptions {
+    ServerOptions {
+        version: "0.0.0".into(),
+        api_keys: Vec::new(),
+        origins: Vec::new(),
+        hosts: Vec::new(),
+        body_bytes: 1 << 20,
+        heartbeat: Duration::from_secs(60),
+        registry: RegistryOptions { keep_alive: KeepAlive::For(Duration::from_secs(300)), memory_bytes: None },
+    }
+}
+
+/// A running server; it ends with the value.
+pub struct Server {
+    pub address: SocketAddr,
+    pub app: Arc<App>,
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Server {
+    pub fn start(options: ServerOptions, engine: EngineOptions) -> Server {
+        let app = App::new(options, catalog(engine));
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let (ready, address) = std::sync::mpsc::channel();
+        let served = app.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                ready.send(listener.local_addr().unwrap()).unwrap();
+                let shutdown = async move { drop(ended.await) };
+                olivine_server::serve(listener, served, shutdown).await.unwrap();
+            });
+        });
+        Server { address: address.recv().unwrap(), app, end: Some(end), thread: Some(thread) }
+    }
+
+    pub fn plain() -> Server {
+        Server::start(options(), EngineOptions::default())
+    }
+
+    pub fn connect(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    /// Status and body.
+    pub fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let (head, body) = self.raw(method, path, headers, body);
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    /// Head and body, the body without its chunks.
+    pub fn raw(&self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
+        let host = if headers.to_lowercase().contains("host:") { "" } else { "Host: localhost\r\n" };
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let mut bytes = Vec::new();
+        self.connect(&request).read_to_end(&mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+        (head.to_string(), if chunked { without_chunks(body) } else { body.to_string() })
+    }
+
+    pub fn post(&self, path: &str, body: &serde_json::Value) -> (u16, String) {
+        self.ask("POST", path, "", &body.to_string())
+    }
+
+    /// Ends the server and waits for it.
+    pub fn end(&mut self) {
+        self.end.take();
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.end();
+        }
+    }
+}
+
+fn without_chunks(mut body: &str) -> String {
+    let mut text = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        text += &rest[..length];
+        body = rest.get(length + 2..).unwrap_or_default();
+    }
+    text
+}
