@@ -269,3 +269,22 @@ fn embeddings_and_scores_are_those_of_the_model_however_prompts_are_cut() {
         }
     }
 }
+
+#[test]
+fn requests_that_begin_alike_at_the_same_time_are_computed_once() {
+    for case in ["qwen3", "gemma3"] {
+        let prompt = Numbers(9).tokens(1_000, 120);
+        let ask = |seed| request(prompt.clone(), 6, seed);
+        let alone = Engine::start(tiny(case), EngineOptions::default());
+        let expected: Vec<_> = (0..8)
+            .map(|seed| whole_answer(&alone.submit(Request { no_cache: true, ..ask(seed) }).expect("fits")))
+            .collect();
+        let engine = Engine::start(tiny(case), EngineOptions::default());
+        let receivers: Vec<_> = (0..8).map(|seed| engine.submit(ask(seed)).expect("fits")).collect();
+        for (receiver, expected) in receivers.iter().zip(&expected) {
+            assert_eq!(bits(&whole_answer(receiver)), bits(expected), "{case}");
+        }
+        let computed = engine.status().prefilled_tokens;
+        assert!(computed < 2 * 1_000, "{case}: {computed} prompt tokens were computed");
+    }
+}

@@ -76,6 +76,42 @@ impl Worker {
         false
     }
 
+    /// Prompts whose next block another request has computed meanwhile go on behind it.
+    pub(super) fn join_prefixes(&mut self) {
+        for index in 0..self.running.len() {
+            let live = &self.running[index];
+            let known = next_block(live).is_some_and(|block| self.index.child(live.node, block).is_some());
+            if self.state_len > 0 || !known {
+                continue;
+            }
+            let root = self.index.root(&identity(&live.request));
+            let resume = self.index.resume(root, &live.tokens, false);
+            let live = &mut self.running[index];
+            if resume.tokens <= live.computed() {
+                continue;
+            }
+            let sequence = self.model.cache().sequence_from(resume.tokens, resume.pages, None);
+            live.usage.cached_tokens += (resume.tokens - live.computed()).min(live.usage.prompt_tokens);
+            live.recorded = resume.tokens / PAGE_TOKENS * PAGE_TOKENS;
+            self.index.pin(resume.node);
+            self.index.unpin(std::mem::replace(&mut live.node, resume.node));
+            if let Some(old) = live.sequence.replace(sequence) {
+                self.model.cache().release(old);
+            }
+        }
+    }
+
+    /// Whether an older request is computing just the block that this one needs next: it is not computed twice.
+    pub(super) fn is_being_computed(&self, index: usize) -> bool {
+        let live = &self.running[index];
+        let Some(block) = next_block(live).filter(|_| self.state_len == 0) else { return false };
+        let same = |other: &Live| {
+            let (older, there) = (other.id < live.id, other.node == live.node);
+            older && there && !other.sender.is_cancelled() && next_block(other) == Some(block)
+        };
+        self.running.iter().any(same)
+    }
+
     /// Bytes that a sequence will still take until it has `tokens`.
     fn outstanding(&self, sequence: &olivine_lm::cache::Sequence, tokens: usize) -> usize {
         let group = |(index, &kind): (usize, &KvGroup)| {
@@ -214,6 +250,13 @@ impl Worker {
         let identity = identity(&live.request);
         self.save_node(&identity, node, true);
     }
+}
+
+/// The next whole block of a prompt that is being computed, where one begins.
+fn next_block(live: &Live) -> Option<&[u32]> {
+    let computed = live.computed();
+    let at_block = computed == live.recorded && !live.request.no_cache && !live.is_decoding();
+    live.tokens.get(computed..computed + PAGE_TOKENS).filter(|_| at_block)
 }
 
 /// Bytes of what is evicted, added up as it grows.

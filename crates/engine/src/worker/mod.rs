@@ -172,17 +172,20 @@ impl Worker {
 impl Worker {
     fn schedule(&mut self) -> Vec<Slice> {
         self.guess();
+        self.join_prefixes();
         let candidate = |live: &Live| Candidate {
             pending: live.pending() + live.guesses.len(),
             decoding: live.is_decoding(),
             priority: live.request.priority,
             arrival: live.id,
         };
-        let candidates: Vec<_> = self.running.iter().map(candidate).collect();
+        let indices: Vec<usize> = (0..self.running.len()).filter(|&index| !self.is_being_computed(index)).collect();
+        let candidates: Vec<_> = indices.iter().map(|&index| candidate(&self.running[index])).collect();
         let plan = self.scheduler.plan(&candidates);
         let mut slices: Vec<Slice> = plan
             .into_iter()
-            .map(|(index, rows)| {
+            .map(|(candidate, rows)| {
+                let index = indices[candidate];
                 let live = &self.running[index];
                 let rows = self.cut(live, rows);
                 Slice { index, rows, samples: rows >= live.pending(), decodes: live.is_decoding() }
