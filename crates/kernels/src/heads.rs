@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn one_pass_has_the_bits_of_norm_then_rope_on_every_tier() {
-        let pool = Pool::new(2);
+        let pool = Pool::new(1);
         crate::cpu::tests::on_every_tier(|tier| {
             for (rows, dim, rotated) in [(1, 64, 64), (9, 40, 20), (300, 128, 128)] {
                 let queries = Heads { rows, row_stride: 6 * dim + 5, first: 2, heads: 3, dim };

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn sums_match_f64_and_do_not_depend_on_the_other_tokens() {
-        let pool = Pool::new(2);
+        let pool = Pool::new(1);
         crate::cpu::tests::on_every_tier(|tier| {
             for (tokens, terms, dim) in [(1, 1, 1), (3, 2, 17), (40, 8, 1024), (1, 4, 9000)] {
                 let rows: Vec<f32> = (0..tokens * terms * dim).map(|i| (i * 31 % 97) as f32 / 48.0 - 1.0).collect();
