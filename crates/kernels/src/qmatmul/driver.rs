@@ -89,7 +89,8 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
     let kernels = kernels();
     let units: usize = jobs.iter().map(parts).sum();
     let few = jobs.iter().all(|job| job.rows.len() <= FEW_ROWS);
-    let block = if few { (units / (pool.threads() * 8)).max(1) } else { 1 };
+    // Long stretches: memory is asked for the next part, which another thread must not have.
+    let block = if few { units.div_ceil(pool.threads() * 2).max(1) } else { 1 };
     // More threads than panels: rows are cut too, at the price of unpacking more than once.
     let most = jobs.iter().map(|job| job.rows.len()).max().unwrap_or(0);
     let wanted = (pool.threads() * 3).div_ceil(units.max(1));
