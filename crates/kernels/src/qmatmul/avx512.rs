@@ -326,14 +326,21 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
                 dots = offsets(&rows, sums_at, shift);
             }
             half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
-            (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
+            (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             for _ in 1..tile.group / UNIT_COLUMNS {
                 half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
                 half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
-                (at, values_at) = (at.next::<V>(), values_at + UNIT_COLUMNS);
+                (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             }
             scale(scales, &dots, &mut sums);
             (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
+        }
+        if V::FETCHES {
+            // The headers' share.
+            let asked = (at.ahead as usize).wrapping_sub(tile.ahead as usize);
+            for line in 0..(PANELS * tile.stride).saturating_sub(asked) / 64 {
+                _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(line * 64).cast());
+            }
         }
         each_row!(ROWS, I, {
             let scale = _mm512_castsi512_ps(broadcast(rows[I].add(tile.scale_at)));
@@ -410,9 +417,9 @@ struct Place {
 }
 
 impl Place {
-    fn next<V: Codes>(self) -> Place {
-        let move_on = |at: *const u8| at.wrapping_add(V::REGISTERS * 64);
-        Place { values: move_on(self.values), ahead: move_on(self.ahead) }
+    fn next<V: Codes, const PANELS: usize>(self) -> Place {
+        let bytes = V::REGISTERS * 64;
+        Place { values: self.values.wrapping_add(bytes), ahead: self.ahead.wrapping_add(bytes * PANELS) }
     }
 }
 
@@ -442,7 +449,7 @@ unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWE
                 unsafe {
                     *w = V::step::<$step>(at.values.add(p * stride));
                     if V::FETCHES && $step < V::REGISTERS {
-                        _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(p * stride + $step * 64).cast());
+                        _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(($step * PANELS + p) * 64).cast());
                     }
                 }
             }

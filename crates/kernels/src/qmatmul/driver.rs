@@ -102,7 +102,7 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
         for job in jobs {
             let count = parts(job);
             while index < end && index < first + count {
-                let (panel, panels) = part_panels(job.panels.expert_panels(), index - first);
+                let (panel, panels) = job.panels.part(index - first);
                 let edge = |cut: usize| (cut * job.rows.len().div_ceil(4) / cuts * 4).min(job.rows.len());
                 let rows = edge(cut)..edge(cut + 1);
                 SCRATCH.with_borrow_mut(|scratch| {
@@ -117,15 +117,7 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
 
 /// Number of parts of a job; none when it has no rows.
 fn parts(job: &Job) -> usize {
-    if job.rows.len() == 0 { 0 } else { job.panels.expert_panels().div_ceil(TILE_PANELS) }
-}
-
-/// First panel and number of panels of part `index` of `all` panels: threes, then up to two twos.
-fn part_panels(all: usize, index: usize) -> (usize, usize) {
-    let parts = all.div_ceil(TILE_PANELS);
-    let threes = parts - (parts * TILE_PANELS - all).min(parts);
-    let first = index * TILE_PANELS - index.saturating_sub(threes);
-    (first, (if index < threes { TILE_PANELS } else { TILE_PANELS - 1 }).min(all - first))
+    if job.rows.len() == 0 { 0 } else { job.panels.parts() }
 }
 
 /// The bounds on which the unsafe code below relies.
@@ -233,7 +225,7 @@ impl Part<'_> {
         let sizes = weights.slab_sizes(at);
         let first = weights.slab(self.job.expert, self.panel, at);
         // A tile has at least two panels: a lone one goes in twice.
-        let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { weights.panel_bytes() });
+        let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { sizes.bytes });
         let scales = room(&mut scratch.scales, sizes.groups * panels * 64).cast::<f32>();
         let biases = room(&mut scratch.biases, sizes.groups * panels * 64).cast::<f32>();
         let packed = self.kernels.reads_packed && (scratch.rows.len() <= FEW_ROWS || layout.values == Values::Bits8);

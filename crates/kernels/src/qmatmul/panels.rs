@@ -1,10 +1,13 @@
 //! Packed weights: the panels of one matrix, or of the equal matrices of several experts.
 //!
+//! The panels of a tile lie slab by slab: the first slabs of all two or three, then the second ones. So a part reads one
+//! stream, whose memory can be asked for in order; streams side by side would leave 40 % of the bandwidth unused.
 //! Formats that are not small integers times a scale keep the bytes of their rows and are decoded when read.
 //! Read next: [`super::layout`], [`super::pack`].
 
 use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use super::memory::Memory;
+use super::tile::TILE_PANELS;
 use super::{pack, unpack};
 use crate::pool::Pool;
 use crate::quant::{Format, QuantError, Row, ScaleType, Stored};
@@ -82,12 +85,6 @@ impl Panels {
 
     /// Fill panel number `index` of the memory.
     fn pack_one(&self, index: usize, parts: &[Stored]) {
-        // SAFETY: each panel is written by one part of the region; zeroed before it becomes a slice.
-        let out = unsafe {
-            let start = self.memory.start().add(index * self.panel_bytes);
-            start.write_bytes(0, self.panel_bytes);
-            std::slice::from_raw_parts_mut(start, self.panel_bytes)
-        };
         let (expert, first) = (index / self.expert_panels(), index % self.expert_panels() * PANEL_ROWS);
         let count = PANEL_ROWS.min(self.rows - first);
         let nothing = Row { data: &[], scales: &[], biases: &[], scale_type: ScaleType::F32, global_scale: 1.0 };
@@ -95,15 +92,59 @@ impl Panels {
         for (lane, row) in rows.iter_mut().enumerate().take(count) {
             *row = find(parts, expert * self.rows + first + lane);
         }
-        match &self.layout {
-            Some(layout) => pack::pack_panel(layout, self.format, self.columns, &rows[..count], out),
-            None => {
-                for (row, out) in rows[..count].iter().zip(out.chunks_exact_mut(self.raw.0 + self.raw.1)) {
-                    out[..self.raw.0].copy_from_slice(row.data);
-                    out[self.raw.0..].copy_from_slice(row.scales);
-                }
+        let mut panel = vec![0; self.panel_bytes];
+        if let Some(layout) = &self.layout {
+            pack::pack_panel(layout, self.format, self.columns, &rows[..count], &mut panel);
+        } else {
+            for (row, out) in rows[..count].iter().zip(panel.chunks_exact_mut(self.raw.0 + self.raw.1)) {
+                out[..self.raw.0].copy_from_slice(row.data);
+                out[self.raw.0..].copy_from_slice(row.scales);
             }
+            // SAFETY: each panel is written by one part of the region, inside the memory.
+            let out = unsafe { self.memory.start().add(index * self.panel_bytes) };
+            // SAFETY: as above.
+            return unsafe { out.copy_from_nonoverlapping(panel.as_ptr(), panel.len()) };
         }
+        let mut rest = panel.as_slice();
+        for at in (0..self.padded_columns()).step_by(SLAB_COLUMNS) {
+            let (slab, more) = rest.split_at(self.slab_sizes(at).bytes);
+            // SAFETY: as above; slabs of different panels do not overlap.
+            unsafe {
+                let out = self.memory.start().add(self.slab_offset(expert, first / PANEL_ROWS, at));
+                out.copy_from_nonoverlapping(slab.as_ptr(), slab.len());
+            }
+            rest = more;
+        }
+    }
+
+    /// Parts of an expert.
+    pub fn parts(&self) -> usize {
+        self.expert_panels().div_ceil(TILE_PANELS)
+    }
+
+    /// First panel and number of panels of part `index` of an expert: threes, then up to two twos.
+    pub fn part(&self, index: usize) -> (usize, usize) {
+        let threes = self.threes();
+        let first = index * TILE_PANELS - index.saturating_sub(threes);
+        (first, (if index < threes { TILE_PANELS } else { TILE_PANELS - 1 }).min(self.expert_panels() - first))
+    }
+
+    /// Parts of three panels.
+    fn threes(&self) -> usize {
+        self.parts() - (self.parts() * TILE_PANELS - self.expert_panels()).min(self.parts())
+    }
+
+    /// Where the slab of a panel that begins at column `at` lies.
+    fn slab_offset(&self, expert: usize, panel: usize, at: usize) -> usize {
+        let threes = self.threes();
+        let (part, within) = match panel.checked_sub(threes * TILE_PANELS) {
+            None => (panel / TILE_PANELS, panel % TILE_PANELS),
+            Some(beyond) => (threes + beyond / 2, beyond % 2),
+        };
+        let (first, count) = self.part(part);
+        (expert * self.expert_panels() + first) * self.panel_bytes
+            + at / SLAB_COLUMNS * count * self.slabs[0].bytes
+            + within * self.slab_sizes(at).bytes
     }
 
     /// Rows of one expert.
@@ -146,12 +187,8 @@ impl Panels {
         self.bytes
     }
 
-    /// Bytes from one panel to the next.
-    pub fn panel_bytes(&self) -> usize {
-        self.panel_bytes
-    }
-
-    fn panel(&self, expert: usize, panel: usize) -> &[u8] {
+    /// A panel of rows kept as they are.
+    fn raw_panel(&self, expert: usize, panel: usize) -> &[u8] {
         let index = expert * self.expert_panels() + panel;
         assert!(expert < self.experts && panel < self.expert_panels(), "[quantized product] no such panel");
         // SAFETY: inside the memory, all of which `pack` has written.
@@ -165,7 +202,13 @@ impl Panels {
 
     /// The slab that begins at column `at`.
     pub fn slab(&self, expert: usize, panel: usize, at: usize) -> &[u8] {
-        &self.panel(expert, panel)[at / SLAB_COLUMNS * self.slabs[0].bytes..][..self.slab_sizes(at).bytes]
+        assert!(expert < self.experts && panel < self.expert_panels(), "[quantized product] no such panel");
+        assert!(at < self.padded_columns(), "[quantized product] no column {at}");
+        // SAFETY: inside the memory, all of which `pack` has written.
+        unsafe {
+            let start = self.memory.start().add(self.slab_offset(expert, panel, at));
+            std::slice::from_raw_parts(start, self.slab_sizes(at).bytes)
+        }
     }
 
     /// Decode columns of a panel of rows kept as they are: `put(column, lane, value)` for 16 lanes.
@@ -181,7 +224,7 @@ impl Panels {
         for lane in 0..PANEL_ROWS {
             values.fill(0.0);
             if panel * PANEL_ROWS + lane < self.rows {
-                self.decode_raw(self.panel(expert, panel), lane, at, &mut values[..width]);
+                self.decode_raw(self.raw_panel(expert, panel), lane, at, &mut values[..width]);
             }
             values[..width].iter().enumerate().for_each(|(column, value)| put(column, lane, *value));
         }
@@ -203,7 +246,7 @@ impl Panels {
         assert_eq!(out.len(), self.columns, "[dequantize] output of another length than the row");
         let (panel, lane) = (row / PANEL_ROWS, row % PANEL_ROWS);
         let Some(layout) = &self.layout else {
-            return self.decode_raw(self.panel(expert, panel), lane, 0, out);
+            return self.decode_raw(self.raw_panel(expert, panel), lane, 0, out);
         };
         for (index, out) in out.chunks_mut(SLAB_COLUMNS).enumerate() {
             let at = index * SLAB_COLUMNS;

@@ -31,7 +31,7 @@ pub struct Tile {
     pub values: *const u8,
     /// Bytes from a panel's values to those of the next.
     pub stride: usize,
-    /// What to ask memory for meanwhile: values laid out as these, or any address.
+    /// What to ask memory for meanwhile, in order: as many bytes as the slabs of all panels have.
     pub ahead: *const u8,
     /// `[groups, panels, 16]`
     pub scales: *const f32,
