@@ -288,32 +288,55 @@ unsafe fn tile(tile: &Tile) {
 }
 
 /// Four rows after the other, or what is left. `HALVES`: a group is half a unit.
+///
+/// Up to four rows wait for memory, which is fastest in one stream: a panel at a time. More rows want more products for
+/// each byte of activations: all panels at once.
 unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
+    if V::FETCHES && tile.count <= 4 {
+        for panel in 0..tile.panels {
+            // SAFETY: passed on.
+            unsafe {
+                match tile.count {
+                    1 => tile_of::<V, HALVES, 1, 1>(tile, 0, panel),
+                    2 => tile_of::<V, HALVES, 2, 1>(tile, 0, panel),
+                    3 => tile_of::<V, HALVES, 3, 1>(tile, 0, panel),
+                    _ => tile_of::<V, HALVES, 4, 1>(tile, 0, panel),
+                }
+            }
+        }
+        return;
+    }
     for first in (0..tile.count).step_by(4) {
         // SAFETY: passed on; the rows are below the count.
         unsafe {
             match (tile.panels, tile.count - first) {
-                (2, 1) => tile_of::<V, HALVES, 1, 2>(tile, first),
-                (2, 2) => tile_of::<V, HALVES, 2, 2>(tile, first),
-                (2, 3) => tile_of::<V, HALVES, 3, 2>(tile, first),
-                (2, _) => tile_of::<V, HALVES, 4, 2>(tile, first),
-                (_, 1) => tile_of::<V, HALVES, 1, 3>(tile, first),
-                (_, 2) => tile_of::<V, HALVES, 2, 3>(tile, first),
-                (_, 3) => tile_of::<V, HALVES, 3, 3>(tile, first),
-                (_, _) => tile_of::<V, HALVES, 4, 3>(tile, first),
+                (2, 1) => tile_of::<V, HALVES, 1, 2>(tile, first, 0),
+                (2, 2) => tile_of::<V, HALVES, 2, 2>(tile, first, 0),
+                (2, 3) => tile_of::<V, HALVES, 3, 2>(tile, first, 0),
+                (2, _) => tile_of::<V, HALVES, 4, 2>(tile, first, 0),
+                (_, 1) => tile_of::<V, HALVES, 1, 3>(tile, first, 0),
+                (_, 2) => tile_of::<V, HALVES, 2, 3>(tile, first, 0),
+                (_, 3) => tile_of::<V, HALVES, 3, 3>(tile, first, 0),
+                (_, _) => tile_of::<V, HALVES, 4, 3>(tile, first, 0),
             }
         }
     }
 }
 
+/// `ROWS` rows from `first` on against `PANELS` panels from `panel` on.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS: usize>(tile: &Tile, first: usize) {
+unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS: usize>(
+    tile: &Tile,
+    first: usize,
+    panel: usize,
+) {
     // SAFETY: the pointers advance over exactly the groups and units that the fields describe.
     unsafe {
         let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows.add(first + i).read());
-        let mut sums = if tile.biased { biases(tile, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
-        let (mut at, mut values_at) = (Place { values: tile.values, ahead: tile.ahead }, tile.values_at);
-        let (mut scales, mut sums_at) = (tile.scales, tile.sums_at);
+        let mut sums = if tile.biased { biases(tile, panel, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
+        let (values, ahead) = (tile.values.add(panel * tile.stride), tile.ahead.wrapping_add(panel * tile.stride));
+        let (mut at, mut values_at) = (Place { values, ahead }, tile.values_at);
+        let (mut scales, mut sums_at) = (tile.scales.add(panel * PANEL_ROWS), tile.sums_at);
         // A shift by all bits leaves nothing: formats with a bias have no offset.
         let shift = _mm_cvtsi32_si128(if tile.biased { 32 } else { tile.offset_shift as i32 });
         let mut group = 0;
@@ -322,7 +345,7 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
             half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
             if HALVES {
                 scale(scales, &dots, &mut sums);
-                (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
+                (scales, sums_at, group) = (scales.add(tile.panels * PANEL_ROWS), sums_at + 4, group + 1);
                 dots = offsets(&rows, sums_at, shift);
             }
             half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
@@ -333,11 +356,11 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
                 (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             }
             scale(scales, &dots, &mut sums);
-            (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
+            (scales, sums_at, group) = (scales.add(tile.panels * PANEL_ROWS), sums_at + 4, group + 1);
         }
         if V::FETCHES {
             // The headers' share.
-            let asked = (at.ahead as usize).wrapping_sub(tile.ahead as usize);
+            let asked = (at.ahead as usize).wrapping_sub(ahead as usize);
             for line in 0..(PANELS * tile.stride).saturating_sub(asked) / 64 {
                 _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(line * 64).cast());
             }
@@ -345,7 +368,7 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
         each_row!(ROWS, I, {
             let scale = _mm512_castsi512_ps(broadcast(rows[I].add(tile.scale_at)));
             for p in 0..PANELS {
-                let total = tile.totals.add(((first + I) * PANELS + p) * PANEL_ROWS);
+                let total = tile.totals.add(((first + I) * tile.panels + panel + p) * PANEL_ROWS);
                 _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][p], scale, _mm512_loadu_ps(total)));
             }
         });
@@ -357,13 +380,14 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn biases<const ROWS: usize, const PANELS: usize>(
     tile: &Tile,
+    panel: usize,
     rows: &[*const u8; ROWS],
 ) -> [[__m512; PANELS]; ROWS] {
     let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
     for group in 0..tile.groups {
         // SAFETY: groups, rows and panels are those of the fields.
         unsafe {
-            let bias = tile.biases.add(group * PANELS * PANEL_ROWS);
+            let bias = tile.biases.add((group * tile.panels + panel) * PANEL_ROWS);
             let bias: [__m512; PANELS] = std::array::from_fn(|p| _mm512_loadu_ps(bias.add(p * PANEL_ROWS)));
             each_row!(ROWS, I, {
                 let negated = _mm512_cvtepi32_ps(broadcast(rows[I].add(tile.sums_at + group * 4)));
