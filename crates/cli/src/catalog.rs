@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use olivine_engine::{Engine, EngineOptions, Vocabulary};
+use olivine_engine::{DiskOptions, Engine, EngineOptions, Vocabulary};
+use olivine_lm::digest;
 use olivine_lm::inspect::formats;
 use olivine_lm::language_model::LanguageModel;
-use olivine_lm::model::{Checkpoint, LoadOptions};
+use olivine_lm::model::{Checkpoint, LoadOptions, Model};
 use olivine_server::registry::template_source;
 use olivine_server::{Catalog, ModelCard, ModelParts};
 
 use crate::built_in;
 
 /// How models are found and loaded.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// Model folders and GGUF files.
     pub models: Vec<PathBuf>,
@@ -29,6 +30,12 @@ pub struct Sources {
     pub load: LoadOptions,
     /// How to run.
     pub engine: EngineOptions,
+    /// A small model that guesses for those in `models`, or for the built-in one when there are none.
+    pub draft: Option<PathBuf>,
+    /// Bytes of cached prefixes on disk for each model; 0: none.
+    pub disk_bytes: u64,
+    /// Where they are.
+    pub data: Option<PathBuf>,
 }
 
 /// Cards of files that have not changed.
@@ -77,24 +84,57 @@ impl Sources {
     fn load(&self, card: &ModelCard) -> anyhow::Result<ModelParts> {
         let found = self.found();
         let path = found.iter().find(|(name, _)| *name == card.name).and_then(|(_, path)| path.clone());
-        let model = match path {
+        let model = match &path {
             None => LanguageModel::from_memory(&built_in::FILES, &self.load)?,
-            Some(path) => LanguageModel::open(&path, &self.load)?,
+            Some(path) => LanguageModel::open(path, &self.load)?,
         };
-        let tokenizer = &model.tokenizer;
-        let spelling = |id: u32| (tokenizer.token_bytes(id).to_vec(), tokenizer.is_special(id));
-        let spellings = (0..tokenizer.vocab_size() as u32).map(spelling);
-        let vocabulary = model.end_tokens.first().map(|&end| Vocabulary::new(spellings, end));
-        let options = EngineOptions { identity: card.digest.clone(), vocabulary, ..self.engine.clone() };
+        let options = self.engine_options(card, path.as_deref(), &model)?;
+        let draft = self.draft_for(path.as_deref()).map(|path| Model::open(path, &self.load)).transpose()?;
         Ok(ModelParts {
             weight_bytes: card.bytes,
             tokenizer: model.tokenizer,
             template: model.template,
             end_tokens: model.end_tokens,
             sampling: model.sampling,
-            engine: Engine::start(model.model, options),
+            engine: Engine::open(model.model, draft, options)?,
         })
     }
+
+    fn engine_options(
+        &self,
+        card: &ModelCard,
+        path: Option<&Path>,
+        model: &LanguageModel,
+    ) -> anyhow::Result<EngineOptions> {
+        let tokenizer = &model.tokenizer;
+        let spelling = |id: u32| (tokenizer.token_bytes(id).to_vec(), tokenizer.is_special(id));
+        let spellings = (0..tokenizer.vocab_size() as u32).map(spelling);
+        let vocabulary = model.end_tokens.first().map(|&end| Vocabulary::new(spellings, end));
+        let mut options = EngineOptions { vocabulary, ..self.engine.clone() };
+        if let Some(data) = self.data.as_ref().filter(|_| self.disk_bytes > 0) {
+            options.identity = match path {
+                None => digest::of_memory(&built_in::FILES),
+                Some(path) => digest::of_model(path, Some(&data.join("digests.json")))?,
+            };
+            let folder = data.join("kv").join(folder_name(&card.name));
+            options.disk = Some(DiskOptions { folder, max_bytes: self.disk_bytes });
+        }
+        Ok(options)
+    }
+
+    /// The small model for the one at `path`.
+    fn draft_for(&self, path: Option<&Path>) -> Option<&Path> {
+        let meant = path.map_or(self.models.is_empty(), |path| self.models.iter().any(|model| model == path));
+        self.draft.as_deref().filter(|_| meant)
+    }
+}
+
+/// A model's name as that of a folder.
+fn folder_name(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let plain: String = name.chars().map(safe).collect();
+    // Two names that look alike now still differ.
+    format!("{}-{}", plain.trim_start_matches('.'), &digest::of_text(name)[..8])
 }
 
 fn is_model(path: &Path) -> bool {

@@ -3,6 +3,7 @@
 mod built_in;
 mod catalog;
 mod commands;
+mod data;
 mod model;
 mod signals;
 

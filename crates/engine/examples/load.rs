@@ -154,7 +154,7 @@ fn speculation(path: &str, draft: &str) {
             let draft =
                 || Model::open(Path::new(draft), &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"));
             let engine = match way {
-                "draft" => Engine::start_with_draft(language.model, draft(), options).unwrap_or_else(|e| panic!("{e}")),
+                "draft" => Engine::open(language.model, Some(draft()), options).unwrap_or_else(|e| panic!("{e}")),
                 _ => Engine::start(language.model, options),
             };
             let (mut count, mut seconds, mut hash) = (0, 0.0, 0u64);

@@ -16,7 +16,7 @@ use crate::channel::{Receiver, channel};
 use crate::constraint::{Guide, Vocabulary};
 use crate::disk::DiskOptions;
 use crate::live::Live;
-use crate::memory;
+use crate::memory::{self, MemoryBudget, Reservation};
 use crate::scheduler::SchedulerOptions;
 use crate::speculation::SpeculationOptions;
 use crate::types::{EmbedOptions, Request, RequestId, SubmitError, Task};
@@ -31,6 +31,9 @@ pub struct EngineOptions {
     /// Bytes of keys, values and states in memory, those of running requests and cached ones together. None: a part
     /// of what is available now.
     pub kv_bytes: Option<usize>,
+    /// What the engines of this process may take together; weights, activations and caches are reserved of it. None:
+    /// nothing is reserved.
+    pub memory: Option<Arc<MemoryBudget>>,
     /// Where cached prefixes are kept on disk; none: nowhere.
     pub disk: Option<DiskOptions>,
     /// Most requests that run at once.
@@ -55,6 +58,7 @@ impl Default for EngineOptions {
         EngineOptions {
             identity: String::new(),
             kv_bytes: None,
+            memory: None,
             disk: None,
             max_running: 64,
             max_waiting: 64,
@@ -66,6 +70,26 @@ impl Default for EngineOptions {
     }
 }
 
+/// Why an engine did not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The draft model does not go with the model.
+    #[error("the draft model cannot guess for this model: {0}")]
+    Draft(String),
+    /// The budget has no room.
+    #[error("it needs {needed_bytes} bytes of memory ({what}), but of {budget_bytes} only {free_bytes} are free")]
+    Memory {
+        /// What the bytes are for.
+        what: &'static str,
+        /// What it needs.
+        needed_bytes: usize,
+        /// What nobody has.
+        free_bytes: usize,
+        /// The budget.
+        budget_bytes: usize,
+    },
+}
+
 /// What an engine is doing and has done.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
@@ -73,7 +97,9 @@ pub struct Status {
     pub running: usize,
     /// Requests that wait.
     pub waiting: usize,
-    /// Bytes of keys, values and states in use.
+    /// Bytes of weights and activations, those of a draft model among them.
+    pub fixed_bytes: usize,
+    /// Bytes of keys, values and states in use, those of a draft model among them.
     pub kv_bytes_used: usize,
     /// Of those, bytes that are only cached.
     pub kv_bytes_cached: usize,
@@ -157,6 +183,8 @@ pub struct Engine {
     shared: Arc<Shared>,
     limits: Limits,
     thread: Option<JoinHandle<()>>,
+    /// Given back when the thread is gone and the model with it.
+    _reservations: Vec<Reservation>,
 }
 
 /// What can be checked when a request comes in.
@@ -176,37 +204,29 @@ struct Limits {
 const MEMORY_SHARE: f64 = 0.5;
 /// Where the system does not tell what is available.
 const FALLBACK_BYTES: usize = 4 << 30;
+/// Caches of less are no use.
+const LEAST_KV_BYTES: usize = 16 << 20;
+/// How long a model waits for the memory of one that is being dropped.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Engine {
-    /// Start the thread that owns `model`.
+    /// Start the thread that owns `model`, outside of any budget.
     pub fn start(model: Model, options: EngineOptions) -> Engine {
-        Engine::launch(model, None, options)
+        let options = EngineOptions { memory: None, ..options };
+        Engine::open(model, None, options).expect("without a draft model and a budget nothing stands in the way")
     }
 
-    /// Start with a small model that guesses tokens for `model`. It must have the same tokens and no recurrent states;
-    /// what is wrong otherwise. Its cache comes on top of `kv_bytes`.
-    pub fn start_with_draft(model: Model, draft: Model, mut options: EngineOptions) -> Result<Engine, String> {
-        let vocabularies = (model.spec().vocabulary, draft.spec().vocabulary);
-        if vocabularies.0 != vocabularies.1 {
-            return Err(format!("the draft model has {} tokens, the model {}", vocabularies.1, vocabularies.0));
+    /// Start with what is needed reserved of `options.memory`, and perhaps with a small model that guesses tokens for
+    /// `model`. That must have the same tokens, as long a context and no recurrent states; its cache counts as well.
+    pub fn open(mut model: Model, draft: Option<Model>, mut options: EngineOptions) -> Result<Engine, StartError> {
+        if let Some(draft) = &draft {
+            check_draft(&model, draft).map_err(StartError::Draft)?;
+            options.speculation.get_or_insert_default();
         }
-        if draft.spec().is_recurrent() || model.spec().is_recurrent() {
-            return Err("speculation needs models without recurrent states".into());
-        }
-        if draft.context_tokens() < model.context_tokens() {
-            return Err(format!(
-                "the draft model has a context of {} tokens, the model {}",
-                draft.context_tokens(),
-                model.context_tokens()
-            ));
-        }
-        options.speculation.get_or_insert_default();
-        Ok(Engine::launch(model, Some(draft), options))
-    }
-
-    fn launch(mut model: Model, draft: Option<Model>, options: EngineOptions) -> Engine {
-        let available = || (memory::available_bytes().unwrap_or(FALLBACK_BYTES) as f64 * MEMORY_SHARE) as usize;
-        let kv_bytes = options.kv_bytes.unwrap_or_else(available);
+        let rows = options.scheduler.max_rows;
+        let fixed = |model: &Model| model.weight_sizes().total() + model.spec().activation_bytes(rows);
+        let fixed_bytes = fixed(&model) + draft.as_ref().map_or(0, fixed);
+        let (kv_bytes, reservations) = reserve(&options, fixed_bytes, "weights and activations")?;
         let cache = model.cache();
         let kinds: Vec<KvGroup> = cache.groups().collect();
         let groups = kinds.iter().enumerate().map(|(index, &kind)| (kind, cache.page_bytes(index))).collect();
@@ -221,12 +241,14 @@ impl Engine {
             kv_bytes,
         };
         let shared = Arc::new(Shared::default());
+        let status = Status { fixed_bytes, kv_bytes_budget: kv_bytes, ..Status::default() };
+        *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         let (commands, receiver) = mpsc::channel();
         let worker_shared = shared.clone();
         let thread = std::thread::Builder::new().name("engine".into());
         let run = move || Worker::new(model, draft, options, kv_bytes, receiver, worker_shared).run();
         let thread = thread.spawn(run).expect("the system has room for a thread");
-        Engine { commands, shared, limits, thread: Some(thread) }
+        Ok(Engine { commands, shared, limits, thread: Some(thread), _reservations: reservations })
     }
 
     /// Hand in a request; its events come on the receiver.
@@ -250,6 +272,12 @@ impl Engine {
         let mut status = self.shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
         status.waiting = self.shared.waiting.load(Ordering::Acquire);
         status
+    }
+
+    /// Bytes that the engine takes at most: weights, activations, caches.
+    pub fn memory_bytes(&self) -> usize {
+        let status = self.shared.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.fixed_bytes + status.kv_bytes_budget
     }
 
     /// Longest sequence, in tokens.
@@ -289,6 +317,51 @@ impl Engine {
             let _ = thread.join();
         }
     }
+}
+
+/// Bytes for the cache, and what was reserved for it and for `fixed_bytes`.
+fn reserve(
+    options: &EngineOptions,
+    fixed_bytes: usize,
+    what: &'static str,
+) -> Result<(usize, Vec<Reservation>), StartError> {
+    let Some(budget) = &options.memory else {
+        let available = || (memory::available_bytes().unwrap_or(FALLBACK_BYTES) as f64 * MEMORY_SHARE) as usize;
+        return Ok((options.kv_bytes.unwrap_or_else(available), Vec::new()));
+    };
+    let error = |what, needed_bytes| StartError::Memory {
+        what,
+        needed_bytes,
+        free_bytes: budget.free(),
+        budget_bytes: budget.total(),
+    };
+    let least = options.kv_bytes.unwrap_or(LEAST_KV_BYTES);
+    // Both at once, so that two models that are loaded at the same time do not wait for each other with half of it.
+    let both = budget.reserve(fixed_bytes + least, PATIENCE).ok_or_else(|| error(what, fixed_bytes + least))?;
+    if options.kv_bytes.is_some() {
+        return Ok((least, vec![both]));
+    }
+    let more = (budget.free() as f64 * MEMORY_SHARE) as usize;
+    match budget.reserve(more, Duration::ZERO) {
+        Some(rest) => Ok((least + more, vec![both, rest])),
+        None => Ok((least, vec![both])),
+    }
+}
+
+/// Whether a model can guess for another; what stands in the way otherwise.
+fn check_draft(model: &Model, draft: &Model) -> Result<(), String> {
+    let vocabularies = (model.spec().vocabulary, draft.spec().vocabulary);
+    if vocabularies.0 != vocabularies.1 {
+        return Err(format!("it has {} tokens, the model {}", vocabularies.1, vocabularies.0));
+    }
+    if draft.spec().is_recurrent() || model.spec().is_recurrent() {
+        return Err("speculation needs models without recurrent states".into());
+    }
+    let contexts = (model.context_tokens(), draft.context_tokens());
+    if contexts.1 < contexts.0 {
+        return Err(format!("it has a context of {} tokens, the model {}", contexts.1, contexts.0));
+    }
+    Ok(())
 }
 
 impl Drop for Engine {

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use olivine_lm::cache::{REWIND_TOKENS, Sequence};
+use olivine_lm::cache::{PAGE_TOKENS, REWIND_TOKENS, Sequence};
 use olivine_lm::generate::PREFILL_ROWS;
 use olivine_lm::model::{Model, Outputs, Work};
 use olivine_lm::sampling::SamplingOptions;
@@ -167,6 +167,33 @@ impl Drafter {
             self.sequences.insert(guess.id, drafted);
         }
         guesses
+    }
+
+    /// Bytes of keys and values in use.
+    pub fn used_bytes(&mut self) -> usize {
+        let cache = self.model.cache();
+        (0..cache.groups().count()).map(|group| cache.pages_in_use(group) * cache.page_bytes(group)).sum()
+    }
+
+    /// Bytes that these guesses add at most.
+    pub fn needed_bytes(&mut self, wanted: &[Guess<'_>]) -> usize {
+        let cache = self.model.cache();
+        let page_bytes: Vec<usize> = (0..cache.groups().count()).map(|group| cache.page_bytes(group)).collect();
+        let pages = |guess: &Guess<'_>, group: usize| {
+            let known = self.sequences.get(&guess.id).map_or(0, |drafted| drafted.sequence.pages(group).len());
+            (guess.tokens.len() + guess.most).div_ceil(PAGE_TOKENS).saturating_sub(known)
+        };
+        let bytes = |guess: &Guess<'_>| {
+            page_bytes.iter().enumerate().map(|(group, bytes)| bytes * pages(guess, group)).sum::<usize>()
+        };
+        wanted.iter().map(bytes).sum()
+    }
+
+    /// Forget all sequences: memory is wanted for something better.
+    pub fn clear(&mut self) {
+        for (_, drafted) in self.sequences.drain() {
+            self.model.cache().release(drafted.sequence);
+        }
     }
 
     /// A sequence is over.

@@ -134,14 +134,14 @@ fn guesses_change_no_bit() {
         // The model as its own draft is right whenever both compute the same, which is always.
         let lookup = SpeculationOptions { lookup: false, ..SpeculationOptions::default() };
         let options = EngineOptions { speculation: Some(lookup), ..options };
-        let engine = Engine::start_with_draft(tiny(case), tiny(case), options.clone()).expect("the same tokens");
+        let engine = Engine::open(tiny(case), Some(tiny(case)), options.clone()).expect("the same tokens");
         assert_eq!(run(&engine), expected, "{case}: from itself");
         let status = engine.status();
         assert!(status.drafted_tokens > 100 && status.accepted_tokens == status.drafted_tokens, "{case}: {status:?}");
         // Another model guesses badly, and that changes nothing either.
         let other = if case == "qwen3" { "gemma3" } else { "qwen3" };
-        let engine = Engine::start_with_draft(tiny(case), tiny(other), options).expect("as many tokens");
+        let engine = Engine::open(tiny(case), Some(tiny(other)), options).expect("as many tokens");
         assert_eq!(run(&engine), expected, "{case}: from another model");
     }
-    assert!(Engine::start_with_draft(tiny("qwen3-next"), tiny("qwen3"), EngineOptions::default()).is_err());
+    assert!(Engine::open(tiny("qwen3-next"), Some(tiny("qwen3")), EngineOptions::default()).is_err());
 }

@@ -7,7 +7,7 @@ use olivine_kernels::limits::Operands;
 use crate::Precision;
 use crate::load::WeightSizes;
 use crate::model::Model;
-use crate::spec::{Ffn, Mixer, ModelSpec};
+use crate::spec::{Ffn, LayerSpec, Mixer, ModelSpec};
 
 impl ModelSpec {
     /// Operations of a prompt of `rows` tokens behind `first` cached ones, logits for the last row alone.
@@ -27,6 +27,22 @@ impl ModelSpec {
         read + (rows * self.cache_bytes(context, element_bytes)) as f64
     }
 
+    /// Bytes of what lies between the layers in a step of `rows` rows: the residual stream and its update, the widest
+    /// projection and what is made of it, and the logits of a few rows.
+    pub fn activation_bytes(&self, rows: usize) -> usize {
+        const LOGIT_ROWS: usize = 16;
+        let widest = |layer: &LayerSpec| {
+            let mixer = layer.mixer.width();
+            let ffn = match &layer.ffn {
+                Ffn::Dense { width, .. } => 3 * width,
+                Ffn::Moe(moe) => moe.active * (3 * moe.width + self.hidden),
+            };
+            mixer.max(ffn)
+        };
+        let widest = self.layers.iter().map(widest).max().unwrap_or(0);
+        4 * (rows * (4 * self.hidden + 2 * widest) + 2 * LOGIT_ROWS.min(rows) * self.vocabulary)
+    }
+
     /// The share of all experts that `rows` tokens are expected to reach together.
     pub fn expert_share(&self, rows: usize) -> f64 {
         let moe = self.layers.iter().find_map(|layer| match &layer.ffn {
@@ -38,6 +54,15 @@ impl ModelSpec {
 }
 
 impl Mixer {
+    /// Numbers of a row's projections.
+    fn width(&self) -> usize {
+        match self {
+            Mixer::Attention(a) => (3 * a.heads + 2 * a.kv_heads) * a.head_dim,
+            Mixer::Latent(l) => l.heads * (l.nope_dim + 2 * (l.latent + l.rope_dim)),
+            Mixer::GatedDelta(d) => d.conv_channels() + 2 * d.value_heads * (d.value_dim + 1),
+        }
+    }
+
     /// Operations between tokens: scores and sums of attention, updates of a state.
     fn mixing_operations(&self, first: usize, rows: usize) -> f64 {
         let seen = |window: Option<usize>| {
@@ -117,6 +142,14 @@ mod tests {
         let sizes = WeightSizes { matrices: 1000, experts: 0, quantized: 0, embedding: 300 };
         // Two layers, one KV head of 4 numbers for keys and as many for values, 2 bytes each.
         assert_eq!(spec("").step_bytes(&sizes, 5, 3, 2), (700 + 3 * 5 * 2 * 8 * 2) as f64);
+    }
+
+    #[test]
+    fn activations_grow_with_rows_and_with_the_widest_layer() {
+        // Residual stream 4 * 8 and the feed-forward block 2 * 3 * 16 (attention has (3 * 2 + 2) * 4 = 32 a row), and
+        // two copies of the logits.
+        assert_eq!(spec("").activation_bytes(2), 4 * (2 * (32 + 96) + 2 * 2 * 32));
+        assert_eq!(spec("").activation_bytes(100), 4 * (100 * (32 + 96) + 2 * 16 * 32));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod cache;
 pub mod config;
 pub mod cost;
 pub mod decoder;
+pub mod digest;
 mod error;
 pub mod export;
 pub mod families;

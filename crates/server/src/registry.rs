@@ -98,7 +98,7 @@ pub enum KeepAlive {
 pub struct RegistryOptions {
     /// Where the request does not say.
     pub keep_alive: KeepAlive,
-    /// Bytes that the weights of all loaded models may take; none: no bound.
+    /// Bytes that all loaded models may take with their caches; none: no bound.
     pub memory_bytes: Option<u64>,
 }
 
@@ -306,8 +306,11 @@ impl Registry {
         }
         let mut entries = self.lock();
         loop {
-            let loaded = entries.values().filter(|entry| entry.card.name != card.name && entry.cell.initialized());
-            let used: u64 = loaded.map(|entry| entry.card.bytes).sum();
+            let loaded = entries.values().filter(|entry| entry.card.name != card.name);
+            // What a model takes beside its weights must not keep another out that could be dropped for it.
+            let taken =
+                |entry: &Arc<Entry>| entry.cell.get().map_or(0, |model| model.parts.engine.memory_bytes() as u64);
+            let used: u64 = loaded.map(taken).sum();
             if used + card.bytes <= budget {
                 return Ok(());
             }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use olivine_engine::EngineOptions;
+use olivine_engine::{EngineOptions, MemoryBudget, SchedulerOptions, SpeculationOptions, available_bytes};
 use olivine_server::state::App;
 use olivine_server::{KeepAlive, RegistryOptions, ServerOptions};
 
 use crate::catalog::Sources;
+use crate::data;
 use crate::model::{ModelOptions, check_exists, path_of};
 use crate::signals;
 
@@ -41,12 +42,29 @@ pub struct Serve {
     /// How long a model stays when nobody uses it: 5m, 1h, 0, -1 (forever)
     #[arg(long, default_value = "5m", value_parser = keep_alive, allow_negative_numbers = true)]
     keep_alive: KeepAlive,
-    /// Bytes for the weights of all loaded models [default: no bound]
+    /// Bytes for everything: weights, activations and caches of all loaded models [default: nine tenths of what the
+    /// machine or the container has free]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    model_memory: Option<u64>,
-    /// Bytes for keys, values and states of each model [default: a part of what is free]
+    memory: Option<u64>,
+    /// Bytes for keys, values and states of each model [default: half of what is free when it is loaded]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     kv_memory: Option<u64>,
+    /// Bytes on disk for cached prefixes of each model; 0: none
+    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "8G")]
+    kv_disk: u64,
+    /// Folder for cached prefixes [default: the system's for data of programs, or OLIVINE_DATA]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// A small model that guesses tokens for the models named here (for `mica` when none is): answers come faster and
+    /// stay the same
+    #[arg(long, value_name = "MODEL")]
+    draft: Option<String>,
+    /// Guess tokens by what followed the last ones earlier in the prompt: answers come faster and stay the same
+    #[arg(long)]
+    lookup: bool,
+    /// Share of its speed that an answer keeps while prompts of others are read, above 0 up to 1
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0.75")]
+    decode_share: f64,
     /// Most requests that run at once, for each model
     #[arg(long, default_value_t = 64)]
     max_running: usize,
@@ -68,18 +86,12 @@ impl Serve {
         for name in &self.models {
             check_exists(name)?;
         }
+        if let Some(draft) = &self.draft {
+            check_exists(draft)?;
+        }
         let api_keys = self.keys()?;
-        let sources = Sources {
-            models: self.models.iter().filter_map(|name| path_of(Some(name))).collect(),
-            folders: self.models_in.clone(),
-            load: self.options.apply(),
-            engine: EngineOptions {
-                kv_bytes: self.kv_memory.map(|bytes| bytes as usize),
-                max_running: self.max_running,
-                max_waiting: self.max_waiting,
-                ..EngineOptions::default()
-            },
-        };
+        let memory = self.memory.map_or_else(detected, |bytes| bytes as usize);
+        let sources = self.sources(memory)?;
         let options = ServerOptions {
             version: env!("CARGO_PKG_VERSION").into(),
             api_keys,
@@ -87,12 +99,37 @@ impl Serve {
             hosts: self.host_name.clone(),
             body_bytes: self.max_body as usize,
             heartbeat: Duration::from_secs(5),
-            registry: RegistryOptions { keep_alive: self.keep_alive, memory_bytes: self.model_memory },
+            registry: RegistryOptions { keep_alive: self.keep_alive, memory_bytes: Some(memory as u64) },
         };
         let app = App::new(options, sources.catalog());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(self.serve(app))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn sources(&self, memory: usize) -> Result<Sources> {
+        let load = self.options.apply();
+        let data = self.data.clone().or_else(data::folder);
+        if self.kv_disk > 0 && data.is_none() {
+            bail!("there is no home folder for cached prefixes; name one with --data, or say --kv-disk 0");
+        }
+        Ok(Sources {
+            models: self.models.iter().filter_map(|name| path_of(Some(name))).collect(),
+            folders: self.models_in.clone(),
+            load,
+            engine: EngineOptions {
+                kv_bytes: self.kv_memory.map(|bytes| bytes as usize),
+                memory: Some(MemoryBudget::new(memory)),
+                max_running: self.max_running,
+                max_waiting: self.max_waiting,
+                speculation: self.lookup.then(SpeculationOptions::default),
+                scheduler: SchedulerOptions { decode_share: self.decode_share, ..SchedulerOptions::default() },
+                ..EngineOptions::default()
+            },
+            draft: self.draft.as_ref().map(PathBuf::from),
+            disk_bytes: self.kv_disk,
+            data,
+        })
     }
 
     async fn serve(&self, app: std::sync::Arc<App>) -> Result<()> {
@@ -139,6 +176,16 @@ async fn interrupted() {
         signals::end_asked().await;
         std::process::exit(130);
     });
+}
+
+/// Nine tenths of what is free now; where the system does not tell, 8 GiB.
+fn detected() -> usize {
+    available_bytes().map_or(8 << 30, |bytes| bytes / 10 * 9)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| format!("`{text}` is no share above 0 and up to 1"))
 }
 
 fn keep_alive(text: &str) -> Result<KeepAlive, String> {

@@ -14,6 +14,7 @@ use super::{CHECKPOINT_TOKENS, Worker, identity};
 use crate::engine::{BlockPlace, Probe, pages_for};
 use crate::live::Live;
 use crate::prefix::{Evicted, Kind, Record};
+use crate::speculation::Drafter;
 use crate::types::{Event, Request};
 
 impl Worker {
@@ -125,7 +126,8 @@ impl Worker {
     pub(super) fn used_bytes(&mut self) -> usize {
         let cache = self.model.cache();
         let pages = self.page_bytes.iter().enumerate().map(|(group, bytes)| cache.pages_in_use(group) * bytes);
-        pages.sum::<usize>() + 4 * (self.index.state_len() + self.running.len() * self.state_len)
+        let drafted = self.drafter.as_mut().map_or(0, Drafter::used_bytes);
+        pages.sum::<usize>() + 4 * (self.index.state_len() + self.running.len() * self.state_len) + drafted
     }
 
     /// Drop cached prefixes until `bytes` more are within the budget.

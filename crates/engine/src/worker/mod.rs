@@ -193,6 +193,10 @@ impl Worker {
             .collect();
         slices.sort_by_key(|slice| slice.index);
         while !self.fits(&slices) {
+            if self.drafter.as_mut().is_some_and(|drafter| drafter.used_bytes() > 0) {
+                self.drafter.iter_mut().for_each(Drafter::clear);
+                continue;
+            }
             let Some(victim) = self.victim() else {
                 // Even alone it has outgrown the memory.
                 (0..self.running.len()).rev().for_each(|index| self.finish(index, FinishReason::Length, None));
@@ -365,7 +369,7 @@ impl Worker {
         let context = self.model.context_tokens();
         let decoding = self.running.iter().filter(|live| live.is_decoding()).count();
         let mut rows = options.max_rows.saturating_sub(decoding);
-        let (mut indices, mut wanted) = (Vec::new(), Vec::new());
+        let mut wanted = Vec::new();
         for (index, live) in self.running.iter_mut().enumerate() {
             live.guesses.clear();
             if !live.is_decoding() || live.guide.is_some() {
@@ -378,23 +382,29 @@ impl Worker {
             let found = if options.lookup { live.lookup.guess(&live.tokens, most) } else { &[] };
             live.guesses = found.to_vec();
             if found.is_empty() && self.drafter.is_some() {
-                let Live { id, tokens, request, .. } = live;
-                indices.push(index);
                 rows -= most;
-                wanted.push(Guess { id: *id, tokens, sampling: &request.sampling, most });
+                wanted.push((index, most));
             } else {
                 rows -= live.guesses.len();
             }
         }
-        let Some(drafter) = self.drafter.as_mut().filter(|_| !wanted.is_empty()) else { return };
-        match catch_unwind(AssertUnwindSafe(|| drafter.guess(&wanted))) {
-            Ok(guesses) => {
-                drop(wanted);
-                indices.into_iter().zip(guesses).for_each(|(index, guesses)| self.running[index].guesses = guesses);
-            }
-            // Guesses are not worth a failed request: go on without them.
-            Err(_) => self.drafter = None,
+        self.draft(&wanted);
+    }
+
+    /// Let the small model guess so many tokens for each of these, if there is memory for its cache.
+    fn draft(&mut self, wanted: &[(usize, usize)]) {
+        let Some(mut drafter) = self.drafter.take() else { return };
+        let needed = drafter.needed_bytes(&guesses_of(&self.running, wanted));
+        // While the drafter is taken out, what it holds has to be counted apart.
+        if wanted.is_empty() || !self.make_room(needed + drafter.used_bytes()) {
+            self.drafter = Some(drafter);
+            return;
         }
+        let guesses = guesses_of(&self.running, wanted);
+        // Guesses are not worth a failed request: after a panic it goes on without them.
+        let Ok(guesses) = catch_unwind(AssertUnwindSafe(|| drafter.guess(&guesses))) else { return };
+        wanted.iter().zip(guesses).for_each(|(&(index, _), guesses)| self.running[index].guesses = guesses);
+        self.drafter = Some(drafter);
     }
 
     /// Drop from the cache what was guessed wrong; `before`: tokens before the step.
@@ -528,6 +538,15 @@ impl Worker {
             status.tokens_per_second = speed;
         });
     }
+}
+
+/// What a small model is asked: indices of running requests, and how many tokens of each.
+fn guesses_of<'a>(running: &'a [Live], wanted: &[(usize, usize)]) -> Vec<Guess<'a>> {
+    let guess = |&(index, most): &(usize, usize)| {
+        let Live { id, tokens, request, .. } = &running[index];
+        Guess { id: *id, tokens, sampling: &request.sampling, most }
+    };
+    wanted.iter().map(guess).collect()
 }
 
 /// How a request ends.

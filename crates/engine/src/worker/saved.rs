@@ -26,8 +26,10 @@ impl Worker {
         let groups: Vec<_> = self.groups.iter().zip(&self.page_bytes).collect();
         // All that the cached bits depend on beside the tokens.
         let identity = format!(
-            "{}\nolivine {}, {:?}, {:?}, {:?}, pages of {PAGE_TOKENS}: {groups:?}, states of {}\n",
+            "{}\nspec {}\nolivine {}, {:?}, {:?}, {:?}, pages of {PAGE_TOKENS}: {groups:?}, states of {}\n",
             self.options.identity,
+            // A longer context may stretch positions.
+            olivine_lm::digest::of_text(&format!("{:?}", self.model.spec())),
             env!("CARGO_PKG_VERSION"),
             olivine_lm::tier(),
             loaded.precision,

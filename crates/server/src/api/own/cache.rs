@@ -35,6 +35,9 @@ pub async fn stats(State(app): State<Arc<App>>) -> Response {
             "used_bytes": status.kv_bytes_used,
             "cached_bytes": status.kv_bytes_cached,
             "budget_bytes": status.kv_bytes_budget,
+            "disk_blocks": status.disk_blocks,
+            "disk_bytes": status.disk_bytes,
+            "disk_error": status.disk_error,
             "prompt_tokens": status.prompt_tokens,
             "cached_tokens": status.cached_tokens,
         })

@@ -93,6 +93,8 @@ fn model(resident: &Resident) -> Value {
         "kv_bytes_used": status.kv_bytes_used,
         "kv_bytes_cached": status.kv_bytes_cached,
         "kv_bytes_budget": status.kv_bytes_budget,
+        "disk_bytes": status.disk_bytes,
+        "memory_bytes": resident.model.parts.engine.memory_bytes(),
         "tokens_per_second": status.tokens_per_second,
         "prompt_tokens": status.prompt_tokens,
         "cached_tokens": status.cached_tokens,
