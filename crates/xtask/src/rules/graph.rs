@@ -9,7 +9,8 @@ use crate::tree::Tree;
 /// Crate and the crates of ours that it may use. `xtask` and `testkit` are for development only.
 const GRAPH: &[(&str, &[&str])] = &[
     ("kernels", &[]),
-    ("gpu", &[]),
+    // Storage formats, head pairings and cache types are shared with the CPU; the pool packs weights.
+    ("gpu", &["kernels"]),
     ("formats", &[]),
     ("hub", &[]),
     ("proxy", &[]),

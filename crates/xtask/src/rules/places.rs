@@ -6,7 +6,8 @@ use crate::tree::Tree;
 /// Files and folders (with a `/` at the end) that may hold `unsafe`, and why.
 const UNSAFE: &[(&str, &str)] = &[
     ("crates/kernels/", "SIMD intrinsics and the thread pool"),
-    ("crates/gpu/", "device runtimes"),
+    ("crates/gpu/src/wgpu/", "shaders without bounds checks, memory of the driver's"),
+    ("crates/gpu/src/cuda/", "the driver's calls"),
     ("crates/formats/src/mapped.rs", "mapping a file"),
     ("crates/array/src/buffer.rs", "uninitialised and shared memory behind arrays"),
 ];

@@ -1,0 +1,68 @@
+//! The GPU: one small device contract, its runtimes, and the kernels of a language model on raw buffers.
+//!
+//! [`device`] is the contract: memory, lists of dispatches, recordings. [`ops`] pushes the dispatches of an operation
+//! onto a list and chooses grids; it is written once, for a kernel's name, constants, buffer order and parameters are
+//! the same for every runtime. `wgsl` holds the kernel sources, `wgpu` runs them on Vulkan and Metal. There are no
+//! arrays, no graphs and no policy here: a caller owns shapes, memory and order. Read next: [`device`].
+
+pub mod device;
+mod error;
+pub mod expression;
+pub mod ops;
+pub mod wgpu;
+pub mod wgsl;
+
+pub use device::{Backend, Command, Counters, Device, Info, Kernel, List, Memory, Recording};
+pub use error::GpuError;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Which device to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The best one found: CUDA, then Metal, then a Vulkan device that is not a program on the CPU.
+    Auto,
+    /// The Vulkan device of this number, software ones among them.
+    Vulkan(usize),
+    /// The Metal device of a Mac.
+    Metal,
+    /// The CUDA device of this number.
+    Cuda(usize),
+}
+
+impl FromStr for Choice {
+    type Err = GpuError;
+
+    fn from_str(text: &str) -> Result<Choice, GpuError> {
+        let (name, number) = text.split_once(':').unwrap_or((text, "0"));
+        let number = number.parse().map_err(|_| GpuError::Choice(text.to_string()))?;
+        match name {
+            "auto" | "gpu" if !text.contains(':') => Ok(Choice::Auto),
+            "metal" if number == 0 => Ok(Choice::Metal),
+            "vulkan" => Ok(Choice::Vulkan(number)),
+            "cuda" => Ok(Choice::Cuda(number)),
+            _ => Err(GpuError::Choice(text.to_string())),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Choice::Auto => f.write_str("auto"),
+            Choice::Vulkan(number) => write!(f, "vulkan:{number}"),
+            Choice::Metal => f.write_str("metal"),
+            Choice::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+/// Open a device. The error says what was looked for and what was found instead.
+pub fn open(choice: Choice) -> Result<Arc<dyn Device>, GpuError> {
+    match choice {
+        Choice::Cuda(_) => Err(GpuError::NotFound { choice, found: "this build has no CUDA runtime".to_string() }),
+        Choice::Auto | Choice::Metal | Choice::Vulkan(_) => wgpu::open(choice),
+    }
+}

@@ -1,0 +1,5 @@
+//! Operations: functions that push the dispatches of one operation onto a [`crate::List`] and choose its grid.
+//!
+//! Activations are f32 in memory. A kernel's name, constants, order of buffers and parameters are fixed here, for all
+//! runtimes. Invariant: the order in which one output row is reduced depends on the shapes of the operation, never on
+//! how many rows there are.

@@ -1,0 +1,443 @@
+//! Memory, pipelines and lists on one wgpu device.
+//!
+//! wgpu puts the barriers: each dispatch sees what earlier ones wrote. A binding may be read by a kernel while another
+//! binding of the same buffer is written (two slices of one arena); such bindings are all declared as written, which
+//! makes another variant of the pipeline. Invariant: after the device is lost every method returns the reason.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smallvec::SmallVec;
+
+use super::block_on;
+use super::memory::Buffers;
+use crate::device::{ALIGNMENT, Allocation, Command, Counters, Device, Info, Kernel, List, Memory, Recording, Replay};
+use crate::error::GpuError;
+use crate::wgsl;
+
+/// Bytes that are handed to the queue before it is waited for, so that staging memory stays small.
+const UPLOAD_BYTES: u64 = 64 << 20;
+
+/// Numbers of opened devices.
+static DEVICES: AtomicU64 = AtomicU64::new(1);
+
+/// A device of wgpu.
+pub struct Wgpu {
+    info: Info,
+    shared: Arc<Shared>,
+}
+
+/// What recordings need too.
+struct Shared {
+    name: String,
+    number: u64,
+    device: ::wgpu::Device,
+    queue: ::wgpu::Queue,
+    buffers: Arc<Buffers>,
+    pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
+    binding_bytes: u64,
+    failure: Arc<Mutex<Option<Failure>>>,
+    staging: Mutex<Option<::wgpu::Buffer>>,
+    submissions: AtomicU64,
+    dispatches: AtomicU64,
+    written: AtomicU64,
+    read: AtomicU64,
+    unflushed: AtomicU64,
+}
+
+#[derive(Clone, Debug)]
+enum Failure {
+    Lost(String),
+    Error(String),
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct PipelineKey {
+    kernel: Kernel,
+    also_written: SmallVec<[bool; 10]>,
+}
+
+struct Pipeline {
+    pipeline: ::wgpu::ComputePipeline,
+    layout: ::wgpu::BindGroupLayout,
+}
+
+/// A command with everything looked up.
+enum Step {
+    Dispatch { pipeline: Arc<Pipeline>, group: ::wgpu::BindGroup, params: Vec<u32>, groups: [u32; 3] },
+    Copy { from: ::wgpu::Buffer, from_offset: u64, to: ::wgpu::Buffer, to_offset: u64, bytes: u64 },
+}
+
+struct Recorded {
+    shared: Arc<Shared>,
+    steps: Vec<Step>,
+    /// Keeps the memory.
+    _list: List,
+}
+
+impl Wgpu {
+    /// Over an open device.
+    pub(super) fn new(info: Info, device: ::wgpu::Device, queue: ::wgpu::Queue) -> Wgpu {
+        let failure = Arc::new(Mutex::new(None));
+        let lost = failure.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            let text = if message.is_empty() { format!("{reason:?}") } else { message };
+            lock(&lost).get_or_insert(Failure::Lost(text));
+        });
+        let error = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |message: ::wgpu::Error| {
+            lock(&error).get_or_insert(Failure::Error(message.to_string()));
+        }));
+        let shared = Shared {
+            name: info.name.clone(),
+            number: DEVICES.fetch_add(1, Ordering::Relaxed),
+            device,
+            queue,
+            buffers: Arc::default(),
+            pipelines: Mutex::default(),
+            binding_bytes: info.limits.binding_bytes,
+            failure,
+            staging: Mutex::default(),
+            submissions: AtomicU64::new(0),
+            dispatches: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            read: AtomicU64::new(0),
+            unflushed: AtomicU64::new(0),
+        };
+        Wgpu { info, shared: Arc::new(shared) }
+    }
+}
+
+impl Device for Wgpu {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn allocate(&self, bytes: u64) -> Result<Memory, GpuError> {
+        let shared = &self.shared;
+        shared.check()?;
+        let fail = |reason: String| GpuError::Memory { device: shared.name.clone(), bytes, reason };
+        let size = bytes.max(4).next_multiple_of(ALIGNMENT);
+        if size > self.info.limits.allocation_bytes {
+            return Err(fail(format!("one allocation holds at most {}", self.info.limits.allocation_bytes)));
+        }
+        let out_of_memory = shared.device.push_error_scope(::wgpu::ErrorFilter::OutOfMemory);
+        let usage = ::wgpu::BufferUsages::STORAGE | ::wgpu::BufferUsages::COPY_SRC | ::wgpu::BufferUsages::COPY_DST;
+        let descriptor = ::wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+        let buffer = shared.device.create_buffer(&descriptor);
+        if let Some(error) = block_on(out_of_memory.pop()) {
+            return Err(fail(error.to_string()));
+        }
+        shared.check()?;
+        Ok(shared.memory(buffer).slice(0, bytes))
+    }
+
+    fn import(&self, owner: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Result<Memory, GpuError> {
+        let bytes = &(*owner).as_ref()[range];
+        let memory = self.allocate(bytes.len() as u64)?;
+        let whole = bytes.len() / 4 * 4;
+        self.write(&memory, 0, &bytes[..whole])?;
+        if whole < bytes.len() {
+            let mut last = [0; 4];
+            last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+            // The allocation is longer than what was asked for.
+            let buffer = self.shared.buffers.get(memory.allocation().handle);
+            self.shared.queue.write_buffer(&buffer, whole as u64, &last);
+        }
+        Ok(memory)
+    }
+
+    fn write(&self, to: &Memory, offset: u64, bytes: &[u8]) -> Result<(), GpuError> {
+        let shared = &self.shared;
+        shared.check()?;
+        assert!(offset + bytes.len() as u64 <= to.bytes(), "[write] {} bytes at {offset} of {to:?}", bytes.len());
+        let buffer = shared.buffers.get(to.allocation().handle);
+        let mut at = to.offset() + offset;
+        for part in bytes.chunks(UPLOAD_BYTES as usize) {
+            shared.queue.write_buffer(&buffer, at, part);
+            at += part.len() as u64;
+            if shared.unflushed.fetch_add(part.len() as u64, Ordering::Relaxed) + part.len() as u64 > UPLOAD_BYTES {
+                shared.queue.submit([]);
+                shared.wait()?;
+                shared.unflushed.store(0, Ordering::Relaxed);
+            }
+        }
+        shared.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        shared.check()
+    }
+
+    fn read(&self, from: &Memory, offset: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
+        assert!(offset + bytes.len() as u64 <= from.bytes(), "[read] {} bytes at {offset} of {from:?}", bytes.len());
+        if bytes.is_empty() {
+            return self.wait();
+        }
+        self.shared.read(from, offset, bytes)
+    }
+
+    fn submit(&self, list: &List) -> Result<(), GpuError> {
+        let steps = self.shared.prepare(list)?;
+        self.shared.run(&steps)
+    }
+
+    fn record(&self, list: List) -> Result<Recording, GpuError> {
+        let steps = self.shared.prepare(&list)?;
+        Ok(Box::new(Recorded { shared: self.shared.clone(), steps, _list: list }))
+    }
+
+    fn wait(&self) -> Result<(), GpuError> {
+        self.shared.wait()
+    }
+
+    fn counters(&self) -> Counters {
+        let shared = &self.shared;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counters {
+            submissions: get(&shared.submissions),
+            dispatches: get(&shared.dispatches),
+            written_bytes: get(&shared.written),
+            read_bytes: get(&shared.read),
+            allocated_bytes: get(&shared.buffers.allocated),
+            peak_bytes: get(&shared.buffers.peak),
+            pipelines: lock(&shared.pipelines).len() as u64,
+        }
+    }
+
+    fn simulate_loss(&self) {
+        lock(&self.shared.failure).get_or_insert(Failure::Lost("simulated".to_string()));
+    }
+}
+
+impl Replay for Recorded {
+    fn replay(&self) -> Result<(), GpuError> {
+        self.shared.check()?;
+        self.shared.run(&self.steps)
+    }
+}
+
+impl Shared {
+    /// An error once something has gone wrong.
+    fn check(&self) -> Result<(), GpuError> {
+        match lock(&self.failure).clone() {
+            None => Ok(()),
+            Some(Failure::Lost(reason)) => Err(GpuError::Lost { device: self.name.clone(), reason }),
+            Some(Failure::Error(reason)) => Err(GpuError::Unusable { device: self.name.clone(), reason }),
+        }
+    }
+
+    fn memory(&self, buffer: ::wgpu::Buffer) -> Memory {
+        let bytes = buffer.size();
+        let handle = self.buffers.insert(buffer);
+        let buffers = self.buffers.clone();
+        let release = Box::new(move |handle| buffers.remove(handle));
+        Memory::new(Allocation { device: self.number, handle, bytes, release })
+    }
+
+    fn wait(&self) -> Result<(), GpuError> {
+        self.check()?;
+        if let Err(error) = self.device.poll(::wgpu::PollType::wait_indefinitely()) {
+            lock(&self.failure).get_or_insert(Failure::Lost(error.to_string()));
+        }
+        self.check()
+    }
+
+    fn read(&self, from: &Memory, offset: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
+        self.check()?;
+        let size = (bytes.len() as u64).next_multiple_of(4);
+        let mut staging = lock(&self.staging);
+        let buffer = match staging.take() {
+            Some(buffer) if buffer.size() >= size => buffer,
+            _ => self.device.create_buffer(&::wgpu::BufferDescriptor {
+                label: None,
+                size: size.next_power_of_two().max(4096),
+                usage: ::wgpu::BufferUsages::MAP_READ | ::wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            }),
+        };
+        let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor::default());
+        let source = self.buffers.get(from.allocation().handle);
+        encoder.copy_buffer_to_buffer(&source, from.offset() + offset, &buffer, 0, size);
+        self.queue.submit([encoder.finish()]);
+        buffer.map_async(::wgpu::MapMode::Read, ..size, |_| {});
+        self.wait()?;
+        let range = buffer.get_mapped_range(..size);
+        let range = range.map_err(|error| GpuError::Lost { device: self.name.clone(), reason: error.to_string() })?;
+        bytes.copy_from_slice(&range[..bytes.len()]);
+        drop(range);
+        buffer.unmap();
+        self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        // A large buffer is not kept: reads are of a few tokens or logits.
+        *staging = (buffer.size() <= UPLOAD_BYTES).then_some(buffer);
+        Ok(())
+    }
+
+    /// Look everything up.
+    fn prepare(&self, list: &List) -> Result<Vec<Step>, GpuError> {
+        self.check()?;
+        let steps: Result<Vec<Step>, GpuError> =
+            list.commands.iter().map(|command| self.prepare_one(command)).collect();
+        self.check()?;
+        steps
+    }
+
+    fn prepare_one(&self, command: &Command) -> Result<Step, GpuError> {
+        let (kernel, buffers, params, groups) = match command {
+            Command::Copy { from, to } => {
+                return Ok(Step::Copy {
+                    from: self.buffers.get(from.allocation().handle),
+                    from_offset: from.offset(),
+                    to: self.buffers.get(to.allocation().handle),
+                    to_offset: to.offset(),
+                    bytes: from.bytes(),
+                });
+            }
+            Command::Dispatch { kernel, buffers, params, groups } => (kernel, buffers, params, groups),
+        };
+        let fail = |reason: String| GpuError::Kernel { kernel: kernel.name.to_string(), reason };
+        let pipeline = self.pipeline(kernel, buffers)?;
+        let live: Vec<::wgpu::Buffer> =
+            buffers.iter().map(|memory| self.buffers.get(memory.allocation().handle)).collect();
+        let mut entries = vec![];
+        for (index, (memory, buffer)) in buffers.iter().zip(&live).enumerate() {
+            let size = memory.bytes().next_multiple_of(16);
+            if size > self.binding_bytes {
+                return Err(fail(format!("buffer {index} of {size} bytes, the device binds {}", self.binding_bytes)));
+            }
+            let binding = ::wgpu::BufferBinding {
+                buffer,
+                offset: memory.offset(),
+                size: Some(std::num::NonZero::new(size.max(16)).expect("at least 16")),
+            };
+            entries.push(::wgpu::BindGroupEntry {
+                binding: index as u32,
+                resource: ::wgpu::BindingResource::Buffer(binding),
+            });
+        }
+        let descriptor = ::wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
+        let invalid = self.device.push_error_scope(::wgpu::ErrorFilter::Validation);
+        let group = self.device.create_bind_group(&descriptor);
+        if let Some(error) = block_on(invalid.pop()) {
+            return Err(fail(error.to_string()));
+        }
+        Ok(Step::Dispatch { pipeline, group, params: params.clone(), groups: *groups })
+    }
+
+    fn pipeline(&self, kernel: &Kernel, buffers: &[Memory]) -> Result<Arc<Pipeline>, GpuError> {
+        let mut pipelines = lock(&self.pipelines);
+        let plain = PipelineKey { kernel: kernel.clone(), also_written: SmallVec::new() };
+        let writes = match pipelines.get(&plain) {
+            Some(_) if all_apart(buffers) => return Ok(pipelines[&plain].clone()),
+            _ => wgsl::module(kernel, &[])?.writes,
+        };
+        let fail = |reason: String| GpuError::Kernel { kernel: kernel.name.to_string(), reason };
+        if writes.len() != buffers.len() {
+            return Err(fail(format!("{} buffers instead of {}", buffers.len(), writes.len())));
+        }
+        let handle = |index: usize| buffers[index].allocation().handle;
+        let is_written = |index: usize| (0..writes.len()).any(|other| writes[other] && handle(other) == handle(index));
+        let mut also_written: SmallVec<[bool; 10]> = (0..writes.len()).map(is_written).collect();
+        if also_written[..] == writes[..] {
+            also_written.clear();
+        }
+        let key = PipelineKey { kernel: kernel.clone(), also_written };
+        if let Some(pipeline) = pipelines.get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = Arc::new(self.compile(&key)?);
+        pipelines.insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn compile(&self, key: &PipelineKey) -> Result<Pipeline, GpuError> {
+        let module = wgsl::module(&key.kernel, &key.also_written)?;
+        let fail = |reason: String| GpuError::Kernel { kernel: key.kernel.name.to_string(), reason };
+        let invalid = self.device.push_error_scope(::wgpu::ErrorFilter::Validation);
+        let entries: Vec<::wgpu::BindGroupLayoutEntry> = (0..module.writes.len())
+            .map(|index| {
+                let written = module.writes[index] || key.also_written.get(index).copied().unwrap_or(false);
+                ::wgpu::BindGroupLayoutEntry {
+                    binding: index as u32,
+                    visibility: ::wgpu::ShaderStages::COMPUTE,
+                    ty: ::wgpu::BindingType::Buffer {
+                        ty: ::wgpu::BufferBindingType::Storage { read_only: !written },
+                        has_dynamic_offset: false,
+                        min_binding_size: None,
+                    },
+                    count: None,
+                }
+            })
+            .collect();
+        let descriptor = ::wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries };
+        let layout = self.device.create_bind_group_layout(&descriptor);
+        let pipeline_layout = self.device.create_pipeline_layout(&::wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: if module.text.contains("var<immediate>") { 64 } else { 0 },
+        });
+        let descriptor = ::wgpu::ShaderModuleDescriptor {
+            label: Some(key.kernel.name),
+            source: ::wgpu::ShaderSource::Wgsl(module.text.into()),
+        };
+        // SAFETY: our own kernels stay inside their bindings and end; tests run them all with checks as well.
+        let shader =
+            unsafe { self.device.create_shader_module_trusted(descriptor, ::wgpu::ShaderRuntimeChecks::unchecked()) };
+        let pipeline = self.device.create_compute_pipeline(&::wgpu::ComputePipelineDescriptor {
+            label: Some(key.kernel.name),
+            layout: Some(&pipeline_layout),
+            module: &shader,
+            entry_point: Some("main"),
+            compilation_options: ::wgpu::PipelineCompilationOptions {
+                constants: &[],
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        match block_on(invalid.pop()) {
+            Some(error) => Err(fail(error.to_string())),
+            None => Ok(Pipeline { pipeline, layout }),
+        }
+    }
+
+    /// Encode and submit.
+    fn run(&self, steps: &[Step]) -> Result<(), GpuError> {
+        let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor::default());
+        let mut at = 0;
+        while at < steps.len() {
+            if let Step::Copy { from, from_offset, to, to_offset, bytes } = &steps[at] {
+                encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes);
+                at += 1;
+                continue;
+            }
+            let mut pass = encoder.begin_compute_pass(&::wgpu::ComputePassDescriptor::default());
+            let mut last: *const Pipeline = std::ptr::null();
+            while let Some(Step::Dispatch { pipeline, group, params, groups }) = steps.get(at) {
+                if !std::ptr::eq(last, &**pipeline) {
+                    pass.set_pipeline(&pipeline.pipeline);
+                    last = &**pipeline;
+                }
+                pass.set_bind_group(0, group, &[]);
+                if !params.is_empty() {
+                    pass.set_immediates(0, bytemuck::cast_slice(params));
+                }
+                pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+                self.dispatches.fetch_add(1, Ordering::Relaxed);
+                at += 1;
+            }
+        }
+        self.queue.submit([encoder.finish()]);
+        self.unflushed.store(0, Ordering::Relaxed);
+        self.submissions.fetch_add(1, Ordering::Relaxed);
+        self.check()
+    }
+}
+
+/// Whether no two slices lie in one allocation.
+fn all_apart(buffers: &[Memory]) -> bool {
+    let handle = |index: usize| buffers[index].allocation().handle;
+    (1..buffers.len()).all(|index| (0..index).all(|other| handle(other) != handle(index)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

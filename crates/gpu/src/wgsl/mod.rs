@@ -1,0 +1,58 @@
+//! The kernel sources and the specialiser that turns one into a WGSL module.
+//!
+//! A source is WGSL with lines that begin with `#`: `#if`, `#elif`, `#else`, `#end` choose, `#for i in A..B` … `#end`
+//! repeats, `#include name` inserts, and `#buffer name read|write|update type` declares the next binding. `${…}` is
+//! replaced by the value of an expression over the kernel's constants and loop variables; the constants are WGSL
+//! constants too. Parameters are `struct Params`, of 32-bit fields in the op's order. Read next: `template`.
+
+mod template;
+
+use std::collections::HashMap;
+
+use crate::device::Kernel;
+use crate::error::GpuError;
+use crate::expression::Language;
+
+/// Every source by name. Those that are only included have no entry point.
+const SOURCES: &[(&str, &str)] = &[];
+
+/// A WGSL module and how its bindings are used.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// The text.
+    pub text: String,
+    /// For each binding whether the kernel writes it.
+    pub writes: Vec<bool>,
+}
+
+/// Names of the kernels that there are.
+pub fn kernels() -> impl Iterator<Item = &'static str> {
+    SOURCES.iter().filter(|(_, source)| source.contains("@compute")).map(|(name, _)| *name)
+}
+
+/// The module of a kernel. Where `also_written` is true the binding is declared as written although the kernel only
+/// reads it, because another binding of the same memory is written. Its missing entries are false.
+pub fn module(kernel: &Kernel, also_written: &[bool]) -> Result<Module, GpuError> {
+    let fail = |reason: String| GpuError::Kernel { kernel: kernel.name.to_string(), reason };
+    let mut values: HashMap<String, i64> = HashMap::new();
+    let mut text = String::new();
+    for (name, value) in &kernel.constants {
+        values.insert(name.to_string(), i64::from(*value));
+        text.push_str(&format!("const {name}: u32 = {value}u;\n"));
+    }
+    let mut output = template::Output { text, writes: vec![], also_written };
+    let source = source(kernel.name).ok_or_else(|| fail("there is no such kernel".to_string()))?;
+    template::expand(source, &mut values, &source_of, &mut output).map_err(fail)?;
+    if let Some(expression) = &kernel.expression {
+        output.text = output.text.replace("$EXPRESSION", &expression.print(Language::Wgsl));
+    }
+    Ok(Module { text: output.text, writes: output.writes })
+}
+
+fn source_of(name: &str) -> Option<&'static str> {
+    source(name)
+}
+
+fn source(name: &str) -> Option<&'static str> {
+    SOURCES.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
+}
