@@ -18,6 +18,7 @@ use crate::disk::DiskOptions;
 use crate::live::Live;
 use crate::memory::{self, MemoryBudget, Reservation};
 use crate::scheduler::SchedulerOptions;
+use crate::scripted::{self, ScriptedOptions};
 use crate::speculation::SpeculationOptions;
 use crate::types::{EmbedOptions, Request, RequestId, SubmitError, Task};
 use crate::worker::Worker;
@@ -249,6 +250,27 @@ impl Engine {
         let run = move || Worker::new(model, draft, options, kv_bytes, receiver, worker_shared).run();
         let thread = thread.spawn(run).expect("the system has room for a thread");
         Ok(Engine { commands, shared, limits, thread: Some(thread), _reservations: reservations })
+    }
+
+    /// Start without a model: for tests of what stands above the engine.
+    pub fn scripted(options: ScriptedOptions) -> Engine {
+        let limits = Limits {
+            spelling: None,
+            vocabulary: options.vocabulary,
+            hidden: 0,
+            context_tokens: options.context_tokens,
+            max_waiting: usize::MAX,
+            kv_bytes: usize::MAX,
+            groups: Vec::new(),
+            state_bytes: 0,
+        };
+        let shared = Arc::new(Shared::default());
+        let (commands, receiver) = mpsc::channel();
+        let worker_shared = shared.clone();
+        let run = move || scripted::run(&options, &receiver, &worker_shared);
+        let thread = std::thread::Builder::new().name("script".into()).spawn(run);
+        let thread = Some(thread.expect("the system has room for a thread"));
+        Engine { commands, shared, limits, thread, _reservations: Vec::new() }
     }
 
     /// Hand in a request; its events come on the receiver.

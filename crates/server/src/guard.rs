@@ -51,9 +51,13 @@ fn check(app: &App, request: &Request, path: &str) -> Result<(), ApiError> {
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default();
-        let name = origin.split_once("://").map_or(origin, |(_, rest)| hostname(rest));
+        let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+        let name = hostname(authority);
         let app_scheme = ["app://", "file://", "tauri://", "vscode-webview://", "vscode-file://"];
-        let own = is_here(name) || app_scheme.iter().any(|scheme| origin.starts_with(scheme));
+        // The server's own page: its Host has been checked above.
+        let own = is_here(name)
+            || authority.eq_ignore_ascii_case(host)
+            || app_scheme.iter().any(|scheme| origin.starts_with(scheme));
         if !own && !listed(&app.options.origins, origin) {
             return Err(ApiError::new(
                 Kind::Forbidden,
@@ -61,7 +65,8 @@ fn check(app: &App, request: &Request, path: &str) -> Result<(), ApiError> {
             ));
         }
     }
-    let open = ["/healthz", "/readyz", "/"].contains(&path) || request.method() == Method::OPTIONS;
+    let page = path == "/" || path.starts_with("/web/");
+    let open = page || ["/healthz", "/readyz"].contains(&path) || request.method() == Method::OPTIONS;
     if !open && !app.options.api_keys.is_empty() && !has_key(headers, &app.options.api_keys) {
         return Err(ApiError::new(
             Kind::Unauthorized,

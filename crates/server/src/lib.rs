@@ -9,6 +9,7 @@ pub mod embedding;
 pub mod error;
 pub mod generation;
 pub mod guard;
+pub mod page;
 pub mod registry;
 pub mod respond;
 pub mod state;
@@ -39,6 +40,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(api::anthropic::routes())
         .merge(api::ollama::routes())
         .merge(api::own::routes())
+        .merge(page::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(api::openai::no_method)
         .layer(DefaultBodyLimit::max(app.options.body_bytes))

@@ -1,4 +1,5 @@
 //! A server on loopback with Mica, and a client that shows bytes as they are.
+#![allow(dead_code, reason = "each test program uses its part of this")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use olivine_engine::{Engine, EngineOptions, Vocabulary};
+use olivine_engine::{Engine, EngineOptions, Request, ScriptedOptions, Vocabulary};
 use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::LoadOptions;
 use olivine_server::registry::template_source;
 use olivine_server::state::App;
 use olivine_server::{Catalog, KeepAlive, ModelCard, ModelParts, RegistryOptions, ServerOptions};
+use olivine_text::EncodeOptions;
 
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mica")
@@ -65,6 +67,50 @@ pub fn catalog(engine: EngineOptions) -> Catalog {
     }
 }
 
+/// A line of a script: what the last turn of the prompt contains, and what is said then.
+pub type Line = (String, String);
+
+/// Mica's template and tokenizer, and answers from a script; an empty condition always holds.
+fn load_scripted(lines: &[Line], pace: Duration) -> Result<ModelParts, String> {
+    let model = LanguageModel::open(&folder(), &LoadOptions::default()).map_err(|error| error.to_string())?;
+    let parts = load(&EngineOptions::default())?;
+    let lines = lines.to_vec();
+    let vocabulary = parts.tokenizer.vocab_size();
+    let (tokenizer, end) = (model.tokenizer, model.end_tokens[0]);
+    let script = move |request: &Request| {
+        let prompt = tokenizer.decode(&request.tokens, false);
+        let turn = prompt.rsplit("<|im_start|>user").next().unwrap_or_default();
+        let said = lines.iter().find(|(when, _)| turn.contains(when.as_str())).map_or("", |(_, say)| say);
+        let mut tokens = tokenizer.encode(said, EncodeOptions::RENDERED).expect("a script is text");
+        tokens.push(end);
+        tokens
+    };
+    let options = ScriptedOptions { script: Arc::new(script), context_tokens: 1 << 20, vocabulary, pace };
+    Ok(ModelParts { engine: Engine::scripted(options), ..parts })
+}
+
+/// `mica`, and `script`, which says what `lines` say.
+pub fn scripted_catalog(lines: Vec<Line>, pace: Duration) -> Catalog {
+    let card = |name: &str| match name {
+        "script" => ModelCard { context_tokens: 1 << 20, ..card(name) },
+        _ => card(name),
+    };
+    let names = ["mica", "script"];
+    let known = move |wanted: &str| {
+        let wanted = wanted.strip_suffix(":latest").unwrap_or(wanted);
+        names.iter().find(|name| **name == wanted).map(|name| card(name))
+    };
+    let loaded = move |card: &ModelCard| match card.name.as_str() {
+        "script" => load_scripted(&lines, pace),
+        _ => load(&EngineOptions::default()),
+    };
+    Catalog {
+        list: Arc::new(move || names.iter().map(|name| card(name)).collect()),
+        find: Arc::new(known),
+        load: Arc::new(loaded),
+    }
+}
+
 pub fn options() -> ServerOptions {
     ServerOptions {
         version: "0.0.0".into(),
@@ -87,7 +133,11 @@ pub struct Server {
 
 impl Server {
     pub fn start(options: ServerOptions, engine: EngineOptions) -> Server {
-        let app = App::new(options, catalog(engine));
+        Server::with(options, catalog(engine))
+    }
+
+    pub fn with(options: ServerOptions, catalog: Catalog) -> Server {
+        let app = App::new(options, catalog);
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let served = app.clone();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::api::timestamp;
 use crate::error::{ApiError, Kind};
 use crate::generation::{End, Why};
+use crate::page;
 use crate::registry::KeepAlive;
 use crate::respond;
 use crate::state::App;
@@ -36,9 +37,14 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/version", get(models::version).head(models::version))
 }
 
-async fn root() -> Response {
+/// For browsers the page, for clients the words that they look for.
+async fn root(headers: HeaderMap) -> Response {
+    if page::is_wanted(&headers) {
+        return page::index();
+    }
     let mut response = Response::new("Ollama is running".into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response
 }
 

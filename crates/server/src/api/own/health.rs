@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use olivine_engine::available_bytes;
 use serde_json::{Value, json};
 
 use crate::registry::Resident;
@@ -70,9 +71,17 @@ pub async fn status(State(app): State<Arc<App>>) -> Response {
         "version": app.options.version,
         "uptime_seconds": app.started.elapsed().as_secs(),
         "requests": app.metrics.requests.load(Ordering::Relaxed),
+        "memory": {"resident_bytes": resident_bytes(), "available_bytes": available_bytes()},
         "models": models,
     });
     respond::json(StatusCode::OK, &document)
+}
+
+/// What the process holds in memory; none where the system does not tell.
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
 fn model(resident: &Resident) -> Value {
