@@ -426,6 +426,12 @@ impl Limits {
         if request.task != Task::Generate && request.constraint.is_some() {
             return invalid("constraint", "only answers can be constrained".into());
         }
+        if let Some(limit) = &request.reasoning {
+            let tokens = || limit.open.iter().chain(&limit.close);
+            if limit.close.is_empty() || tokens().any(|&token| token as usize >= self.vocabulary) {
+                return invalid("reasoning", "its markers must be tokens of the vocabulary".into());
+            }
+        }
         if let Some(adapter) = &request.adapter {
             return invalid("adapter", format!("no adapter `{adapter}` is loaded"));
         }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use olivine_lm::sampling::SamplingOptions;
 
+use crate::reasoning::ReasoningLimit;
+
 /// A request's number, unique in the process.
 pub type RequestId = u64;
 
@@ -25,6 +27,8 @@ pub struct Request {
     pub stop_tokens: Vec<u32>,
     /// What the answer must look like.
     pub constraint: Option<Constraint>,
+    /// How long the answer may reason; none: as long as it likes.
+    pub reasoning: Option<ReasoningLimit>,
     /// Name of a loaded adapter.
     pub adapter: Option<String>,
     /// Requests share cached prefixes only with requests of the same salt.

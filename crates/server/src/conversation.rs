@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use olivine_engine::{Constraint, Grammar, Request, SamplingOptions};
+use olivine_engine::{Constraint, Grammar, ReasoningLimit, Request, SamplingOptions};
+use olivine_text::chat_template::reasoning_variables;
 use olivine_text::parsers::{OutputParser, ParserOptions, Syntax};
 use olivine_text::{EncodeOptions, RenderInput};
 use serde_json::{Map, Value, json};
@@ -32,6 +33,13 @@ pub enum Input {
     Text(String),
     /// Tokens to go on with.
     Tokens(Vec<u32>),
+    /// What stands between two texts is wanted.
+    Fill {
+        /// The text before it.
+        before: String,
+        /// The text behind it.
+        after: String,
+    },
 }
 
 /// Whether a model shall think.
@@ -43,6 +51,8 @@ pub enum Thinking {
     Off,
     /// So much.
     Effort(String),
+    /// Yes, so much where it says so, where the model can.
+    IfAble(Option<String>),
 }
 
 /// Which call the answer must be.
@@ -92,6 +102,8 @@ pub struct Call {
     pub input: Input,
     /// Whether to think; none: as the model does by itself.
     pub thinking: Option<Thinking>,
+    /// Most tokens of the reasoning.
+    pub thinking_tokens: Option<usize>,
     /// Further variables of the chat template.
     pub variables: Map<String, Value>,
     /// Sampling.
@@ -116,6 +128,12 @@ pub struct Call {
     pub context_tokens: Option<usize>,
     /// Leave the oldest messages out where the prompt is too long.
     pub truncate: bool,
+    /// Tokens of an earlier conversation that comes before the input.
+    pub context: Vec<u32>,
+    /// The end tells all tokens, so that a later request can go on from them.
+    pub tells_tokens: bool,
+    /// Ids by which the answer can be cancelled.
+    pub ids: Vec<String>,
     /// When it came.
     pub started: Instant,
 }
@@ -127,6 +145,7 @@ impl Call {
             model: model.to_string(),
             input,
             thinking: None,
+            thinking_tokens: None,
             variables: Map::new(),
             sampling: Overrides::default(),
             max_tokens: None,
@@ -139,6 +158,9 @@ impl Call {
             cache_salt: String::new(),
             context_tokens: None,
             truncate: false,
+            context: Vec::new(),
+            tells_tokens: false,
+            ids: Vec::new(),
             started: Instant::now(),
         }
     }
@@ -151,6 +173,10 @@ pub struct Prepared {
     /// Its text; empty for tokens.
     pub text: String,
     parser: Option<&'static Syntax>,
+    /// What opens and closes reasoning in the answer, where it may have some.
+    thinking: Option<(&'static str, &'static str)>,
+    /// Tokens that end the answer beside the model's own.
+    end: Vec<u32>,
 }
 
 /// Loads the model and makes the prompt.
@@ -172,8 +198,16 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<(Vec<Generation>, usize
         let mut request = request.clone();
         request.sampling.seed = request.sampling.seed.wrapping_add(choice as u64);
         let parser = prepared.parser.map(|syntax| parser(syntax, &call, &prepared));
-        let plan = Plan { lease: lease.clone(), request, stop: call.stop.clone(), parser, started: call.started };
-        generations.push(Generation::start(plan, &app.metrics)?);
+        let plan = Plan {
+            lease: lease.clone(),
+            request,
+            stop: call.stop.clone(),
+            parser,
+            started: call.started,
+            ids: call.ids.clone(),
+            tells_tokens: call.tells_tokens,
+        };
+        generations.push(Generation::start(plan, app)?);
     }
     Ok((generations, prompt_tokens))
 }
@@ -199,13 +233,17 @@ fn request(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Request, 
         }
         max_tokens = Some(max_tokens.unwrap_or(room).min(room));
     }
-    let stop_tokens = if call.ignore_end { Vec::new() } else { model.parts.end_tokens.clone() };
+    let stop_tokens = match call.ignore_end {
+        true => Vec::new(),
+        false => [&model.parts.end_tokens[..], &prepared.end].concat(),
+    };
     Ok(Request {
         tokens: prepared.tokens.clone(),
         sampling: sampling(&model.parts.sampling, &call.sampling),
         max_tokens,
         stop_tokens,
         constraint: constraint(model, call, prepared)?,
+        reasoning: reasoning(model, call, prepared)?,
         cache_salt: call.cache_salt.clone(),
         ..Request::default()
     })
@@ -247,11 +285,17 @@ fn constraint(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Option
         (Some(force), None) => forced_call(force, call)?,
         (None, Some(grammar)) => grammar.clone(),
     };
-    let after = match prepared.text.trim_end().ends_with("<think>") {
-        true => encode(model, "</think>", EncodeOptions::RENDERED)?,
-        false => Vec::new(),
-    };
+    let markers = prepared.thinking.filter(|(open, _)| prepared.text.trim_end().ends_with(open));
+    let after = markers.map_or(Ok(Vec::new()), |(_, close)| encode(model, close, EncodeOptions::RENDERED))?;
     Ok(Some(Constraint { grammar, after }))
+}
+
+/// The end of reasoning that is too long.
+fn reasoning(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Option<ReasoningLimit>, ApiError> {
+    let (Some(budget_tokens), Some((open, close))) = (call.thinking_tokens, prepared.thinking) else { return Ok(None) };
+    let opened = prepared.text.trim_end().ends_with(open);
+    let tokens = |text: &str| encode(model, text, EncodeOptions::RENDERED);
+    Ok(Some(ReasoningLimit { budget_tokens, opened, open: tokens(open)?, close: tokens(close)? }))
 }
 
 /// One call as plain JSON, which every model can write whatever its own syntax is.
@@ -282,14 +326,31 @@ fn forced_call(force: &Force, call: &Call) -> Result<Grammar, ApiError> {
 
 /// Renders and encodes.
 fn prompt(model: &Loaded, call: &Call) -> Result<Prepared, ApiError> {
-    match &call.input {
-        Input::Tokens(tokens) => Ok(Prepared { tokens: tokens.clone(), text: String::new(), parser: None }),
-        Input::Text(text) => {
-            let tokens = encode(model, text, EncodeOptions::TEXT)?;
-            Ok(Prepared { tokens, text: text.clone(), parser: None })
+    let plain = |tokens: Vec<u32>, text: &str| Prepared {
+        tokens,
+        text: text.to_string(),
+        parser: None,
+        thinking: None,
+        end: Vec::new(),
+    };
+    let mut prepared = match &call.input {
+        Input::Tokens(tokens) => plain(tokens.clone(), ""),
+        Input::Text(text) => plain(encode(model, text, EncodeOptions::TEXT)?, text),
+        Input::Fill { before, after } => {
+            let fill = model.parts.tokenizer.fill(before, after);
+            let fill = fill.map_err(|error| ApiError::invalid("suffix", error.to_string()))?;
+            let none = || ApiError::invalid("suffix", format!("\"{}\" does not support insert", model.card.name));
+            let fill = fill.ok_or_else(none)?;
+            Prepared { end: fill.end, ..plain(fill.tokens, "") }
         }
-        Input::Chat { messages, tools, prefill } => chat(model, call, messages, tools, *prefill),
+        Input::Chat { messages, tools, prefill } => chat(model, call, messages, tools, *prefill)?,
+    };
+    if !call.context.is_empty() {
+        let bos = model.parts.tokenizer.special_ids().bos;
+        let repeated = usize::from(prepared.tokens.first().is_some_and(|&first| Some(first) == bos));
+        prepared.tokens = [&call.context[..], &prepared.tokens[repeated..]].concat();
     }
+    Ok(prepared)
 }
 
 fn encode(model: &Loaded, text: &str, options: EncodeOptions) -> Result<Vec<u32>, ApiError> {
@@ -304,20 +365,18 @@ fn chat(model: &Loaded, call: &Call, messages: &[Value], tools: &[Value], prefil
     let variables = variables(model, call)?;
     let mut kept = messages.to_vec();
     let limit = call.context_tokens.unwrap_or(usize::MAX).min(model.parts.engine.context_tokens());
+    let limit = limit.saturating_sub(call.context.len());
     loop {
-        let (rendered, started) = match (prefill, kept.split_last()) {
-            (true, Some((last, before))) => (before.to_vec(), last["content"].as_str().unwrap_or_default()),
-            _ => (kept.clone(), ""),
-        };
-        let messages = Value::Array(rendered);
+        let messages = Value::Array(kept.clone());
         let tools = Value::Array(tools.to_vec());
         let input = RenderInput { tools: Some(&tools), extra: Some(&variables), ..RenderInput::new(&messages) };
-        let mut text = template.render(input).map_err(|error| ApiError::invalid("messages", error.to_string()))?;
-        text.push_str(started);
+        let text = if prefill { template.render_begun(input) } else { template.render(input) };
+        let text = text.map_err(|error| ApiError::invalid("messages", error.to_string()))?;
         let tokens = encode(model, &text, EncodeOptions::RENDERED)?;
         if tokens.len() < limit || !call.truncate || !drop_oldest(&mut kept) {
             let forced = call.force.is_some().then(|| Syntax::named("json")).flatten();
-            return Ok(Prepared { tokens, text, parser: Some(forced.unwrap_or(template.syntax())) });
+            let (parser, thinking) = (Some(forced.unwrap_or(template.syntax())), template.syntax().thinking());
+            return Ok(Prepared { tokens, text, parser, thinking, end: Vec::new() });
         }
     }
 }
@@ -333,21 +392,23 @@ fn variables(model: &Loaded, call: &Call) -> Result<Map<String, Value>, ApiError
     let mut variables = call.variables.clone();
     match &call.thinking {
         None => {}
-        Some(Thinking::Off) => {
-            variables.insert("enable_thinking".into(), json!(false));
-            variables.insert("thinking".into(), json!(false));
-        }
+        Some(Thinking::IfAble(_)) if !thinks(model) => {}
+        Some(Thinking::Off) => variables.extend(reasoning_variables(false, None)),
         Some(on) => {
             if !thinks(model) {
                 let message = format!("\"{}\" does not support thinking", model.card.name);
                 return Err(ApiError::invalid("think", message));
             }
-            variables.insert("enable_thinking".into(), json!(true));
-            variables.insert("thinking".into(), json!(true));
-            if let Thinking::Effort(effort) = on {
-                variables.insert("reasoning_effort".into(), json!(effort));
-            }
+            let effort = match on {
+                Thinking::Effort(effort) | Thinking::IfAble(Some(effort)) => Some(effort.as_str()),
+                _ => None,
+            };
+            variables.extend(reasoning_variables(true, effort));
         }
+    }
+    if let Some(tokens) = call.thinking_tokens {
+        // A few templates tell the model itself.
+        variables.insert("thinking_budget".into(), json!(tokens));
     }
     Ok(variables)
 }

@@ -26,6 +26,8 @@ pub enum Kind {
     Busy,
     /// No memory for the model, or the server is shutting down.
     Unavailable,
+    /// Somebody cancelled the request by its id.
+    Cancelled,
     /// A bug of ours, or a model that cannot be loaded.
     Internal,
 }
@@ -69,6 +71,8 @@ impl ApiError {
             Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            // What other servers log for it; only who waits for an answer that somebody else cancels sees it.
+            Kind::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

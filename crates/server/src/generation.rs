@@ -11,9 +11,10 @@ use olivine_engine::{Event, FinishReason, Receiver, Request, Usage};
 use olivine_text::StreamDecoder;
 use olivine_text::parsers::{OutputParser, ParsedOutput, ParserEvent};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 use crate::registry::Lease;
-use crate::state::Metrics;
+use crate::running::Ticket;
+use crate::state::{App, Metrics};
 use crate::stop::StopFilter;
 
 /// What happens in an answer.
@@ -59,8 +60,6 @@ pub enum Why {
     StopString(String),
     /// The limit of tokens or the context.
     Length,
-    /// Nobody wants it any more.
-    Cancelled,
 }
 
 /// The end of an answer.
@@ -78,6 +77,8 @@ pub struct End {
     pub total: Duration,
     /// Loading the model, where this request waited for it.
     pub load: Duration,
+    /// The prompt and the answer, where [`Plan::tells_tokens`].
+    pub tokens: Vec<u32>,
 }
 
 /// A whole answer.
@@ -99,6 +100,9 @@ pub struct Generation {
     filter: StopFilter,
     parser: Option<OutputParser>,
     metrics: Arc<Metrics>,
+    ticket: Ticket,
+    /// Prompt and answer, where they are to be told.
+    told: Option<Vec<u32>>,
     started: Instant,
     with_logprobs: bool,
     /// Tokens of the answer so far.
@@ -125,14 +129,21 @@ pub struct Plan {
     pub parser: Option<OutputParser>,
     /// When the request came.
     pub started: Instant,
+    /// Ids by which it can be cancelled.
+    pub ids: Vec<String>,
+    /// [`End::tokens`] holds the prompt and the answer.
+    pub tells_tokens: bool,
 }
 
 impl Generation {
     /// Hands the request to the engine.
-    pub fn start(plan: Plan, metrics: &Arc<Metrics>) -> Result<Generation, ApiError> {
-        let Plan { lease, request, stop, parser, started } = plan;
+    pub fn start(plan: Plan, app: &App) -> Result<Generation, ApiError> {
+        let Plan { lease, request, stop, parser, started, ids, tells_tokens } = plan;
+        let told = tells_tokens.then(|| request.tokens.clone());
+        let prompt_tokens = request.tokens.len();
         let with_logprobs = request.sampling.logprobs.is_some();
         let receiver = lease.parts.engine.submit(request)?;
+        let ticket = app.running.enter(&ids, &lease.card.name, prompt_tokens, started, receiver.canceller());
         // Markers of calls and reasoning are control tokens in many vocabularies: the parser must see them.
         let decoder = lease.parts.tokenizer.continuing_decoder(parser.is_none());
         Ok(Generation {
@@ -140,7 +151,9 @@ impl Generation {
             decoder,
             filter: StopFilter::new(&stop),
             parser,
-            metrics: metrics.clone(),
+            metrics: app.metrics.clone(),
+            ticket,
+            told,
             started,
             with_logprobs,
             tokens: 0,
@@ -166,7 +179,7 @@ impl Generation {
             }
             let Some(event) = poll_fn(|context| self.receiver.poll_recv(context)).await else {
                 self.over = true;
-                let error = ApiError::new(crate::error::Kind::Internal, "the engine ended without an answer");
+                let error = ApiError::new(Kind::Internal, "the engine ended without an answer");
                 return Some(Piece::Failed(error));
             };
             if let Some(piece) = self.take(event) {
@@ -192,7 +205,7 @@ impl Generation {
                 Piece::Failed(error) => return Err(error),
             }
         }
-        Err(ApiError::new(crate::error::Kind::Internal, "the answer has no end"))
+        Err(ApiError::new(Kind::Internal, "the answer has no end"))
     }
 
     fn take(&mut self, event: Event) -> Option<Piece> {
@@ -203,6 +216,10 @@ impl Generation {
             Event::Token(token) => self.token(token),
             Event::Finished(finished) => {
                 self.over = true;
+                if finished.reason == FinishReason::Cancelled && self.filter.stopped.is_none() {
+                    return Some(Piece::Failed(ApiError::new(Kind::Cancelled, "the request was cancelled")));
+                }
+                self.tell(finished.stop_token);
                 self.finish(finished.reason, finished.usage)
             }
             Event::Failed(failure) => {
@@ -215,6 +232,8 @@ impl Generation {
 
     fn token(&mut self, token: olivine_engine::Token) -> Option<Piece> {
         self.tokens += 1;
+        self.ticket.count_token();
+        self.tell(Some(token.id));
         let text = self.decoder.push(token.id);
         let text = self.filter.push(&text);
         if self.filter.stopped.is_some() {
@@ -236,6 +255,12 @@ impl Generation {
         (!events.is_empty() || !tokens.is_empty()).then_some(Piece::Output { events, tokens })
     }
 
+    fn tell(&mut self, token: Option<u32>) {
+        if let Some(told) = &mut self.told {
+            told.extend(token);
+        }
+    }
+
     fn parse(&mut self, text: &str) -> Vec<ParserEvent> {
         let events = match &mut self.parser {
             Some(parser) => parser.push(text),
@@ -255,9 +280,8 @@ impl Generation {
         let events = self.rest();
         let why = match (self.filter.stopped.take(), reason) {
             (Some(stop), _) => Why::StopString(stop),
-            (None, FinishReason::Stop) => Why::Stop,
+            (None, FinishReason::Stop | FinishReason::Cancelled) => Why::Stop,
             (None, FinishReason::Length) => Why::Length,
-            (None, FinishReason::Cancelled) => Why::Cancelled,
         };
         if matches!(why, Why::StopString(_)) {
             usage.answer_tokens = self.tokens;
@@ -265,7 +289,8 @@ impl Generation {
         self.metrics.finished(&usage);
         let load = self.lease.waited;
         let (called, reasoning_tokens) = (self.called, self.reasoning_tokens);
-        self.end = Some(End { why, called, usage, reasoning_tokens, total: self.started.elapsed(), load });
+        let (total, tokens) = (self.started.elapsed(), self.told.take().unwrap_or_default());
+        self.end = Some(End { why, called, usage, reasoning_tokens, total, load, tokens });
         Some(Piece::Output { events, tokens: Vec::new() })
     }
 

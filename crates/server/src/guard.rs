@@ -6,22 +6,49 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::extract::{Request, State};
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::api::{ollama, openai};
+use crate::api::{new_id, ollama, openai};
 use crate::error::{ApiError, Kind};
 use crate::respond;
 use crate::state::App;
 
+/// The id of a request: the client's own (`x-request-id`), or a new one. The response tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<RequestId, Infallible> {
+        Ok(parts.extensions.get::<RequestId>().cloned().unwrap_or_default())
+    }
+}
+
+const ID_HEADER: &str = "x-request-id";
+
+/// Longest id that is taken over.
+const ID_BYTES: usize = 128;
+
+fn request_id(headers: &HeaderMap) -> RequestId {
+    let given = headers.get(ID_HEADER).and_then(|id| id.to_str().ok()).filter(|id| (1..=ID_BYTES).contains(&id.len()));
+    RequestId(given.map_or_else(|| new_id("req_"), str::to_string))
+}
+
 /// The middleware.
-pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     app.metrics.requests.fetch_add(1, Ordering::Relaxed);
     let path = request.uri().path().to_string();
     let origin = request.headers().get(header::ORIGIN).cloned();
+    let id = request_id(request.headers());
+    request.extensions_mut().insert(id.clone());
     let checked = check(&app, &request, &path);
     let mut response = match checked {
         Err(error) => refuse(&path, &error),
@@ -32,6 +59,9 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
         }
         Ok(()) => next.run(request).await,
     };
+    if let Ok(id) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(ID_HEADER, id);
+    }
     if response.status().as_u16() >= 400 {
         app.metrics.errors.fetch_add(1, Ordering::Relaxed);
     }
@@ -111,10 +141,11 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     let methods = HeaderValue::from_static("GET, POST, DELETE, HEAD, OPTIONS");
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-    let names = "authorization, content-type, x-api-key, anthropic-version, anthropic-beta, user-agent, accept, \
+    let names = "authorization, content-type, x-api-key, x-request-id, anthropic-version, anthropic-beta, user-agent, accept, \
                  x-stainless-lang, x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, \
                  x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout";
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(ID_HEADER));
 }
 
 /// An error in the shape of the dialect that the path belongs to.

@@ -12,6 +12,7 @@ pub mod guard;
 pub mod page;
 pub mod registry;
 pub mod respond;
+pub mod running;
 pub mod state;
 mod stop;
 

@@ -13,6 +13,7 @@ use axum::response::Response;
 use futures_util::future::select_all;
 use futures_util::stream;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::error::ApiError;
 use crate::generation::{Generation, Piece};
@@ -40,6 +41,8 @@ struct Frames<E> {
     generations: Vec<(usize, Generation)>,
     encoder: E,
     heartbeat: Duration,
+    /// When something was last said.
+    said: Instant,
     ready: VecDeque<String>,
     over: bool,
 }
@@ -49,7 +52,7 @@ pub fn stream<E: Encoder>(generations: Vec<Generation>, mut encoder: E, heartbea
     let content_type = encoder.content_type();
     let ready = VecDeque::from([encoder.begin()]);
     let generations = generations.into_iter().enumerate().collect();
-    let frames = Frames { generations, encoder, heartbeat, ready, over: false };
+    let frames = Frames { generations, encoder, heartbeat, said: Instant::now(), ready, over: false };
     let body = stream::unfold(frames, |mut frames| async move {
         let frame = frames.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(frame)), frames))
@@ -70,6 +73,7 @@ impl<E: Encoder> Frames<E> {
                 if frame.is_empty() {
                     continue;
                 }
+                self.said = Instant::now();
                 return Some(frame);
             }
             if self.over {
@@ -87,7 +91,8 @@ impl<E: Encoder> Frames<E> {
         }
         let pieces = self.generations.iter_mut().map(|(_, generation)| Box::pin(generation.next()));
         let next = select_all(pieces);
-        let (piece, at) = match tokio::time::timeout(self.heartbeat, next).await {
+        // Pieces that say nothing to the client (a part of the prompt was read) do not put the heartbeat off.
+        let (piece, at) = match tokio::time::timeout_at(self.said + self.heartbeat, next).await {
             Ok((piece, at, _)) => (piece, at),
             Err(_) => {
                 self.ready.push_back(self.encoder.heartbeat());

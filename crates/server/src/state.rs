@@ -8,6 +8,7 @@ use olivine_engine::Usage;
 
 use crate::api::openai::stored::Stored;
 use crate::registry::{Catalog, Registry, RegistryOptions};
+use crate::running::Running;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Answers that can be gone on from.
     pub stored: Stored,
+    /// Answers being made.
+    pub running: Arc<Running>,
     /// When it started.
     pub started: Instant,
 }
@@ -46,8 +49,8 @@ impl App {
     /// A server that has seen nothing yet.
     pub fn new(options: ServerOptions, catalog: Catalog) -> Arc<App> {
         let registry = Registry::new(catalog, options.registry.clone());
-        let (metrics, stored, started) = (Arc::default(), Stored::default(), Instant::now());
-        Arc::new(App { options, registry, metrics, stored, started })
+        let (metrics, stored, running) = (Arc::default(), Stored::default(), Arc::default());
+        Arc::new(App { options, registry, metrics, stored, running, started: Instant::now() })
     }
 }
 

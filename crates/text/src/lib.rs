@@ -8,6 +8,7 @@ mod added;
 mod bpe;
 pub mod chat_template;
 pub mod error;
+pub mod fill;
 pub mod gguf;
 mod json;
 mod pairs;
@@ -21,6 +22,7 @@ pub mod vocabulary;
 
 pub use chat_template::{ChatTemplate, RenderInput, SpecialStrings};
 pub use error::TextError;
+pub use fill::Fill;
 pub use gguf::GgufVocabulary;
 pub use stream::StreamDecoder;
 pub use tokenizer::{EncodeOptions, SpecialIds, Tokenizer};

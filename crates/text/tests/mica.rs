@@ -40,3 +40,27 @@ fn prompts_are_equal_id_for_id() {
         assert_eq!(tokenizer.decode(&greedy, false), case["text"].as_str().unwrap());
     }
 }
+
+#[test]
+fn text_in_the_middle_needs_markers_in_the_vocabulary() {
+    let tokenizer = Tokenizer::from_json_file(data().join("tokenizer.json")).unwrap();
+    assert_eq!(tokenizer.fill("a", "b").unwrap(), None);
+    let mut json = std::fs::read_to_string(data().join("tokenizer.json")).unwrap();
+    for (index, name) in ["prefix", "suffix", "middle", "pad"].iter().enumerate() {
+        json = json.replace(&format!("<|reserved_{index}|>"), &format!("<|fim_{name}|>"));
+    }
+    let tokenizer = Tokenizer::from_json_bytes(json.as_bytes()).unwrap();
+    let id = |name: &str| tokenizer.id_of(name).unwrap();
+    let literal = |text: &str| tokenizer.encode(text, EncodeOptions::LITERAL).unwrap();
+    let fill = tokenizer.fill("def f(", "<|fim_middle|>)").unwrap().expect("it has markers");
+    let wanted = [
+        vec![id("<|fim_prefix|>")],
+        literal("def f("),
+        vec![id("<|fim_suffix|>")],
+        literal("<|fim_middle|>)"),
+        vec![id("<|fim_middle|>")],
+    ];
+    assert_eq!(fill.tokens, wanted.concat());
+    assert_eq!(fill.tokens.iter().filter(|&&token| token == id("<|fim_middle|>")).count(), 1, "text is no marker");
+    assert_eq!(fill.end, [id("<|fim_pad|>")]);
+}

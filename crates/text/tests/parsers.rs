@@ -197,6 +197,43 @@ const SAMPLES: &[(&str, &str, &str, &str, &str)] = &[
         "",
         r#"[["f",{"a":1}]]"#,
     ),
+    (
+        "minimax-m3",
+        "<mm:think>Hm.</mm:think>Yes.]<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name=\"f\">]<]minimax[>[<a>1]<]minimax[>[</a>]<]minimax[>[<b>x < y]<]minimax[>[</b>]<]minimax[>[<c>]<]minimax[>[<item>u]<]minimax[>[</item>]<]minimax[>[<item>]<]minimax[>[<k>v]<]minimax[>[</k>]<]minimax[>[</item>]<]minimax[>[</c>]<]minimax[>[</invoke>\n]<]minimax[>[<invoke name=\"g\">]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>",
+        "Hm.",
+        "Yes.",
+        r#"[["f",{"a":1,"b":"x < y","c":["u",{"k":"v"}]}],["g",{}]]"#,
+    ),
+    (
+        "minimax-m3",
+        "]<]minimax[>[<tool_call>]<]minimax[>[<invoke name=\"f\">]<]minimax[>[<a>1",
+        "",
+        "]<]minimax[>[<tool_call>]<]minimax[>[<invoke name=\"f\">]<]minimax[>[<a>1",
+        "[]",
+    ),
+    (
+        "kimi-k3",
+        "<|open|>think<|sep|>Hm.<|close|>think<|sep|><|open|>response<|sep|>Yes.<|close|>response<|sep|><|open|>tools<|sep|><|open|>call tool=\"f\" index=\"1\"<|sep|><|open|>argument key=\"a\" type=\"number\"<|sep|>1<|close|>argument<|sep|><|open|>argument key=\"b\" type=\"string\"<|sep|>2<|close|>argument<|sep|><|close|>call<|sep|><|open|>call tool=\"g\" index=\"2\"<|sep|><|close|>call<|sep|><|close|>tools<|sep|><|end_of_msg|>",
+        "Hm.",
+        "Yes.",
+        r#"[["f",{"a":1,"b":"2"}],["g",{}]]"#,
+    ),
+    (
+        "command-r-plus",
+        "I look.\nAction:\n```json\n[\n    {\n        \"tool_name\": \"f\",\n        \"parameters\": {\n            \"a\": 1\n        }\n    }\n]\n```",
+        "",
+        "I look.",
+        r#"[["f",{"a":1}]]"#,
+    ),
+    ("functionary-3.2", "all\nYes.", "", "all\nYes.", "[]"),
+    (
+        "functionary-3.2",
+        ">>>all\nYes, >>> is text.\n>>>f\n{\"a\": 1}>>>g\n{}",
+        "",
+        "Yes, >>> is text.",
+        r#"[["f",{"a":1}],["g",{}]]"#,
+    ),
+    ("functionary-3.2", ">>>f\n{\"a\": oops", "", "f\n{\"a\": oops", "[]"),
     ("hermes", "I write <tool_call> by hand.", "", "I write <tool_call> by hand.", "[]"),
     (
         "hermes",
@@ -275,4 +312,33 @@ fn templates_tell_their_syntax() {
     }
     let expected = include_str!("data/syntaxes.txt");
     assert_eq!(found, expected, "what templates/*.jinja speak");
+}
+
+#[test]
+fn syntaxes_know_their_markers_of_reasoning() {
+    let of = |name: &str| Syntax::named(name).unwrap().thinking();
+    assert_eq!(of("hermes"), Some(("<think>", "</think>")));
+    assert_eq!(of("mistral"), Some(("[THINK]", "[/THINK]")));
+    assert_eq!(of("gemma4"), Some(("<|channel>thought", "<channel|>")));
+    assert_eq!(of("harmony").unwrap().0, "<|channel|>analysis<|message|>");
+    assert_eq!(of("cohere").unwrap().1, "<|END_THINKING|>");
+    let none: Vec<&str> =
+        olivine_text::parsers::SYNTAXES.iter().filter(|one| one.thinking().is_none()).map(|one| one.name).collect();
+    assert_eq!(none, ["functionary-3.2"]);
+}
+
+#[test]
+fn a_prompt_that_ends_with_the_mark_begins_with_a_recipient() {
+    let tools = json!([{"function": {"name": "f"}}]);
+    for (text, content, calls) in [
+        ("all\nYes.", "Yes.", json!([])),
+        ("f\n{\"a\": 1}", "", json!([["f", {"a": 1}]])),
+        ("nobody at all", "nobody at all", json!([])),
+    ] {
+        let case = json!({"syntax": "functionary-3.2", "tools": tools, "prompt_end": "assistant\n\n>>>"});
+        let whole = parse(&case, &[text]);
+        assert_eq!(as_json(&whole), json!({"thinking": "", "content": content, "calls": calls}));
+        let letters: Vec<&str> = text.split_inclusive(|_: char| true).collect();
+        assert_eq!(parse(&case, &letters), whole);
+    }
 }

@@ -22,6 +22,7 @@ use crate::disk::Store;
 use crate::engine::{Command, EngineOptions, Shared};
 use crate::live::Live;
 use crate::prefix::PrefixIndex;
+use crate::reasoning::only;
 use crate::scheduler::{Candidate, Scheduler};
 use crate::speculation::{Drafter, Guess};
 use crate::types::{Event, Failure, FailureKind, FinishReason, Pooling, Request, Task, Token};
@@ -605,10 +606,15 @@ fn choose_tokens(live: &Live, rows: &mut [&mut [f32]], mask: Option<&[u32]>) -> 
     let sampling = &live.request.sampling;
     let position = live.tokens.len();
     let mut history = live.tokens[position.saturating_sub(sampling.penalty_tokens)..].to_vec();
+    let limit = live.request.reasoning.as_ref();
+    let mut answer = limit.map_or(Vec::new(), |_| live.tokens[live.request.tokens.len()..].to_vec());
     let mut choices = Vec::new();
     for (index, logits) in rows.iter_mut().enumerate() {
-        let choice = sampling.choose_among(logits, &history, position + index, mask);
+        // A constraint that is active begins behind the reasoning.
+        let forced = limit.filter(|_| mask.is_none()).and_then(|limit| limit.forced(&answer)).map(only);
+        let choice = sampling.choose_among(logits, &history, position + index, forced.as_deref().or(mask));
         history.push(choice.token);
+        answer.push(choice.token);
         let right = live.guesses.get(index) == Some(&choice.token);
         choices.push(choice);
         if !right {

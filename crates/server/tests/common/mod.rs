@@ -13,7 +13,7 @@ use olivine_lm::model::LoadOptions;
 use olivine_server::registry::template_source;
 use olivine_server::state::App;
 use olivine_server::{Catalog, KeepAlive, ModelCard, ModelParts, RegistryOptions, ServerOptions};
-use olivine_text::EncodeOptions;
+use olivine_text::{ChatTemplate, EncodeOptions, SpecialStrings, Tokenizer};
 
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mica")
@@ -51,15 +51,52 @@ fn load(engine: &EngineOptions) -> Result<ModelParts, String> {
     })
 }
 
-/// `mica` and `other` (the same files); `broken` cannot be loaded.
+/// Mica's template, with an open block of reasoning at the end where thinking is switched on.
+fn thinking_template() -> String {
+    let plain = template_source(&folder()).expect("Mica has a template");
+    let end = "{{- '<|im_start|>assistant\\n' }}\n{%- endif %}";
+    let at = plain.rfind(end).expect("a template that ends with the generation prompt");
+    plain[..at].to_string()
+        + "{{- '<|im_start|>assistant\\n' }}{%- if enable_thinking %}{{- '<think>\\n' }}{%- endif %}\n{%- endif %}"
+}
+
+/// Mica's tokenizer with the markers of text in the middle in the place of reserved tokens.
+fn filling_tokenizer() -> Tokenizer {
+    let mut json = std::fs::read_to_string(folder().join("tokenizer.json")).expect("Mica has a tokenizer");
+    for (index, name) in ["prefix", "suffix", "middle", "pad"].iter().enumerate() {
+        json = json.replace(&format!("<|reserved_{index}|>"), &format!("<|fim_{name}|>"));
+    }
+    Tokenizer::from_json_bytes(json.as_bytes()).expect("renamed tokens change nothing else")
+}
+
+fn load_as(card: &ModelCard, engine: &EngineOptions) -> Result<ModelParts, String> {
+    let mut parts = load(engine)?;
+    match card.name.as_str() {
+        "broken" => return Err("weights are torn".into()),
+        "thinker" => {
+            let template = ChatTemplate::new("thinker", &thinking_template(), SpecialStrings::default());
+            parts.template = Some(template.map_err(|error| error.to_string())?);
+        }
+        "coder" => parts.tokenizer = filling_tokenizer(),
+        _ => {}
+    }
+    Ok(parts)
+}
+
+/// `mica` and `other` (the same files); `broken` cannot be loaded. Not listed: `thinker`, whose template switches
+/// reasoning, and `coder`, which fills in the middle.
 pub fn catalog(engine: EngineOptions) -> Catalog {
     let names = ["mica", "other", "broken"];
+    let known = ["mica", "other", "broken", "thinker", "coder"];
     let find = move |wanted: &str| {
         let wanted = wanted.strip_suffix(":latest").unwrap_or(wanted);
-        names.iter().find(|name| **name == wanted).map(|name| card(name))
+        let card = known.iter().find(|name| **name == wanted).map(|name| card(name));
+        card.map(|card| match card.name.as_str() {
+            "thinker" => ModelCard { template: thinking_template(), ..card },
+            _ => card,
+        })
     };
-    let load =
-        move |card: &ModelCard| if card.name == "broken" { Err("weights are torn".into()) } else { load(&engine) };
+    let load = move |card: &ModelCard| load_as(card, &engine);
     Catalog {
         list: Arc::new(move || names.iter().map(|name| card(name)).collect()),
         find: Arc::new(find),

@@ -61,6 +61,26 @@ impl<'a> RenderInput<'a> {
     }
 }
 
+/// The variables by which templates of one model or another switch reasoning: whether, and how much. Templates ignore
+/// those that they do not know.
+pub fn reasoning_variables(on: bool, effort: Option<&str>) -> Map<String, Value> {
+    let mut variables = Map::new();
+    variables.insert("enable_thinking".into(), on.into());
+    variables.insert("thinking".into(), on.into());
+    match (on, effort) {
+        (false, _) => {
+            variables.insert("reasoning_strength".into(), "none".into());
+        }
+        (true, Some(effort)) => {
+            variables.insert("reasoning_effort".into(), effort.into());
+            variables.insert("reasoning_strength".into(), effort.into());
+            variables.insert("medium_effort".into(), (effort == "medium").into());
+        }
+        (true, None) => {}
+    }
+    variables
+}
+
 /// The compiled templates of a model.
 pub struct ChatTemplate {
     origin: String,
@@ -176,6 +196,32 @@ impl ChatTemplate {
     /// How a model with this template writes reasoning and calls.
     pub fn syntax(&self) -> &'static Syntax {
         self.syntax
+    }
+
+    /// Renders a conversation whose last message is the beginning of the answer: the text ends with that beginning.
+    /// What the template writes before an answer (earlier reasoning, say) stays as the template writes it.
+    pub fn render_begun(&self, input: RenderInput) -> Result<String, TextError> {
+        // Stands for the beginning, which the template may write twice, trim, or take apart.
+        const MARK: &str = "\u{e000}begun\u{e000}";
+        let mut messages = input.messages.clone();
+        let last = messages.as_array_mut().and_then(|list| list.last_mut());
+        let begun = match last {
+            Some(last) => {
+                let begun = last["content"].as_str().unwrap_or_default().to_string();
+                last["content"] = MARK.into();
+                begun
+            }
+            None => return self.render(input),
+        };
+        let whole = RenderInput { messages: &messages, add_generation_prompt: false, ..input };
+        if let Ok(text) = self.render(whole)
+            && let Some(at) = text.rfind(MARK)
+        {
+            return Ok(text[..at].to_string() + &begun);
+        }
+        let before: Vec<Value> = messages.as_array().into_iter().flatten().cloned().collect();
+        let before = Value::Array(before[..before.len() - 1].to_vec());
+        Ok(self.render(RenderInput { messages: &before, add_generation_prompt: true, ..input })? + &begun)
     }
 
     /// Renders a conversation.

@@ -1,4 +1,5 @@
-//! Cohere: `<|START_ACTION|>[{"tool_name": …, "parameters": …}]<|END_ACTION|>`, text between response markers.
+//! Cohere: `<|START_ACTION|>[{"tool_name": …, "parameters": …}]<|END_ACTION|>`, text between response markers; Command
+//! R+: the same list in a JSON fence behind `Action:`.
 
 use super::bodies::json::{JsonCalls, JsonShape};
 use super::detect::Syntax;
@@ -31,3 +32,22 @@ static SHAPE: JsonShape = JsonShape {
     close: &["<|END_ACTION|>"],
     known_only: false,
 };
+
+/// Command R+. Its `directly-answer`, which stands for no call, is no tool that was offered: it comes out as text.
+pub(crate) static ACTIONS: Syntax = Syntax {
+    name: "command-r-plus",
+    signs: &[&["<|CHATBOT_TOKEN|>", "Action:"]],
+    machine: |options| ACTION.machine(options),
+};
+
+static ACTION: Outline = Outline {
+    calls: &[
+        Opener::new("Action:\n```json", || JsonCalls::boxed(&LISTED)),
+        Opener::new("Action: ```json", || JsonCalls::boxed(&LISTED)),
+        Opener::new("Action:```json", || JsonCalls::boxed(&LISTED)),
+    ],
+    dropped: &["<|END_OF_TURN_TOKEN|>"],
+    ..PLAIN
+};
+
+static LISTED: JsonShape = JsonShape { close: &["```"], known_only: true, ..SHAPE };

@@ -339,13 +339,22 @@ impl Tools {
         }
     }
 
+    /// The schema of the arguments of `function`.
+    pub(crate) fn schema(&self, function: &str) -> Option<&Value> {
+        self.list.iter().find(|(name, _)| name == function).map(|(_, schema)| schema)
+    }
+
     /// The JSON types that the schema of `function` allows for `parameter`; empty when it does not say.
     pub(crate) fn types(&self, function: &str, parameter: &str) -> Vec<String> {
-        let Some((_, schema)) = self.list.iter().find(|(name, _)| name == function) else { return Vec::new() };
-        let mut types = Vec::new();
-        collect_types(&schema["properties"][parameter], &mut types);
-        types
+        self.schema(function).map_or_else(Vec::new, |schema| types_of(&schema["properties"][parameter]))
     }
+}
+
+/// The JSON types that a schema allows; empty when it does not say.
+pub(crate) fn types_of(schema: &Value) -> Vec<String> {
+    let mut types = Vec::new();
+    collect_types(schema, &mut types);
+    types
 }
 
 fn collect_types(schema: &Value, types: &mut Vec<String>) {

@@ -6,8 +6,8 @@
 use crate::parsers::core::{Machine, ParserOptions};
 use crate::parsers::{
     apertus, apriel, cohere, deepseek, functionary, gemma, gigachat, glimmer, glm, granite, harmony, hermes, hunyuan,
-    json_call, kimi, laguna, lfm2, llama, minicpm, minimax, mistral, nemotron, olmo, phi, plain, pythonic, qwen3_coder,
-    seed, solar,
+    json_call, kimi, laguna, lfm2, llama, minicpm, minimax, mistral, nemotron, nested, olmo, phi, plain, pythonic,
+    qwen3_coder, recipients, seed, solar,
 };
 
 /// How a family of models writes reasoning and calls.
@@ -37,12 +37,15 @@ pub const SYNTAXES: &[&Syntax] = &[
     &harmony::SYNTAX,
     &glimmer::SYNTAX,
     &cohere::SYNTAX,
+    &cohere::ACTIONS,
     &gemma::GEMMA4,
     &gemma::FUNCTION_GEMMA,
     &deepseek::DSML,
     &deepseek::COGITO,
     &deepseek::DEEPSEEK,
+    &kimi::K3,
     &kimi::SYNTAX,
+    &nested::SYNTAX,
     &minimax::M2,
     &minimax::M1,
     &mistral::SYNTAX,
@@ -65,6 +68,7 @@ pub const SYNTAXES: &[&Syntax] = &[
     &granite::SYNTAX,
     &phi::SYNTAX,
     &functionary::V31,
+    &recipients::SYNTAX,
     &hermes::SYNTAX,
     &llama::SYNTAX,
     &pythonic::SYNTAX,

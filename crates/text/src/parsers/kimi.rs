@@ -1,6 +1,8 @@
-//! Kimi K2: `<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|>` in a section.
+//! Kimi K2: `<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|>` in a section; K3: tags of
+//! `<|open|>name<|sep|>` and `<|close|>name<|sep|>` for reasoning, response, calls and arguments.
 
 use super::bodies::named::{Name, NamedCalls, NamedShape};
+use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
 use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
 
@@ -35,3 +37,30 @@ fn name(text: &str) -> Name {
     };
     Name { name: name.to_string(), id: Some(id.to_string()) }
 }
+
+/// Kimi K3.
+pub(crate) static K3: Syntax = Syntax {
+    name: "kimi-k3",
+    signs: &[&["<|open|>", "<|sep|>", "<|close|>"]],
+    machine: |options| TAGS.machine(options),
+};
+
+static TAGS: Outline = Outline {
+    thinking: &[("<|open|>think<|sep|>", "<|close|>think<|sep|>")],
+    calls: &[Opener::new("<|open|>tools<|sep|>", || XmlCalls::boxed(&TAG))],
+    dropped: &["<|open|>response<|sep|>", "<|close|>response<|sep|>", "<|end_of_msg|>"],
+    ..PLAIN
+};
+
+static TAG: XmlShape = XmlShape {
+    call_open: "<|open|>call tool=\"",
+    name_end: &["<|sep|>"],
+    key_open: "<|open|>argument key=\"",
+    key_end: "\"",
+    value_open: ValueOpen::Attributes,
+    value_close: "<|close|>argument<|sep|>",
+    call_close: "<|close|>call<|sep|>",
+    block_close: "<|close|>tools<|sep|>",
+    trim_value: false,
+    known_only: false,
+};

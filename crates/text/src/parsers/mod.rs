@@ -31,14 +31,17 @@ mod minicpm;
 mod minimax;
 mod mistral;
 mod nemotron;
+mod nested;
 mod olmo;
 mod outline;
 mod phi;
 mod plain;
 mod pythonic;
 mod qwen3_coder;
+mod recipients;
 mod seed;
 mod solar;
+mod thinking;
 
 pub use self::core::{OutputParser, ParsedCall, ParsedOutput, ParserEvent, ParserOptions};
 pub use self::detect::{SYNTAXES, Syntax, detect};

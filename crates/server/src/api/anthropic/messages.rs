@@ -15,6 +15,7 @@ use super::stream::MessageStream;
 use crate::api::{body, new_id};
 use crate::conversation;
 use crate::generation::{Answer, Why};
+use crate::guard::RequestId;
 use crate::respond;
 use crate::state::App;
 
@@ -27,13 +28,17 @@ pub struct Shape {
     pub model: String,
     /// At most one call is told.
     pub one_call: bool,
+    /// Reasoning is not told.
+    pub hides_thinking: bool,
 }
 
 /// The endpoint.
-pub async fn serve(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response, Failure> {
+pub async fn serve(State(app): State<Arc<App>>, asked: RequestId, bytes: Bytes) -> Result<Response, Failure> {
     let request: MessagesRequest = body(&bytes)?;
-    let call = request.call(false)?;
-    let shape = Shape { id: new_id("msg_"), model: request.model.clone(), one_call: request.one_call() };
+    let mut call = request.call(false)?;
+    let (one_call, hides_thinking) = (request.one_call(), request.hides_thinking());
+    let shape = Shape { id: new_id("msg_"), model: request.model.clone(), one_call, hides_thinking };
+    call.ids = vec![asked.0, shape.id.clone()];
     let (mut generations, prompt_tokens) = conversation::start(&app, call).await?;
     if request.stream.unwrap_or(false) {
         let encoder = MessageStream::new(shape, prompt_tokens);
@@ -49,7 +54,8 @@ impl Shape {
         let output = &answer.output;
         let mut content = Vec::new();
         if !output.thinking.is_empty() {
-            content.push(json!({"type": "thinking", "thinking": output.thinking, "signature": ""}));
+            let thinking = if self.hides_thinking { "" } else { &output.thinking };
+            content.push(json!({"type": "thinking", "thinking": thinking, "signature": ""}));
         }
         if !output.content.is_empty() {
             content.push(json!({"type": "text", "text": output.content}));

@@ -52,7 +52,7 @@ pub(crate) fn error_value(error: &ApiError) -> Value {
         Kind::Forbidden => "permission_error",
         Kind::BodyTooLarge => "request_too_large",
         Kind::Busy | Kind::Unavailable => "overloaded_error",
-        Kind::Internal => "api_error",
+        Kind::Cancelled | Kind::Internal => "api_error",
     };
     json!({"type": "error", "error": {"type": kind, "message": error.message}, "request_id": new_id("req_")})
 }

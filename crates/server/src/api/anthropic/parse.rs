@@ -84,6 +84,7 @@ impl MessagesRequest {
         call.sampling.top_p = self.top_p;
         call.sampling.top_k = self.top_k;
         call.thinking = self.thinking()?;
+        call.thinking_tokens = self.thinking_tokens()?;
         call.format = self.format()?;
         call.force = force;
         Ok(call)
@@ -97,11 +98,45 @@ impl MessagesRequest {
     fn thinking(&self) -> Result<Option<Thinking>, ApiError> {
         let kind = self.thinking.as_ref().map(|thinking| thinking["type"].as_str().unwrap_or_default());
         match kind {
-            // Clients ask every model for reasoning; one that has none answers without.
-            None | Some("enabled" | "adaptive") => Ok(None),
             Some("disabled") => Ok(Some(Thinking::Off)),
+            // Clients ask every model for reasoning; one that has none answers without.
+            Some("enabled" | "adaptive") => Ok(Some(Thinking::IfAble(self.effort()?))),
+            None => Ok(self.effort()?.map(|effort| Thinking::IfAble(Some(effort)))),
             Some(other) => Err(ApiError::invalid("thinking", format!("thinking.type: `{other}` is none"))),
         }
+    }
+
+    /// `output_config.effort`.
+    fn effort(&self) -> Result<Option<String>, ApiError> {
+        match self.output_config.as_ref().map(|config| &config["effort"]) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(word)) if ["low", "medium", "high", "xhigh", "max"].contains(&word.as_str()) => {
+                Ok(Some(word.clone()))
+            }
+            Some(other) => Err(ApiError::invalid("output_config", format!("output_config.effort: {other} is none"))),
+        }
+    }
+
+    /// `thinking.budget_tokens`: with it the block is ended when it is spent.
+    fn thinking_tokens(&self) -> Result<Option<usize>, ApiError> {
+        let Some(thinking) = self.thinking.as_ref().filter(|thinking| thinking["type"] == "enabled") else {
+            return Ok(None);
+        };
+        let budget = thinking["budget_tokens"].as_u64().filter(|&tokens| tokens > 0).map(|tokens| tokens as usize);
+        let Some(budget) = budget else {
+            let message = "thinking.enabled.budget_tokens: Field required; at least 1";
+            return Err(ApiError::invalid("thinking", message));
+        };
+        if self.max_tokens.is_some_and(|most| most <= budget) {
+            let message = "`max_tokens` must be greater than `thinking.budget_tokens`";
+            return Err(ApiError::invalid("max_tokens", message));
+        }
+        Ok(Some(budget))
+    }
+
+    /// Whether reasoning is left out of the answer, though the model reasons.
+    pub fn hides_thinking(&self) -> bool {
+        self.thinking.as_ref().is_some_and(|thinking| thinking["display"] == "omitted")
     }
 
     fn format(&self) -> Result<Option<Grammar>, ApiError> {
@@ -151,8 +186,12 @@ fn system(value: Option<&Value>) -> Result<String, ApiError> {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(without_billing(text)),
         Some(Value::Array(blocks)) => {
-            let texts = blocks.iter().filter_map(|block| block["text"].as_str()).map(without_billing);
-            Ok(texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n"))
+            let text = |block: &Value| match (block["type"].as_str(), block["text"].as_str()) {
+                (Some("text"), Some(text)) => Ok(without_billing(text)),
+                (kind, _) => Err(refused(kind, "system")),
+            };
+            let texts = blocks.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+            Ok(texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n"))
         }
         Some(_) => Err(ApiError::invalid("system", "system must be a string or a list of text blocks")),
     }

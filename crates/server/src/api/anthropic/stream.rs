@@ -39,7 +39,10 @@ impl MessageStream {
             ParserEvent::Thinking(text) => {
                 let opened =
                     self.enter(Block::Thinking, || json!({"type": "thinking", "thinking": "", "signature": ""}));
-                opened + &self.delta(json!({"type": "thinking_delta", "thinking": text}))
+                match self.shape.hides_thinking {
+                    true => opened,
+                    false => opened + &self.delta(json!({"type": "thinking_delta", "thinking": text})),
+                }
             }
             ParserEvent::Content(text) | ParserEvent::CallBroken { text, .. } => {
                 let opened = self.enter(Block::Text, || json!({"type": "text", "text": ""}));

@@ -18,6 +18,7 @@ use crate::api::{body, refuse_unknown};
 use crate::conversation::{self, Call, Input, uses_tools};
 use crate::error::ApiError;
 use crate::generation::{Answer, Piece};
+use crate::guard::RequestId;
 use crate::respond::{self, Encoder, NDJSON};
 use crate::state::App;
 
@@ -47,7 +48,8 @@ impl ChatRequest {
     pub fn call(&self) -> Result<Call, ApiError> {
         refuse_unknown(&self.rest, &[])?;
         let messages = self.messages.iter().enumerate().map(|(index, message)| one(message, index));
-        let messages = messages.collect::<Result<Vec<Value>, ApiError>>()?;
+        let mut messages = messages.collect::<Result<Vec<Value>, ApiError>>()?;
+        link_results(&mut messages);
         let prefill =
             messages.last().is_some_and(|last| last["role"] == "assistant" && last.get("tool_calls").is_none());
         let input = Input::Chat { messages, tools: messages::tools(self.tools.as_ref())?, prefill };
@@ -99,10 +101,39 @@ fn one(message: &Value, index: usize) -> Result<Value, ApiError> {
     Ok(out)
 }
 
+/// Clients of this dialect mostly send calls and results without ids. Many templates match results with calls by id:
+/// a result belongs to the first call of its name that has none yet.
+fn link_results(messages: &mut [Value]) {
+    let (mut count, mut open): (usize, Vec<(Value, Value)>) = (0, Vec::new());
+    for message in messages {
+        for call in message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten() {
+            if !call["id"].is_string() {
+                call["id"] = json!(format!("call_{count}"));
+                count += 1;
+            }
+            open.push((call["id"].clone(), call["function"]["name"].clone()));
+        }
+        if message["role"] != "tool" {
+            continue;
+        }
+        let (id, name) = (message.get("tool_call_id").cloned(), message.get("name").cloned());
+        let belongs = |(known, called): &(Value, Value)| match (&id, &name) {
+            (Some(id), _) => id == known,
+            (None, Some(name)) => name == called,
+            (None, None) => true,
+        };
+        if let Some(at) = open.iter().position(belongs) {
+            let (id, name) = open.remove(at);
+            message["tool_call_id"] = id;
+            message["name"] = name;
+        }
+    }
+}
+
 /// The endpoint.
-pub async fn serve(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response, Failure> {
+pub async fn serve(State(app): State<Arc<App>>, asked: RequestId, bytes: Bytes) -> Result<Response, Failure> {
     let request: ChatRequest = body(&bytes)?;
-    let call = request.call()?;
+    let call = Call { ids: vec![asked.0], ..request.call()? };
     if request.messages.is_empty() {
         let empty = json!({"role": "assistant", "content": ""});
         return Ok(load_or_unload(&app, &call, "message", empty).await?);
@@ -246,5 +277,29 @@ impl Encoder for ChatStream {
 
     fn end(&mut self) -> String {
         String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_belong_to_calls() {
+        let call = |name: &str| json!({"id": null, "function": {"name": name, "arguments": {}}});
+        let mut messages = vec![
+            json!({"role": "assistant", "tool_calls": [call("a"), call("b"), call("a")]}),
+            json!({"role": "tool", "name": "b", "content": "1"}),
+            json!({"role": "tool", "name": "a", "content": "2"}),
+            json!({"role": "tool", "content": "3"}),
+            json!({"role": "tool", "name": "unasked", "content": "4"}),
+        ];
+        link_results(&mut messages);
+        let ids: Vec<&Value> = messages[0]["tool_calls"].as_array().unwrap().iter().map(|call| &call["id"]).collect();
+        assert_eq!(ids, ["call_0", "call_1", "call_2"]);
+        let linked: Vec<(&Value, &Value)> =
+            messages[1..].iter().map(|one| (&one["tool_call_id"], &one["name"])).collect();
+        assert_eq!(linked[..2], [(&json!("call_1"), &json!("b")), (&json!("call_0"), &json!("a"))]);
+        assert_eq!(linked[2..], [(&json!("call_2"), &json!("a")), (&Value::Null, &json!("unasked"))]);
     }
 }

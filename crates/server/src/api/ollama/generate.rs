@@ -14,7 +14,8 @@ use super::{Failure, error_value, finished, keep_alive, line, now, options};
 use crate::api::{body, refuse_unknown};
 use crate::conversation::{self, Call, Input};
 use crate::error::ApiError;
-use crate::generation::{Answer, Piece, TokenInfo};
+use crate::generation::{Answer, End, Piece, TokenInfo};
+use crate::guard::RequestId;
 use crate::respond::{self, Encoder, NDJSON};
 use crate::state::App;
 
@@ -51,19 +52,19 @@ impl GenerateRequest {
         if self.images.as_ref().is_some_and(|images| !images.is_empty()) {
             return Err(ApiError::unsupported("images", "models read text"));
         }
-        if self.suffix.as_ref().is_some_and(|suffix| !suffix.is_empty()) {
-            return Err(ApiError::invalid("suffix", format!("\"{}\" does not support insert", self.model)));
-        }
         if self.template.as_ref().is_some_and(|template| !template.is_empty()) {
             return Err(ApiError::unsupported("template", "the model's own chat template is used; `raw` goes without"));
         }
-        if self.context.as_ref().is_some_and(|context| !context.is_empty()) {
-            return Err(ApiError::unsupported("context", "send the conversation to /api/chat; its prefix is cached"));
-        }
         let raw = self.raw.unwrap_or(false);
-        let input = match raw {
-            true => Input::Text(self.prompt.clone()),
-            false => {
+        let context = self.context.clone().unwrap_or_default();
+        if raw && !context.is_empty() {
+            return Err(ApiError::invalid("context", "raw mode does not support template, system, or context"));
+        }
+        let input = match (raw, self.suffix.as_ref().filter(|suffix| !suffix.is_empty())) {
+            (true, None) => Input::Text(self.prompt.clone()),
+            (false, Some(after)) => Input::Fill { before: self.prompt.clone(), after: after.clone() },
+            (true, Some(_)) => return Err(ApiError::invalid("suffix", "raw mode does not support suffix")),
+            (false, None) => {
                 let system = self.system.iter().filter(|text| !text.is_empty());
                 let mut messages: Vec<Value> = system.map(|text| json!({"role": "system", "content": text})).collect();
                 messages.push(json!({"role": "user", "content": self.prompt}));
@@ -74,6 +75,8 @@ impl GenerateRequest {
             keep_alive: keep_alive(self.keep_alive.as_ref())?,
             format: options::format(self.format.as_ref())?,
             thinking: options::think(self.think.as_ref())?,
+            context,
+            tells_tokens: !raw,
             truncate: self.truncate.unwrap_or(true) && self.shift.unwrap_or(true),
             ..Call::new(&self.model, input)
         };
@@ -86,10 +89,10 @@ impl GenerateRequest {
 }
 
 /// The endpoint.
-pub async fn serve(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response, Failure> {
+pub async fn serve(State(app): State<Arc<App>>, asked: RequestId, bytes: Bytes) -> Result<Response, Failure> {
     let request: GenerateRequest = body(&bytes)?;
-    let call = request.call()?;
-    if request.prompt.is_empty() {
+    let call = Call { ids: vec![asked.0], ..request.call()? };
+    if request.prompt.is_empty() && request.suffix.as_ref().is_none_or(String::is_empty) {
         return Ok(load_or_unload(&app, &call, "response", json!("")).await?);
     }
     let (mut generations, _) = conversation::start(&app, call).await?;
@@ -152,7 +155,15 @@ fn whole(model: &str, answer: &Answer) -> Value {
     if !answer.tokens.is_empty() {
         document.insert("logprobs".into(), logprobs(&answer.tokens));
     }
-    finished(document, &answer.end)
+    finished(with_context(document, &answer.end), &answer.end)
+}
+
+/// The tokens of prompt and answer, to be sent back with the next prompt.
+fn with_context(mut document: Map<String, Value>, end: &End) -> Map<String, Value> {
+    if !end.tokens.is_empty() {
+        document.insert("context".into(), json!(end.tokens));
+    }
+    document
 }
 
 struct GenerateStream {
@@ -193,7 +204,7 @@ impl Encoder for GenerateStream {
                 }
                 line(&Value::Object(document))
             }
-            Piece::End(end) => line(&finished(document(&self.model, ""), &end)),
+            Piece::End(end) => line(&finished(with_context(document(&self.model, ""), &end), &end)),
             Piece::Failed(error) => line(&error_value(&error)),
         }
     }

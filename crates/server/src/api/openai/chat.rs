@@ -16,6 +16,7 @@ use crate::api::{body, new_id, now_seconds, refuse_unknown};
 use crate::conversation::{self, Call, Input, Thinking};
 use crate::error::ApiError;
 use crate::generation::{Answer, Piece, TokenInfo, Why};
+use crate::guard::RequestId;
 use crate::respond::{self, EVENT_STREAM, Encoder};
 use crate::state::App;
 
@@ -39,6 +40,8 @@ pub struct ChatRequest {
     logprobs: Option<bool>,
     top_logprobs: Option<usize>,
     reasoning_effort: Option<String>,
+    thinking_budget: Option<usize>,
+    verbosity: Option<String>,
     chat_template_kwargs: Option<Map<String, Value>>,
     modalities: Option<Vec<String>>,
     keep_alive: Option<Value>,
@@ -59,7 +62,8 @@ const HINTS: &[&str] = &[
     "prompt_cache_key",
     "prompt_cache_retention",
     "safety_identifier",
-    "verbosity",
+    // What an answer probably says: it may make it faster, which the engine sees to by itself.
+    "prediction",
     // Sampling's, which serde leaves here too.
     "temperature",
     "top_p",
@@ -108,7 +112,8 @@ impl ChatRequest {
         let input = Input::Chat { messages: list, tools, prefill: false };
         let call = Call {
             thinking: self.reasoning_effort.as_deref().map(effort),
-            variables: self.chat_template_kwargs.clone().unwrap_or_default(),
+            thinking_tokens: self.thinking_budget,
+            variables: variables(self.chat_template_kwargs.clone().unwrap_or_default(), self.verbosity.as_deref()),
             sampling: self.sampling.overrides(asked.then(|| self.top_logprobs.unwrap_or(0)))?,
             max_tokens: self.max_completion_tokens.or(self.max_tokens),
             stop: self.stop.clone().map(OneOrMany::list).unwrap_or_default(),
@@ -133,6 +138,14 @@ impl ChatRequest {
     }
 }
 
+/// A template that knows how long answers shall be is told.
+pub(crate) fn variables(mut variables: Map<String, Value>, verbosity: Option<&str>) -> Map<String, Value> {
+    if let Some(verbosity) = verbosity {
+        variables.insert("verbosity".into(), json!(verbosity));
+    }
+    variables
+}
+
 /// `reasoning_effort`.
 pub(crate) fn effort(word: &str) -> Thinking {
     match word {
@@ -142,8 +155,9 @@ pub(crate) fn effort(word: &str) -> Thinking {
 }
 
 /// The endpoint.
-pub async fn serve(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response, Failure> {
-    let (call, shape) = body::<ChatRequest>(&bytes)?.call()?;
+pub async fn serve(State(app): State<Arc<App>>, asked: RequestId, bytes: Bytes) -> Result<Response, Failure> {
+    let (mut call, shape) = body::<ChatRequest>(&bytes)?.call()?;
+    call.ids = vec![asked.0, shape.id.clone()];
     let (generations, _) = conversation::start(&app, call).await?;
     if shape.stream {
         let encoder = ChatStream::new(shape);

@@ -16,6 +16,8 @@ use crate::api::{body, new_id, now_seconds, refuse_unknown};
 use crate::conversation::{self, Call, Input};
 use crate::error::ApiError;
 use crate::generation::{Answer, Piece, TokenInfo, Why};
+use crate::guard::RequestId;
+use crate::registry::Lease;
 use crate::respond::{self, EVENT_STREAM, Encoder};
 use crate::state::App;
 
@@ -69,6 +71,8 @@ pub struct Shape {
     logprobs: bool,
     /// Answers to each prompt.
     choices: usize,
+    /// The prompt is to be repeated.
+    repeats: bool,
     /// The prompt of each choice, where it is to be repeated.
     echo: Vec<String>,
 }
@@ -77,9 +81,6 @@ impl CompletionRequest {
     /// Request → a call for each prompt.
     pub fn calls(self) -> Result<(Vec<Call>, Shape), ApiError> {
         refuse_unknown(&self.rest, HINTS)?;
-        if self.suffix.as_ref().is_some_and(|suffix| !suffix.is_empty()) {
-            return Err(ApiError::unsupported("suffix", "the model has no form for text in the middle"));
-        }
         let choices = self.n.unwrap_or(1);
         if !(1..=128).contains(&choices) {
             return Err(ApiError::invalid("n", "`n` must be from 1 to 128"));
@@ -90,11 +91,14 @@ impl CompletionRequest {
         if self.logprobs.is_some_and(|count| count > 20) {
             return Err(ApiError::invalid("logprobs", "`logprobs` must be from 0 to 20"));
         }
-        let inputs = prompts(self.prompt.as_ref())?;
-        let echo = match self.echo.unwrap_or(false) {
-            true => inputs.iter().flat_map(|input| std::iter::repeat_n(shown(input), choices)).collect(),
-            false => Vec::new(),
-        };
+        let echo = self.echo.unwrap_or(false);
+        if echo && self.logprobs.is_some() {
+            return Err(ApiError::unsupported("logprobs", "with `echo`: only the answer's tokens have probabilities"));
+        }
+        let mut inputs = prompts(self.prompt.as_ref())?;
+        if let Some(after) = self.suffix.as_ref().filter(|suffix| !suffix.is_empty()) {
+            inputs = inputs.into_iter().map(|input| fill(input, after)).collect::<Result<Vec<_>, _>>()?;
+        }
         let base = Call {
             sampling: self.sampling.overrides(self.logprobs)?,
             // What the endpoint has always done where nobody says so.
@@ -116,7 +120,8 @@ impl CompletionRequest {
             include_usage: self.stream_options.unwrap_or_default().include_usage,
             logprobs: self.logprobs.is_some(),
             choices,
-            echo,
+            repeats: echo,
+            echo: Vec::new(),
         };
         Ok((calls, shape))
     }
@@ -145,19 +150,33 @@ fn prompts(prompt: Option<&Value>) -> Result<Vec<Input>, ApiError> {
     }
 }
 
-fn shown(input: &Input) -> String {
+fn fill(input: Input, after: &str) -> Result<Input, ApiError> {
     match input {
-        Input::Text(text) => text.clone(),
-        _ => String::new(),
+        Input::Text(before) => Ok(Input::Fill { before, after: after.to_string() }),
+        _ => Err(ApiError::invalid("suffix", "`suffix` wants a `prompt` of text")),
+    }
+}
+
+fn shown(input: &Input, lease: &Lease) -> String {
+    match input {
+        Input::Text(text) | Input::Fill { before: text, .. } => text.clone(),
+        Input::Tokens(tokens) => lease.parts.tokenizer.decode(tokens, false),
+        Input::Chat { .. } => String::new(),
     }
 }
 
 /// The endpoint.
-pub async fn serve(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response, Failure> {
-    let (calls, shape) = body::<CompletionRequest>(&bytes)?.calls()?;
+pub async fn serve(State(app): State<Arc<App>>, asked: RequestId, bytes: Bytes) -> Result<Response, Failure> {
+    let (calls, mut shape) = body::<CompletionRequest>(&bytes)?.calls()?;
     let mut generations = Vec::new();
-    for call in calls {
-        generations.extend(conversation::start(&app, call).await?.0);
+    for mut call in calls {
+        call.ids = vec![asked.0.clone(), shape.id.clone()];
+        let input = call.input.clone();
+        let started = conversation::start(&app, call).await?.0;
+        if shape.repeats {
+            shape.echo.extend(started.iter().map(|generation| shown(&input, generation.lease())));
+        }
+        generations.extend(started);
     }
     if shape.stream {
         let usages = vec![None; generations.len()];

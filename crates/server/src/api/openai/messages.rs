@@ -25,10 +25,12 @@ fn one(message: &Value, index: usize, names: &mut Map<String, Value>) -> Result<
         "system" | "developer" => {
             out.insert("role".into(), json!("system"));
             out.insert("content".into(), json!(content));
+            named(message, &mut out);
         }
         "user" => {
             out.insert("role".into(), json!("user"));
             out.insert("content".into(), json!(content));
+            named(message, &mut out);
         }
         "assistant" => assistant(message, content, index, &mut out, names)?,
         "tool" | "function" => {
@@ -45,6 +47,13 @@ fn one(message: &Value, index: usize, names: &mut Map<String, Value>) -> Result<
         other => return Err(ApiError::invalid(&at("role"), format!("`{other}` is no role"))),
     }
     Ok(Value::Object(out))
+}
+
+/// Some templates tell speakers apart.
+fn named(message: &Value, out: &mut Map<String, Value>) {
+    if let Some(name) = message["name"].as_str().filter(|name| !name.is_empty()) {
+        out.insert("name".into(), json!(name));
+    }
 }
 
 fn assistant(
@@ -148,9 +157,24 @@ pub(crate) fn choose_tools(choice: Option<&Value>, tools: Vec<Value>) -> Result<
             "required" | "any" => Ok((tools, Some(Force::Any))),
             _ => Err(wrong(choice)),
         },
+        Some(choice) if choice["type"] == "allowed_tools" => allowed_tools(choice, tools).ok_or_else(|| wrong(choice)),
         Some(choice) => match choice["function"]["name"].as_str().or_else(|| choice["name"].as_str()) {
             Some(name) => Ok((tools, Some(Force::Named(name.to_string())))),
             None => Err(wrong(choice)),
         },
     }
+}
+
+/// `{type: allowed_tools, …}`, its fields beside the type (responses) or in an object of that name (chat).
+fn allowed_tools(choice: &Value, tools: Vec<Value>) -> Option<(Vec<Value>, Option<Force>)> {
+    let fields = choice.get("allowed_tools").filter(|fields| fields.is_object()).unwrap_or(choice);
+    let name = |tool: &Value| tool["function"]["name"].as_str().or_else(|| tool["name"].as_str()).map(str::to_string);
+    let allowed: Vec<String> = fields["tools"].as_array()?.iter().filter_map(name).collect();
+    let force = match fields["mode"].as_str() {
+        Some("auto") | None => None,
+        Some("required") => Some(Force::Any),
+        Some(_) => return None,
+    };
+    let is_allowed = |tool: &Value| name(tool).is_some_and(|name| allowed.contains(&name));
+    Some((tools.into_iter().filter(is_allowed).collect(), force))
 }

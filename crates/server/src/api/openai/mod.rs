@@ -32,6 +32,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/v1/embeddings", post(embeddings::serve))
         .route("/v1/responses", post(responses::serve))
         .route("/v1/responses/{id}", get(stored::show).delete(stored::delete))
+        .route("/v1/responses/{id}/cancel", post(crate::api::own::requests::cancel))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*name}", get(models::show))
 }
@@ -62,6 +63,7 @@ pub fn error_value(error: &ApiError) -> Value {
         Kind::BodyTooLarge => ("invalid_request_error", json!("request_too_large")),
         Kind::Busy => ("rate_limit_error", json!("queue_full")),
         Kind::Unavailable => ("server_error", json!("unavailable")),
+        Kind::Cancelled => ("server_error", json!("cancelled")),
         Kind::Internal => ("server_error", Value::Null),
     };
     json!({"error": {"message": error.message, "type": kind, "param": error.param, "code": code}})

@@ -14,7 +14,7 @@ use olivine_text::parsers::ParsedOutput;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::chat::{call_id, effort};
+use super::chat::{call_id, effort, variables};
 use super::response_stream::ResponseStream;
 use super::stored::Record;
 use super::{Failure, SamplingFields, format, messages};
@@ -22,6 +22,7 @@ use crate::api::{body, new_id, now_seconds, refuse_unknown};
 use crate::conversation::{self, Call, Input};
 use crate::error::ApiError;
 use crate::generation::{End, Why};
+use crate::guard::RequestId;
 use crate::respond;
 use crate::state::App;
 
@@ -44,6 +45,8 @@ pub struct ResponsesRequest {
     metadata: Option<Value>,
     background: Option<bool>,
     truncation: Option<String>,
+    include: Option<Vec<String>>,
+    top_logprobs: Option<usize>,
     #[serde(flatten)]
     sampling: SamplingFields,
     #[serde(flatten)]
@@ -57,7 +60,6 @@ const HINTS: &[&str] = &[
     "prompt_cache_key",
     "prompt_cache_retention",
     "safety_identifier",
-    "include",
     "stream_options",
     "client_metadata",
     "max_tool_calls",
@@ -88,6 +90,10 @@ impl ResponsesRequest {
         if self.background == Some(true) {
             return Err(ApiError::unsupported("background", "answers are made while the client waits"));
         }
+        let logprobs = self.include.iter().flatten().any(|what| what == "message.output_text.logprobs");
+        if logprobs || self.top_logprobs.is_some_and(|count| count > 0) {
+            return Err(ApiError::unsupported("top_logprobs", "probabilities are told by /v1/chat/completions"));
+        }
         let mut list = Vec::new();
         if let Some(text) = self.instructions.as_ref().filter(|text| !text.is_empty()) {
             list.push(json!({"role": "system", "content": text}));
@@ -101,7 +107,10 @@ impl ResponsesRequest {
         let word = self.reasoning.as_ref().and_then(|reasoning| reasoning["effort"].as_str());
         let call = Call {
             thinking: word.map(effort).filter(|thinking| *thinking == conversation::Thinking::Off),
-            variables: word.map(|word| Map::from_iter([("reasoning_effort".into(), json!(word))])).unwrap_or_default(),
+            variables: variables(
+                word.map(|word| Map::from_iter([("reasoning_effort".into(), json!(word))])).unwrap_or_default(),
+                self.text.as_ref().and_then(|text| text["verbosity"].as_str()),
+            ),
             sampling: self.sampling.overrides(None)?,
             max_tokens: self.max_output_tokens,
             format: format(text_format, "text.format")?,
@@ -226,13 +235,14 @@ fn turn(list: &mut Vec<Value>) -> &mut Value {
 }
 
 /// The endpoint.
-pub async fn serve(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response, Failure> {
+pub async fn serve(State(app): State<Arc<App>>, asked: RequestId, bytes: Bytes) -> Result<Response, Failure> {
     let request: ResponsesRequest = body(&bytes)?;
     let before = match &request.previous_response_id {
         Some(id) => app.stored.get(id)?.messages,
         None => Vec::new(),
     };
-    let (call, shape) = request.call(before)?;
+    let (mut call, shape) = request.call(before)?;
+    call.ids = vec![asked.0, shape.id.clone()];
     let (mut generations, _) = conversation::start(&app, call).await?;
     if shape.stream {
         let keeper = app.clone();

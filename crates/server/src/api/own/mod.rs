@@ -1,7 +1,8 @@
-//! Our own endpoints: health, metrics, status, caches, tokens.
+//! Our own endpoints: health, metrics, status, running requests, caches, tokens.
 
 pub mod cache;
 pub mod health;
+pub mod requests;
 pub mod tokens;
 
 use std::sync::Arc;
@@ -18,6 +19,9 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .route("/v1/status", get(health::status))
+        .route("/v1/requests", get(requests::list))
+        .route("/v1/requests/{id}", delete(requests::cancel))
+        .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route("/v1/cache", delete(cache::clear))
         .route("/v1/cache/stats", get(cache::stats))
         .route("/v1/cache/probe", post(cache::probe))

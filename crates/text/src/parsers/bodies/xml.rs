@@ -36,7 +36,7 @@ pub(crate) enum ValueOpen {
     Nothing,
     /// A tag, after whitespace.
     Tag(&'static str),
-    /// Attributes up to `>`; `string="false"` says that the value is JSON.
+    /// Attributes up to `>`; `string="false"`, or a `type` that is none of a string, says that the value is JSON.
     Attributes,
 }
 
@@ -112,7 +112,9 @@ impl XmlCalls {
             Find::Safe(_) if input.last => return Step::Failed,
             Find::Safe(length) => return if length > 512 { Step::Failed } else { Step::More },
         };
-        let name = output.tools.resolve(&input.rest()[..at]);
+        // Further attributes may stand behind the name.
+        let written = &input.rest()[..at];
+        let name = output.tools.resolve(written.split_once("\" ").map_or(written, |(name, _)| name));
         let unknown = self.shape.known_only && !output.tools.knows(&name);
         if unknown || name.is_empty() || name.contains(|c: char| c.is_whitespace() || "<>\"{}".contains(c)) {
             return Step::Failed;
@@ -189,7 +191,10 @@ impl XmlCalls {
                 };
                 let attributes = input.take(at);
                 input.skip(1);
-                json = attributes.contains("string=").then(|| attributes.contains("string=\"false\""));
+                json = match attributes.contains("type=\"") {
+                    true => Some(!attributes.contains("type=\"string\"")),
+                    false => attributes.contains("string=").then(|| attributes.contains("string=\"false\"")),
+                };
             }
         }
         let types = output.tools.types(&self.function, key);

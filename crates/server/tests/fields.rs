@@ -1,0 +1,364 @@
+//! Fields that say something about the answer are honoured or refused, in every dialect: none is dropped in silence.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::{Server, options};
+use olivine_engine::{EngineOptions, SchedulerOptions};
+use olivine_server::ServerOptions;
+use serde_json::{Value, json};
+
+fn user(text: &str) -> Value {
+    json!([{"role": "user", "content": text}])
+}
+
+fn with(body: &Value, field: &str, value: Value) -> Value {
+    let mut body = body.clone();
+    body[field] = value;
+    body
+}
+
+fn parsed(answer: &(u16, String)) -> Value {
+    serde_json::from_str(&answer.1).unwrap_or_else(|_| panic!("{} {}", answer.0, answer.1))
+}
+
+/// The requests that the tests change: one for each endpoint that makes answers.
+fn requests() -> Vec<(&'static str, Value)> {
+    vec![
+        ("/v1/chat/completions", json!({"model": "mica", "messages": user("Hi"), "max_tokens": 1})),
+        ("/v1/completions", json!({"model": "mica", "prompt": "Hi", "max_tokens": 1})),
+        ("/v1/responses", json!({"model": "mica", "input": "Hi", "max_output_tokens": 1})),
+        ("/v1/messages", json!({"model": "mica", "messages": user("Hi"), "max_tokens": 1})),
+        ("/api/chat", json!({"model": "mica", "messages": user("Hi"), "stream": false, "options": {"num_predict": 1}})),
+        ("/api/generate", json!({"model": "mica", "prompt": "Hi", "stream": false, "options": {"num_predict": 1}})),
+    ]
+}
+
+#[test]
+fn what_is_not_known_is_named_and_refused() {
+    let server = Server::plain();
+    // Fields of other servers that would change an answer, and a slip of the pen.
+    let others = [
+        "min_tokens",
+        "stop_token_ids",
+        "guided_json",
+        "repeat_penalty",
+        "dry_multiplier",
+        "xtc_probability",
+        "mirostat",
+        "length_penalty",
+        "bad_words",
+        "temprature",
+    ];
+    for (path, body) in requests() {
+        assert_eq!(server.post(path, &body).0, 200, "{path}");
+        for field in others {
+            let (status, answer) = server.post(path, &with(&body, field, json!(1)));
+            assert!(status == 400 && answer.contains(field), "{path} {field}: {status} {answer}");
+        }
+    }
+    for (path, body) in requests().into_iter().filter(|(path, _)| path.starts_with("/api/")) {
+        for field in ["temprature", "max_tokens", "stop_sequences", "mirostat"] {
+            let (status, answer) = server.post(path, &with(&body, "options", json!({field: 1})));
+            assert!(status == 400 && answer.contains(field), "{path} options.{field}: {status} {answer}");
+        }
+        // What is an option there is none beside the options.
+        assert_eq!(server.post(path, &with(&body, "temperature", json!(1))).0, 400);
+    }
+    for field in ["seed", "min_p", "presence_penalty", "logit_bias", "n", "response_format"] {
+        let (path, body) = &requests()[3];
+        assert_eq!(server.post(path, &with(body, field, json!(1))).0, 400, "{field}");
+    }
+}
+
+#[test]
+fn what_is_known_and_cannot_be_is_refused() {
+    let server = Server::plain();
+    let refused = [
+        (0, "audio", json!({"voice": "x"})),
+        (0, "functions", json!([{"name": "f"}])),
+        (0, "web_search_options", json!({})),
+        (0, "modalities", json!(["audio"])),
+        (1, "best_of", json!(3)),
+        (1, "suffix", json!("end")),
+        (2, "background", json!(true)),
+        (2, "conversation", json!("conv_1")),
+        (2, "prompt", json!({"id": "x"})),
+        (2, "include", json!(["message.output_text.logprobs"])),
+        (2, "top_logprobs", json!(2)),
+        (3, "mcp_servers", json!([{"url": "x"}])),
+        (3, "container", json!("x")),
+        (3, "system", json!([{"type": "image"}])),
+        (3, "thinking", json!({"type": "enabled"})),
+        (3, "thinking", json!({"type": "enabled", "budget_tokens": 1024})),
+        (3, "output_config", json!({"effort": "huge"})),
+        (4, "format", json!("yaml")),
+        (5, "suffix", json!("end")),
+        (5, "template", json!("{{ .Prompt }}")),
+        (5, "images", json!(["aGk="])),
+    ];
+    for (index, field, value) in refused {
+        let (path, body) = &requests()[index];
+        let (status, answer) = server.post(path, &with(body, field, value));
+        assert_eq!(status, 400, "{path} {field}: {answer}");
+    }
+    let both = json!({"model": "mica", "prompt": "Hi", "max_tokens": 1, "echo": true, "logprobs": 1});
+    assert_eq!(server.post("/v1/completions", &both).0, 400);
+    let tokens = json!({"model": "mica", "prompt": [440, 3397], "max_tokens": 1, "echo": true, "temperature": 0});
+    let text = parsed(&server.post("/v1/completions", &tokens))["choices"][0]["text"].as_str().unwrap().to_string();
+    assert!(text.starts_with("The river"), "{text}");
+}
+
+/// The kinds of the blocks of an answer, the reasoning, and the text.
+fn blocks(answer: &Value) -> (Vec<String>, String, String) {
+    let (mut kinds, mut thinking, mut text) = (Vec::new(), String::new(), String::new());
+    for block in answer["content"].as_array().unwrap() {
+        kinds.push(block["type"].as_str().unwrap().to_string());
+        thinking += block["thinking"].as_str().unwrap_or_default();
+        text += block["text"].as_str().unwrap_or_default();
+    }
+    (kinds, thinking, text)
+}
+
+#[test]
+fn reasoning_is_switched_and_ends_with_its_budget() {
+    let server = Server::plain();
+    let body = json!({"model": "thinker", "messages": user("What is the capital of France?"), "temperature": 0, "max_tokens": 60});
+    let ask = |thinking: Value| parsed(&server.post("/v1/messages", &with(&body, "thinking", thinking)));
+    let tokens = |text: &str| {
+        parsed(&server.post("/v1/tokenize", &json!({"model": "mica", "prompt": text})))["count"].as_u64().unwrap()
+    };
+    let (kinds, ..) = blocks(&ask(json!({"type": "disabled"})));
+    assert_eq!(kinds, ["text"]);
+    for budget in [1, 3, 5] {
+        let answer = ask(json!({"type": "enabled", "budget_tokens": budget}));
+        let (kinds, thinking, text) = blocks(&answer);
+        assert_eq!(kinds, ["thinking", "text"], "{answer}");
+        assert!((1..=budget).contains(&tokens(&thinking)), "{budget}: {thinking:?}");
+        assert!(!text.is_empty(), "{answer}");
+        let asked = with(&body, "stream", json!(true));
+        let (_, stream) =
+            server.post("/v1/messages", &with(&asked, "thinking", json!({"type": "enabled", "budget_tokens": budget})));
+        let deltas = |kind: &str, field: &str| -> String {
+            let data =
+                stream.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+            data.filter(|event| event["delta"]["type"] == kind)
+                .map(|event| event["delta"][field].as_str().unwrap().to_string())
+                .collect()
+        };
+        assert_eq!((deltas("thinking_delta", "thinking"), deltas("text_delta", "text")), (thinking, text));
+    }
+    // Without a budget it goes on as long as the model likes; left out of the answer it is there all the same.
+    let (kinds, thinking, _) = blocks(&ask(json!({"type": "adaptive", "display": "omitted"})));
+    assert_eq!((kinds[0].as_str(), thinking.as_str()), ("thinking", ""));
+    // A model that cannot reason answers, for clients ask every model.
+    let (status, _) = server.post(
+        "/v1/messages",
+        &with(&with(&body, "model", json!("mica")), "thinking", json!({"type": "enabled", "budget_tokens": 9})),
+    );
+    assert_eq!(status, 200);
+    // A format begins behind the reasoning.
+    let format = json!({"type": "json_schema", "schema": {"enum": ["yes", "no"]}});
+    let asked = with(&with(&body, "output_format", format), "thinking", json!({"type": "enabled", "budget_tokens": 4}));
+    let (kinds, _, text) = blocks(&parsed(&server.post("/v1/messages", &asked)));
+    assert_eq!(kinds, ["thinking", "text"]);
+    assert!(["\"yes\"", "\"no\""].contains(&text.as_str()), "{text}");
+    // The same in OpenAI's words.
+    let chat = json!({"model": "thinker", "messages": user("Hi"), "temperature": 0, "max_tokens": 20, "reasoning_effort": "high", "thinking_budget": 3});
+    let message = parsed(&server.post("/v1/chat/completions", &chat))["choices"][0]["message"].clone();
+    assert!((1..=3).contains(&tokens(message["reasoning_content"].as_str().unwrap())), "{message}");
+}
+
+#[test]
+fn text_in_the_middle() {
+    let server = Server::plain();
+    let options = json!({"temperature": 0, "num_predict": 4});
+    let ask = |model: &str| {
+        server.post(
+            "/api/generate",
+            &json!({"model": model, "prompt": "def f(", "suffix": "return a", "options": options, "stream": false}),
+        )
+    };
+    let (status, error) = ask("mica");
+    assert_eq!((status, error.as_str()), (400, r#"{"error":"\"mica\" does not support insert"}"#));
+    let answer = parsed(&ask("coder"));
+    let token = |text: &str| {
+        let asked = json!({"model": "coder", "prompt": text});
+        parsed(&server.post("/v1/tokenize", &asked))["tokens"].as_array().unwrap().clone()
+    };
+    let prompt = token("<|fim_prefix|>def f(<|fim_suffix|>return a<|fim_middle|>");
+    assert_eq!(answer["prompt_eval_count"], prompt.len());
+    assert_eq!(answer["context"].as_array().unwrap()[..prompt.len()], prompt);
+    let completed =
+        json!({"model": "coder", "prompt": "def f(", "suffix": "return a", "max_tokens": 4, "temperature": 0});
+    let completed = parsed(&server.post("/v1/completions", &completed));
+    assert_eq!(completed["choices"][0]["text"], answer["response"]);
+}
+
+#[test]
+fn context_goes_on_from_an_earlier_answer() {
+    let server = Server::plain();
+    let options = json!({"temperature": 0, "num_predict": 20});
+    let ask = |prompt: &str, more: Value| {
+        let mut body = json!({"model": "mica", "prompt": prompt, "options": options, "stream": false});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        parsed(&server.post("/api/generate", &body))
+    };
+    let first = ask("What is the capital of France?", json!({}));
+    let context = first["context"].as_array().unwrap();
+    let count = |answer: &Value| answer["prompt_eval_count"].as_u64().unwrap() as usize;
+    assert_eq!(context.len(), count(&first) + first["eval_count"].as_u64().unwrap() as usize);
+    let alone = ask("And of Italy?", json!({}));
+    let second = ask("And of Italy?", json!({"context": context}));
+    assert_eq!(count(&second), context.len() + count(&alone));
+    assert_eq!(second["context"].as_array().unwrap()[..context.len()], context[..]);
+    // Raw answers tell none, for they come without a template.
+    assert_eq!(ask("The river", json!({"raw": true}))["context"], Value::Null);
+}
+
+/// An engine that takes `step` for each small piece of a prompt.
+fn slow(step: Duration, chunk_tokens: usize) -> EngineOptions {
+    EngineOptions {
+        on_step: Some(Arc::new(move |_| std::thread::sleep(step))),
+        scheduler: SchedulerOptions { max_rows: chunk_tokens, ..SchedulerOptions::default() },
+        ..EngineOptions::default()
+    }
+}
+
+#[test]
+fn long_prompts_are_waited_for_with_data() {
+    let options = ServerOptions { heartbeat: Duration::from_millis(60), ..options() };
+    let server = Server::start(options, slow(Duration::from_millis(25), 64));
+    let long = |seed: &str| format!("{seed} word ").repeat(300);
+    let first = |path: &str, body: Value, beat: &dyn Fn(&str) -> bool, answer: &dyn Fn(&str) -> bool| {
+        let (status, stream) = server.post(path, &body);
+        assert_eq!(status, 200, "{path}: {stream}");
+        let lines: Vec<&str> = stream.lines().filter(|line| !line.is_empty()).collect();
+        assert!(lines.iter().all(|line| !line.starts_with(':')), "{path}: comments are not counted by all clients");
+        let begin = lines.iter().position(|line| answer(line)).unwrap_or_else(|| panic!("{path}: {stream}"));
+        let beats = lines[..begin].iter().filter(|line| beat(line)).count();
+        assert!(beats >= 2, "{path}: {beats} heartbeats before the answer: {stream}");
+    };
+    let has = |what: &'static str| move |line: &str| line.contains(what);
+    first(
+        "/v1/chat/completions",
+        json!({"model": "mica", "messages": user(&long("a")), "max_tokens": 2, "stream": true}),
+        &has(r#""delta":{"content":"""#),
+        &|line| line.contains(r#""finish_reason":"length""#),
+    );
+    first(
+        "/v1/completions",
+        json!({"model": "mica", "prompt": long("b"), "max_tokens": 2, "stream": true, "ignore_eos": true}),
+        &has(r#""text":"","#),
+        &|line| line.contains("\"text\":\"") && !line.contains("\"text\":\"\""),
+    );
+    first(
+        "/v1/responses",
+        json!({"model": "mica", "input": long("c"), "max_output_tokens": 2, "stream": true}),
+        &has("event: response.in_progress"),
+        &has("event: response.output_item.added"),
+    );
+    first(
+        "/v1/messages",
+        json!({"model": "mica", "messages": user(&long("d")), "max_tokens": 2, "stream": true}),
+        &has("event: ping"),
+        &has("event: content_block_start"),
+    );
+    let two = json!({"num_predict": 2});
+    let empty_message = has(r#""content":"""#);
+    first(
+        "/api/chat",
+        json!({"model": "mica", "messages": user(&long("e")), "options": two}),
+        &empty_message,
+        &has(r#""done":true"#),
+    );
+    first(
+        "/api/generate",
+        json!({"model": "mica", "prompt": long("f"), "options": two}),
+        &has(r#""response":"""#),
+        &has(r#""done":true"#),
+    );
+}
+
+fn running(server: &Server) -> usize {
+    server.app.registry.residents().iter().map(|one| one.model.parts.engine.status().running).sum()
+}
+
+fn until(what: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !what() {
+        assert!(started.elapsed() < Duration::from_secs(120), "it does not come to pass");
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+#[test]
+fn answers_are_cancelled_by_id() {
+    let server = Server::plain();
+    let long = |body: Value| {
+        let mut body = body;
+        body["model"] = json!("mica");
+        body
+    };
+    let tell = "Tell me a long story.";
+    let endless = json!({"num_predict": 1900, "temperature": 1, "seed": 1});
+    // Mica ends its stories soon: these go on behind end tokens, or are long enough to be met.
+    let cases = [
+        (
+            "/v1/completions",
+            long(json!({"prompt": tell, "max_tokens": 1900, "ignore_eos": true, "stream": true})),
+            r#""code":"cancelled""#,
+        ),
+        (
+            "/v1/chat/completions",
+            long(json!({"messages": user(tell), "max_tokens": 1900, "ignore_eos": true, "stream": true})),
+            r#""code":"cancelled""#,
+        ),
+        ("/v1/completions", long(json!({"prompt": tell, "max_tokens": 1900, "ignore_eos": true})), "499"),
+        (
+            "/api/generate",
+            long(
+                json!({"prompt": tell, "raw": true, "options": endless, "format": {"type": "string", "minLength": 4000}}),
+            ),
+            r#"{"error":"the request was cancelled"}"#,
+        ),
+    ];
+    for (index, (path, body, wanted)) in cases.into_iter().enumerate() {
+        let (id, body) = (format!("mine-{index}"), body.to_string());
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = server.connect(&request);
+        until(|| running(&server) == 1);
+        let (_, list) = server.ask("GET", "/v1/requests", "", "");
+        let list: Value = serde_json::from_str(&list).unwrap();
+        assert_eq!(list["requests"][0]["ids"][0], id, "{list}");
+        let (status, answer) = server.ask("POST", &format!("/v1/requests/{id}/cancel"), "", "");
+        assert_eq!(status, 200, "{answer}");
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        assert!(rest.to_lowercase().contains(&format!("x-request-id: {id}")), "{rest}");
+        assert!(rest.contains(wanted), "{path}: {rest}");
+        until(|| running(&server) == 0);
+        assert_eq!(server.ask("DELETE", &format!("/v1/requests/{id}"), "", "").0, 404);
+    }
+    assert_eq!(server.app.running.list(), []);
+}
+
+#[test]
+fn an_answer_in_one_piece_is_not_made_for_nobody() {
+    let server = Server::plain();
+    let body = json!({"model": "mica", "prompt": "The river", "max_tokens": 1900, "ignore_eos": true}).to_string();
+    let request =
+        format!("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let mut stream = server.connect(&request);
+    stream.flush().unwrap();
+    until(|| running(&server) == 1);
+    drop(stream);
+    until(|| running(&server) == 0);
+    assert_eq!(server.app.metrics.finished.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
