@@ -14,7 +14,12 @@ use crate::error::GpuError;
 use crate::expression::Language;
 
 /// Every source by name. Those that are only included have no entry point.
-const SOURCES: &[(&str, &str)] = &[];
+const SOURCES: &[(&str, &str)] = &[
+    ("math", include_str!("math.wgsl")),
+    ("gate", include_str!("gate.wgsl")),
+    ("weights", include_str!("weights.wgsl")),
+    ("matmul", include_str!("matmul.wgsl")),
+];
 
 /// A WGSL module and how its bindings are used.
 #[derive(Clone, Debug)]

@@ -2,19 +2,9 @@
 
 use std::sync::Arc;
 
-use olivine_gpu::{Choice, Device, GpuError, List, open};
+use olivine_gpu::{Choice, GpuError, List, open};
 
-/// The first Vulkan device; `None`, said aloud, where there is none.
-fn device() -> Option<Arc<dyn Device>> {
-    match open(Choice::Vulkan(0)) {
-        Ok(device) => Some(device),
-        Err(GpuError::NotFound { .. }) => {
-            eprintln!("SKIPPED: no Vulkan device here; Debian's mesa-vulkan-drivers has a software one");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
+use crate::common::fresh_device as device;
 
 #[test]
 fn memory_keeps_what_is_written_and_is_given_back() {

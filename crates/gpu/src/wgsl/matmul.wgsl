@@ -1,0 +1,215 @@
+// out[r, n] = sum over k of input(x)[r, k] * w[n, k]: ROWS input rows by 32 output features a workgroup.
+//
+// The order of a sum, whatever ROWS is: columns are cut into 8 contiguous parts (one for each 32 threads) of whole
+// blocks; in a block 4 sums of every fourth column, joined as (0 + 1) + (2 + 3), times the scale, are added to the
+// part's sum; the parts are added in order. The tile kernel keeps the same order.
+#include math
+#if INPUT == 2
+#include gate
+#end
+#buffer x read array<f32>
+#include weights
+#buffer norm_weight read array<f32>
+#buffer bias read array<f32>
+#buffer residual read array<f32>
+#if EXPERTS == 1
+#buffer tiles read array<vec4<u32>>
+#buffer pairs read array<u32>
+#end
+#buffer out write array<f32>
+
+struct Params {
+    rows: u32,
+    features: u32,
+    columns: u32,
+    x_stride: u32,
+    out_stride: u32,
+    part_blocks: u32,
+    epsilon: f32,
+    global_scale: f32,
+    alpha: f32,
+    limit: f32,
+    // Rows of x for each token: its choices share one, or have one each.
+    choices: u32,
+}
+var<immediate> params: Params;
+
+#set CHUNK = 8
+#if ROWS == 2 || ROWS == 4
+#set CHUNK = 4
+#elif ROWS == 8
+#set CHUNK = 2
+#end
+#set SPAN = CHUNK * 8
+var<workgroup> inputs: array<vec4<f32>, ${8 * ROWS * SPAN}>;
+#if OFFSET == 1
+var<workgroup> sums: array<f32, ${8 * ROWS * CHUNK * HALVES}>;
+#end
+var<workgroup> joined: array<f32, ${256 * ROWS}>;
+
+#if INPUT == 1
+#for m in 0..ROWS
+var<private> inverse_${m}: f32;
+#end
+#end
+
+fn input_value(row: u32, k: u32, inverse: f32) -> f32 {
+    if (k >= params.columns) { return 0.0; }
+#if INPUT == 1
+    return x[row * params.x_stride + k] * inverse * norm_weight[k];
+#elif INPUT == 2
+    let at = row * params.x_stride + k;
+    return gated(x[at], x[at + params.columns], params.alpha, params.limit);
+#else
+    return x[row * params.x_stride + k];
+#end
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let lane = thread & 31u;
+    let part = thread >> 5u;
+    let blocks = (params.columns + 31u) / 32u;
+#if EXPERTS == 1
+    // A tile of rows that one expert takes: expert, first place in `pairs`, how many.
+    let share = tiles[group.y];
+    let tile_rows = share.z;
+    let tile = share.x * ((params.features + 31u) / 32u) + group.x;
+#for m in 0..ROWS
+    let to_${m} = pairs[share.y + min(${m}u, max(tile_rows, 1u) - 1u)];
+    let row_${m} = to_${m} / params.choices;
+#end
+#else
+    let tile_rows = min(params.rows - group.y * ${ROWS}u, ${ROWS}u);
+    let tile = group.x;
+#for m in 0..ROWS
+    let to_${m} = group.y * ${ROWS}u + min(${m}u, tile_rows - 1u);
+    let row_${m} = to_${m};
+#end
+#end
+#if INPUT == 1
+#for m in 0..ROWS
+    var square_${m} = 0.0;
+    for (var k = thread; k < params.columns; k += 256u) {
+        let value = x[row_${m} * params.x_stride + k];
+        square_${m} = fma(value, value, square_${m});
+    }
+    joined[${m * 256}u + thread] = square_${m};
+#end
+    for (var half = 128u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (thread < half) {
+#for m in 0..ROWS
+            joined[${m * 256}u + thread] += joined[${m * 256}u + thread + half];
+#end
+        }
+    }
+    workgroupBarrier();
+#for m in 0..ROWS
+    inverse_${m} = 1.0 / sqrt(joined[${m * 256}u] / f32(params.columns) + params.epsilon);
+#end
+#end
+#for m in 0..ROWS
+    var total_${m} = 0.0;
+#end
+    let first = part * params.part_blocks;
+    let end = min(first + params.part_blocks, blocks);
+    for (var chunk = 0u; chunk < params.part_blocks; chunk += ${CHUNK}u) {
+        workgroupBarrier();
+        for (var i = lane; i < ${SPAN}u; i += 32u) {
+            let k = (first + chunk) * 32u + i * 4u;
+#for m in 0..ROWS
+#if INPUT == 1
+            let inverse${m} = inverse_${m};
+#else
+            let inverse${m} = 1.0;
+#end
+            inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + i] = PRESCALE * vec4<f32>(
+                input_value(row_${m}, k, inverse${m}), input_value(row_${m}, k + 1u, inverse${m}),
+                input_value(row_${m}, k + 2u, inverse${m}), input_value(row_${m}, k + 3u, inverse${m}));
+#end
+        }
+        workgroupBarrier();
+#if OFFSET == 1
+        if (lane < ${ROWS * CHUNK * HALVES}u) {
+            var sum = vec4<f32>(0.0);
+            let start = part * ${ROWS * SPAN}u + lane * ${8 / HALVES}u;
+            for (var i = 0u; i < ${8 / HALVES}u; i++) {
+                sum += inputs[start + i] * UNSCALE;
+            }
+            sums[part * ${ROWS * CHUNK * HALVES}u + lane] = (sum.x + sum.y) + (sum.z + sum.w);
+        }
+        workgroupBarrier();
+#end
+        for (var c = 0u; c < ${CHUNK}u; c++) {
+            let block = first + chunk + c;
+            if (block < end) {
+                let codes = load_block(tile * blocks + block, lane);
+#for m in 0..ROWS
+                var dot_${m} = vec4<f32>(0.0);
+#end
+#for j in 0..8
+                {
+                    let w = unpack_${j}(codes);
+#for m in 0..ROWS
+                    dot_${m} = fma(w, inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + c * 8u + ${j}u], dot_${m});
+#end
+                }
+#if j == 7 || (j == 3 && HALVES == 2)
+                {
+#if SCALE > 0
+#if HALVES == 2
+                    let so = scale_offset(tile, block * 2u + ${j / 4}u, blocks * 2u, lane, params.global_scale);
+#else
+                    let so = scale_offset(tile, block * 32u / ${GROUP}u, blocks * 32u / ${GROUP}u, lane, params.global_scale);
+#end
+#end
+#for m in 0..ROWS
+                    let joined_${m} = (dot_${m}.x + dot_${m}.y) + (dot_${m}.z + dot_${m}.w);
+#if SCALE > 0
+                    total_${m} = fma(so.x, joined_${m}, total_${m});
+#else
+                    total_${m} += joined_${m};
+#end
+#if OFFSET == 1
+                    total_${m} = fma(so.y, sums[(part * ${ROWS}u + ${m}u) * ${CHUNK * HALVES}u + c * ${HALVES}u + ${j / 4 * (HALVES - 1)}u], total_${m});
+#end
+                    dot_${m} = vec4<f32>(0.0);
+#end
+                }
+#end
+#end
+            }
+        }
+    }
+    workgroupBarrier();
+#for m in 0..ROWS
+    joined[${m * 256}u + thread] = total_${m};
+#end
+    workgroupBarrier();
+    let m = part;
+    let feature = group.x * 32u + lane;
+    if (m < tile_rows && feature < params.features) {
+        var sum = joined[m * 256u + lane];
+        for (var p = 1u; p < 8u; p++) {
+            sum += joined[m * 256u + p * 32u + lane];
+        }
+#if EXPERTS == 1
+        let to = pairs[share.y + m];
+#else
+        let to = group.y * ${ROWS}u + m;
+#end
+        let at = to * params.out_stride + feature;
+#if BIAS == 1
+#if EXPERTS == 1
+        sum += bias[share.x * params.features + feature];
+#else
+        sum += bias[feature];
+#end
+#end
+#if RESIDUAL == 1
+        sum = residual[at] + sum;
+#end
+        out[at] = sum;
+    }
+}

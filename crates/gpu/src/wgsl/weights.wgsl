@@ -1,0 +1,158 @@
+// Reading matrices in the layout of `ops/weights.rs`. Constants CODE, SCALE, GROUP, ZERO; the includer's place in the
+// order of bindings is that of the four parts. Declares BLOCK_SUMS: sums of a block that carry their own scale.
+#set PIECES = 1
+#if CODE == 8 || CODE == 9 || CODE == 21
+#set PIECES = 2
+#elif CODE == 30 || CODE == 31
+#set PIECES = 4
+#elif CODE == 32
+#set PIECES = 8
+#end
+#set HALVES = 1
+#if GROUP == 16
+#set HALVES = 2
+#end
+#set OFFSET = 0
+#if SCALE == 1 || SCALE == 2 || SCALE == 3 || SCALE == 5 || ZERO > 0
+#set OFFSET = 1
+#end
+#if CODE == 2 || CODE == 3
+#buffer weight_codes read array<vec2<u32>>
+#else
+#buffer weight_codes read array<vec4<u32>>
+#end
+#if CODE == 6
+#buffer weight_high read array<vec2<u32>>
+#else
+#buffer weight_high read array<u32>
+#end
+#buffer weight_scales read array<u32>
+#buffer weight_supers read array<u32>
+
+struct Block {
+#for i in 0..PIECES
+#if CODE == 2 || CODE == 3
+    p${i}: vec2<u32>,
+#else
+    p${i}: vec4<u32>,
+#end
+#end
+#if CODE == 6
+    h: vec2<u32>,
+#elif CODE == 3 || CODE == 5
+    h: u32,
+#end
+}
+
+// `block` counts blocks over all tiles: tile * blocks of a row + block.
+fn load_block(block: u32, lane: u32) -> Block {
+    var b: Block;
+#for i in 0..PIECES
+    b.p${i} = weight_codes[(block * ${PIECES}u + ${i}u) * 32u + lane];
+#end
+#if CODE == 6 || CODE == 3 || CODE == 5
+    b.h = weight_high[block * 32u + lane];
+#end
+    return b;
+}
+
+#if CODE == 20
+fn e2m1(code: vec4<u32>) -> vec4<f32> {
+    let doubled = vec4<f32>((vec4<u32>(0xc8643210u) >> ((code & vec4<u32>(7u)) * 4u)) & vec4<u32>(15u));
+    return select(doubled, -doubled, (code & vec4<u32>(8u)) != vec4<u32>(0u)) * 0.5;
+}
+#elif CODE == 21
+fn e4m3(code: vec4<u32>) -> vec4<f32> {
+    let low = vec4<f32>(code & vec4<u32>(7u)) * 0.001953125;
+    let normal = bitcast<vec4<f32>>(((code & vec4<u32>(0x7fu)) << vec4<u32>(20u)) + vec4<u32>(0x3c000000u));
+    let magnitude = select(normal, low, (code & vec4<u32>(0x78u)) == vec4<u32>(0u));
+    return select(magnitude, -magnitude, (code & vec4<u32>(0x80u)) != vec4<u32>(0u));
+}
+#end
+
+// Codes 4 j .. 4 j + 3 of a block. Those of 2 and 4 bits come times PRESCALE's inverse.
+#for j in 0..8
+fn unpack_${j}(b: Block) -> vec4<f32> {
+#if CODE == 4
+    return vec4<f32>(vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) & vec4<u32>(0xfu, 0xf0u, 0xf00u, 0xf000u));
+#elif CODE == 2
+    return vec4<f32>(vec4<u32>(b.p0[${j / 4}] >> ${j % 4 * 8}u) & vec4<u32>(0x3u, 0xcu, 0x30u, 0xc0u));
+#elif CODE == 3
+    let low = (vec4<u32>(b.p0[${j / 4}] >> ${j % 4 * 8}u) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u);
+    let high = (vec4<u32>(b.h >> ${j * 4}u) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
+    return vec4<f32>(low | (high << vec4<u32>(2u)));
+#elif CODE == 5
+    let low = (vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
+    let high = (vec4<u32>(b.h >> ${j * 4}u) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
+    return vec4<f32>(low | (high << vec4<u32>(4u)));
+#elif CODE == 6
+    let low = (vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
+    let high = (vec4<u32>(b.h[${j / 4}] >> ${j % 4 * 8}u) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u);
+    return vec4<f32>(low | (high << vec4<u32>(4u)));
+#elif CODE == 8
+    return vec4<f32>((vec4<u32>(b.p${j / 4}[${j % 4}]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
+#elif CODE == 9
+    return vec4<f32>((vec4<i32>(bitcast<i32>(b.p${j / 4}[${j % 4}])) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+#elif CODE == 20
+    return e2m1(vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) >> vec4<u32>(0u, 4u, 8u, 12u));
+#elif CODE == 21
+    return e4m3(vec4<u32>(b.p${j / 4}[${j % 4}]) >> vec4<u32>(0u, 8u, 16u, 24u));
+#elif CODE == 30
+    let w = vec2<u32>(b.p${j / 2}[${j % 2 * 2}], b.p${j / 2}[${j % 2 * 2 + 1}]);
+    return bitcast<vec4<f32>>(vec4<u32>(w.x << 16u, w.x & 0xffff0000u, w.y << 16u, w.y & 0xffff0000u));
+#elif CODE == 31
+    let low = unpack2x16float(b.p${j / 2}[${j % 2 * 2}]);
+    let high = unpack2x16float(b.p${j / 2}[${j % 2 * 2 + 1}]);
+    return vec4<f32>(low, high);
+#else
+    return bitcast<vec4<f32>>(b.p${j});
+#end
+}
+#end
+
+// What inputs are multiplied by so that the product with `unpack_j`'s value is that with the code.
+#if CODE == 4
+const PRESCALE = vec4<f32>(1.0, 0.0625, 0.00390625, 0.000244140625);
+const UNSCALE = vec4<f32>(1.0, 16.0, 256.0, 4096.0);
+#elif CODE == 2
+const PRESCALE = vec4<f32>(1.0, 0.25, 0.0625, 0.015625);
+const UNSCALE = vec4<f32>(1.0, 4.0, 16.0, 64.0);
+#else
+const PRESCALE = vec4<f32>(1.0);
+const UNSCALE = vec4<f32>(1.0);
+#end
+
+// Scale and offset of group `group` of a row: `groups` groups a row, `global` the factor of the whole matrix.
+fn scale_offset(tile: u32, group: u32, groups: u32, lane: u32, global: f32) -> vec2<f32> {
+#if SCALE == 1
+    return unpack2x16float(weight_scales[(tile * groups + group) * 32u + lane]);
+#elif SCALE == 2
+    let w = weight_scales[(tile * groups + group) * 32u + lane];
+    return vec2<f32>(bitcast<f32>(w << 16u), bitcast<f32>(w & 0xffff0000u));
+#elif SCALE == 3
+    let at = (tile * groups + group) * 64u + lane;
+    return vec2<f32>(bitcast<f32>(weight_scales[at]), bitcast<f32>(weight_scales[at + 32u]));
+#elif SCALE == 4
+    let w = weight_scales[(tile * ((groups + 1u) / 2u) + group / 2u) * 32u + lane];
+    let s = unpack2x16float(w >> ((group & 1u) * 16u)).x;
+    return vec2<f32>(s, s * -${ZERO}.0);
+#elif SCALE == 5
+    let w = weight_scales[(tile * ((groups + 1u) / 2u) + group / 2u) * 32u + lane] >> ((group & 1u) * 16u);
+    let d = unpack2x16float(weight_supers[(tile * (groups * ${GROUP}u / 256u) + group * ${GROUP}u / 256u) * 32u + lane]);
+    return vec2<f32>(d.x * f32(w & 0xffu), d.y * -f32((w >> 8u) & 0xffu));
+#elif SCALE == 6
+    let w = weight_scales[(tile * ((groups + 3u) / 4u) + group / 4u) * 32u + lane];
+    let d = unpack2x16float(weight_supers[(tile * (groups * ${GROUP}u / 256u) + group * ${GROUP}u / 256u) * 32u + lane]);
+    let s = d.x * f32((bitcast<i32>(w) << (24u - (group & 3u) * 8u)) >> 24u);
+    return vec2<f32>(s, s * -${ZERO}.0);
+#elif SCALE == 7
+    let w = (weight_scales[(tile * ((groups + 3u) / 4u) + group / 4u) * 32u + lane] >> ((group & 3u) * 8u)) & 0xffu;
+    return vec2<f32>(bitcast<f32>(max(w << 23u, 0x400000u)), 0.0);
+#elif SCALE == 8
+    let w = (weight_scales[(tile * ((groups + 3u) / 4u) + group / 4u) * 32u + lane] >> ((group & 3u) * 8u)) & 0x7fu;
+    let s = select(bitcast<f32>((w << 20u) + 0x3c000000u), f32(w) * 0.001953125, w < 8u);
+    return vec2<f32>(s * global, 0.0);
+#else
+    return vec2<f32>(1.0, 0.0);
+#end
+}

@@ -1,0 +1,165 @@
+//! Products with every layout of weights, for every number of rows.
+
+use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
+use olivine_gpu::ops::weights::{Code, Packed};
+use olivine_gpu::{Device, Memory};
+use olivine_kernels::pool::Pool;
+use olivine_kernels::quant::{FORMATS, StoredOwned, quantize};
+
+use crate::common::*;
+
+/// `[rows, features]` in f64.
+fn product(x: &[f32], weights: &[f32], columns: usize) -> Vec<f32> {
+    let dot = |x: &[f32], w: &[f32]| x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum::<f64>() as f32;
+    x.chunks(columns).flat_map(|x| weights.chunks(columns).map(move |w| dot(x, w))).collect()
+}
+
+fn decoded(stored: &StoredOwned) -> Vec<f32> {
+    let mut all = vec![0.0; stored.rows * stored.columns];
+    for (row, out) in all.chunks_mut(stored.columns).enumerate() {
+        stored.as_stored().row_dequantize(row, out);
+    }
+    all
+}
+
+fn run_plain(device: &dyn Device, matrix: &olivine_gpu::ops::weights::Matrix, x: &[f32], options: &Matmul) -> Vec<f32> {
+    let width = if matches!(options.input, Input::Gated(_)) { 2 * matrix.columns } else { matrix.columns };
+    let rows = x.len() / width;
+    let (x, out) = (upload(device, x), room(device, rows * matrix.rows));
+    run(device, |list| matmul(list, matrix, &x, width, rows, options, &out));
+    download(device, &out)
+}
+
+#[test]
+fn every_storage_format_multiplies_what_it_decodes_to() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(1);
+    let mut covered = 0;
+    for info in &FORMATS {
+        let (rows, columns) = (70, 768);
+        let source = values(7, rows * columns);
+        let Ok(stored) = quantize(&pool, info.format, rows, columns, &source[..]) else { continue };
+        let Some(packed) = Packed::quantized(&stored.as_stored()) else { continue };
+        covered += 1;
+        // Compiling takes the time: one format in four when the subgroups are of another width.
+        if other_width() && covered % 4 != 0 {
+            continue;
+        }
+        let matrix = packed.upload(&*device).unwrap();
+        let x = values(9, 2 * columns);
+        let expected = product(&x, &decoded(&stored), columns);
+        let found = run_plain(&*device, &matrix, &x, &Matmul::default());
+        assert_near(&found, &expected, 3e-6, info.name);
+        let alone = run_plain(&*device, &matrix, &x[columns..], &Matmul::default());
+        assert_bits(&alone, &found[rows..], info.name);
+    }
+    assert_eq!(covered, 18 + 3 + 5 + 5 + 1);
+}
+
+#[test]
+fn dense_matrices_of_any_width() {
+    let Some(device) = device() else { return };
+    for (rows, columns) in [(33, 40), (5, 1), (32, 1000)] {
+        let weights = values(3, rows * columns);
+        let x = values(4, 3 * columns);
+        let halves: Vec<half::f16> = weights.iter().map(|&w| half::f16::from_f32(w)).collect();
+        let brains: Vec<half::bf16> = weights.iter().map(|&w| half::bf16::from_f32(w)).collect();
+        let cases: [(Code, &[u8], Vec<f32>); 3] = [
+            (Code::F32, bytemuck::cast_slice(&weights), weights.clone()),
+            (Code::F16, bytemuck::cast_slice(&halves), halves.iter().map(|h| h.to_f32()).collect()),
+            (Code::Bf16, bytemuck::cast_slice(&brains), brains.iter().map(|h| h.to_f32()).collect()),
+        ];
+        for (code, bytes, exact) in cases {
+            let matrix = Packed::dense(code, rows, columns, bytes).upload(&*device).unwrap();
+            let found = run_plain(&*device, &matrix, &x, &Matmul::default());
+            assert_near(&found, &product(&x, &exact, columns), 1e-6, &format!("{code:?} {rows} x {columns}"));
+        }
+    }
+}
+
+#[test]
+fn a_row_has_the_same_bits_in_every_number_of_rows() {
+    let Some(device) = device() else { return };
+    let (features, columns) = (64, 2080);
+    let weights = values(5, features * columns);
+    let matrix = Packed::dense(Code::F32, features, columns, bytemuck::cast_slice(&weights));
+    let matrix = matrix.upload(&*device).unwrap();
+    let weight = upload(&*device, &values(6, columns));
+    let inputs = [Input::Plain, Input::Norm { weight: &weight, epsilon: 1e-6 }, Input::Gated(Gate::Silu)];
+    for input in inputs {
+        let width = if matches!(input, Input::Gated(_)) { 2 * columns } else { columns };
+        let x = values(8, 19 * width);
+        let options = Matmul { input, ..Matmul::default() };
+        let all = run_plain(&*device, &matrix, &x, &options);
+        for rows in [1, 2, 4, 7] {
+            let some = run_plain(&*device, &matrix, &x[12 * width..(12 + rows) * width], &options);
+            assert_bits(&some, &all[12 * features..(12 + rows) * features], &format!("{input:?}, {rows} rows"));
+        }
+    }
+}
+
+#[test]
+fn norms_gates_bias_and_residual() {
+    let Some(device) = device() else { return };
+    let (features, columns, rows) = (40, 320, 5);
+    let weights = values(5, features * columns);
+    let matrix = Packed::dense(Code::F32, features, columns, bytemuck::cast_slice(&weights));
+    let matrix = matrix.upload(&*device).unwrap();
+    let (x, weight, bias) = (values(1, rows * columns), values(2, columns), values(3, features));
+    let residual = values(4, rows * features);
+    let normed: Vec<f32> = x
+        .chunks(columns)
+        .flat_map(|row| {
+            let mean = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / columns as f64;
+            let inverse = 1.0 / (mean + 1e-5).sqrt();
+            row.iter().zip(&weight).map(move |(v, w)| (f64::from(*v) * inverse) as f32 * w)
+        })
+        .collect();
+    let mut expected = product(&normed, &weights, columns);
+    for (index, value) in expected.iter_mut().enumerate() {
+        *value += bias[index % features] + residual[index];
+    }
+    let [x, weight, bias, out] = [&x, &weight, &bias, &residual].map(|values| upload(&*device, values));
+    let options = Matmul {
+        input: Input::Norm { weight: &weight, epsilon: 1e-5 },
+        bias: Some(&bias),
+        residual: Some(&out),
+        experts: None,
+    };
+    run(&*device, |list| matmul(list, &matrix, &x, columns, rows, &options, &out));
+    assert_near(&download(&*device, &out), &expected, 1e-6, "norm, bias and residual in place");
+
+    use olivine_kernels::activation::{Activation, Gate as CpuGate, GatedRows, gated};
+    let gates = [
+        (Gate::Silu, CpuGate::Product(Activation::Silu)),
+        (Gate::GeluTanh, CpuGate::Product(Activation::GeluTanh)),
+        (Gate::Gelu, CpuGate::Product(Activation::Gelu)),
+        (Gate::Clamped { alpha: 1.702, limit: 0.5 }, CpuGate::Clamped { alpha: 1.702, limit: 0.5 }),
+    ];
+    let x: Vec<f32> = values(11, rows * 2 * columns).iter().map(|v| v * 4.0).collect();
+    for (gate, cpu) in gates {
+        let mut joined = vec![0.0; rows * columns];
+        let layout = GatedRows { rows, stride: 2 * columns, gate: 0, up: columns, dim: columns };
+        gated(&Pool::new(1), cpu, &x, layout, &mut joined, columns);
+        let options = Matmul { input: Input::Gated(gate), ..Matmul::default() };
+        let found = run_plain(&*device, &matrix, &x, &options);
+        assert_near(&found, &product(&joined, &weights, columns), 2e-6, &format!("{gate:?}"));
+    }
+}
+
+#[test]
+fn stacked_matrices_give_their_outputs_side_by_side_from_slices_of_one_arena() {
+    let Some(device) = device() else { return };
+    let columns = 96;
+    let parts = [values(1, 64 * columns), values(2, 32 * columns), values(3, 8 * columns)];
+    let packed =
+        parts.each_ref().map(|w| Packed::dense(Code::F32, w.len() / columns, columns, bytemuck::cast_slice(w)));
+    assert!(Packed::stack(&[packed[2].clone(), packed[0].clone()]).is_none());
+    let matrix = Packed::stack(&packed).unwrap().upload(&*device).unwrap();
+    let x = values(4, 2 * columns);
+    let arena = room(&*device, 4096);
+    device.write(&arena, 1024, bytemuck::cast_slice(&x)).unwrap();
+    let (from, to): (Memory, Memory) = (arena.slice(1024, 768), arena.slice(2048, 2 * 104 * 4));
+    run(&*device, |list| matmul(list, &matrix, &from, columns, 2, &Matmul::default(), &to));
+    assert_near(&download(&*device, &to), &product(&x, &parts.concat(), columns), 1e-6, "stacked");
+}
