@@ -5,10 +5,13 @@
 //! Read next: [`crate::primitive`].
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytemuck::{Pod, Zeroable};
+use olivine_gpu::Memory;
 use olivine_kernels::pages::{HUGE_PAGE_BYTES, Pages};
+
+use crate::gpu::Gpu;
 
 /// Bytes that live elsewhere (a mapped file) and are only read.
 pub type Owner = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -18,15 +21,23 @@ pub type Owner = Arc<dyn AsRef<[u8]> + Send + Sync>;
 #[repr(C, align(64))]
 struct Line([u64; 8]);
 
-/// Memory of one or more arrays.
+/// Memory of one or more arrays: on the host, on the GPU, or on both with the same content.
+///
+/// A side that is missing is made from the other when it is asked for; writing one side drops the other.
 pub struct Buffer {
-    storage: Storage,
+    host: OnceLock<Storage>,
+    device: OnceLock<DeviceSide>,
     bytes: usize,
 }
 
 enum Storage {
     Owned(Block),
     External { owner: Owner, start: usize },
+}
+
+struct DeviceSide {
+    gpu: Arc<Gpu>,
+    memory: Memory,
 }
 
 /// Owned memory, aligned to [`Line`].
@@ -61,16 +72,16 @@ impl Block {
 }
 
 impl Buffer {
-    /// A buffer of at least `bytes` bytes whose content is unspecified (but initialised).
+    /// A buffer of at least `bytes` bytes whose content is unspecified (but initialised). It takes memory when it is used.
     pub fn new(bytes: usize) -> Buffer {
-        Buffer { storage: Storage::Owned(allocate(bytes)), bytes }
+        Buffer { host: OnceLock::new(), device: OnceLock::new(), bytes }
     }
 
     /// A read-only buffer of `bytes` bytes from `start` on in `owner`. Panics when that is out of bounds.
     pub fn external(owner: Owner, start: usize, bytes: usize) -> Buffer {
         let length = (*owner).as_ref().len();
         assert!(start <= length && bytes <= length - start, "[buffer] {start}+{bytes} bytes of an owner of {length}");
-        Buffer { storage: Storage::External { owner, start }, bytes }
+        Buffer { host: OnceLock::from(Storage::External { owner, start }), device: OnceLock::new(), bytes }
     }
 
     /// Size in bytes.
@@ -85,12 +96,12 @@ impl Buffer {
 
     /// Whether it can be written when uniquely owned.
     pub fn is_owned(&self) -> bool {
-        matches!(self.storage, Storage::Owned(_))
+        !matches!(self.host.get(), Some(Storage::External { .. }))
     }
 
-    /// All bytes.
+    /// All bytes. What only the GPU has is read back, after the work that makes it.
     pub fn bytes(&self) -> &[u8] {
-        match &self.storage {
+        match self.host.get_or_init(|| self.make_host()) {
             Storage::Owned(block) => &block.bytes()[..self.bytes],
             Storage::External { owner, start } => &(**owner).as_ref()[*start..*start + self.bytes],
         }
@@ -98,9 +109,53 @@ impl Buffer {
 
     /// All bytes, to write. Panics on external memory.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        match &mut self.storage {
-            Storage::Owned(block) => &mut block.bytes_mut()[..self.bytes],
-            Storage::External { .. } => panic!("[buffer] external memory is read-only"),
+        self.bytes();
+        self.device.take();
+        match self.host.get_mut() {
+            Some(Storage::Owned(block)) => &mut block.bytes_mut()[..self.bytes],
+            _ => panic!("[buffer] external memory is read-only"),
+        }
+    }
+
+    /// The memory on `gpu`, to read. What only the host has is sent there.
+    pub fn on_gpu(&self, gpu: &Arc<Gpu>) -> &Memory {
+        let side = self.device.get_or_init(|| DeviceSide {
+            memory: match self.host.get() {
+                Some(_) => gpu.upload(self.bytes()),
+                None => gpu.allocate(self.bytes),
+            },
+            gpu: gpu.clone(),
+        });
+        assert!(Arc::ptr_eq(&side.gpu, gpu), "[buffer] memory of another GPU");
+        &side.memory
+    }
+
+    /// The memory on `gpu`, to change: it has the content of the buffer, which the host drops.
+    pub fn on_gpu_mut(&mut self, gpu: &Arc<Gpu>) -> &Memory {
+        self.on_gpu(gpu);
+        self.drop_host();
+        self.on_gpu(gpu)
+    }
+
+    /// The memory on `gpu`, to be written all over: its content is unspecified.
+    pub fn on_gpu_fresh(&mut self, gpu: &Arc<Gpu>) -> &Memory {
+        self.drop_host();
+        self.on_gpu(gpu)
+    }
+
+    fn make_host(&self) -> Storage {
+        let mut block = allocate(self.bytes);
+        if let Some(side) = self.device.get() {
+            side.gpu.download(&side.memory, 0, &mut block.bytes_mut()[..self.bytes]);
+        }
+        Storage::Owned(block)
+    }
+
+    fn drop_host(&mut self) {
+        match self.host.take() {
+            Some(Storage::Owned(block)) => release(block),
+            Some(Storage::External { .. }) => panic!("[buffer] external memory is read-only"),
+            None => {}
         }
     }
 
@@ -126,8 +181,8 @@ impl std::fmt::Debug for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Storage::Owned(block) = &mut self.storage {
-            release(std::mem::replace(block, Block::Lines(Vec::new())));
+        if let Some(Storage::Owned(block)) = self.host.take() {
+            release(block);
         }
     }
 }

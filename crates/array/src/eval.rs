@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::array::{Array, Node, Source, Value};
 use crate::dtype::Dtype;
+use crate::gpu;
 use crate::ops::copy::copy_into;
 use crate::primitive::{EvalContext, Primitive, Reuse, Tensor};
 use crate::shape::{Layout, element_count};
@@ -46,7 +47,7 @@ pub fn eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) {
         return;
     }
     let _device = device();
-    let context = EvalContext { pool: pool() };
+    let context = context();
     for array in order(pending) {
         if let Some(source) = take_source(&array.0) {
             let value = compute(&context, source, &array.0);
@@ -55,6 +56,12 @@ pub fn eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) {
             }
         }
     }
+    context.finish();
+}
+
+/// What evaluation works with from now on.
+pub(crate) fn context() -> EvalContext {
+    EvalContext { pool: pool(), gpu: gpu::gpu() }
 }
 
 /// All nodes without a value that `roots` need, inputs before their readers.
@@ -111,7 +118,7 @@ fn compute(context: &EvalContext, source: Source, node: &Node) -> Value {
                     return Value::One(Tensor { layout, dtype: node.dtype, ..first });
                 }
                 let mut outputs = [output(&*primitive, &node.shape, node.dtype, &mut tensors, true)];
-                primitive.eval_cpu(context, &tensors, &mut outputs);
+                context.run(&*primitive, &tensors, &mut outputs);
                 let [output] = outputs;
                 return Value::One(output);
             }
@@ -119,7 +126,7 @@ fn compute(context: &EvalContext, source: Source, node: &Node) -> Value {
             for (index, spec) in specs.iter().enumerate() {
                 outputs.push(output(&*primitive, &spec.shape, spec.dtype, &mut tensors, index == 0));
             }
-            primitive.eval_cpu(context, &tensors, &mut outputs);
+            context.run(&*primitive, &tensors, &mut outputs);
             Value::Many(outputs)
         }
     }

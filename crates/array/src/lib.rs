@@ -2,7 +2,8 @@
 //! written through `olivine-formats` ([`io`]).
 //!
 //! The path of an op: the user's function in [`ops`] checks shapes and makes a node ([`array`]); [`eval`] orders nodes and
-//! gives them memory ([`buffer`]); the node's [`primitive`] turns strides into slices and calls a kernel. [`plan`] keeps a
+//! gives them memory ([`buffer`]); the node's [`primitive`] turns strides into slices and calls a kernel, or
+//! records commands for the GPU ([`gpu`]). [`plan`] keeps a
 //! traced graph for replay. Invariant: nothing is computed before someone asks for a value.
 
 pub mod array;
@@ -10,6 +11,7 @@ pub mod buffer;
 pub mod dtype;
 pub mod eval;
 pub mod fast;
+pub mod gpu;
 pub mod io;
 pub mod ops;
 pub mod plan;
@@ -23,6 +25,7 @@ pub use buffer::{
 };
 pub use dtype::{Complex64, Dtype, Element, Kind, bf16, f16, promote};
 pub use eval::{eval, pool, set_threads};
+pub use gpu::{Gpu, gpu, set_gpu};
 pub use io::{IoError, load, load_all, save, save_safetensors, savez, savez_compressed};
 pub use ops::*;
 pub use plan::Plan;

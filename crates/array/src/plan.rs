@@ -7,22 +7,34 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
+use olivine_gpu::Recording;
 use smallvec::SmallVec;
 
 use crate::array::{Array, Node, Source};
 use crate::buffer::Buffer;
 use crate::dtype::Dtype;
 use crate::eval;
+use crate::gpu::{self, Gpu};
 use crate::ops::copy::copy_into;
 use crate::primitive::{EvalContext, Primitive, Reuse, Spec, Tensor};
 use crate::shape::{Layout, element_count};
 
 /// A traced computation that can be run again and again.
 pub struct Plan {
+    /// How often it ran on one GPU without a change, and its commands once they are worth keeping.
+    kept: Kept,
     inputs: Vec<Spec>,
     steps: Vec<Step>,
     slots: Vec<Slot>,
     outputs: Vec<Place>,
+}
+
+/// What a plan knows of its last runs on a GPU.
+#[derive(Default)]
+struct Kept {
+    /// [`Gpu::epoch`] of the last run that took place on the GPU altogether; 0 for none.
+    epoch: u64,
+    recording: Option<Recording>,
 }
 
 struct Step {
@@ -81,25 +93,81 @@ impl Plan {
         for (index, (input, spec)) in inputs.iter().zip(&self.inputs).enumerate() {
             let fits = input.shape() == &spec.shape[..] && input.dtype() == spec.dtype;
             assert!(fits, "[plan] input {index} is {:?} {}, not {spec:?}", input.shape(), input.dtype());
-            let tensor = input.tensor();
-            let plain = tensor.layout.offset == 0 && tensor.is_contiguous();
-            let tensor = if plain { tensor.clone() } else { dense_copy(tensor) };
-            self.slots[index].buffer = tensor.buffer;
         }
+        self.bring_inputs(inputs);
         let _device = eval::device();
-        let context = EvalContext { pool: eval::pool() };
-        for step in &mut self.steps {
-            step.run(&context, &mut self.slots);
+        let context = eval::context();
+        match context.gpu.clone() {
+            Some(gpu) => self.run_on_gpu(&context, &gpu),
+            None => self.steps.iter_mut().for_each(|step| {
+                step.run(&context, &mut self.slots);
+            }),
         }
         let outputs = self.outputs.iter().map(|place| {
             let buffer = self.slots[place.slot].buffer.clone();
             Array::from_tensor(Tensor { buffer, layout: place.layout.clone(), dtype: place.dtype })
         });
         let outputs = outputs.collect();
-        for slot in &mut self.slots[..self.inputs.len()] {
-            slot.buffer = None;
+        if context.gpu.is_none() {
+            self.slots[..self.inputs.len()].iter_mut().for_each(|slot| slot.buffer = None);
         }
         outputs
+    }
+
+    /// Record the steps' commands and send them. A plan that runs again with nothing changed keeps its commands, and from
+    /// then on a run sends them as they are.
+    fn run_on_gpu(&mut self, context: &EvalContext, gpu: &Arc<Gpu>) {
+        if let (Some(recording), true) = (&self.kept.recording, self.kept.epoch == gpu.epoch())
+            && own_outputs(&self.outputs, &mut self.slots, gpu)
+        {
+            return gpu.replay(recording);
+        }
+        gpu.submit();
+        let epoch = gpu.epoch();
+        let mut whole = true;
+        for step in &mut self.steps {
+            whole &= step.run(context, &mut self.slots);
+        }
+        if !whole {
+            self.kept = Kept::default();
+            return gpu.submit();
+        }
+        if self.kept.epoch != epoch {
+            self.kept = Kept { epoch, recording: None };
+            return gpu.submit();
+        }
+        let recording = gpu.keep(gpu.take());
+        gpu.replay(&recording);
+        self.kept.recording = Some(recording);
+    }
+
+    /// Put the values of the inputs where the steps read them. On a GPU that is always the same memory.
+    fn bring_inputs(&mut self, inputs: &[&Array]) {
+        let gpu = gpu::gpu();
+        for (slot, input) in self.slots.iter_mut().zip(inputs) {
+            let tensor = input.tensor();
+            let plain = tensor.layout.offset == 0 && tensor.is_contiguous();
+            let tensor = if plain { tensor.clone() } else { dense_copy(tensor) };
+            let Some(gpu) = &gpu else {
+                slot.buffer = tensor.buffer;
+                continue;
+            };
+            let length = tensor.buffer().len();
+            let own = slot.buffer.as_mut().and_then(Arc::get_mut).filter(|own| own.len() == length);
+            match own {
+                Some(own) => {
+                    let memory = own.on_gpu_fresh(gpu).clone();
+                    gpu.write(&memory, 0, tensor.buffer().bytes());
+                }
+                None => {
+                    let mut own = Buffer::new(length);
+                    own.bytes_mut().copy_from_slice(tensor.buffer().bytes());
+                    own.on_gpu_mut(gpu);
+                    slot.buffer = Some(Arc::new(own));
+                    self.kept = Kept::default();
+                }
+            }
+        }
     }
 
     /// How many primitives a replay runs.
@@ -119,7 +187,8 @@ impl Plan {
 }
 
 impl Step {
-    fn run(&mut self, context: &EvalContext, slots: &mut [Slot]) {
+    /// Whether it ran on the GPU.
+    fn run(&mut self, context: &EvalContext, slots: &mut [Slot]) -> bool {
         for (tensor, slot) in self.inputs.iter_mut().zip(&self.input_slots) {
             if let Some(slot) = *slot {
                 tensor.buffer.clone_from(&slots[slot].buffer);
@@ -144,14 +213,27 @@ impl Step {
             let from = Tensor { buffer: source.buffer.take(), layout: layout.clone(), dtype: source.dtype };
             copy_into(&from, self.outputs[0].bytes_mut());
         }
-        self.primitive.eval_cpu(context, &self.inputs, &mut self.outputs);
+        let on_gpu = context.run(&*self.primitive, &self.inputs, &mut self.outputs);
         for (tensor, &slot) in self.outputs.iter_mut().zip(&self.output_slots) {
             slots[slot].buffer = tensor.buffer.take();
         }
         for tensor in &mut self.inputs {
             tensor.buffer = None;
         }
+        on_gpu
     }
+}
+
+/// Make the outputs' memory ready to be written again, if nobody else holds it.
+fn own_outputs(outputs: &[Place], slots: &mut [Slot], gpu: &Arc<Gpu>) -> bool {
+    outputs.iter().all(|place| {
+        let slot = &mut slots[place.slot];
+        let own = slot.buffer.as_mut().and_then(Arc::get_mut).filter(|_| slot.bytes > 0);
+        own.is_some_and(|buffer| {
+            buffer.on_gpu_fresh(gpu);
+            true
+        })
+    })
 }
 
 fn dense_copy(tensor: &Tensor) -> Tensor {
@@ -278,7 +360,7 @@ impl Tracer {
         for place in &mut outputs {
             place.slot = packer.physical[place.slot].expect("every value was placed");
         }
-        Plan { inputs, steps: self.steps, slots: packer.slots, outputs }
+        Plan { kept: Kept::default(), inputs, steps: self.steps, slots: packer.slots, outputs }
     }
 }
 

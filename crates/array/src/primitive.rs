@@ -2,19 +2,21 @@
 //!
 //! A user function (`ops/`) checks its arguments and composes primitives; a primitive infers shapes, may be a mere view,
 //! and computes. Invariant: outputs that `eval_cpu` sees are row-major, start at offset 0 and are uniquely owned.
-//! Gradient, vmap and `eval_gpu` are further methods of this trait, each with its own default. Read next: [`crate::eval`].
+//! Gradient and vmap are further methods of this trait, each with its own default. Read next: [`crate::eval`].
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use bytemuck::Pod;
+use olivine_gpu::Memory;
 use olivine_kernels::pool::Pool;
 use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::buffer::Buffer;
 use crate::dtype::Dtype;
+use crate::gpu::{Gpu, padded};
 use crate::shape::{Layout, Shape, element_count};
 
 /// Shape and dtype of an array.
@@ -69,12 +71,29 @@ pub enum Reuse {
 /// What a running primitive may use.
 pub struct EvalContext {
     pub(crate) pool: Arc<Pool>,
+    pub(crate) gpu: Option<Arc<Gpu>>,
 }
 
 impl EvalContext {
     /// The threads.
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Send what was recorded for the GPU; it may still run when this returns.
+    pub(crate) fn finish(&self) {
+        if let Some(gpu) = &self.gpu {
+            gpu.submit();
+        }
+    }
+
+    /// Run `primitive`: on the GPU if there is one and it has kernels for this case, else on the CPU. Whether it was the GPU.
+    pub(crate) fn run(&self, primitive: &dyn Primitive, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let on_gpu = self.gpu.as_ref().is_some_and(|gpu| primitive.eval_gpu(gpu, inputs, outputs));
+        if !on_gpu {
+            primitive.eval_cpu(self, inputs, outputs);
+        }
+        on_gpu
     }
 }
 
@@ -92,6 +111,13 @@ pub trait Primitive: Any + Debug + Send + Sync {
     /// Compute on the CPU. Inputs may be strided, outputs are contiguous. It runs while the device is held, so it must not
     /// evaluate arrays itself.
     fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]);
+
+    /// Record the commands that compute this on the GPU. `false` when it has no kernels for this case: nothing was
+    /// touched then, and [`Primitive::eval_cpu`] runs, for which memory comes back by itself.
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let _ = (gpu, inputs, outputs);
+        false
+    }
 
     /// The output as a view of input 0 if no byte has to move; `eval_cpu` does not run then.
     fn view(&self, input: &Layout) -> Option<Layout> {
@@ -201,15 +227,40 @@ impl Tensor {
     pub fn slice_mut<T: Pod>(&mut self) -> &mut [T] {
         assert_eq!(size_of::<T>(), self.dtype.size(), "[tensor] {} written as another size", self.dtype);
         let size = self.size();
-        let buffer = self.buffer.as_mut().and_then(Arc::get_mut).expect("[tensor] only a new output can be written");
-        &mut buffer.slice_mut()[..size]
+        &mut self.output().slice_mut()[..size]
     }
 
     /// The bytes of an output, to write.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         let bytes = self.size() * self.dtype.size();
-        let buffer = self.buffer.as_mut().and_then(Arc::get_mut).expect("[tensor] only a new output can be written");
-        &mut buffer.bytes_mut()[..bytes]
+        &mut self.output().bytes_mut()[..bytes]
+    }
+
+    /// The elements on `gpu`, to read; none when they are strided or do not start where a kernel can.
+    pub fn on_gpu(&self, gpu: &Arc<Gpu>) -> Option<Memory> {
+        let (start, bytes) = (self.layout.offset * self.dtype.size(), self.size() * self.dtype.size());
+        if !self.is_contiguous() || bytes == 0 || !(start as u64).is_multiple_of(olivine_gpu::device::ALIGNMENT) {
+            return None;
+        }
+        let memory = self.buffer().on_gpu(gpu);
+        Some(if start == 0 { memory.clone() } else { memory.slice(start as u64, padded(bytes)) })
+    }
+
+    /// Memory of an output on `gpu`, all of which will be written.
+    #[track_caller]
+    pub fn on_gpu_fresh(&mut self, gpu: &Arc<Gpu>) -> Memory {
+        self.output().on_gpu_fresh(gpu).clone()
+    }
+
+    /// Memory of an output on `gpu` that starts with the content of the input it was made from ([`Reuse`]).
+    #[track_caller]
+    pub fn on_gpu_mut(&mut self, gpu: &Arc<Gpu>) -> Memory {
+        self.output().on_gpu_mut(gpu).clone()
+    }
+
+    #[track_caller]
+    fn output(&mut self) -> &mut Buffer {
+        self.buffer.as_mut().and_then(Arc::get_mut).expect("[tensor] only a new output can be written")
     }
 
     /// The same elements, contiguous: itself when it is, a copy when not.

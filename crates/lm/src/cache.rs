@@ -6,7 +6,7 @@
 
 use olivine_array::fast::gated_delta::StateHandle;
 use olivine_array::fast::step::{KvHandle, Span};
-use olivine_kernels::attention::{KvCacheLayer, KvDtype, KvLayout};
+use olivine_kernels::attention::{KvDtype, KvLayout};
 use olivine_kernels::recurrent::ConvolutionShape;
 
 use crate::spec::{KvGroup, Mixer, ModelSpec};
@@ -98,7 +98,7 @@ impl Cache {
                     dtype,
                 };
                 let group = kinds.iter().position(|&kind| kind == shape.group).expect("every group is listed");
-                LayerStore::Kv { group, handle: KvHandle::new(KvCacheLayer::new(layout)) }
+                LayerStore::Kv { group, handle: KvHandle::new(layout) }
             }
             (_, None) => unreachable!("a block has keys and values or a state"),
         });
@@ -184,10 +184,8 @@ impl Cache {
                 if let LayerStore::Kv { group: of, handle } = layer
                     && *of == index
                 {
-                    handle.with(|layer| {
-                        layer.grow(group.owners.len());
-                        copies.iter().for_each(|&(from, to)| layer.copy_page(from, to));
-                    });
+                    handle.grow(group.owners.len());
+                    copies.iter().for_each(|&(from, to)| handle.copy_page(from, to));
                 }
             }
         }
@@ -257,7 +255,7 @@ impl Cache {
         let page = self.groups[group].take();
         let pages = self.groups[group].owners.len();
         for handle in self.kv_layers(group) {
-            handle.with(|layer| layer.grow(pages));
+            handle.grow(pages);
         }
         page
     }
@@ -282,13 +280,13 @@ impl Cache {
 
     /// Bytes of a page in all layers of its group.
     pub fn page_bytes(&self, group: usize) -> usize {
-        self.kv_layers(group).map(|handle| handle.with(|layer| layer.layout().page_bytes())).sum()
+        self.kv_layers(group).map(KvHandle::page_bytes).sum()
     }
 
     /// Append a page's bytes, layer by layer.
     pub fn read_page(&self, group: usize, page: u32, out: &mut Vec<u8>) {
         for handle in self.kv_layers(group) {
-            handle.with(|layer| out.extend_from_slice(layer.page(page)));
+            handle.read_page(page, out);
         }
     }
 
@@ -296,11 +294,9 @@ impl Cache {
     pub fn write_page(&mut self, group: usize, page: u32, mut bytes: &[u8]) {
         assert_eq!(bytes.len(), self.page_bytes(group), "[cache] bytes of a page");
         for handle in self.kv_layers(group) {
-            handle.with(|layer| {
-                let (own, rest) = bytes.split_at(layer.layout().page_bytes());
-                layer.page_mut(page).copy_from_slice(own);
-                bytes = rest;
-            });
+            let (own, rest) = bytes.split_at(handle.page_bytes());
+            handle.write_page(page, own);
+            bytes = rest;
         }
     }
 
@@ -346,7 +342,7 @@ impl Cache {
     /// Bytes of all stores.
     pub fn bytes(&self) -> usize {
         let bytes = |layer: &LayerStore| match layer {
-            LayerStore::Kv { handle, .. } => handle.with(|layer| layer.bytes()),
+            LayerStore::Kv { handle, .. } => handle.bytes(),
             LayerStore::State(handle) => handle.bytes(),
         };
         self.layers.iter().map(bytes).sum()

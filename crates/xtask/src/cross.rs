@@ -27,6 +27,7 @@ pub fn run(filters: &[String]) -> ExitCode {
     let environment = [
         ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER),
         ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", &runner),
+        ("OLIVINE_EMULATED", "1"),
     ];
     let mut steps = Steps::default();
     for package in ["olivine-kernels", "olivine-lm"] {

@@ -10,7 +10,7 @@ use olivine_kernels::rope::Pairing;
 
 use crate::array::Array;
 use crate::dtype::Dtype;
-use crate::fast::step::{KvHandle, StepSlot};
+use crate::fast::step::{KvHandle, KvStore, StepSlot};
 use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
 
 /// Where queries and keys lie in a packed row, and what is done to them.
@@ -146,8 +146,13 @@ impl Primitive for PagedAttention {
             causal: true,
         };
         let pool = context.pool();
-        self.cache.with(|cache| {
-            attention::write_and_attend(pool, rows.slice(), cache, &batch, &params, outputs[0].slice_mut());
+        self.cache.with(|cache| match cache {
+            KvStore::Host(cache) => {
+                attention::write_and_attend(pool, rows.slice(), cache, &batch, &params, outputs[0].slice_mut());
+            }
+            KvStore::Gpu(_) => {
+                panic!("[paged_attention] the keys and values are on the GPU, which has no kernel for {self:?}")
+            }
         });
     }
 }

@@ -5,8 +5,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use olivine_kernels::attention::{BatchSequence, KvCacheLayer};
+use olivine_gpu::Memory;
+use olivine_kernels::attention::{BatchSequence, KvCacheLayer, KvLayout};
 use olivine_kernels::rope::Angles;
+
+use crate::gpu::{self, Gpu};
 
 /// One sequence's share of a step.
 #[derive(Clone, Debug, Default)]
@@ -61,19 +64,113 @@ impl StepSlot {
     }
 }
 
-/// Keys and values of one layer, shared by the model and whoever manages its pages.
+/// Keys and values of one layer, shared by the model and whoever manages its pages. They lie where the model runs.
 #[derive(Clone)]
-pub struct KvHandle(Arc<Mutex<KvCacheLayer>>);
+pub struct KvHandle(Arc<Mutex<KvStore>>);
+
+/// Where the pages are.
+pub(crate) enum KvStore {
+    Host(KvCacheLayer),
+    Gpu(GpuKv),
+}
+
+/// Pages on a GPU, one behind the other.
+pub(crate) struct GpuKv {
+    pub gpu: Arc<Gpu>,
+    pub layout: KvLayout,
+    pub memory: Memory,
+    pages: usize,
+}
 
 impl KvHandle {
-    /// A handle on `layer`.
-    pub fn new(layer: KvCacheLayer) -> KvHandle {
-        KvHandle(Arc::new(Mutex::new(layer)))
+    /// An empty store of `layout`, on the GPU if there is one.
+    pub fn new(layout: KvLayout) -> KvHandle {
+        let store = match gpu::gpu() {
+            None => KvStore::Host(KvCacheLayer::new(layout)),
+            Some(gpu) => KvStore::Gpu(GpuKv { memory: gpu.allocate(layout.page_bytes()), gpu, layout, pages: 1 }),
+        };
+        KvHandle(Arc::new(Mutex::new(store)))
     }
 
-    /// Work on the pages.
-    pub fn with<T>(&self, work: impl FnOnce(&mut KvCacheLayer) -> T) -> T {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut KvStore) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Bytes of one page.
+    pub fn page_bytes(&self) -> usize {
+        self.with(|store| store.layout().page_bytes())
+    }
+
+    /// Have at least `pages` pages.
+    pub fn grow(&self, pages: usize) {
+        self.with(|store| match store {
+            KvStore::Host(layer) => layer.grow(pages),
+            KvStore::Gpu(kv) => kv.grow(pages),
+        });
+    }
+
+    /// Copy a whole page (before writing to one that is shared).
+    pub fn copy_page(&self, from: u32, to: u32) {
+        self.with(|store| match store {
+            KvStore::Host(layer) => layer.copy_page(from, to),
+            KvStore::Gpu(kv) => kv.gpu.record(|list| list.copy(&kv.page(from), &kv.page(to))),
+        });
+    }
+
+    /// Append a page's bytes. Pages of different devices do not fit each other.
+    pub fn read_page(&self, page: u32, out: &mut Vec<u8>) {
+        self.with(|store| match store {
+            KvStore::Host(layer) => out.extend_from_slice(layer.page(page)),
+            KvStore::Gpu(kv) => {
+                let start = out.len();
+                out.resize(start + kv.layout.page_bytes(), 0);
+                kv.gpu.download(&kv.page(page), 0, &mut out[start..]);
+            }
+        });
+    }
+
+    /// Fill a page with what [`KvHandle::read_page`] gave.
+    pub fn write_page(&self, page: u32, bytes: &[u8]) {
+        self.with(|store| match store {
+            KvStore::Host(layer) => layer.page_mut(page).copy_from_slice(bytes),
+            KvStore::Gpu(kv) => kv.gpu.write(&kv.page(page), 0, bytes),
+        });
+    }
+
+    /// Bytes allocated.
+    pub fn bytes(&self) -> usize {
+        self.with(|store| match store {
+            KvStore::Host(layer) => layer.bytes(),
+            KvStore::Gpu(kv) => kv.memory.bytes() as usize,
+        })
+    }
+}
+
+impl KvStore {
+    fn layout(&self) -> &KvLayout {
+        match self {
+            KvStore::Host(layer) => layer.layout(),
+            KvStore::Gpu(kv) => &kv.layout,
+        }
+    }
+}
+
+impl GpuKv {
+    fn page(&self, page: u32) -> Memory {
+        let bytes = self.layout.page_bytes() as u64;
+        self.memory.slice(u64::from(page) * bytes, bytes)
+    }
+
+    /// Twice the memory when it is full: the pages move, and what was recorded before does not fit any more.
+    fn grow(&mut self, pages: usize) {
+        if pages <= self.pages {
+            return;
+        }
+        let old = self.memory.clone();
+        self.pages = pages.max(2 * self.pages);
+        self.memory = self.gpu.allocate(self.pages * self.layout.page_bytes());
+        self.gpu.record(|list| list.copy(&old, &self.memory));
+        self.gpu.new_epoch();
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Activations are f32 in memory. A kernel's name, constants, order of buffers and parameters are fixed here, for all
 //! runtimes. Invariant: the order in which one output row is reduced depends on the shapes of the operation, never on
-//! how many rows there are. Read next: [`matmul`].
+//! how many rows there are. Read next: [`matmul`], [`attention`].
 
+pub mod attention;
+pub mod gather;
 pub mod matmul;
 pub mod weights;

@@ -19,6 +19,13 @@ const SOURCES: &[(&str, &str)] = &[
     ("gate", include_str!("gate.wgsl")),
     ("weights", include_str!("weights.wgsl")),
     ("matmul", include_str!("matmul.wgsl")),
+    ("attention", include_str!("attention.wgsl")),
+    ("attention_join", include_str!("attention_join.wgsl")),
+    ("attention_merge", include_str!("attention_merge.wgsl")),
+    ("gather_rows", include_str!("gather_rows.wgsl")),
+    ("heads", include_str!("heads.wgsl")),
+    ("kv_element", include_str!("kv_element.wgsl")),
+    ("kv_write", include_str!("kv_write.wgsl")),
 ];
 
 /// A WGSL module and how its bindings are used.

@@ -4,14 +4,13 @@
 //! by. Matrices are rarely a whole number of huge pages, so weights lie one after the other in chunks of address space
 //! that become resident huge page by huge page. Invariant: a chunk goes back to the system with its last matrix.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use crate::pages::{HUGE_PAGE_BYTES, Pages};
 use std::sync::{Arc, Mutex};
 
-const HUGE_PAGE_BYTES: usize = 2 << 20;
 /// Address space of a chunk; larger matrices have one of their own.
 const CHUNK_BYTES: usize = 64 << 20;
 
-/// Bytes aligned to 64, not initialised.
+/// Bytes aligned to 64, zeros at first.
 pub struct Memory {
     start: *mut u8,
     bytes: usize,
@@ -27,8 +26,8 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// Room for `bytes` that come and go.
     pub fn new(bytes: usize) -> Memory {
-        let chunk = Arc::new(Chunk::new(bytes));
-        Memory { start: chunk.start, bytes: chunk.layout.size(), _chunk: chunk }
+        let chunk = Chunk::new(bytes);
+        Memory { start: chunk.start, bytes: chunk.pages.len(), _chunk: Arc::new(chunk) }
     }
 
     /// Room for `bytes` of weights, behind those that were loaded before.
@@ -38,9 +37,7 @@ impl Memory {
         let mut current = CURRENT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         // When nobody else holds the chunk, its matrices are gone.
         let (chunk, used) = match current.take() {
-            Some((chunk, used)) if Arc::strong_count(&chunk) > 1 && used + bytes <= chunk.layout.size() => {
-                (chunk, used)
-            }
+            Some((chunk, used)) if Arc::strong_count(&chunk) > 1 && used + bytes <= chunk.pages.len() => (chunk, used),
             _ => (Arc::new(Chunk::new(bytes.max(CHUNK_BYTES))), 0),
         };
         // SAFETY: the range lies inside the chunk.
@@ -60,10 +57,10 @@ impl Memory {
     }
 }
 
-/// An allocation.
+/// Pages that several matrices share.
 struct Chunk {
     start: *mut u8,
-    layout: Layout,
+    pages: Pages,
 }
 
 // SAFETY: an owner of memory that it never reads.
@@ -73,26 +70,7 @@ unsafe impl Sync for Chunk {}
 
 impl Chunk {
     fn new(bytes: usize) -> Chunk {
-        let align = if bytes >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { 64 };
-        let layout = Layout::from_size_align(bytes.max(64), align).expect("sizes fit the address space");
-        // SAFETY: the size is not zero.
-        let start = unsafe { alloc(layout) };
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        // Only whole huge pages: a rounded-up tail would be resident memory that nobody uses.
-        #[cfg(target_os = "linux")]
-        if bytes >= HUGE_PAGE_BYTES {
-            // SAFETY: the range is ours; the advice changes no contents.
-            unsafe { libc::madvise(start.cast(), bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES, libc::MADV_HUGEPAGE) };
-        }
-        Chunk { start, layout }
-    }
-}
-
-impl Drop for Chunk {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.start, self.layout) }
+        let mut pages = Pages::zeroed(bytes.max(64), bytes >= HUGE_PAGE_BYTES);
+        Chunk { start: pages.as_mut_ptr(), pages }
     }
 }

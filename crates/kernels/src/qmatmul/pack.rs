@@ -8,42 +8,51 @@ use crate::quant::{Format, Row, gguf_k};
 use crate::simd::{MAX_LANES, Simd, tiered};
 
 tiered! {
-    /// Write one panel. `rows[i]` is output row `i` of it; missing rows are zeros. `panel` holds zeros.
-    pub fn pack_panel(layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) = pack_rows;
+    /// Write the slab of a panel. `rows[i]` is output row `i` of it; missing rows are zeros. `out` holds zeros.
+    pub fn pack_slab(layout: &Layout, format: Format, rows: &[Row<'_>], slab: &Columns, staged: &mut Staged, out: &mut [u8]) = pack;
 }
 
 /// What a row gives to a slab: 4 bytes to each register.
 #[repr(align(64))]
-struct Staged([[u8; SLAB_COLUMNS]; PANEL_ROWS]);
+pub struct Staged([[u8; SLAB_COLUMNS]; PANEL_ROWS]);
 
-#[inline(always)]
-fn pack_rows<S: Simd>(s: S, layout: &Layout, format: Format, columns: usize, rows: &[Row<'_>], panel: &mut [u8]) {
-    let padded = columns.next_multiple_of(UNIT_COLUMNS);
-    let mut staged = Staged([[0; SLAB_COLUMNS]; PANEL_ROWS]);
-    let mut at = 0;
-    for first in (0..padded).step_by(SLAB_COLUMNS) {
-        let width = SLAB_COLUMNS.min(padded - first);
-        let (header, values) = panel[at..][..layout.slab_bytes(width)].split_at_mut(layout.header_bytes(width));
-        let slab = Slab { first, real: width.min(columns - first), width };
-        for (lane, row) in rows.iter().enumerate() {
-            pack_scales(layout, format, row, &slab, lane, header);
-            stage_values(layout.values, format, row, &slab, &mut staged.0[lane]);
-        }
-        spread(s, &staged, values);
-        at += layout.slab_bytes(width);
+impl Default for Staged {
+    fn default() -> Staged {
+        Staged([[0; SLAB_COLUMNS]; PANEL_ROWS])
     }
 }
 
-/// The columns of a slab: where it begins, how many the matrix has and how many with padding.
-struct Slab {
-    first: usize,
-    real: usize,
-    width: usize,
+#[inline(always)]
+fn pack<S: Simd>(
+    s: S,
+    layout: &Layout,
+    format: Format,
+    rows: &[Row<'_>],
+    slab: &Columns,
+    staged: &mut Staged,
+    out: &mut [u8],
+) {
+    let (header, values) = out.split_at_mut(layout.header_bytes(slab.width));
+    for (lane, row) in rows.iter().enumerate() {
+        pack_scales(layout, format, row, slab, lane, header);
+        stage_values(layout.values, format, row, slab, &mut staged.0[lane]);
+    }
+    spread(s, staged, values);
+}
+
+/// The columns of a slab.
+pub struct Columns {
+    /// The first one.
+    pub first: usize,
+    /// How many the matrix has.
+    pub real: usize,
+    /// How many there are with padding.
+    pub width: usize,
 }
 
 /// The scales of one row into a header.
 #[inline(always)]
-fn pack_scales(layout: &Layout, format: Format, row: &Row<'_>, slab: &Slab, lane: usize, header: &mut [u8]) {
+fn pack_scales(layout: &Layout, format: Format, row: &Row<'_>, slab: &Columns, lane: usize, header: &mut [u8]) {
     let group = layout.group;
     let (groups, padded_groups) = (slab.real / group, slab.width.div_ceil(group));
     let first = slab.first / group;
@@ -145,7 +154,7 @@ fn halves_of_blocks<const BYTES: usize>(data: &[u8], groups: usize, lane: usize,
 
 /// The codes of one row of a slab as they lie in the registers, 4 bytes to each.
 #[inline(always)]
-fn stage_values(values: Values, format: Format, row: &Row<'_>, slab: &Slab, out: &mut [u8; SLAB_COLUMNS]) {
+fn stage_values(values: Values, format: Format, row: &Row<'_>, slab: &Columns, out: &mut [u8; SLAB_COLUMNS]) {
     let blocks = slab.real / 32;
     let whole = slab.real == slab.width;
     match format {
@@ -291,7 +300,7 @@ fn plane1(codes: &[u8; 32], shift: u32) -> [u8; 4] {
 
 /// The codes of the columns of a slab as unsigned bytes.
 #[inline(always)]
-fn read_codes(format: Format, row: &Row<'_>, slab: &Slab, out: &mut [u8]) {
+fn read_codes(format: Format, row: &Row<'_>, slab: &Columns, out: &mut [u8]) {
     let out = &mut out[..slab.real];
     match format {
         Format::Affine { bits: 8, .. } => out.copy_from_slice(&row.data[slab.first..][..slab.real]),

@@ -7,6 +7,7 @@
 
 use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use super::memory::Memory;
+use super::pack::{Columns, Staged};
 use super::tile::TILE_PANELS;
 use super::{pack, unpack};
 use crate::pool::Pool;
@@ -42,6 +43,8 @@ pub struct Panels {
     bytes: usize,
     memory: Memory,
     panel_bytes: usize,
+    /// Parts of three panels in an expert.
+    threes: usize,
     /// Slabs of full width, and the last one.
     slabs: [Slab; 2],
     /// Bytes of the data and of the scales of a row that is kept as it is.
@@ -77,8 +80,10 @@ impl Panels {
         };
         let panels = rows.div_ceil(PANEL_ROWS);
         let bytes = experts * panels * panel_bytes;
+        let most = panels.div_ceil(TILE_PANELS);
+        let threes = most - (most * TILE_PANELS - panels).min(most);
         let (format, memory) = (model.format, Memory::for_weights(bytes));
-        let packed = Panels { format, layout, experts, rows, columns, bytes, memory, panel_bytes, slabs, raw };
+        let packed = Panels { format, layout, experts, rows, columns, bytes, memory, panel_bytes, threes, slabs, raw };
         pool.run(experts * panels, &|index| packed.pack_one(index, parts));
         Ok(packed)
     }
@@ -92,28 +97,22 @@ impl Panels {
         for (lane, row) in rows.iter_mut().enumerate().take(count) {
             *row = find(parts, expert * self.rows + first + lane);
         }
-        let mut panel = vec![0; self.panel_bytes];
-        if let Some(layout) = &self.layout {
-            pack::pack_panel(layout, self.format, self.columns, &rows[..count], &mut panel);
-        } else {
+        // SAFETY: each panel is written by one part of the region; its memory is zeros, and no two slabs overlap.
+        let out = |offset, bytes| unsafe { std::slice::from_raw_parts_mut(self.memory.start().add(offset), bytes) };
+        let Some(layout) = &self.layout else {
+            let panel = out(index * self.panel_bytes, self.panel_bytes);
             for (row, out) in rows[..count].iter().zip(panel.chunks_exact_mut(self.raw.0 + self.raw.1)) {
                 out[..self.raw.0].copy_from_slice(row.data);
                 out[self.raw.0..].copy_from_slice(row.scales);
             }
-            // SAFETY: each panel is written by one part of the region, inside the memory.
-            let out = unsafe { self.memory.start().add(index * self.panel_bytes) };
-            // SAFETY: as above.
-            return unsafe { out.copy_from_nonoverlapping(panel.as_ptr(), panel.len()) };
-        }
-        let mut rest = panel.as_slice();
+            return;
+        };
+        let mut staged = Staged::default();
         for at in (0..self.padded_columns()).step_by(SLAB_COLUMNS) {
-            let (slab, more) = rest.split_at(self.slab_sizes(at).bytes);
-            // SAFETY: as above; slabs of different panels do not overlap.
-            unsafe {
-                let out = self.memory.start().add(self.slab_offset(expert, first / PANEL_ROWS, at));
-                out.copy_from_nonoverlapping(slab.as_ptr(), slab.len());
-            }
-            rest = more;
+            let Slab { width, bytes, .. } = *self.slab_sizes(at);
+            let columns = Columns { first: at, real: width.min(self.columns - at), width };
+            let slab = out(self.slab_offset(expert, first / PANEL_ROWS, at), bytes);
+            pack::pack_slab(layout, self.format, &rows[..count], &columns, &mut staged, slab);
         }
     }
 
@@ -124,22 +123,15 @@ impl Panels {
 
     /// First panel and number of panels of part `index` of an expert: threes, then up to two twos.
     pub fn part(&self, index: usize) -> (usize, usize) {
-        let threes = self.threes();
-        let first = index * TILE_PANELS - index.saturating_sub(threes);
-        (first, (if index < threes { TILE_PANELS } else { TILE_PANELS - 1 }).min(self.expert_panels() - first))
-    }
-
-    /// Parts of three panels.
-    fn threes(&self) -> usize {
-        self.parts() - (self.parts() * TILE_PANELS - self.expert_panels()).min(self.parts())
+        let first = index * TILE_PANELS - index.saturating_sub(self.threes);
+        (first, (if index < self.threes { TILE_PANELS } else { TILE_PANELS - 1 }).min(self.expert_panels() - first))
     }
 
     /// Where the slab of a panel that begins at column `at` lies.
     fn slab_offset(&self, expert: usize, panel: usize, at: usize) -> usize {
-        let threes = self.threes();
-        let (part, within) = match panel.checked_sub(threes * TILE_PANELS) {
+        let (part, within) = match panel.checked_sub(self.threes * TILE_PANELS) {
             None => (panel / TILE_PANELS, panel % TILE_PANELS),
-            Some(beyond) => (threes + beyond / 2, beyond % 2),
+            Some(beyond) => (self.threes + beyond / 2, beyond % 2),
         };
         let (first, count) = self.part(part);
         (expert * self.expert_panels() + first) * self.panel_bytes

@@ -1,0 +1,253 @@
+//! Attention, its head pass and its cache on the device, beside the CPU's kernels.
+
+use std::sync::Arc;
+
+use olivine_gpu::ops::attention::{Attention, Element, Heads, KvShape, Rows, attend, heads, write};
+use olivine_gpu::ops::gather;
+use olivine_gpu::{Choice, Device, GpuError, List, Memory, open};
+use olivine_kernels::attention::{
+    AttentionParams, BatchSequence, KvCacheLayer, KvDtype, KvLayout, RaggedBatch, write_and_attend,
+};
+use olivine_kernels::heads::{HeadPass, norm_and_rotate};
+use olivine_kernels::norm;
+use olivine_kernels::pool::Pool;
+use olivine_kernels::rope::{Angles, Frequencies, Pairing, Scaling};
+
+const PAGE: usize = 64;
+
+fn device() -> Option<Arc<dyn Device>> {
+    match open(Choice::Vulkan(0)) {
+        Ok(device) => Some(device),
+        Err(GpuError::NotFound { .. }) => {
+            eprintln!("SKIPPED: no Vulkan device here; Debian's mesa-vulkan-drivers has a software one");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn upload<T: bytemuck::Pod>(device: &dyn Device, values: &[T]) -> Memory {
+    let bytes: &[u8] = bytemuck::cast_slice(values);
+    let memory = device.allocate(bytes.len() as u64).unwrap();
+    device.write(&memory, 0, bytes).unwrap();
+    memory
+}
+
+fn download(device: &dyn Device, memory: &Memory, count: usize) -> Vec<f32> {
+    let mut values = vec![0f32; count];
+    device.read(memory, 0, bytemuck::cast_slice_mut(&mut values)).unwrap();
+    values
+}
+
+/// Numbers between -1 and 1 that look random.
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (index, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{what}: value {index} is {a}, not {b}");
+    }
+}
+
+/// One kind of attention layer.
+struct Case {
+    heads: usize,
+    layout: KvLayout,
+    window: Option<usize>,
+    soft_cap: Option<f32>,
+    sinks: bool,
+}
+
+fn cases() -> Vec<Case> {
+    let layout =
+        |kv_heads, key_dim, value_dim, dtype| KvLayout { kv_heads, key_dim, value_dim, page_tokens: PAGE, dtype };
+    let plain = |heads, layout| Case { heads, layout, window: None, soft_cap: None, sinks: false };
+    vec![
+        plain(4, layout(2, 32, 32, KvDtype::F32)),
+        plain(6, layout(2, 64, 64, KvDtype::Bf16)),
+        plain(8, layout(8, 16, 16, KvDtype::F16)),
+        Case { window: Some(100), soft_cap: Some(5.0), ..plain(2, layout(1, 48, 144, KvDtype::F32)) },
+        Case { window: Some(300), sinks: true, ..plain(16, layout(1, 96, 64, KvDtype::F32)) },
+    ]
+}
+
+/// Sequences of a step: how many positions are cached, and how many rows are new.
+const STEPS: &[&[(usize, usize)]] =
+    &[&[(0, 70), (0, 3)], &[(70, 1), (3, 1)], &[(71, 530), (4, 2)], &[(601, 1), (6, 1)]];
+
+fn shape(layout: &KvLayout) -> KvShape {
+    KvShape {
+        kv_heads: layout.kv_heads as u32,
+        key_dim: layout.key_dim as u32,
+        value_dim: layout.value_dim as u32,
+        page_tokens: PAGE as u32,
+        element: match layout.dtype {
+            KvDtype::F32 => Element::F32,
+            KvDtype::F16 => Element::F16,
+            KvDtype::Bf16 => Element::Bf16,
+        },
+    }
+}
+
+/// Run the rows of one step on the device.
+fn on_device(
+    device: &dyn Device,
+    case: &Case,
+    pages: &Memory,
+    steps: &[(usize, usize)],
+    tables: &[Vec<u32>],
+    packed: &[f32],
+) -> Vec<f32> {
+    let shape = shape(&case.layout);
+    let width = case.heads * case.layout.key_dim + case.layout.kv_heads * (case.layout.key_dim + case.layout.value_dim);
+    let (mut rows, mut flat) = (Vec::new(), Vec::new());
+    for (&(cached, new), table) in steps.iter().zip(tables) {
+        rows.extend((cached..cached + new).flat_map(|position| [position as u32, flat.len() as u32]));
+        flat.extend_from_slice(table);
+    }
+    let count = rows.len() / 2;
+    let most_keys = steps.iter().map(|(cached, new)| cached + new).max().unwrap() as u32;
+    let rows = Rows { rows: upload(device, &rows), tables: upload(device, &flat), count: count as u32, most_keys };
+    let sinks = upload(device, &noise(case.heads, 5));
+    let out_width = case.heads * case.layout.value_dim;
+    let attention = Attention {
+        heads: case.heads as u32,
+        shape,
+        row_stride: width as u32,
+        out_stride: out_width as u32,
+        scale: 0.3,
+        window: case.window.map(|window| window as u32),
+        soft_cap: case.soft_cap,
+        sinks: case.sinks.then_some(&sinks),
+    };
+    let qkv = upload(device, packed);
+    let out = upload(device, &vec![f32::NAN; count * out_width]);
+    let scratch = device.allocate(attention.scratch_bytes(&rows).max(4)).unwrap();
+    let mut list = List::new();
+    write(&mut list, &shape, &rows, &qkv, width as u32, (case.heads * case.layout.key_dim) as u32, pages);
+    attend(&mut list, &attention, &rows, &qkv, pages, Some(&scratch), &out);
+    device.submit(&list).unwrap();
+    download(device, &out, count * out_width)
+}
+
+#[test]
+fn ragged_rows_attend_as_on_the_cpu_and_alike_in_any_company() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(1);
+    for (index, case) in cases().iter().enumerate() {
+        let mut cache = KvCacheLayer::new(case.layout);
+        cache.grow(20);
+        let pages = device.allocate(20 * shape(&case.layout).page_bytes()).unwrap();
+        let tables: Vec<Vec<u32>> = vec![vec![3, 1, 7, 2, 9, 8, 12, 11, 15, 14], vec![5, 0]];
+        let width =
+            case.heads * case.layout.key_dim + case.layout.kv_heads * (case.layout.key_dim + case.layout.value_dim);
+        let sinks = noise(case.heads, 5);
+        for (step, sequences) in STEPS.iter().enumerate() {
+            let count: usize = sequences.iter().map(|(_, new)| new).sum();
+            let packed = noise(count * width, (100 * index + step) as u64);
+            let mut first_row = 0;
+            let batch: Vec<BatchSequence> = sequences
+                .iter()
+                .zip(&tables)
+                .map(|(&(cached, new), pages)| {
+                    first_row += new;
+                    BatchSequence { first_row: first_row - new, rows: new, first_position: cached, pages }
+                })
+                .collect();
+            let params = AttentionParams {
+                heads: case.heads,
+                scale: 0.3,
+                window: case.window,
+                soft_cap: case.soft_cap,
+                sinks: case.sinks.then_some(&sinks[..]),
+                causal: true,
+            };
+            let out_width = case.heads * case.layout.value_dim;
+            let mut expected = vec![0f32; count * out_width];
+            write_and_attend(&pool, &packed, &mut cache, &RaggedBatch { sequences: &batch }, &params, &mut expected);
+            let found = on_device(&*device, case, &pages, sequences, &tables, &packed);
+            // The CPU rounds queries and weights to bf16 where the cache is bf16.
+            let tolerance = if case.layout.dtype == KvDtype::Bf16 { 2e-2 } else { 1e-3 };
+            assert_close(&found, &expected, tolerance, &format!("case {index}, step {step}"));
+            // The last row of the first sequence alone: other grids, the same bits.
+            let (cached, new) = sequences[0];
+            let row = &packed[(new - 1) * width..new * width];
+            let alone = on_device(&*device, case, &pages, &[(cached + new - 1, 1)], &tables, row);
+            assert_eq!(alone, found[(new - 1) * out_width..new * out_width], "case {index}, step {step}: alone");
+        }
+    }
+}
+
+#[test]
+fn heads_are_normed_and_rotated_as_on_the_cpu() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(1);
+    for (dim, rotated, pairing, normed) in [
+        (64, 64, Pairing::Halves, true),
+        (128, 64, Pairing::Interleaved, false),
+        (40, 0, Pairing::Halves, true),
+        (256, 256, Pairing::Halves, true),
+    ] {
+        let (rows, query_heads, key_heads) = (5, 3, 2);
+        let stride = (query_heads + 2 * key_heads) * dim;
+        let mut expected = noise(rows * stride, dim as u64);
+        let memory = upload(&*device, &expected);
+        let (query, key) = (noise(dim, 1), noise(dim, 2));
+        let positions: Vec<i32> = (0..rows as i32).map(|row| 17 * row).collect();
+        let angles = (rotated > 0)
+            .then(|| Angles::new(&pool, &Frequencies::new(rotated, 1e4, &Scaling::None, 4096), &positions));
+        let queries = norm::Heads { rows, row_stride: stride, first: 0, heads: query_heads, dim };
+        let pass = HeadPass {
+            queries,
+            keys: norm::Heads { first: query_heads * dim, heads: key_heads, ..queries },
+            norms: normed.then_some((&query[..], &key[..])),
+            epsilon: 1e-6,
+            rope: angles.as_ref().map(|angles| (angles, pairing)),
+        };
+        norm_and_rotate(&pool, &mut expected, &pass);
+        let mut pairs = Vec::new();
+        if let Some(angles) = &angles {
+            for row in 0..rows {
+                let (cos, sin) = angles.row(row);
+                pairs.extend(cos.iter().zip(sin).flat_map(|(cos, sin)| [*cos, *sin]));
+            }
+        }
+        pairs.push(0.0);
+        let (query, key, pairs) = (upload(&*device, &query), upload(&*device, &key), upload(&*device, &pairs));
+        let on_gpu = Heads {
+            heads: query_heads as u32,
+            kv_heads: key_heads as u32,
+            head_dim: dim as u32,
+            row_stride: stride as u32,
+            norms: normed.then_some((&query, &key)),
+            epsilon: 1e-6,
+            rope: (rotated > 0).then_some((&pairs, rotated as u32, pairing == Pairing::Interleaved)),
+        };
+        let mut list = List::new();
+        heads(&mut list, &on_gpu, rows as u32, &memory);
+        device.submit(&list).unwrap();
+        assert_close(&download(&*device, &memory, rows * stride), &expected, 1e-5, &format!("heads of {dim}"));
+    }
+}
+
+#[test]
+fn rows_are_gathered() {
+    let Some(device) = device() else { return };
+    let source = noise(7 * 130, 3);
+    let (from, indices) = (upload(&*device, &source), upload(&*device, &[6u32, 0, 6]));
+    let out = device.allocate(3 * 130 * 4).unwrap();
+    let mut list = List::new();
+    gather::rows(&mut list, &from, &indices, 130, 3, &out);
+    device.submit(&list).unwrap();
+    let expected: Vec<f32> = [6, 0, 6].iter().flat_map(|row| &source[row * 130..][..130]).copied().collect();
+    assert_eq!(download(&*device, &out, 390), expected);
+}

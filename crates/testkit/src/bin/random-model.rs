@@ -1,0 +1,279 @@
+//! `random-model SHAPE FORMAT FOLDER`: a checkpoint of random weights with the shapes of a real model, for measuring speed
+//! where no model can be had. Its tokens mean nothing. One file of up to tens of GB, written by all cores.
+//!
+//! Formats: `bf16`, and `affine4`, `affine8` as MLX stores them (groups of 64, bf16 scales). Norms and routers stay bf16.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use half::bf16;
+use serde_json::{Map, Value, json};
+
+/// Weights of a group share a scale and a bias.
+const GROUP: usize = 64;
+
+/// Sizes of a model of the Qwen3 kind.
+struct Shape {
+    name: &'static str,
+    hidden: usize,
+    layers: usize,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    width: usize,
+    vocabulary: usize,
+    tied: bool,
+    /// Experts, and how many a token goes to; 0 for a dense model.
+    experts: (usize, usize),
+}
+
+const SHAPES: &[Shape] = &[
+    Shape {
+        name: "qwen3-0.6b",
+        hidden: 1024,
+        layers: 28,
+        heads: 16,
+        kv_heads: 8,
+        head_dim: 128,
+        width: 3072,
+        vocabulary: 151_936,
+        tied: true,
+        experts: (0, 0),
+    },
+    Shape {
+        name: "qwen3-8b",
+        hidden: 4096,
+        layers: 36,
+        heads: 32,
+        kv_heads: 8,
+        head_dim: 128,
+        width: 12_288,
+        vocabulary: 151_936,
+        tied: false,
+        experts: (0, 0),
+    },
+    Shape {
+        name: "qwen3-30b-a3b",
+        hidden: 2048,
+        layers: 48,
+        heads: 32,
+        kv_heads: 4,
+        head_dim: 128,
+        width: 768,
+        vocabulary: 151_936,
+        tied: false,
+        experts: (128, 8),
+    },
+];
+
+/// How the elements of a stored tensor are made.
+#[derive(Clone, Copy)]
+enum Fill {
+    Weights,
+    Ones,
+    Codes,
+    Constant(f32),
+}
+
+struct Tensor {
+    name: String,
+    dtype: &'static str,
+    shape: Vec<usize>,
+    bytes: usize,
+    fill: Fill,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [shape, format, folder] = &arguments[..] else {
+        let names: Vec<&str> = SHAPES.iter().map(|shape| shape.name).collect();
+        eprintln!("random-model SHAPE FORMAT FOLDER; shapes: {}; formats: bf16, affine4, affine8", names.join(", "));
+        return ExitCode::FAILURE;
+    };
+    let bits = match format.as_str() {
+        "bf16" => None,
+        "affine4" => Some(4),
+        "affine8" => Some(8),
+        _ => {
+            eprintln!("random-model: no format {format}; there are bf16, affine4, affine8");
+            return ExitCode::FAILURE;
+        }
+    };
+    let Some(shape) = SHAPES.iter().find(|known| known.name == shape) else {
+        eprintln!("random-model: no shape {shape}");
+        return ExitCode::FAILURE;
+    };
+    match write(shape, bits, Path::new(folder)) {
+        Ok(bytes) => {
+            println!("{folder}: {} {format}, {:.2} GB", shape.name, bytes as f64 / 1e9);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("random-model: {folder}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(shape: &Shape, bits: Option<usize>, folder: &Path) -> std::io::Result<usize> {
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("config.json"), format!("{:#}", shape.config(bits)))?;
+    let tensors = shape.tensors(bits);
+    let mut header = Map::new();
+    let mut starts = Vec::with_capacity(tensors.len());
+    let mut end = 0;
+    for tensor in &tensors {
+        starts.push(end);
+        header.insert(
+            tensor.name.clone(),
+            json!({ "dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [end, end + tensor.bytes] }),
+        );
+        end += tensor.bytes;
+    }
+    let mut text = Value::Object(header).to_string();
+    text.push_str(&" ".repeat(text.len().next_multiple_of(64) - text.len()));
+    let path = folder.join("model.safetensors");
+    let mut file = File::create(&path)?;
+    file.write_all(&(text.len() as u64).to_le_bytes())?;
+    file.write_all(text.as_bytes())?;
+    let base = 8 + text.len();
+    file.set_len((base + end) as u64)?;
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    std::thread::scope(|scope| {
+        let fill = || {
+            let mut file = File::options().write(true).open(&path)?;
+            loop {
+                let index = next.fetch_add(1, Relaxed);
+                let Some(tensor) = tensors.get(index) else { return Ok(()) };
+                file.seek(SeekFrom::Start((base + starts[index]) as u64))?;
+                fill_tensor(&mut file, tensor, index as u64)?;
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(fill)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
+    })
+    .map(|()| base + end)
+}
+
+fn fill_tensor(file: &mut File, tensor: &Tensor, seed: u64) -> std::io::Result<()> {
+    let mut state = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut block = vec![0u8; tensor.bytes.min(8 << 20)];
+    let mut left = tensor.bytes;
+    while left > 0 {
+        let part = &mut block[..left.min(8 << 20)];
+        match tensor.fill {
+            Fill::Codes => part.chunks_mut(8).for_each(|to| to.copy_from_slice(&next().to_le_bytes()[..to.len()])),
+            Fill::Weights => part.chunks_mut(8).for_each(|to| {
+                let bits = next();
+                for (lane, to) in to.chunks_exact_mut(2).enumerate() {
+                    let uniform = f32::from((bits >> (16 * lane)) as i16) / 32768.0;
+                    to.copy_from_slice(&bf16::from_f32(0.035 * uniform).to_le_bytes());
+                }
+            }),
+            Fill::Ones => part.chunks_exact_mut(2).for_each(|to| to.copy_from_slice(&bf16::ONE.to_le_bytes())),
+            Fill::Constant(value) => {
+                let value = bf16::from_f32(value).to_le_bytes();
+                part.chunks_exact_mut(2).for_each(|to| to.copy_from_slice(&value));
+            }
+        }
+        file.write_all(part)?;
+        left -= part.len();
+    }
+    Ok(())
+}
+
+impl Shape {
+    fn config(&self, bits: Option<usize>) -> Value {
+        let (experts, active) = self.experts;
+        let mut config = json!({
+            "model_type": if experts > 0 { "qwen3_moe" } else { "qwen3" },
+            "hidden_size": self.hidden, "num_hidden_layers": self.layers, "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads, "head_dim": self.head_dim, "intermediate_size": self.width,
+            "vocab_size": self.vocabulary, "tie_word_embeddings": self.tied, "rms_norm_eps": 1e-6,
+            "rope_theta": 1_000_000.0, "max_position_embeddings": 262_144, "hidden_act": "silu",
+            "attention_bias": false, "torch_dtype": "bfloat16"
+        });
+        if experts > 0 {
+            config["num_experts"] = json!(experts);
+            config["num_experts_per_tok"] = json!(active);
+            config["moe_intermediate_size"] = json!(self.width);
+            config["norm_topk_prob"] = json!(true);
+            config["decoder_sparse_step"] = json!(1);
+            config["mlp_only_layers"] = json!([]);
+        }
+        if let Some(bits) = bits {
+            config["quantization"] = json!({ "group_size": GROUP, "bits": bits, "mode": "affine" });
+        }
+        config
+    }
+
+    fn tensors(&self, bits: Option<usize>) -> Vec<Tensor> {
+        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
+        let mut list = Vec::new();
+        matrix(&mut list, bits, "model.embed_tokens", &[self.vocabulary, self.hidden]);
+        for layer in 0..self.layers {
+            let name = |module: &str| format!("model.layers.{layer}.{module}");
+            vector(&mut list, &name("input_layernorm"), self.hidden);
+            vector(&mut list, &name("post_attention_layernorm"), self.hidden);
+            vector(&mut list, &name("self_attn.q_norm"), self.head_dim);
+            vector(&mut list, &name("self_attn.k_norm"), self.head_dim);
+            matrix(&mut list, bits, &name("self_attn.q_proj"), &[q, self.hidden]);
+            matrix(&mut list, bits, &name("self_attn.k_proj"), &[kv, self.hidden]);
+            matrix(&mut list, bits, &name("self_attn.v_proj"), &[kv, self.hidden]);
+            matrix(&mut list, bits, &name("self_attn.o_proj"), &[self.hidden, q]);
+            let experts = self.experts.0;
+            if experts > 0 {
+                matrix(&mut list, None, &name("mlp.gate"), &[experts, self.hidden]);
+                for module in ["gate_proj", "up_proj"] {
+                    let name = name(&format!("mlp.switch_mlp.{module}"));
+                    matrix(&mut list, bits, &name, &[experts, self.width, self.hidden]);
+                }
+                matrix(&mut list, bits, &name("mlp.switch_mlp.down_proj"), &[experts, self.hidden, self.width]);
+                continue;
+            }
+            matrix(&mut list, bits, &name("mlp.gate_proj"), &[self.width, self.hidden]);
+            matrix(&mut list, bits, &name("mlp.up_proj"), &[self.width, self.hidden]);
+            matrix(&mut list, bits, &name("mlp.down_proj"), &[self.hidden, self.width]);
+        }
+        vector(&mut list, "model.norm", self.hidden);
+        if !self.tied {
+            matrix(&mut list, bits, "lm_head", &[self.vocabulary, self.hidden]);
+        }
+        list
+    }
+}
+
+fn vector(list: &mut Vec<Tensor>, module: &str, length: usize) {
+    let name = format!("{module}.weight");
+    list.push(Tensor { name, dtype: "BF16", shape: vec![length], bytes: 2 * length, fill: Fill::Ones });
+}
+
+fn matrix(list: &mut Vec<Tensor>, bits: Option<usize>, module: &str, shape: &[usize]) {
+    let (rows, columns): (usize, usize) = (shape[..shape.len() - 1].iter().product(), shape[shape.len() - 1]);
+    let with = |last: usize| shape[..shape.len() - 1].iter().copied().chain([last]).collect::<Vec<_>>();
+    let name = format!("{module}.weight");
+    let Some(bits) = bits else {
+        let bytes = 2 * rows * columns;
+        list.push(Tensor { name, dtype: "BF16", shape: shape.to_vec(), bytes, fill: Fill::Weights });
+        return;
+    };
+    let bytes = rows * columns * bits / 8;
+    list.push(Tensor { name, dtype: "U32", shape: with(columns * bits / 32), bytes, fill: Fill::Codes });
+    // Codes are uniform: these give weights of mean 0 and a standard deviation of about 0.02.
+    let scale = 0.07 / ((1 << bits) - 1) as f32;
+    let bytes = rows * columns / GROUP * 2;
+    for (part, value) in [("scales", scale), ("biases", -0.035)] {
+        let name = format!("{module}.{part}");
+        list.push(Tensor { name, dtype: "BF16", shape: with(columns / GROUP), bytes, fill: Fill::Constant(value) });
+    }
+}
