@@ -3,6 +3,7 @@
 //! Without a device the tests say so and pass. `other_subgroup_widths` runs them all again as software devices with
 //! other numbers of lanes.
 
+mod attention;
 mod common;
 mod matmul;
 mod runtime;

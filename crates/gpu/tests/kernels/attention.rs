@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use olivine_gpu::ops::attention::{Attention, Element, Heads, KvShape, Rows, attend, heads, write};
 use olivine_gpu::ops::gather;
-use olivine_gpu::{Choice, Device, GpuError, List, Memory, open};
+use olivine_gpu::{Device, Memory};
 use olivine_kernels::attention::{
     AttentionParams, BatchSequence, KvCacheLayer, KvDtype, KvLayout, RaggedBatch, write_and_attend,
 };
@@ -13,49 +13,12 @@ use olivine_kernels::norm;
 use olivine_kernels::pool::Pool;
 use olivine_kernels::rope::{Angles, Frequencies, Pairing, Scaling};
 
+use crate::common::{assert_bits, assert_near, device, download, run, upload, values};
+
 const PAGE: usize = 64;
 
-fn device() -> Option<Arc<dyn Device>> {
-    match open(Choice::Vulkan(0)) {
-        Ok(device) => Some(device),
-        Err(GpuError::NotFound { .. }) => {
-            eprintln!("SKIPPED: no Vulkan device here; Debian's mesa-vulkan-drivers has a software one");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
-fn upload<T: bytemuck::Pod>(device: &dyn Device, values: &[T]) -> Memory {
-    let bytes: &[u8] = bytemuck::cast_slice(values);
-    let memory = device.allocate(bytes.len() as u64).unwrap();
-    device.write(&memory, 0, bytes).unwrap();
-    memory
-}
-
-fn download(device: &dyn Device, memory: &Memory, count: usize) -> Vec<f32> {
-    let mut values = vec![0f32; count];
-    device.read(memory, 0, bytemuck::cast_slice_mut(&mut values)).unwrap();
-    values
-}
-
-/// Numbers between -1 and 1 that look random.
-fn noise(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (index, (a, b)) in found.iter().zip(expected).enumerate() {
-        assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{what}: value {index} is {a}, not {b}");
-    }
+fn words(device: &dyn Device, values: &[u32]) -> Memory {
+    device.import(Arc::new(bytemuck::cast_slice(values).to_vec()), 0..values.len() * 4).expect("room")
 }
 
 /// One kind of attention layer.
@@ -116,8 +79,8 @@ fn on_device(
     }
     let count = rows.len() / 2;
     let most_keys = steps.iter().map(|(cached, new)| cached + new).max().unwrap() as u32;
-    let rows = Rows { rows: upload(device, &rows), tables: upload(device, &flat), count: count as u32, most_keys };
-    let sinks = upload(device, &noise(case.heads, 5));
+    let rows = Rows { rows: words(device, &rows), tables: words(device, &flat), count: count as u32, most_keys };
+    let sinks = upload(device, &values(5, case.heads));
     let out_width = case.heads * case.layout.value_dim;
     let attention = Attention {
         heads: case.heads as u32,
@@ -132,11 +95,11 @@ fn on_device(
     let qkv = upload(device, packed);
     let out = upload(device, &vec![f32::NAN; count * out_width]);
     let scratch = device.allocate(attention.scratch_bytes(&rows).max(4)).unwrap();
-    let mut list = List::new();
-    write(&mut list, &shape, &rows, &qkv, width as u32, (case.heads * case.layout.key_dim) as u32, pages);
-    attend(&mut list, &attention, &rows, &qkv, pages, Some(&scratch), &out);
-    device.submit(&list).unwrap();
-    download(device, &out, count * out_width)
+    run(device, |list| {
+        write(list, &shape, &rows, &qkv, width as u32, (case.heads * case.layout.key_dim) as u32, pages);
+        attend(list, &attention, &rows, &qkv, pages, Some(&scratch), &out);
+    });
+    download(device, &out)
 }
 
 #[test]
@@ -150,10 +113,10 @@ fn ragged_rows_attend_as_on_the_cpu_and_alike_in_any_company() {
         let tables: Vec<Vec<u32>> = vec![vec![3, 1, 7, 2, 9, 8, 12, 11, 15, 14], vec![5, 0]];
         let width =
             case.heads * case.layout.key_dim + case.layout.kv_heads * (case.layout.key_dim + case.layout.value_dim);
-        let sinks = noise(case.heads, 5);
+        let sinks = values(5, case.heads);
         for (step, sequences) in STEPS.iter().enumerate() {
             let count: usize = sequences.iter().map(|(_, new)| new).sum();
-            let packed = noise(count * width, (100 * index + step) as u64);
+            let packed = values((100 * index + step) as u64, count * width);
             let mut first_row = 0;
             let batch: Vec<BatchSequence> = sequences
                 .iter()
@@ -177,12 +140,16 @@ fn ragged_rows_attend_as_on_the_cpu_and_alike_in_any_company() {
             let found = on_device(&*device, case, &pages, sequences, &tables, &packed);
             // The CPU rounds queries and weights to bf16 where the cache is bf16.
             let tolerance = if case.layout.dtype == KvDtype::Bf16 { 2e-2 } else { 1e-3 };
-            assert_close(&found, &expected, tolerance, &format!("case {index}, step {step}"));
+            assert_near(&found, &expected, tolerance, &format!("case {index}, step {step}"));
             // The last row of the first sequence alone: other grids, the same bits.
             let (cached, new) = sequences[0];
             let row = &packed[(new - 1) * width..new * width];
             let alone = on_device(&*device, case, &pages, &[(cached + new - 1, 1)], &tables, row);
-            assert_eq!(alone, found[(new - 1) * out_width..new * out_width], "case {index}, step {step}: alone");
+            assert_bits(
+                &alone,
+                &found[(new - 1) * out_width..new * out_width],
+                &format!("case {index}, step {step}: alone"),
+            );
         }
     }
 }
@@ -199,9 +166,9 @@ fn heads_are_normed_and_rotated_as_on_the_cpu() {
     ] {
         let (rows, query_heads, key_heads) = (5, 3, 2);
         let stride = (query_heads + 2 * key_heads) * dim;
-        let mut expected = noise(rows * stride, dim as u64);
+        let mut expected = values(dim as u64, rows * stride);
         let memory = upload(&*device, &expected);
-        let (query, key) = (noise(dim, 1), noise(dim, 2));
+        let (query, key) = (values(1, dim), values(2, dim));
         let positions: Vec<i32> = (0..rows as i32).map(|row| 17 * row).collect();
         let angles = (rotated > 0)
             .then(|| Angles::new(&pool, &Frequencies::new(rotated, 1e4, &Scaling::None, 4096), &positions));
@@ -232,22 +199,18 @@ fn heads_are_normed_and_rotated_as_on_the_cpu() {
             epsilon: 1e-6,
             rope: (rotated > 0).then_some((&pairs, rotated as u32, pairing == Pairing::Interleaved)),
         };
-        let mut list = List::new();
-        heads(&mut list, &on_gpu, rows as u32, &memory);
-        device.submit(&list).unwrap();
-        assert_close(&download(&*device, &memory, rows * stride), &expected, 1e-5, &format!("heads of {dim}"));
+        run(&*device, |list| heads(list, &on_gpu, rows as u32, &memory));
+        assert_near(&download(&*device, &memory), &expected, 1e-5, &format!("heads of {dim}"));
     }
 }
 
 #[test]
 fn rows_are_gathered() {
     let Some(device) = device() else { return };
-    let source = noise(7 * 130, 3);
-    let (from, indices) = (upload(&*device, &source), upload(&*device, &[6u32, 0, 6]));
+    let source = values(3, 7 * 130);
+    let (from, indices) = (upload(&*device, &source), words(&*device, &[6, 0, 6]));
     let out = device.allocate(3 * 130 * 4).unwrap();
-    let mut list = List::new();
-    gather::rows(&mut list, &from, &indices, 130, 3, &out);
-    device.submit(&list).unwrap();
+    run(&*device, |list| gather::rows(list, &from, &indices, 130, 3, &out));
     let expected: Vec<f32> = [6, 0, 6].iter().flat_map(|row| &source[row * 130..][..130]).copied().collect();
-    assert_eq!(download(&*device, &out, 390), expected);
+    assert_bits(&download(&*device, &out), &expected, "gathered");
 }
