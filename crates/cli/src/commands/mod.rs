@@ -3,6 +3,7 @@
 mod bench;
 mod completions;
 mod inspect;
+mod launch;
 mod perplexity;
 mod quantize;
 mod run;
@@ -20,6 +21,8 @@ pub enum Command {
     Run(run::Run),
     /// Serve models over HTTP
     Serve(serve::Serve),
+    /// Start another program with our models
+    Launch(launch::Launch),
     /// Show what a model is, what it takes, and how fast it could be here
     Inspect(inspect::Inspect),
     /// Make a smaller copy of a model
@@ -38,6 +41,7 @@ impl Command {
         match self {
             Command::Run(command) => command.run(),
             Command::Serve(command) => command.run(),
+            Command::Launch(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Quantize(command) => command.run(),
             Command::Perplexity(command) => command.run(),
