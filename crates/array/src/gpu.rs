@@ -7,7 +7,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use olivine_gpu::{Device, GpuError, List, Memory, Recording};
+pub use olivine_gpu::GpuError;
+pub use olivine_gpu::ops::weights;
+use olivine_gpu::ops::weights::{Matrix, Packed};
+use olivine_gpu::{Choice, Device, List, Memory, Recording};
 
 /// A device with the commands that were not sent yet.
 pub struct Gpu {
@@ -27,6 +30,19 @@ pub fn set_gpu(device: Option<Arc<dyn Device>>) {
 /// The GPU of this process, if one was set.
 pub fn gpu() -> Option<Arc<Gpu>> {
     GPU.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Evaluate on the device of this name from now on: `cpu`, `auto` (a GPU if there is one), `gpu`, `metal`, `vulkan:N`,
+/// `cuda:N`. Returns what the device calls itself; none for the CPU.
+pub fn use_device(name: &str) -> Result<Option<String>, GpuError> {
+    let device = match name {
+        "cpu" => None,
+        "auto" => olivine_gpu::open(Choice::Auto).ok(),
+        _ => Some(olivine_gpu::open(name.parse()?)?),
+    };
+    let called = device.as_ref().map(|device| device.info().name.clone());
+    set_gpu(device);
+    Ok(called)
 }
 
 impl Gpu {
@@ -76,6 +92,12 @@ impl Gpu {
     pub(crate) fn replay(&self, recording: &Recording) {
         self.submit();
         check(recording.replay());
+    }
+
+    /// Bring a matrix.
+    #[track_caller]
+    pub(crate) fn bring(&self, matrix: Packed) -> Matrix {
+        check(matrix.upload(&*self.device))
     }
 
     /// Memory of `bytes` bytes; its content is unspecified.

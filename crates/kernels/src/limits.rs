@@ -217,7 +217,7 @@ mod tests {
             let bursts = bursts(tier);
             assert_eq!(bursts.last().map(|burst| burst.operands), Some(Operands::F32), "{tier:?}");
             let peak = bursts[0].measure(&Pool::new(1));
-            assert!(peak.operations_per_second > 1e8, "{tier:?}: {peak:?}");
+            assert!(peak.operations_per_second > 1e7, "{tier:?}: {peak:?}");
         });
     }
 

@@ -7,13 +7,16 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use olivine_array::Array;
-use olivine_array::fast::linear::{Linear, Matrix, Precision};
+use half::f16;
+use olivine_array::fast::linear::{GpuMatrix, Linear, Matrix, Precision};
 use olivine_array::fast::moe::{ExpertLinear, ExpertMatrix};
 use olivine_array::fast::step::StepSlot;
+use olivine_array::gpu::weights::{Code, Packed, TILE};
+use olivine_array::{Array, Gpu};
+use olivine_kernels::dense::DenseType;
 use olivine_kernels::pool::Pool;
 use olivine_kernels::qmatmul::{PackedExperts, PackedMatrix};
-use olivine_kernels::quant::Stored;
+use olivine_kernels::quant::{self, Stored};
 use olivine_kernels::rope::Frequencies;
 
 use crate::ModelError;
@@ -94,7 +97,7 @@ impl Loader<'_> {
         let matrix = self.matrix_of(tensors)?;
         let mut sizes = self.sizes.get();
         sizes.matrices += matrix.bytes();
-        sizes.quantized += if matches!(matrix, Matrix::Packed(_)) { matrix.bytes() } else { 0 };
+        sizes.quantized += if tensors[0].is_quantized() { matrix.bytes() } else { 0 };
         self.sizes.set(sizes);
         Ok(Arc::new(matrix))
     }
@@ -102,6 +105,9 @@ impl Loader<'_> {
     fn matrix_of(&self, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
         let first = tensors.first().expect("a matrix has at least one tensor");
         tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
+        if let Some(gpu) = olivine_array::gpu() {
+            return self.gpu_matrix(&gpu, tensors);
+        }
         if let Some(stored) = stored_all(tensors) {
             let packed = PackedMatrix::pack(&self.pool, &stored);
             let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
@@ -111,6 +117,46 @@ impl Loader<'_> {
         let (rows, columns) = (tensors.iter().map(WeightTensor::rows).sum(), first.columns());
         let (dtype, owner, start) = self.dense(tensors)?;
         Ok(Matrix::Dense { dtype, rows, columns, owner, start })
+    }
+
+    /// The matrix on the GPU. Formats that its kernels do not read are decoded to half floats.
+    fn gpu_matrix(&self, gpu: &Gpu, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
+        let packed = tensors.iter().map(|tensor| self.packed_for_gpu(tensor)).collect::<Result<Vec<_>, _>>()?;
+        tensors.iter().for_each(WeightTensor::release);
+        let names = || tensors.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>().join(" and ");
+        let matrix = GpuMatrix::new(gpu, &packed);
+        matrix.map(Matrix::OnGpu).ok_or_else(|| self.weights.error(&names(), "do not fit one matrix on the GPU"))
+    }
+
+    fn packed_for_gpu(&self, tensor: &WeightTensor) -> Result<Packed, ModelError> {
+        let Some(stored) = tensor.stored() else {
+            let (dtype, owner, start) = self.dense(std::slice::from_ref(tensor))?;
+            let (rows, columns) = (tensor.rows(), tensor.columns());
+            let code = match dtype {
+                DenseType::F32 => Code::F32,
+                DenseType::F16 => Code::F16,
+                DenseType::Bf16 => Code::Bf16,
+            };
+            let bytes = &(*owner).as_ref()[start..start + rows * columns * dtype.size()];
+            return Ok(Packed::dense(code, rows, columns, bytes));
+        };
+        stored.check().map_err(|source| ModelError::Quant { tensor: tensor.name.clone(), source })?;
+        if let Some(packed) = Packed::quantized(&stored) {
+            return Ok(packed);
+        }
+        let mut floats = vec![0.0; stored.rows * stored.columns];
+        quant::dequantize(&self.pool, &stored, &mut floats);
+        let halves: Vec<u8> = floats.into_iter().flat_map(|value| f16::from_f32(value).to_le_bytes()).collect();
+        Ok(Packed::dense(Code::F16, stored.rows, stored.columns, &halves))
+    }
+
+    /// Whether tensors with one input become one matrix.
+    fn joins(&self, a: &WeightTensor, b: &WeightTensor) -> bool {
+        // On the GPU a matrix may only go on behind whole tiles.
+        if olivine_array::gpu().is_some() {
+            return a.rows().is_multiple_of(TILE) && (a.joins(b) || a.is_dense_like(b));
+        }
+        a.is_quantized() && a.joins(b)
     }
 
     /// A linear layer whose outputs are those of `modules` side by side: `(canonical name, rows)`.
@@ -137,7 +183,7 @@ impl Loader<'_> {
     /// A linear layer from tensors side by side. Neighbours of one quantized format become one matrix.
     pub fn linear_of(&self, tensors: Vec<WeightTensor>, bias: Option<Vec<f32>>) -> Result<Arc<Linear>, ModelError> {
         let mut parts = Vec::new();
-        for group in tensors.chunk_by(|a, b| a.is_quantized() && a.joins(b)) {
+        for group in tensors.chunk_by(|a, b| self.joins(a, b)) {
             parts.push(self.matrix(group)?);
         }
         Ok(Arc::new(Linear::new(parts, bias, self.precision)))

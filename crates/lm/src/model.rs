@@ -227,6 +227,8 @@ impl Model {
             let first_row = tokens.len();
             let span = self.cache.extend(piece.sequence, first_row, piece.tokens.len());
             positions.extend((0..span.rows).map(|row| (span.first_position + row) as i32));
+            let unknown = piece.tokens.iter().find(|&&token| token as usize >= self.spec.vocabulary);
+            assert!(unknown.is_none(), "[model] token {unknown:?} of a vocabulary of {}", self.spec.vocabulary);
             tokens.extend_from_slice(piece.tokens);
             let rows = first_row as u32..tokens.len() as u32;
             match piece.outputs {

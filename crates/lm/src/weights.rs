@@ -553,6 +553,16 @@ impl WeightTensor {
         }
     }
 
+    /// Whether both are dense, of one type and one width.
+    pub fn is_dense_like(&self, other: &WeightTensor) -> bool {
+        match (&self.storage, &other.storage) {
+            (Storage::Dense { dtype: a, .. }, Storage::Dense { dtype: b, .. }) => {
+                a == b && self.columns() == other.columns()
+            }
+            _ => false,
+        }
+    }
+
     /// Map the pages of the weights, on all threads: they are read next.
     pub fn populate(&self, pool: &Pool) {
         const PIECE: usize = 4 << 20;

@@ -11,8 +11,35 @@ use olivine_testkit::tiny_gguf::TinyGguf;
 /// Largest difference allowed, relative to the largest logit of the row.
 const TOLERANCE: f32 = 1e-3;
 
+/// The device of `OLIVINE_DEVICE`, if it says one.
+fn choose_device() {
+    static CHOSEN: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+    CHOSEN.get_or_init(|| {
+        if let Ok(name) = std::env::var("OLIVINE_DEVICE") {
+            if let Err(error) = olivine_lm::use_device(&name) {
+                println!("SKIPPED: {error}");
+                std::process::exit(0);
+            }
+        }
+    });
+}
+
+/// All of these tests again on the first Vulkan device, a software one as well.
+#[test]
+fn on_a_gpu() {
+    if std::env::var_os("OLIVINE_DEVICE").is_some() {
+        return;
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().expect("a test has a path"));
+    let output = command.env("OLIVINE_DEVICE", "vulkan:0").output().expect("the test runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "on the GPU: {text}");
+    text.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| println!("{line}"));
+}
+
 #[test]
 fn every_family_gives_the_reference_logits() {
+    choose_device();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let only = std::env::var("OLIVINE_CASE").ok();
     let mut failures = Vec::new();
@@ -38,6 +65,7 @@ fn every_family_gives_the_reference_logits() {
 
 #[test]
 fn every_gguf_file_gives_the_logits_of_its_folder() {
+    choose_device();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let only = std::env::var("OLIVINE_CASE").ok();
     let (mut failures, mut architectures) = (Vec::new(), Vec::new());

@@ -7,6 +7,11 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use olivine_gpu::Memory;
+use olivine_gpu::ops::embedding::embedding as gpu_embedding;
+use olivine_gpu::ops::matmul::{self as gpu_matmul, Input, Matmul, matmul};
+use olivine_gpu::ops::weights;
+use olivine_kernels::activation::{Activation, Gate};
 use olivine_kernels::dense::{self, DenseMatrix, DenseType};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::qmatmul::{self, PackedMatrix, QuantizedActivations};
@@ -17,6 +22,7 @@ use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
 use crate::fast::rows::{RowValues, Rows, Step};
+use crate::gpu::Gpu;
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
 
 /// How exactly products are computed.
@@ -45,6 +51,28 @@ pub enum Matrix {
     },
     /// Quantized, in the kernels' own layout.
     Packed(PackedMatrix),
+    /// In any storage, on the GPU.
+    OnGpu(GpuMatrix),
+}
+
+/// A matrix on the GPU, for its kernels alone.
+pub struct GpuMatrix {
+    matrix: weights::Matrix,
+    bytes: usize,
+}
+
+impl GpuMatrix {
+    /// Bring matrices of one input to the GPU, under one another. None when they cannot be one matrix there.
+    #[track_caller]
+    pub fn new(gpu: &Gpu, parts: &[weights::Packed]) -> Option<GpuMatrix> {
+        let whole = if let [one] = parts { one.clone() } else { weights::Packed::stack(parts)? };
+        let bytes = whole.parts.iter().map(Vec::len).sum();
+        Some(GpuMatrix { matrix: gpu.bring(whole), bytes })
+    }
+
+    pub(crate) fn matrix(&self) -> &weights::Matrix {
+        &self.matrix
+    }
 }
 
 impl Matrix {
@@ -53,6 +81,7 @@ impl Matrix {
         match self {
             Matrix::Dense { rows, .. } => *rows,
             Matrix::Packed(packed) => packed.rows(),
+            Matrix::OnGpu(on_gpu) => on_gpu.matrix.rows,
         }
     }
 
@@ -61,6 +90,7 @@ impl Matrix {
         match self {
             Matrix::Dense { columns, .. } => *columns,
             Matrix::Packed(packed) => packed.columns(),
+            Matrix::OnGpu(on_gpu) => on_gpu.matrix.columns,
         }
     }
 
@@ -69,6 +99,7 @@ impl Matrix {
         match self {
             Matrix::Dense { dtype, rows, columns, .. } => rows * columns * dtype.size(),
             Matrix::Packed(packed) => packed.bytes(),
+            Matrix::OnGpu(on_gpu) => on_gpu.bytes,
         }
     }
 
@@ -83,6 +114,7 @@ impl Matrix {
     pub fn row(&self, row: usize, out: &mut [f32]) {
         match self {
             Matrix::Packed(packed) => packed.dequantize_row(row, out),
+            Matrix::OnGpu(_) => panic!("[linear] a row of {self:?} for the CPU"),
             Matrix::Dense { dtype, columns, .. } => {
                 let dense = self.dense().expect("dense weights have a dense view");
                 let bytes = columns * dtype.size();
@@ -97,6 +129,7 @@ impl std::fmt::Debug for Matrix {
         let kind = match self {
             Matrix::Dense { dtype, .. } => format!("{dtype:?}"),
             Matrix::Packed(packed) => format!("{:?}", packed.format()),
+            Matrix::OnGpu(on_gpu) => format!("{:?} on the GPU", on_gpu.matrix.layout),
         };
         write!(f, "{kind} [{}, {}]", self.rows(), self.columns())
     }
@@ -106,7 +139,7 @@ impl std::fmt::Debug for Matrix {
 #[derive(Debug)]
 pub struct Linear {
     parts: Vec<Arc<Matrix>>,
-    bias: Option<Vec<f32>>,
+    bias: Option<Array>,
     precision: Precision,
     rows: usize,
     columns: usize,
@@ -129,6 +162,7 @@ impl Linear {
         assert!(parts.iter().all(|part| part.columns() == columns), "[linear] inputs differ: {parts:?}");
         let rows = parts.iter().map(|part| part.rows()).sum();
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == rows), "[linear] bias does not fit {parts:?}");
+        let bias = bias.map(|bias| Array::from_slice(&bias, &[rows]));
         Linear { parts, bias, precision, rows, columns }
     }
 
@@ -140,6 +174,11 @@ impl Linear {
     /// Inputs.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Whether the weights are on the GPU, all of them.
+    fn is_on_gpu(&self) -> bool {
+        self.parts.iter().all(|part| matches!(**part, Matrix::OnGpu(_)))
     }
 
     /// The matrices.
@@ -159,6 +198,7 @@ impl Linear {
                 }
                 Matrix::Packed(matrix) => packed.push((matrix, offset)),
                 Matrix::Dense { .. } => dense.extend(part.dense().map(|matrix| (matrix, offset))),
+                Matrix::OnGpu(_) => panic!("[linear] a product with {part:?} on the CPU"),
             }
             offset += part.rows();
         }
@@ -179,6 +219,7 @@ impl Linear {
             });
         }
         if let Some(bias) = &self.bias {
+            let bias = bias.tensor().slice::<f32>();
             let rows_of_part = (16_384 / self.rows).max(1);
             pool.run_chunks(out, rows_of_part * self.rows, |_, rows| {
                 for row in rows.chunks_exact_mut(self.rows) {
@@ -234,6 +275,54 @@ impl Primitive for LinearOp {
         let rows = RowValues { values: x.slice(), weight, step: self.step, columns: self.layer.columns };
         self.layer.apply(context.pool(), &rows, outputs[0].slice_mut());
     }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        if !self.layer.is_on_gpu() {
+            return false;
+        }
+        let x = inputs[0].contiguous();
+        let weight = inputs.get(1).map(Tensor::contiguous);
+        let memory = |tensor: &Tensor| tensor.on_gpu(gpu).unwrap_or_else(|| gpu.upload(tensor.bytes()));
+        let (from, weight) = (memory(&x), weight.as_ref().map(memory));
+        let input = match self.step {
+            Step::None => Input::Plain,
+            Step::Norm(epsilon) => Input::Norm { weight: weight.as_ref().expect("a norm has a weight"), epsilon },
+            Step::Gate(gate) => {
+                Input::Gated(gpu_gate(gate).unwrap_or_else(|| panic!("[linear] no {gate:?} on the GPU")))
+            }
+        };
+        let x_stride = *x.shape().last().expect("rows have columns");
+        let rows = x.size() / x_stride;
+        let bias = self.layer.bias.as_ref().map(|bias| bias.tensor().buffer().on_gpu(gpu));
+        let out = outputs[0].on_gpu_fresh(gpu);
+        let mut first = 0;
+        for part in &self.layer.parts {
+            let Matrix::OnGpu(part) = &**part else { unreachable!("all parts are on the GPU") };
+            let slice = |memory: &Memory| memory.slice(4 * first as u64, memory.bytes() - 4 * first as u64);
+            let bias = bias.map(slice);
+            let options = Matmul { input, bias: bias.as_ref(), out_stride: self.layer.rows, ..Matmul::default() };
+            gpu.record(|list| matmul(list, part.matrix(), &from, x_stride, rows, &options, &slice(&out)));
+            first += part.matrix().rows;
+        }
+        true
+    }
+}
+
+/// The GPU's name of a gate.
+pub(crate) fn gpu_gate(gate: Gate) -> Option<gpu_matmul::Gate> {
+    Some(match gate {
+        Gate::Clamped { alpha, limit } => gpu_matmul::Gate::Clamped { alpha, limit },
+        Gate::Product(activation) => match activation {
+            Activation::Silu => gpu_matmul::Gate::Silu,
+            Activation::Gelu => gpu_matmul::Gate::Gelu,
+            Activation::GeluTanh => gpu_matmul::Gate::GeluTanh,
+            Activation::Relu => gpu_matmul::Gate::Relu,
+            Activation::ReluSquared => gpu_matmul::Gate::ReluSquared,
+            Activation::GeluQuick => gpu_matmul::Gate::GeluFast,
+            Activation::Sigmoid => gpu_matmul::Gate::Sigmoid,
+            Activation::Tanh | Activation::Exp | Activation::Erf | Activation::Softplus => return None,
+        },
+    })
 }
 
 /// Rows of a matrix: `tokens` `[n]` of u32 → `[n, columns]` of f32, times `scale`.
@@ -274,5 +363,14 @@ impl Primitive for EmbeddingOp {
                 }
             }
         });
+    }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let Matrix::OnGpu(weights) = &*self.weights else { return false };
+        let tokens = inputs[0].contiguous();
+        let from = tokens.on_gpu(gpu).unwrap_or_else(|| gpu.upload(tokens.bytes()));
+        let out = outputs[0].on_gpu_fresh(gpu);
+        gpu.record(|list| gpu_embedding(list, weights.matrix(), &from, tokens.size(), self.scale, &out));
+        true
     }
 }

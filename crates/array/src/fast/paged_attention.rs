@@ -3,6 +3,9 @@
 //!
 //! Oracle: [`crate::fast::attention`] over a contiguous copy of each sequence. Read next: `step.rs`.
 
+use std::sync::Arc;
+
+use olivine_gpu::ops::attention as on_gpu_attention;
 use olivine_kernels::attention::{self, AttentionParams, RaggedBatch};
 use olivine_kernels::heads::{HeadPass, norm_and_rotate};
 use olivine_kernels::norm::Heads;
@@ -11,6 +14,7 @@ use olivine_kernels::rope::Pairing;
 use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::fast::step::{KvHandle, KvStore, StepSlot};
+use crate::gpu::Gpu;
 use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
 
 /// Where queries and keys lie in a packed row, and what is done to them.
@@ -23,7 +27,7 @@ pub struct HeadLayout {
     /// Width of a head.
     pub head_dim: usize,
     /// Weights `[head_dim]` of the RMS norms of query and key heads.
-    pub norms: Option<(Vec<f32>, Vec<f32>)>,
+    pub norms: Option<(Array, Array)>,
     /// Epsilon of the norms.
     pub epsilon: f32,
     /// Index into [`crate::fast::step::Step::angles`], and which elements form a pair.
@@ -70,14 +74,39 @@ impl Primitive for PrepareHeads {
         let queries = Heads { rows: x.len() / row_stride, row_stride, first: 0, heads: layout.heads, dim };
         let keys = Heads { first: layout.heads * dim, heads: layout.kv_heads, ..queries };
         let step = self.step.read();
+        let norms = layout.norms.as_ref().map(|(query, key)| (query.tensor(), key.tensor()));
         let pass = HeadPass {
             queries,
             keys,
-            norms: layout.norms.as_ref().map(|(query, key)| (&query[..], &key[..])),
+            norms: norms.as_ref().map(|(query, key)| (query.slice(), key.slice())),
             epsilon: layout.epsilon,
             rope: layout.rope.map(|(kind, pairing)| (&step.angles[kind], pairing)),
         };
         norm_and_rotate(context.pool(), x, &pass);
+    }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, _: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let layout = &self.layout;
+        let step = self.step.read();
+        let Some(on_gpu) = step.on_gpu() else { return false };
+        let norm = |weight: &Array| weight.tensor().buffer().on_gpu(gpu).clone();
+        let norms = layout.norms.as_ref().map(|(query, key)| (norm(query), norm(key)));
+        let pass = on_gpu_attention::Heads {
+            heads: layout.heads as u32,
+            kv_heads: layout.kv_heads as u32,
+            head_dim: layout.head_dim as u32,
+            row_stride: layout.width() as u32,
+            norms: norms.as_ref().map(|(query, key)| (query, key)),
+            epsilon: layout.epsilon,
+            rope: layout.rope.map(|(kind, pairing)| {
+                let rotated = step.angles[kind].dim() as u32;
+                (&on_gpu.angles[kind], rotated, pairing == Pairing::Interleaved)
+            }),
+        };
+        let rows = (outputs[0].size() / layout.width()) as u32;
+        let x = outputs[0].on_gpu_mut(gpu);
+        gpu.record(|list| on_gpu_attention::heads(list, &pass, rows, &x));
+        true
     }
 }
 
@@ -101,7 +130,7 @@ pub struct PagedAttention {
     /// `cap * tanh(score / cap)`.
     pub soft_cap: Option<f32>,
     /// A logit per query head without a value.
-    pub sinks: Option<Vec<f32>>,
+    pub sinks: Option<Array>,
     /// The pages.
     pub cache: KvHandle,
     /// The sequences.
@@ -142,7 +171,7 @@ impl Primitive for PagedAttention {
             scale: self.scale,
             window: self.window,
             soft_cap: self.soft_cap,
-            sinks: self.sinks.as_deref(),
+            sinks: self.sinks.as_ref().map(|sinks| sinks.tensor().slice()),
             causal: true,
         };
         let pool = context.pool();
@@ -150,9 +179,39 @@ impl Primitive for PagedAttention {
             KvStore::Host(cache) => {
                 attention::write_and_attend(pool, rows.slice(), cache, &batch, &params, outputs[0].slice_mut());
             }
-            KvStore::Gpu(_) => {
-                panic!("[paged_attention] the keys and values are on the GPU, which has no kernel for {self:?}")
-            }
+            KvStore::Gpu(_) => panic!("[paged_attention] a step that the GPU does not know, of {self:?}"),
         });
+    }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let step = self.step.read();
+        self.cache.with(|cache| {
+            let (KvStore::Gpu(kv), Some(on_gpu)) = (cache, step.on_gpu()) else { return false };
+            let qkv = inputs[0].contiguous();
+            let qkv = qkv.on_gpu(gpu).unwrap_or_else(|| gpu.upload(qkv.bytes()));
+            let (q, k, v) = self.widths();
+            let sinks = self.sinks.as_ref().map(|sinks| sinks.tensor().buffer().on_gpu(gpu).clone());
+            let attention = on_gpu_attention::Attention {
+                heads: self.heads as u32,
+                shape: kv.shape,
+                row_stride: (q + k + v) as u32,
+                out_stride: (self.heads * self.value_dim) as u32,
+                scale: self.scale,
+                window: self.window.map(|window| window as u32),
+                soft_cap: self.soft_cap,
+                sinks: sinks.as_ref(),
+            };
+            let rows = &on_gpu.groups[self.group];
+            let scratch = match attention.scratch_bytes(rows) {
+                0 => None,
+                bytes => Some(gpu.allocate(bytes as usize)),
+            };
+            let out = outputs[0].on_gpu_fresh(gpu);
+            gpu.record(|list| {
+                on_gpu_attention::write(list, &kv.shape, rows, &qkv, attention.row_stride, q as u32, &kv.memory);
+                on_gpu_attention::attend(list, &attention, rows, &qkv, &kv.memory, scratch.as_ref(), &out);
+            });
+            true
+        })
     }
 }

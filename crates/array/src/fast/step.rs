@@ -6,7 +6,8 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use olivine_gpu::Memory;
-use olivine_kernels::attention::{BatchSequence, KvCacheLayer, KvLayout};
+use olivine_gpu::ops::attention::{Element, KvShape, Rows, SPLIT_KEYS};
+use olivine_kernels::attention::{BatchSequence, KvCacheLayer, KvDtype, KvLayout};
 use olivine_kernels::rope::Angles;
 
 use crate::gpu::{self, Gpu};
@@ -33,6 +34,16 @@ pub struct Step {
     pub spans: Vec<Span>,
     /// Angles of the rows.
     pub angles: Vec<Angles>,
+    on_gpu: Option<GpuStep>,
+}
+
+/// A step as the GPU's kernels read it, in memory that stays where it is while it is large enough.
+#[derive(Debug)]
+pub(crate) struct GpuStep {
+    /// Rows and their pages, as each KV group sees them.
+    pub groups: Vec<Rows>,
+    /// Cosines and sines of the rows, for each kind of rope.
+    pub angles: Vec<Memory>,
 }
 
 impl Step {
@@ -48,6 +59,70 @@ impl Step {
     }
 }
 
+impl Step {
+    /// The step on the GPU, if it was sent there.
+    pub(crate) fn on_gpu(&self) -> Option<&GpuStep> {
+        self.on_gpu.as_ref()
+    }
+
+    /// Tell the GPU. What was recorded for a step of other sizes does not fit this one.
+    fn send(&mut self, gpu: &Gpu) {
+        let count = self.spans.iter().map(|span| span.first_row + span.rows).max().unwrap_or(0);
+        let keys = self.spans.iter().map(|span| span.first_position + span.rows).max().unwrap_or(0);
+        let most_keys = keys.next_power_of_two().max(SPLIT_KEYS as usize) as u32;
+        let groups = self.spans.iter().map(|span| span.pages.len()).max().unwrap_or(0);
+        let old = self.on_gpu.take();
+        let mut place = Place { gpu, fits: old.is_some() };
+        let mut sent = GpuStep { groups: Vec::new(), angles: Vec::new() };
+        for group in 0..groups {
+            let (mut rows, mut tables) = (vec![[u32::MAX, 0]; count], Vec::new());
+            for span in &self.spans {
+                for row in 0..span.rows {
+                    rows[span.first_row + row] = [(span.first_position + row) as u32, tables.len() as u32];
+                }
+                tables.extend_from_slice(&span.pages[group]);
+            }
+            let known = old.as_ref().and_then(|old| old.groups.get(group));
+            place.fits &= known.is_some_and(|known| known.count == count as u32 && known.most_keys == most_keys);
+            sent.groups.push(Rows {
+                rows: place.bring(known.map(|known| &known.rows), bytemuck::cast_slice(&rows)),
+                tables: place.bring(known.map(|known| &known.tables), bytemuck::cast_slice(&tables)),
+                count: count as u32,
+                most_keys,
+            });
+        }
+        for (kind, angles) in self.angles.iter().enumerate() {
+            let row = |row: usize| {
+                let (cos, sin) = angles.row(row);
+                cos.iter().zip(sin).flat_map(|(cos, sin)| [*cos, *sin])
+            };
+            let pairs: Vec<f32> = (0..angles.rows()).flat_map(row).collect();
+            let known = old.as_ref().and_then(|old| old.angles.get(kind));
+            sent.angles.push(place.bring(known, bytemuck::cast_slice(&pairs)));
+        }
+        if !place.fits {
+            gpu.new_epoch();
+        }
+        self.on_gpu = Some(sent);
+    }
+}
+
+/// Brings tables to memory that is there already, if it is large enough.
+struct Place<'a> {
+    gpu: &'a Gpu,
+    fits: bool,
+}
+
+impl Place<'_> {
+    fn bring(&mut self, known: Option<&Memory>, bytes: &[u8]) -> Memory {
+        let known = known.filter(|known| known.bytes() >= bytes.len() as u64).cloned();
+        self.fits &= known.is_some();
+        let memory = known.unwrap_or_else(|| self.gpu.allocate(bytes.len().next_power_of_two().max(256)));
+        self.gpu.write(&memory, 0, bytes);
+        memory
+    }
+}
+
 /// The slot that a model's primitives share.
 #[derive(Clone, Debug, Default)]
 pub struct StepSlot(Arc<RwLock<Step>>);
@@ -55,7 +130,12 @@ pub struct StepSlot(Arc<RwLock<Step>>);
 impl StepSlot {
     /// Change the step between two evaluations.
     pub fn update<T>(&self, change: impl FnOnce(&mut Step) -> T) -> T {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+        let mut step = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut step);
+        if let Some(gpu) = gpu::gpu() {
+            step.send(&gpu);
+        }
+        result
     }
 
     /// The current step.
@@ -76,8 +156,8 @@ pub(crate) enum KvStore {
 
 /// Pages on a GPU, one behind the other.
 pub(crate) struct GpuKv {
-    pub gpu: Arc<Gpu>,
-    pub layout: KvLayout,
+    gpu: Arc<Gpu>,
+    pub shape: KvShape,
     pub memory: Memory,
     pages: usize,
 }
@@ -87,7 +167,10 @@ impl KvHandle {
     pub fn new(layout: KvLayout) -> KvHandle {
         let store = match gpu::gpu() {
             None => KvStore::Host(KvCacheLayer::new(layout)),
-            Some(gpu) => KvStore::Gpu(GpuKv { memory: gpu.allocate(layout.page_bytes()), gpu, layout, pages: 1 }),
+            Some(gpu) => match GpuKv::new(gpu, layout) {
+                Some(kv) => KvStore::Gpu(kv),
+                None => KvStore::Host(KvCacheLayer::new(layout)),
+            },
         };
         KvHandle(Arc::new(Mutex::new(store)))
     }
@@ -98,7 +181,7 @@ impl KvHandle {
 
     /// Bytes of one page.
     pub fn page_bytes(&self) -> usize {
-        self.with(|store| store.layout().page_bytes())
+        self.with(|store| store.page_bytes())
     }
 
     /// Have at least `pages` pages.
@@ -123,7 +206,7 @@ impl KvHandle {
             KvStore::Host(layer) => out.extend_from_slice(layer.page(page)),
             KvStore::Gpu(kv) => {
                 let start = out.len();
-                out.resize(start + kv.layout.page_bytes(), 0);
+                out.resize(start + kv.page_bytes(), 0);
                 kv.gpu.download(&kv.page(page), 0, &mut out[start..]);
             }
         });
@@ -147,17 +230,42 @@ impl KvHandle {
 }
 
 impl KvStore {
-    fn layout(&self) -> &KvLayout {
+    fn page_bytes(&self) -> usize {
         match self {
-            KvStore::Host(layer) => layer.layout(),
-            KvStore::Gpu(kv) => &kv.layout,
+            KvStore::Host(layer) => layer.layout().page_bytes(),
+            KvStore::Gpu(kv) => kv.page_bytes(),
         }
     }
 }
 
 impl GpuKv {
+    /// One page; none for a layout that the GPU has no kernels for.
+    fn new(gpu: Arc<Gpu>, layout: KvLayout) -> Option<GpuKv> {
+        let element = match layout.dtype {
+            KvDtype::F32 => Element::F32,
+            KvDtype::F16 => Element::F16,
+            KvDtype::Bf16 => Element::Bf16,
+        };
+        let shape = KvShape {
+            kv_heads: layout.kv_heads as u32,
+            key_dim: layout.key_dim as u32,
+            value_dim: layout.value_dim as u32,
+            page_tokens: layout.page_tokens as u32,
+            element,
+        };
+        if !shape.is_supported() {
+            return None;
+        }
+        let memory = gpu.allocate(shape.page_bytes() as usize);
+        Some(GpuKv { gpu, shape, memory, pages: 1 })
+    }
+
+    fn page_bytes(&self) -> usize {
+        self.shape.page_bytes() as usize
+    }
+
     fn page(&self, page: u32) -> Memory {
-        let bytes = self.layout.page_bytes() as u64;
+        let bytes = self.page_bytes() as u64;
         self.memory.slice(u64::from(page) * bytes, bytes)
     }
 
@@ -168,7 +276,7 @@ impl GpuKv {
         }
         let old = self.memory.clone();
         self.pages = pages.max(2 * self.pages);
-        self.memory = self.gpu.allocate(self.pages * self.layout.page_bytes());
+        self.memory = self.gpu.allocate(self.pages * self.page_bytes());
         self.gpu.record(|list| list.copy(&old, &self.memory));
         self.gpu.new_epoch();
     }

@@ -4,10 +4,14 @@
 //! node runs, they never read elsewhere. Read next: [`crate::ops::concatenate`].
 
 use std::any::Any;
+use std::sync::Arc;
 
 use bytemuck::Pod;
+use olivine_gpu::ops::gather;
 
 use crate::array::Array;
+use crate::dtype::Dtype;
+use crate::gpu::Gpu;
 use crate::ops::lanes::Input;
 use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
 use crate::shape::{Shape, broadcast, element_count, normalize_axis};
@@ -108,6 +112,18 @@ impl Primitive for Take {
                 entry.copy_from_slice(&from[(outer * dim + index) * row..][..row]);
             }
         }
+    }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let (source, indices) = (&inputs[0], &inputs[1]);
+        // Unsigned 32-bit indices are not negative, but they may be too large: whoever brings them from the host checks.
+        let fits = self.axis == 0 && source.dtype().size() == 4 && indices.dtype() == Dtype::U32;
+        let (true, Some(from), Some(rows)) = (fits, source.on_gpu(gpu), indices.on_gpu(gpu)) else { return false };
+        let columns = source.size() / source.shape()[0];
+        let out = outputs[0].on_gpu_fresh(gpu);
+        let (columns, count) = (columns as u32, indices.size() as u32);
+        gpu.record(|list| gather::rows(list, &from, &rows, columns, count, &out));
+        true
     }
 
     fn is_equivalent(&self, other: &dyn Primitive) -> bool {

@@ -94,13 +94,15 @@ pub struct Matmul<'a> {
     pub residual: Option<&'a Memory>,
     /// Rows are sorted by expert.
     pub experts: Option<Experts<'a>>,
+    /// Values from one row of the output (and of the residual) to the next; 0: the features.
+    pub out_stride: usize,
 }
 
 /// Most rows of a workgroup.
 pub const MAX_ROWS: usize = 8;
 
 /// `out[rows, features] = input(x)[rows, columns] * matrix^T`, rows of `x` being `x_stride` values apart and rows of
-/// `out` the matrix's features.
+/// `out` [`Matmul::out_stride`].
 #[track_caller]
 pub fn matmul(
     list: &mut List,
@@ -144,7 +146,7 @@ pub fn matmul(
         features as u32,
         matrix.columns as u32,
         x_stride as u32,
-        features as u32,
+        if options.out_stride == 0 { features } else { options.out_stride } as u32,
         matrix.columns.div_ceil(BLOCK).div_ceil(8) as u32,
         epsilon.to_bits(),
         matrix.global_scale.to_bits(),

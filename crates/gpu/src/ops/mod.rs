@@ -5,6 +5,7 @@
 //! how many rows there are. Read next: [`matmul`], [`attention`].
 
 pub mod attention;
+pub mod embedding;
 pub mod gather;
 pub mod matmul;
 pub mod weights;

@@ -22,6 +22,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("attention", include_str!("attention.wgsl")),
     ("attention_join", include_str!("attention_join.wgsl")),
     ("attention_merge", include_str!("attention_merge.wgsl")),
+    ("embedding", include_str!("embedding.wgsl")),
     ("gather_rows", include_str!("gather_rows.wgsl")),
     ("heads", include_str!("heads.wgsl")),
     ("kv_element", include_str!("kv_element.wgsl")),

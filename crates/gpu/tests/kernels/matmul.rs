@@ -1,5 +1,8 @@
 //! Products with every layout of weights, for every number of rows.
 
+use std::sync::Arc;
+
+use olivine_gpu::ops::embedding::embedding;
 use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
 use olivine_gpu::ops::weights::{Code, Packed};
 use olivine_gpu::{Device, Memory};
@@ -52,6 +55,14 @@ fn every_storage_format_multiplies_what_it_decodes_to() {
         assert_near(&found, &expected, 3e-6, info.name);
         let alone = run_plain(&*device, &matrix, &x[columns..], &Matmul::default());
         assert_bits(&alone, &found[rows..], info.name);
+        let tokens = [69u32, 0, 33];
+        let out = room(&*device, 3 * columns);
+        let from = device.import(Arc::new(bytemuck::cast_slice(&tokens).to_vec()), 0..12).unwrap();
+        run(&*device, |list| embedding(list, &matrix, &from, 3, 2.0, &out));
+        let all = decoded(&stored);
+        let expected =
+            tokens.iter().flat_map(|&row| &all[row as usize * columns..][..columns]).map(|value| value * 2.0);
+        assert_near(&download(&*device, &out), &expected.collect::<Vec<_>>(), 1e-6, info.name);
     }
     assert_eq!(covered, 18 + 3 + 5 + 5 + 1);
 }
@@ -124,7 +135,7 @@ fn norms_gates_bias_and_residual() {
         input: Input::Norm { weight: &weight, epsilon: 1e-5 },
         bias: Some(&bias),
         residual: Some(&out),
-        experts: None,
+        ..Matmul::default()
     };
     run(&*device, |list| matmul(list, &matrix, &x, columns, rows, &options, &out));
     assert_near(&download(&*device, &out), &expected, 1e-6, "norm, bias and residual in place");

@@ -31,8 +31,8 @@ impl Attention {
         let q_rows = spec.heads * dim;
         let norms = match spec.head_norms {
             true => Some((
-                loader.norm_values("attention.q_norm", Some(layer), dim)?,
-                loader.norm_values("attention.k_norm", Some(layer), dim)?,
+                loader.norm("attention.q_norm", Some(layer), dim)?,
+                loader.norm("attention.k_norm", Some(layer), dim)?,
             )),
             false => None,
         };
@@ -41,7 +41,10 @@ impl Attention {
             (loader.rope(rope), pairing)
         });
         let sinks = match spec.sinks {
-            true => Some(loader.weights.floats("attention.sinks", Some(layer), "weight", &[spec.heads])?),
+            true => {
+                let sinks = loader.weights.floats("attention.sinks", Some(layer), "weight", &[spec.heads])?;
+                Some(Array::from_slice(&sinks, &[spec.heads]))
+            }
             false => None,
         };
         let group = spec.window.map_or(KvGroup::Full, KvGroup::Window);
