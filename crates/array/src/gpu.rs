@@ -1,29 +1,34 @@
 //! The GPU that evaluation uses: commands of an evaluation are collected and sent together; memory comes from it.
 //!
-//! Invariants: commands run in the order in which they were recorded, and reading back waits for all before it; an
+//! Invariants: commands of a thread run in the order in which they were recorded, and reading back waits for all before it; an
 //! error of the device is a panic that names it, so that it fails the evaluation that met it and nothing else.
 //! Read next: [`crate::eval`], [`crate::buffer`].
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub use olivine_gpu::GpuError;
 pub use olivine_gpu::ops::weights;
 use olivine_gpu::ops::weights::{Matrix, Packed};
 use olivine_gpu::{Choice, Device, List, Memory, Recording};
 
-/// A device with the commands that were not sent yet.
+/// A device, and what recorded commands depend on.
 pub struct Gpu {
     device: Arc<dyn Device>,
-    pending: Mutex<List>,
     epoch: AtomicU64,
+}
+
+thread_local! {
+    /// What this thread recorded and did not send. Threads work on memory of their own: each has its own order.
+    static PENDING: RefCell<List> = RefCell::default();
 }
 
 static GPU: RwLock<Option<Arc<Gpu>>> = RwLock::new(None);
 
 /// Evaluate on `device` what has kernels there, from the next evaluation on; none: everything on the CPU.
 pub fn set_gpu(device: Option<Arc<dyn Device>>) {
-    let gpu = device.map(|device| Arc::new(Gpu { device, pending: Mutex::default(), epoch: AtomicU64::new(1) }));
+    let gpu = device.map(|device| Arc::new(Gpu { device, epoch: AtomicU64::new(1) }));
     *GPU.write().unwrap_or_else(PoisonError::into_inner) = gpu;
 }
 
@@ -64,7 +69,7 @@ impl Gpu {
 
     /// Append commands.
     pub fn record(&self, work: impl FnOnce(&mut List)) {
-        work(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        PENDING.with_borrow_mut(work);
     }
 
     /// Send what was recorded.
@@ -78,7 +83,7 @@ impl Gpu {
 
     /// What was recorded and not sent.
     pub(crate) fn take(&self) -> List {
-        std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner))
+        PENDING.take()
     }
 
     /// Make `list` ready to be sent again and again.

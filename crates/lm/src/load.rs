@@ -11,7 +11,7 @@ use half::f16;
 use olivine_array::fast::linear::{GpuMatrix, Linear, Matrix, Precision};
 use olivine_array::fast::moe::{ExpertLinear, ExpertMatrix};
 use olivine_array::fast::step::StepSlot;
-use olivine_array::gpu::weights::{Code, Packed, TILE};
+use olivine_array::gpu::weights::{Code, Packed};
 use olivine_array::{Array, Gpu};
 use olivine_kernels::dense::DenseType;
 use olivine_kernels::pool::Pool;
@@ -119,44 +119,46 @@ impl Loader<'_> {
         Ok(Matrix::Dense { dtype, rows, columns, owner, start })
     }
 
-    /// The matrix on the GPU. Formats that its kernels do not read are decoded to half floats.
+    /// The rows of all tensors as one matrix on the GPU. Formats that its kernels do not read are decoded to half floats.
     fn gpu_matrix(&self, gpu: &Gpu, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
-        let packed = tensors.iter().map(|tensor| self.packed_for_gpu(tensor)).collect::<Result<Vec<_>, _>>()?;
-        tensors.iter().for_each(WeightTensor::release);
-        let names = || tensors.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>().join(" and ");
-        let matrix = GpuMatrix::new(gpu, &packed);
-        matrix.map(Matrix::OnGpu).ok_or_else(|| self.weights.error(&names(), "do not fit one matrix on the GPU"))
-    }
-
-    fn packed_for_gpu(&self, tensor: &WeightTensor) -> Result<Packed, ModelError> {
-        let Some(stored) = tensor.stored() else {
-            let (dtype, owner, start) = self.dense(std::slice::from_ref(tensor))?;
-            let (rows, columns) = (tensor.rows(), tensor.columns());
+        let first = &tensors[0];
+        let (rows, columns) = (tensors.iter().map(WeightTensor::rows).sum::<usize>(), first.columns());
+        let Some(parts) = stored_all(tensors) else {
+            let (dtype, owner, start) = self.dense(tensors)?;
             let code = match dtype {
                 DenseType::F32 => Code::F32,
                 DenseType::F16 => Code::F16,
                 DenseType::Bf16 => Code::Bf16,
             };
             let bytes = &(*owner).as_ref()[start..start + rows * columns * dtype.size()];
-            return Ok(Packed::dense(code, rows, columns, bytes));
+            return Ok(Matrix::OnGpu(GpuMatrix::new(gpu, Packed::dense(code, rows, columns, bytes))));
         };
-        stored.check().map_err(|source| ModelError::Quant { tensor: tensor.name.clone(), source })?;
-        if let Some(packed) = Packed::quantized(&stored) {
-            return Ok(packed);
+        for (part, tensor) in parts.iter().zip(tensors) {
+            part.check().map_err(|source| ModelError::Quant { tensor: tensor.name.clone(), source })?;
         }
-        let mut floats = vec![0.0; stored.rows * stored.columns];
-        quant::dequantize(&self.pool, &stored, &mut floats);
-        let halves: Vec<u8> = floats.into_iter().flat_map(|value| f16::from_f32(value).to_le_bytes()).collect();
-        Ok(Packed::dense(Code::F16, stored.rows, stored.columns, &halves))
+        let joined = |bytes: for<'b> fn(&'b Stored<'b>) -> &'b [u8]| -> Vec<u8> {
+            if parts.len() > 1 { parts.iter().flat_map(bytes).copied().collect() } else { Vec::new() }
+        };
+        // Rows lie one behind the other in every part of the storage.
+        let (data, scales, biases) = (joined(|p| p.data), joined(|p| p.scales), joined(|p| p.biases));
+        let whole = match &parts[..] {
+            [one] => *one,
+            _ => Stored { rows, data: &data, scales: &scales, biases: &biases, ..parts[0] },
+        };
+        let packed = Packed::quantized(&whole).unwrap_or_else(|| {
+            let mut floats = vec![0.0; rows * columns];
+            quant::dequantize(&self.pool, &whole, &mut floats);
+            let halves: Vec<u8> = floats.into_iter().flat_map(|value| f16::from_f32(value).to_le_bytes()).collect();
+            Packed::dense(Code::F16, rows, columns, &halves)
+        });
+        tensors.iter().for_each(WeightTensor::release);
+        Ok(Matrix::OnGpu(GpuMatrix::new(gpu, packed)))
     }
 
     /// Whether tensors with one input become one matrix.
     fn joins(&self, a: &WeightTensor, b: &WeightTensor) -> bool {
-        // On the GPU a matrix may only go on behind whole tiles.
-        if olivine_array::gpu().is_some() {
-            return a.rows().is_multiple_of(TILE) && (a.joins(b) || a.is_dense_like(b));
-        }
-        a.is_quantized() && a.joins(b)
+        // On the CPU dense ones stay where they lie in the file.
+        a.is_quantized() && a.joins(b) || olivine_array::gpu().is_some() && a.is_dense_like(b)
     }
 
     /// A linear layer whose outputs are those of `modules` side by side: `(canonical name, rows)`.

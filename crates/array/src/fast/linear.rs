@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use olivine_gpu::Memory;
 use olivine_gpu::ops::embedding::embedding as gpu_embedding;
 use olivine_gpu::ops::matmul::{self as gpu_matmul, Input, Matmul, matmul};
 use olivine_gpu::ops::weights;
@@ -62,12 +61,11 @@ pub struct GpuMatrix {
 }
 
 impl GpuMatrix {
-    /// Bring matrices of one input to the GPU, under one another. None when they cannot be one matrix there.
+    /// Bring a matrix to the GPU.
     #[track_caller]
-    pub fn new(gpu: &Gpu, parts: &[weights::Packed]) -> Option<GpuMatrix> {
-        let whole = if let [one] = parts { one.clone() } else { weights::Packed::stack(parts)? };
-        let bytes = whole.parts.iter().map(Vec::len).sum();
-        Some(GpuMatrix { matrix: gpu.bring(whole), bytes })
+    pub fn new(gpu: &Gpu, packed: weights::Packed) -> GpuMatrix {
+        let bytes = packed.parts.iter().map(Vec::len).sum();
+        GpuMatrix { matrix: gpu.bring(packed), bytes }
     }
 
     pub(crate) fn matrix(&self) -> &weights::Matrix {
@@ -298,10 +296,8 @@ impl Primitive for LinearOp {
         let mut first = 0;
         for part in &self.layer.parts {
             let Matrix::OnGpu(part) = &**part else { unreachable!("all parts are on the GPU") };
-            let slice = |memory: &Memory| memory.slice(4 * first as u64, memory.bytes() - 4 * first as u64);
-            let bias = bias.map(slice);
-            let options = Matmul { input, bias: bias.as_ref(), out_stride: self.layer.rows, ..Matmul::default() };
-            gpu.record(|list| matmul(list, part.matrix(), &from, x_stride, rows, &options, &slice(&out)));
+            let options = Matmul { input, bias, out_stride: self.layer.rows, out_first: first, ..Matmul::default() };
+            gpu.record(|list| matmul(list, part.matrix(), &from, x_stride, rows, &options, &out));
             first += part.matrix().rows;
         }
         true

@@ -96,6 +96,8 @@ pub struct Matmul<'a> {
     pub experts: Option<Experts<'a>>,
     /// Values from one row of the output (and of the residual) to the next; 0: the features.
     pub out_stride: usize,
+    /// Where the features begin in a row of the output, of the residual and (without experts) of the bias.
+    pub out_first: usize,
 }
 
 /// Most rows of a workgroup.
@@ -153,6 +155,7 @@ pub fn matmul(
         gate.1.to_bits(),
         gate.2.to_bits(),
         options.experts.map_or(1, |experts| experts.choices as u32),
+        options.out_first as u32,
     ];
     let stacks = options.experts.map_or_else(|| rows.div_ceil(tile_rows), |experts| experts.max_tiles);
     let groups = [features.div_ceil(TILE) as u32, stacks as u32, 1];

@@ -31,6 +31,8 @@ struct Params {
     limit: f32,
     // Rows of x for each token: its choices share one, or have one each.
     choices: u32,
+    // Where the features begin in a row of the output.
+    out_first: u32,
 }
 var<immediate> params: Params;
 
@@ -199,12 +201,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #else
         let to = group.y * ${ROWS}u + m;
 #end
-        let at = to * params.out_stride + feature;
+        let at = to * params.out_stride + params.out_first + feature;
 #if BIAS == 1
 #if EXPERTS == 1
         sum += bias[share.x * params.features + feature];
 #else
-        sum += bias[feature];
+        sum += bias[params.out_first + feature];
 #end
 #end
 #if RESIDUAL == 1
