@@ -50,6 +50,11 @@ pub fn use_device(name: &str) -> Result<Option<String>, GpuError> {
     Ok(called)
 }
 
+/// What the GPU that evaluation uses calls itself; none on the CPU.
+pub fn device() -> Option<String> {
+    gpu().map(|gpu| gpu.device().info().name.clone())
+}
+
 impl Gpu {
     /// The device.
     pub fn device(&self) -> &dyn Device {

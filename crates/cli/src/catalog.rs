@@ -116,6 +116,10 @@ impl Sources {
                 None => digest::of_memory(&built_in::FILES),
                 Some(path) => digest::of_model(path, Some(&data.join("digests.json")))?,
             };
+            // Devices lay pages out in their own ways.
+            if let Some(device) = olivine_lm::device() {
+                options.identity = format!("{} on {device}", options.identity);
+            }
             let folder = data.join("kv").join(folder_name(&card.name));
             options.disk = Some(DiskOptions { folder, max_bytes: self.disk_bytes });
         }

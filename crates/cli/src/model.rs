@@ -16,6 +16,9 @@ pub struct ModelOptions {
     /// Threads to compute with [default: the physical cores]
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Where to compute: cpu, gpu (the best there is), metal, vulkan:N, cuda:N, or auto (a GPU if there is one)
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: String,
     /// Longest conversation in tokens [default: what the model was made for]. Models that stretch their positions for
     /// long contexts (LongRoPE, dynamic NTK) do so by this number, once for the whole run
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(2..))]
@@ -35,24 +38,25 @@ pub enum Accuracy {
 }
 
 impl ModelOptions {
-    /// Set the threads and say how to load.
-    pub fn apply(&self) -> LoadOptions {
+    /// Set the threads and the device, and say how to load.
+    pub fn apply(&self) -> Result<LoadOptions> {
+        olivine_lm::use_device(&self.device)?;
         if let Some(threads) = self.threads {
             olivine_lm::set_threads(threads.into());
         }
-        LoadOptions {
+        Ok(LoadOptions {
             precision: match self.precision {
                 Accuracy::Fast => Precision::Fast,
                 Accuracy::F32 => Precision::Exact,
             },
             context_tokens: self.context.map(|tokens| tokens as usize),
             ..LoadOptions::default()
-        }
+        })
     }
 
     /// Open a model with its text side. No name: the built-in one.
     pub fn open(&self, model: Option<&str>) -> Result<LanguageModel> {
-        let options = self.apply();
+        let options = self.apply()?;
         Ok(match path_of(model) {
             None => LanguageModel::from_memory(&built_in::FILES, &options)?,
             Some(path) => LanguageModel::open(&path, &options)?,

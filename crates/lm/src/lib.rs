@@ -25,7 +25,7 @@ pub mod weights;
 
 pub use error::ModelError;
 pub use olivine_array::fast::linear::Precision;
-pub use olivine_array::gpu::{GpuError, use_device};
+pub use olivine_array::gpu::{GpuError, device, use_device};
 pub use olivine_array::{pool, set_threads};
 pub use olivine_kernels::cpu::tier;
 pub use olivine_kernels::limits;

@@ -15,11 +15,11 @@ const TOLERANCE: f32 = 1e-3;
 fn choose_device() {
     static CHOSEN: std::sync::OnceLock<()> = std::sync::OnceLock::new();
     CHOSEN.get_or_init(|| {
-        if let Ok(name) = std::env::var("OLIVINE_DEVICE") {
-            if let Err(error) = olivine_lm::use_device(&name) {
-                println!("SKIPPED: {error}");
-                std::process::exit(0);
-            }
+        if let Ok(name) = std::env::var("OLIVINE_DEVICE")
+            && let Err(error) = olivine_lm::use_device(&name)
+        {
+            println!("SKIPPED: {error}");
+            std::process::exit(0);
         }
     });
 }

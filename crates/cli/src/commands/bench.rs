@@ -18,13 +18,13 @@ use crate::model::{ModelOptions, check_exists};
 /// Fields of `--json`.
 const JSON: &str = "\
 Fields of --json (speeds in tokens, bytes or operations a second; a multiplication and its addition are two operations):
-  model, family, threads, rows, depth, load_seconds
+  model, family, device, threads, rows, depth, load_seconds
   parameters, parameters_per_token   all weights, and those that one token reads
   weight_bytes                       the weights in memory
   read_bytes_per_second              what this machine reads, measured in the same minute
   peaks[]                            operands (int8, bf16, f32), instruction, operations_per_second
   tests[]                            test (ppN, tgN), tokens_per_second (mean), deviation, best, repetitions[],
-                                     limit (its name), limit_tokens_per_second, share (mean / limit), and
+                                     limit (its name), limit_tokens_per_second, share (mean / limit; these are null on a GPU), and
                                      operations_per_token or bytes_per_token, by which the limit was divided";
 
 /// Measure speed: tokens a second of prompt and of answer, and their share of the machine's limit.
@@ -80,7 +80,7 @@ impl Bench {
         let longest = self.depth.saturating_add(self.prompt.max(self.generate));
         let started = Instant::now();
         let checkpoint = self.options.checkpoint(Some(&self.model))?;
-        let options = self.options.apply();
+        let options = self.options.apply()?;
         let context = options.context_tokens.unwrap_or(checkpoint.spec.context_tokens);
         if longest > context {
             bail!("{longest} tokens do not fit the context of {context}; use less, or raise --context");
@@ -97,7 +97,15 @@ impl Bench {
             outcomes.push(self.decode(&mut model));
         }
         let limits = before.max(&Limits::measure(&pool));
-        let report = Report { bench: &self, model: &model, load, threads: pool.threads(), limits, outcomes };
+        let report = Report {
+            bench: &self,
+            model: &model,
+            load,
+            device: olivine_lm::device(),
+            threads: pool.threads(),
+            limits,
+            outcomes,
+        };
         if self.json {
             println!("{:#}", report.json());
         } else {
@@ -212,6 +220,8 @@ struct Report<'a> {
     bench: &'a Bench,
     model: &'a Model,
     load: Duration,
+    /// Name of the GPU, where one computes.
+    device: Option<String>,
     threads: usize,
     limits: Limits,
     outcomes: Vec<Outcome>,
@@ -219,14 +229,18 @@ struct Report<'a> {
 
 impl Report<'_> {
     /// What the machine could do at most for an outcome: the name of the limit, and tokens a second.
-    fn limit(&self, outcome: &Outcome) -> (String, f64) {
-        match outcome.limit {
+    /// None on a GPU, whose limits are not measured.
+    fn limit(&self, outcome: &Outcome) -> Option<(String, f64)> {
+        if self.device.is_some() {
+            return None;
+        }
+        Some(match outcome.limit {
             LimitKind::Reading => ("read bandwidth".into(), self.limits.read_bytes_per_second / outcome.per_token),
             LimitKind::Arithmetic => {
                 let peak = self.limits.peak(self.model.operands());
                 (format!("{} peak", peak.operands.name()), peak.operations_per_second / outcome.per_token)
             }
-        }
+        })
     }
 
     fn print(&self) {
@@ -240,7 +254,10 @@ impl Report<'_> {
             active as f64 / 1e6
         );
         println!("threads  {}, loaded in {:.0} ms", self.threads, 1e3 * self.load.as_secs_f64());
-        print!("limits   read {:.1} GB/s", self.limits.read_bytes_per_second / 1e9);
+        if let Some(device) = &self.device {
+            println!("device   {device}");
+        }
+        print!("limits   of the processor: read {:.1} GB/s", self.limits.read_bytes_per_second / 1e9);
         for peak in &self.limits.peaks {
             let speed = peak.operations_per_second / 1e9;
             print!(", {} {speed:.0} Gop/s ({})", peak.operands.name(), peak.instruction);
@@ -248,19 +265,19 @@ impl Report<'_> {
         println!("\n\n{:<18} {:>12} {:>9} {:>12}   of the limit", "test", "tokens/s", "±", "best");
         for outcome in &self.outcomes {
             let (mean, deviation, best) = statistics(&outcome.speeds);
-            let (name, limit) = self.limit(outcome);
-            println!(
-                "{:<18} {mean:>12.2} {deviation:>9.2} {best:>12.2}   {:.1} % of {limit:.1} ({name})",
-                outcome.name,
-                100.0 * mean / limit
-            );
+            let share = match (self.limit(outcome), outcome.limit) {
+                (Some((name, limit)), _) => format!("{:.1} % of {limit:.1} ({name})", 100.0 * mean / limit),
+                (None, LimitKind::Reading) => format!("{:.1} GB/s", mean * outcome.per_token / 1e9),
+                (None, LimitKind::Arithmetic) => format!("{:.2} Top/s", mean * outcome.per_token / 1e12),
+            };
+            println!("{:<18} {mean:>12.2} {deviation:>9.2} {best:>12.2}   {share}", outcome.name);
         }
     }
 
     fn json(&self) -> Value {
         let tests = self.outcomes.iter().map(|outcome| {
             let (mean, deviation, best) = statistics(&outcome.speeds);
-            let (name, limit) = self.limit(outcome);
+            let (name, limit) = self.limit(outcome).unzip();
             let unit = if outcome.limit == LimitKind::Reading { "bytes_per_token" } else { "operations_per_token" };
             json!({
                 "test": outcome.name,
@@ -270,7 +287,7 @@ impl Report<'_> {
                 "repetitions": outcome.speeds,
                 "limit": name,
                 "limit_tokens_per_second": limit,
-                "share": mean / limit,
+                "share": limit.map(|limit| mean / limit),
                 unit: outcome.per_token,
             })
         });
@@ -288,6 +305,7 @@ impl Report<'_> {
             "parameters": self.model.spec().parameters().0,
             "parameters_per_token": self.model.spec().parameters().1,
             "weight_bytes": sizes.total(),
+            "device": self.device.as_deref().unwrap_or("cpu"),
             "threads": self.threads,
             "rows": self.bench.rows,
             "depth": self.bench.depth,

@@ -58,7 +58,7 @@ struct Speed {
 impl Inspect {
     pub fn run(self) -> Result<ExitCode> {
         check_exists(&self.model)?;
-        let precision = self.options.apply().precision;
+        let precision = self.options.apply()?.precision;
         let checkpoint = self.options.checkpoint(Some(&self.model))?;
         let element_bytes = if precision == Precision::Exact { 4 } else { CACHE_ELEMENT_BYTES };
         let context_tokens = self.options.context.map_or(checkpoint.spec.context_tokens, |tokens| tokens as usize);

@@ -108,7 +108,7 @@ impl Serve {
     }
 
     fn sources(&self, memory: usize) -> Result<Sources> {
-        let load = self.options.apply();
+        let load = self.options.apply()?;
         let data = self.data.clone().or_else(data::folder);
         if self.kv_disk > 0 && data.is_none() {
             bail!("there is no home folder for cached prefixes; name one with --data, or say --kv-disk 0");
