@@ -6,8 +6,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command};
 
-use common::{Folder, fails_in_one_line, program};
+use common::{Folder, fails_in_one_line, program, stdout};
+use olivine_testkit::tiny_adapter::TinyAdapter;
 use serde_json::{Value, json};
+
+const MICA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/mica");
 
 /// A server that is told to end when it is dropped.
 struct Server {
@@ -114,12 +117,83 @@ fn a_model_that_guesses_for_itself_changes_no_text() {
     let plain = Server::start(&data, &["--kv-disk", "0"]);
     let (text, _) = plain.complete(&prompt);
     plain.end();
-    let mica = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/mica");
-    let server = Server::start(&data, &["--kv-disk", "0", "--draft", mica, "--lookup", "--decode-share", "0.5"]);
+    let server = Server::start(&data, &["--kv-disk", "0", "--draft", MICA, "--lookup", "--decode-share", "0.5"]);
     assert_eq!(server.complete(&prompt).0, text);
     let (_, status) = server.ask("GET", "/v1/status", &Value::Null);
     assert!(status["models"][0]["accepted_tokens"].as_u64() >= Some(2), "{status}");
     server.end();
+}
+
+/// A random adapter of Mica in a folder.
+fn adapter(folder: &std::path::Path, seed: u64) {
+    let mica = std::path::Path::new(MICA);
+    let weights = olivine_lm::model::Checkpoint::open(mica, None).expect("a model").weights;
+    let module = |(tensor, ..): (String, String, Vec<usize>, usize)| {
+        let name = tensor.strip_suffix(".weight").filter(|name| name.ends_with("o_proj"))?.to_string();
+        let (_, shape, _) = weights.quantized_form(&tensor, &name)?;
+        Some((name, [shape[0], shape[1]]))
+    };
+    let modules = weights.listing().into_iter().filter_map(module).collect();
+    TinyAdapter { modules, rank: 4, alpha: 8.0, seed }.write_peft(folder);
+}
+
+#[test]
+fn adapters_are_chosen_by_name_and_loaded_when_they_are_asked_for() {
+    let data = Folder::new("serve-adapters");
+    adapter(&data.join("one"), 1);
+    adapter(&data.join("many/two"), 2);
+    let (one, many) = (format!("one={}", data.join("one").display()), data.join("many").display().to_string());
+    let server = Server::start(&data, &["--kv-disk", "0", "--adapter", &one, "--adapters-in", &many]);
+    let ask = |model: &str, adapter: Value| {
+        let body = json!({"model": model, "adapter": adapter, "prompt": long_prompt(), "max_tokens": 8,
+            "temperature": 0, "ignore_eos": true});
+        let (status, answer) = server.ask("POST", "/v1/completions", &body);
+        (status, answer["choices"][0]["text"].as_str().unwrap_or_default().to_string(), answer)
+    };
+    let (_, plain, _) = ask("mica", Value::Null);
+    let (status, first, _) = ask("mica:one", Value::Null);
+    assert!(status == 200 && first != plain, "{first:?}");
+    let (_, second, _) = ask("mica", json!("two"));
+    assert!(second != plain && second != first, "{second:?}");
+    assert_eq!(ask("mica", json!("one")).1, first);
+    assert_eq!(ask("mica", Value::Null).1, plain);
+    for (model, adapter) in [("mica:three", Value::Null), ("mica", json!("three")), ("mica", json!("../one"))] {
+        let (status, _, answer) = ask(model, adapter);
+        assert!(status == 404 && answer.to_string().contains("not found"), "{status} {answer}");
+    }
+    // Ollama's and Anthropic's clients choose by the model's name.
+    let body = json!({"model": "mica:one", "prompt": long_prompt(), "raw": true, "stream": false,
+        "options": {"num_predict": 8, "temperature": 0}});
+    let (_, answer) = server.ask("POST", "/api/generate", &body);
+    assert!(first.starts_with(answer["response"].as_str().expect("a text")), "{answer}");
+    let message = json!([{"role": "user", "content": "Hello"}]);
+    let body = json!({"model": "mica:two", "messages": message, "max_tokens": 2});
+    assert_eq!(server.ask("POST", "/v1/messages", &body).0, 200);
+
+    let names = |server: &Server| {
+        let (_, list) = server.ask("GET", "/v1/adapters", &Value::Null);
+        let one =
+            |one: &Value| format!("{}:{}", one["name"].as_str().unwrap(), one["loaded"].as_array().unwrap().len());
+        list["adapters"].as_array().unwrap().iter().map(one).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&server), "one:1 two:1");
+    let both = json!({"model": "mica", "name": "two"});
+    assert_eq!(server.ask("DELETE", "/v1/adapters", &both).0, 200);
+    assert_eq!(server.ask("DELETE", "/v1/adapters", &both).0, 404);
+    assert_eq!(names(&server), "one:1 two:0");
+    let (status, info) = server.ask("POST", "/v1/adapters", &both);
+    assert!(status == 200 && info["rank"] == 4 && info["digest"].as_str().map(str::len) == Some(64), "{info}");
+    assert_eq!(server.ask("POST", "/v1/adapters", &json!({"model": "mica", "name": "/etc"})).0, 404);
+    assert_eq!(ask("mica:two", Value::Null).1, second);
+    server.end();
+
+    // The same text without a server.
+    let (folder, prompt) = (data.join("one").display().to_string(), long_prompt());
+    let options = ["--raw", "--temperature", "0", "-n", "8", "--threads", "2", "mica", &prompt];
+    let text = stdout(&[&["run", "--adapter", &folder], &options[..]].concat());
+    assert!(first.starts_with(text.trim_end_matches('\n')), "{text:?} {first:?}");
+    assert_ne!(text, stdout(&[&["run"], &options[..]].concat()));
+    fails_in_one_line(&["run", "--adapter", "/nowhere", "mica", "x"], &["/nowhere", "adapter_config.json"]);
 }
 
 #[test]

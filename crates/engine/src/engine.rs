@@ -3,6 +3,7 @@
 //! Invariant: whatever happens in a step, every accepted request ends with one last event, and the engine goes on.
 //! Read next: `types.rs`, then `worker.rs`.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -12,6 +13,7 @@ use olivine_lm::cache::PAGE_TOKENS;
 use olivine_lm::model::Model;
 use olivine_lm::spec::KvGroup;
 
+use crate::adapters::{AdapterError, AdapterInfo, Adapters, Loaded};
 use crate::channel::{Receiver, channel};
 use crate::constraint::{Guide, Vocabulary};
 use crate::disk::DiskOptions;
@@ -165,7 +167,7 @@ pub enum BlockPlace {
 
 pub(crate) enum Command {
     Submit(Box<Live>),
-    Probe { request: Box<Request>, answer: mpsc::Sender<Probe> },
+    Probe { request: Box<Request>, adapter: Option<Arc<Loaded>>, answer: mpsc::Sender<Probe> },
     ClearCache { answer: mpsc::Sender<usize> },
     Shutdown,
 }
@@ -183,6 +185,7 @@ pub struct Engine {
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
     limits: Limits,
+    adapters: Adapters,
     thread: Option<JoinHandle<()>>,
     /// Given back when the thread is gone and the model with it.
     _reservations: Vec<Reservation>,
@@ -241,6 +244,7 @@ impl Engine {
             max_waiting: options.max_waiting,
             kv_bytes,
         };
+        let adapters = Adapters::new(model.adapters().clone(), options.memory.clone());
         let shared = Arc::new(Shared::default());
         let status = Status { fixed_bytes, kv_bytes_budget: kv_bytes, ..Status::default() };
         *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
@@ -249,7 +253,7 @@ impl Engine {
         let thread = std::thread::Builder::new().name("engine".into());
         let run = move || Worker::new(model, draft, options, kv_bytes, receiver, worker_shared).run();
         let thread = thread.spawn(run).expect("the system has room for a thread");
-        Ok(Engine { commands, shared, limits, thread: Some(thread), _reservations: reservations })
+        Ok(Engine { commands, shared, limits, adapters, thread: Some(thread), _reservations: reservations })
     }
 
     /// Start without a model: for tests of what stands above the engine.
@@ -270,13 +274,16 @@ impl Engine {
         let run = move || scripted::run(&options, &receiver, &worker_shared);
         let thread = std::thread::Builder::new().name("script".into()).spawn(run);
         let thread = Some(thread.expect("the system has room for a thread"));
-        Engine { commands, shared, limits, thread, _reservations: Vec::new() }
+        let adapters = Adapters::default();
+        Engine { commands, shared, limits, adapters, thread, _reservations: Vec::new() }
     }
 
     /// Hand in a request; its events come on the receiver.
     pub fn submit(&self, request: Request) -> Result<Receiver, SubmitError> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         self.limits.check(&request)?;
+        let adapter = self.adapters.find(request.adapter.as_deref());
+        let adapter = adapter.map_err(|problem| SubmitError::Invalid { field: "adapter", problem })?;
         let guide = self.limits.guide(&request)?;
         let limit = self.limits.max_waiting;
         let take = |waiting: usize| (waiting < limit).then_some(waiting + 1);
@@ -284,9 +291,30 @@ impl Engine {
             return Err(SubmitError::QueueFull { limit, retry_after: self.retry_after() });
         }
         let (sender, receiver) = channel(IDS.fetch_add(1, Ordering::Relaxed));
-        let live = Live::new(receiver.id(), request, guide, sender);
+        let live = Live::new(receiver.id(), request, adapter, guide, sender);
         self.commands.send(Command::Submit(Box::new(live))).map_err(|_| SubmitError::Closed)?;
         Ok(receiver)
+    }
+
+    /// Read the low-rank adapter in a folder, as PEFT or mlx-lm writes it, and let requests choose it by `name`. One that
+    /// had the name before goes when the requests that run under it end.
+    pub fn load_adapter(&self, name: &str, folder: &Path) -> Result<AdapterInfo, AdapterError> {
+        self.adapters.load(name, folder, false)
+    }
+
+    /// As [`Engine::load_adapter`], for all requests that name no other.
+    pub fn load_usual_adapter(&self, name: &str, folder: &Path) -> Result<AdapterInfo, AdapterError> {
+        self.adapters.load(name, folder, true)
+    }
+
+    /// Forget an adapter; requests that run under it go on. False when there is none of this name.
+    pub fn unload_adapter(&self, name: &str) -> bool {
+        self.adapters.unload(name)
+    }
+
+    /// The adapters that requests can choose.
+    pub fn adapters(&self) -> Vec<AdapterInfo> {
+        self.adapters.list()
     }
 
     /// What the engine is doing.
@@ -310,7 +338,8 @@ impl Engine {
     /// Where a request's prompt is in the caches (its tokens, adapter and salt count). None when the engine is gone.
     pub fn probe(&self, request: Request) -> Option<Probe> {
         let (answer, probe) = mpsc::channel();
-        self.commands.send(Command::Probe { request: Box::new(request), answer }).ok()?;
+        let Ok(adapter) = self.adapters.find(request.adapter.as_deref()) else { return Some(Probe::default()) };
+        self.commands.send(Command::Probe { request: Box::new(request), adapter, answer }).ok()?;
         probe.recv().ok()
     }
 
@@ -431,9 +460,6 @@ impl Limits {
             if limit.close.is_empty() || tokens().any(|&token| token as usize >= self.vocabulary) {
                 return invalid("reasoning", "its markers must be tokens of the vocabulary".into());
             }
-        }
-        if let Some(adapter) = &request.adapter {
-            return invalid("adapter", format!("no adapter `{adapter}` is loaded"));
         }
         let tokens = (prompt + request.max_tokens.unwrap_or(1)).min(self.context_tokens);
         let needed_bytes = self.bytes_for(tokens);

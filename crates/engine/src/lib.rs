@@ -2,6 +2,7 @@
 //!
 //! Read `types.rs`, then `engine.rs` and `worker.rs`; `scheduler.rs` and `prefix.rs` are pure.
 
+mod adapters;
 pub mod channel;
 mod constraint;
 mod disk;
@@ -16,6 +17,7 @@ mod speculation;
 pub mod types;
 mod worker;
 
+pub use adapters::{AdapterError, AdapterInfo};
 pub use channel::{Canceller, Receiver};
 pub use constraint::Vocabulary;
 pub use disk::DiskOptions;

@@ -2,10 +2,12 @@
 //!
 //! Invariant: `tokens[..computed]` are in the cache; what is behind is pending. Read next: `worker.rs`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use olivine_lm::cache::Sequence;
 
+use crate::adapters::Loaded;
 use crate::channel::Sender;
 use crate::constraint::Guide;
 use crate::prefix::NodeId;
@@ -16,6 +18,10 @@ pub(crate) struct Live {
     pub id: RequestId,
     pub request: Request,
     pub sender: Sender,
+    /// What corrects the model for it.
+    pub adapter: Option<Arc<Loaded>>,
+    /// What prefixes must share with it beside their tokens.
+    pub identity: String,
     /// Of a constrained answer.
     pub guide: Option<Guide>,
     /// Guesses that the next step checks.
@@ -46,7 +52,13 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub fn new(id: RequestId, request: Request, guide: Option<Guide>, sender: Sender) -> Live {
+    pub fn new(
+        id: RequestId,
+        request: Request,
+        adapter: Option<Arc<Loaded>>,
+        guide: Option<Guide>,
+        sender: Sender,
+    ) -> Live {
         let mut request = request;
         if let Task::Embed(options) = &request.task {
             // Cached tokens have no hidden states any more.
@@ -56,8 +68,10 @@ impl Live {
         let usage = Usage { prompt_tokens: tokens.len(), ..Usage::default() };
         Live {
             id,
+            identity: identity(adapter.as_deref(), &request.cache_salt),
             request,
             sender,
+            adapter,
             guide,
             guesses: Vec::new(),
             lookup: Lookup::default(),
@@ -145,4 +159,9 @@ impl Live {
         self.usage.answer_tokens = self.answer_tokens() + usize::from(stop_token.is_some());
         self.sender.send(Event::Finished(Finished { reason, stop_token, usage: self.usage }));
     }
+}
+
+/// What prefixes must share beside their tokens: the adapter's content, and the salt.
+pub(crate) fn identity(adapter: Option<&Loaded>, salt: &str) -> String {
+    format!("{}\0{salt}", adapter.map_or("", |adapter| &adapter.info.digest))
 }

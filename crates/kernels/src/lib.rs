@@ -15,6 +15,7 @@ pub mod gather;
 pub mod heads;
 mod lanes;
 pub mod limits;
+pub mod low_rank;
 pub mod mix;
 pub mod norm;
 pub mod pages;

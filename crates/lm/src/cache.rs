@@ -4,7 +4,10 @@
 //! give pages back once no future row can see them. Nothing is copied when a sequence grows. Pages are counted: a page
 //! with several owners is copied before it is written. Read next: `model.rs`.
 
+use std::sync::Arc;
+
 use olivine_array::fast::gated_delta::StateHandle;
+use olivine_array::fast::lora::Adapter;
 use olivine_array::fast::step::{KvHandle, Span};
 use olivine_kernels::attention::{KvDtype, KvLayout};
 use olivine_kernels::recurrent::ConvolutionShape;
@@ -66,9 +69,15 @@ pub struct Sequence {
     tokens: usize,
     pages: Vec<Vec<u32>>,
     state_slot: Option<usize>,
+    adapter: Option<Arc<Adapter>>,
 }
 
 impl Sequence {
+    /// Compute it under an adapter from now on; its tokens so far were computed under the same one.
+    pub fn set_adapter(&mut self, adapter: Option<Arc<Adapter>>) {
+        self.adapter = adapter;
+    }
+
     /// Tokens in the cache.
     pub fn tokens(&self) -> usize {
         self.tokens
@@ -143,7 +152,7 @@ impl Cache {
             }
             slot = Some(free);
         }
-        Sequence { tokens: 0, pages: vec![Vec::new(); self.groups.len()], state_slot: slot }
+        Sequence { pages: vec![Vec::new(); self.groups.len()], state_slot: slot, ..Sequence::default() }
     }
 
     /// A sequence that continues cached tokens: it becomes one more owner of `pages` (a list for each group, [`GONE`]
@@ -191,7 +200,8 @@ impl Cache {
         }
         sequence.tokens = end;
         let pages = sequence.pages.clone();
-        Span { first_row, rows, first_position, pages, state_slot: sequence.state_slot.unwrap_or(0) }
+        let (state_slot, adapter) = (sequence.state_slot.unwrap_or(0), sequence.adapter.clone());
+        Span { first_row, rows, first_position, pages, state_slot, adapter }
     }
 
     /// Give back pages that no row from `sequence.tokens` on can see. Another sequence of the same step may write them,

@@ -20,7 +20,7 @@ use crate::language_model::ModelFiles;
 /// Bytes that one thread hashes at a time. A part of the digest: another number, another digest.
 const CHUNK_BYTES: u64 = 16 << 20;
 
-/// The files that decide what a model computes: a GGUF file, or config.json and the weights of a folder.
+/// The files that decide what a model computes: a GGUF file, or the configuration and the weights of a folder.
 pub fn model_files(path: &Path) -> Result<Vec<PathBuf>, ModelError> {
     if path.is_file() {
         return Ok(vec![path.into()]);
@@ -30,7 +30,7 @@ pub fn model_files(path: &Path) -> Result<Vec<PathBuf>, ModelError> {
     for entry in std::fs::read_dir(path).map_err(io)? {
         let file = entry.map_err(io)?.path();
         let is_weights = file.extension().is_some_and(|ending| ending == "safetensors");
-        if is_weights || file.file_name().is_some_and(|name| name == "config.json") {
+        if is_weights || file.file_name().is_some_and(|name| name == "config.json" || name == "adapter_config.json") {
             files.push(file);
         }
     }

@@ -91,7 +91,9 @@ impl Session {
         let cut = self.sequence.as_mut().is_some_and(|sequence| model.model.cache().truncate(sequence, kept));
         if !cut {
             self.close(model);
-            self.sequence = Some(model.model.cache().sequence());
+            let mut sequence = model.model.cache().sequence();
+            sequence.set_adapter(model.adapter.clone());
+            self.sequence = Some(sequence);
         }
         self.tokens.truncate(if cut { kept } else { 0 });
         self.tokens.len()

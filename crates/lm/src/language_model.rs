@@ -4,7 +4,9 @@
 //! Read next: `generate.rs`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use olivine_array::fast::lora::Adapter;
 use olivine_formats::gguf::Gguf;
 use olivine_text::{ChatTemplate, EncodeOptions, RenderInput, SpecialStrings, Tokenizer};
 use serde_json::{Map, Value};
@@ -25,6 +27,8 @@ pub struct LanguageModel {
     pub end_tokens: Vec<u32>,
     /// What its makers recommend.
     pub sampling: SamplingOptions,
+    /// What corrects it when it generates; sessions begin anew after a change.
+    pub adapter: Option<Arc<Adapter>>,
 }
 
 /// The files of a model folder in memory.
@@ -166,7 +170,7 @@ impl TextParts {
         end_tokens.sort_unstable();
         end_tokens.dedup();
         let sampling = sampling_defaults(&self.generation_config);
-        LanguageModel { model, tokenizer: self.tokenizer, template: self.template, end_tokens, sampling }
+        LanguageModel { model, tokenizer: self.tokenizer, template: self.template, end_tokens, sampling, adapter: None }
     }
 }
 

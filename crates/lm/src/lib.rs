@@ -2,6 +2,7 @@
 //!
 //! Read `spec.rs`, then `families/mod.rs`, then `decoder.rs`; `language_model.rs` is where text comes in.
 
+pub mod adapter;
 pub mod cache;
 pub mod config;
 pub mod cost;
@@ -25,6 +26,7 @@ pub mod weights;
 
 pub use error::ModelError;
 pub use olivine_array::fast::linear::Precision;
+pub use olivine_array::fast::lora::Adapter;
 pub use olivine_array::gpu::{GpuError, device, use_device};
 pub use olivine_array::{pool, set_threads};
 pub use olivine_kernels::cpu::tier;

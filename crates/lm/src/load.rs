@@ -3,12 +3,13 @@
 //! All normalising happens here and in the blocks' own `load`: names, merged and split projections, norm offsets.
 //! Read next: `nn/attention.rs`, then `decoder.rs`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::sync::Arc;
 
 use half::f16;
 use olivine_array::fast::linear::{GpuMatrix, Linear, Matrix, Precision};
+use olivine_array::fast::lora::AdapterSite;
 use olivine_array::fast::moe::{ExpertLinear, ExpertMatrix};
 use olivine_array::fast::step::StepSlot;
 use olivine_array::gpu::weights::{Code, Packed};
@@ -20,6 +21,7 @@ use olivine_kernels::quant::{self, Stored};
 use olivine_kernels::rope::Frequencies;
 
 use crate::ModelError;
+use crate::adapter::{Site, SiteModule};
 use crate::cache::Cache;
 use crate::spec::{ModelSpec, RopeSpec};
 use crate::weights::{Storage, WeightTensor, Weights, dense_type};
@@ -42,6 +44,8 @@ pub struct Loader<'a> {
     pub ropes: Vec<(RopeSpec, Frequencies)>,
     /// What was loaded so far.
     pub sizes: Cell<WeightSizes>,
+    /// Linear layers that adapters may correct, by their numbers.
+    pub sites: RefCell<Vec<Site>>,
 }
 
 /// Bytes of matrices in memory, as the kernels read them.
@@ -179,16 +183,34 @@ impl Loader<'_> {
                 None => bias.resize(bias.len() + rows, 0.0),
             }
         }
-        self.linear_of(tensors, biased.then_some(bias))
-    }
-
-    /// A linear layer from tensors side by side. Neighbours of one quantized format become one matrix.
-    pub fn linear_of(&self, tensors: Vec<WeightTensor>, bias: Option<Vec<f32>>) -> Result<Arc<Linear>, ModelError> {
         let mut parts = Vec::new();
+        // Neighbours of one quantized format become one matrix.
         for group in tensors.chunk_by(|a, b| self.joins(a, b)) {
             parts.push(self.matrix(group)?);
         }
-        Ok(Arc::new(Linear::new(parts, bias, self.precision)))
+        let (mut first, mut site) = (0, Vec::new());
+        for (canonical, rows) in modules {
+            site.extend(layer.map(|layer| SiteModule::in_order(canonical, layer, *rows, first)));
+            first += rows;
+        }
+        Ok(self.linear_of(parts, biased.then_some(bias), site))
+    }
+
+    /// A linear layer of matrices side by side, in which the rows of `modules` are.
+    pub fn linear_of(
+        &self,
+        parts: Vec<Arc<Matrix>>,
+        bias: Option<Vec<f32>>,
+        mut modules: Vec<SiteModule>,
+    ) -> Arc<Linear> {
+        let linear = Linear::new(parts, bias, self.precision);
+        // The converter of GGUF files changes the order of heads in layers with a state.
+        let reordered = |module: &&mut SiteModule| self.weights.is_gguf() && module.canonical.starts_with("delta.");
+        modules.iter_mut().filter(reordered).for_each(|module| module.places.clear());
+        let mut sites = self.sites.borrow_mut();
+        let index = sites.len();
+        sites.push(Site { columns: linear.columns(), modules });
+        Arc::new(linear.with_site(AdapterSite { index, step: self.step.clone() }))
     }
 
     /// Index of a rope among the distinct ones of the model.

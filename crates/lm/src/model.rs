@@ -4,6 +4,7 @@
 //! the sequence was cut into steps. Read next: `generate.rs`, `decoder.rs`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use olivine_array::fast::linear::Precision;
 use olivine_array::fast::step::{Span, StepSlot};
@@ -15,6 +16,7 @@ use olivine_kernels::attention::KvDtype;
 use olivine_kernels::rope::Frequencies;
 
 use crate::ModelError;
+use crate::adapter::AdapterSites;
 use crate::cache::{Cache, Sequence};
 use crate::config::Config;
 use crate::decoder::Decoder;
@@ -52,6 +54,7 @@ pub struct Model {
     context_tokens: usize,
     plans: Vec<(PlanKey, Plan)>,
     sizes: WeightSizes,
+    adapters: Arc<AdapterSites>,
     options: LoadOptions,
 }
 
@@ -176,12 +179,15 @@ impl Model {
             cache: &cache,
             ropes: Vec::new(),
             sizes: Default::default(),
+            sites: Default::default(),
         };
         let decoder = Decoder::load(&mut loader)?;
         let sizes = loader.sizes.get();
+        let sites = loader.sites.take();
+        let adapters = Arc::new(AdapterSites::new(sites, checkpoint.family, options.precision));
         let ropes = loader.ropes.into_iter().map(|(_, frequencies)| frequencies).collect();
         let context_tokens = options.context_tokens.unwrap_or(spec.context_tokens);
-        Ok(Model { spec, decoder, cache, step, ropes, context_tokens, plans: Vec::new(), sizes, options })
+        Ok(Model { spec, decoder, cache, step, ropes, context_tokens, plans: Vec::new(), sizes, adapters, options })
     }
 
     /// The resolved model.
@@ -202,6 +208,11 @@ impl Model {
     /// How the model was loaded; the type of keys and values is filled in.
     pub fn options(&self) -> &LoadOptions {
         &self.options
+    }
+
+    /// What adapters are fitted to; sequences carry them ([`Sequence::set_adapter`]).
+    pub fn adapters(&self) -> &Arc<AdapterSites> {
+        &self.adapters
     }
 
     /// The cache, to make, cut and release sequences.

@@ -12,6 +12,7 @@ use olivine_text::parsers::{OutputParser, ParserOptions, Syntax};
 use olivine_text::{EncodeOptions, RenderInput};
 use serde_json::{Map, Value, json};
 
+use crate::adapters;
 use crate::error::{ApiError, Kind};
 use crate::generation::{Generation, Plan};
 use crate::registry::{KeepAlive, Lease, Loaded};
@@ -124,6 +125,8 @@ pub struct Call {
     pub keep_alive: Option<KeepAlive>,
     /// Requests share cached prefixes only with the same salt.
     pub cache_salt: String,
+    /// Name of an adapter of the model.
+    pub adapter: Option<String>,
     /// Longest prompt and answer together.
     pub context_tokens: Option<usize>,
     /// Leave the oldest messages out where the prompt is too long.
@@ -156,6 +159,7 @@ impl Call {
             ignore_end: false,
             keep_alive: None,
             cache_salt: String::new(),
+            adapter: None,
             context_tokens: None,
             truncate: false,
             context: Vec::new(),
@@ -172,6 +176,8 @@ pub struct Prepared {
     pub tokens: Vec<u32>,
     /// Its text; empty for tokens.
     pub text: String,
+    /// The adapter, which is loaded.
+    pub adapter: Option<String>,
     parser: Option<&'static Syntax>,
     /// What opens and closes reasoning in the answer, where it may have some.
     thinking: Option<(&'static str, &'static str)>,
@@ -181,7 +187,11 @@ pub struct Prepared {
 
 /// Loads the model and makes the prompt.
 pub async fn prepare(app: &Arc<App>, call: &Call) -> Result<(Arc<Lease>, Prepared), ApiError> {
+    let call = &adapters::chosen(app, call);
     let lease = Arc::new(app.registry.lease(&call.model, call.keep_alive).await?);
+    if let Some(adapter) = &call.adapter {
+        adapters::load(app, &lease, adapter).await?;
+    }
     let (model, call) = (lease.clone(), call.clone());
     let task = tokio::task::spawn_blocking(move || prompt(&model, &call));
     let prepared = task.await.map_err(|_| ApiError::new(Kind::Internal, "rendering the prompt panicked"))??;
@@ -190,6 +200,7 @@ pub async fn prepare(app: &Arc<App>, call: &Call) -> Result<(Arc<Lease>, Prepare
 
 /// Hands the call to the engine, once for each answer.
 pub async fn start(app: &Arc<App>, call: Call) -> Result<(Vec<Generation>, usize), ApiError> {
+    let call = adapters::chosen(app, &call);
     let (lease, prepared) = prepare(app, &call).await?;
     let prompt_tokens = prepared.tokens.len();
     let request = request(&lease, &call, &prepared)?;
@@ -245,6 +256,7 @@ fn request(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Request, 
         constraint: constraint(model, call, prepared)?,
         reasoning: reasoning(model, call, prepared)?,
         cache_salt: call.cache_salt.clone(),
+        adapter: prepared.adapter.clone(),
         ..Request::default()
     })
 }
@@ -329,6 +341,7 @@ fn prompt(model: &Loaded, call: &Call) -> Result<Prepared, ApiError> {
     let plain = |tokens: Vec<u32>, text: &str| Prepared {
         tokens,
         text: text.to_string(),
+        adapter: None,
         parser: None,
         thinking: None,
         end: Vec::new(),
@@ -345,6 +358,7 @@ fn prompt(model: &Loaded, call: &Call) -> Result<Prepared, ApiError> {
         }
         Input::Chat { messages, tools, prefill } => chat(model, call, messages, tools, *prefill)?,
     };
+    prepared.adapter = call.adapter.clone();
     if !call.context.is_empty() {
         let bos = model.parts.tokenizer.special_ids().bos;
         let repeated = usize::from(prepared.tokens.first().is_some_and(|&first| Some(first) == bos));
@@ -376,7 +390,7 @@ fn chat(model: &Loaded, call: &Call, messages: &[Value], tools: &[Value], prefil
         if tokens.len() < limit || !call.truncate || !drop_oldest(&mut kept) {
             let forced = call.force.is_some().then(|| Syntax::named("json")).flatten();
             let (parser, thinking) = (Some(forced.unwrap_or(template.syntax())), template.syntax().thinking());
-            return Ok(Prepared { tokens, text, parser, thinking, end: Vec::new() });
+            return Ok(Prepared { tokens, text, adapter: None, parser, thinking, end: Vec::new() });
         }
     }
 }

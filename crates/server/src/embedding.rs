@@ -42,7 +42,12 @@ pub async fn embed(app: &Arc<App>, model: &str, inputs: Vec<Input>, wanted: Want
         prompt_tokens += prepared.tokens.len();
         load = load.max(lease.waited);
         let options = EmbedOptions { pooling: Pooling::Last, normalize: true, dimensions: wanted.dimensions };
-        let request = Request { tokens: prepared.tokens, task: Task::Embed(options), ..Request::default() };
+        let request = Request {
+            tokens: prepared.tokens,
+            task: Task::Embed(options),
+            adapter: prepared.adapter,
+            ..Request::default()
+        };
         receivers.push((lease.parts.engine.submit(request)?, lease));
     }
     let mut vectors = Vec::new();

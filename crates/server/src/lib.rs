@@ -3,6 +3,7 @@
 //! Invariant: nothing a client sends reaches the file system except through the catalog's `find`. The way of a request:
 //! `guard`, a dialect in `api`, `conversation` (prompt), the engine, `generation` (pieces), `respond` (frames).
 
+pub mod adapters;
 pub mod api;
 pub mod conversation;
 pub mod embedding;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use olivine_engine::Usage;
 
+use crate::adapters::AdapterFolders;
 use crate::api::openai::stored::Stored;
 use crate::registry::{Catalog, Registry, RegistryOptions};
 use crate::running::Running;
@@ -35,6 +36,8 @@ pub struct App {
     pub options: ServerOptions,
     /// Its models.
     pub registry: Arc<Registry>,
+    /// Adapters that it may load.
+    pub adapters: AdapterFolders,
     /// Its counters.
     pub metrics: Arc<Metrics>,
     /// Answers that can be gone on from.
@@ -50,7 +53,15 @@ impl App {
     pub fn new(options: ServerOptions, catalog: Catalog) -> Arc<App> {
         let registry = Registry::new(catalog, options.registry.clone());
         let (metrics, stored, running) = (Arc::default(), Stored::default(), Arc::default());
-        Arc::new(App { options, registry, metrics, stored, running, started: Instant::now() })
+        Arc::new(App {
+            options,
+            registry,
+            adapters: AdapterFolders::default(),
+            metrics,
+            stored,
+            running,
+            started: Instant::now(),
+        })
     }
 }
 

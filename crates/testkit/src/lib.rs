@@ -5,4 +5,5 @@ pub mod conformance;
 pub mod plain;
 pub mod snapshot;
 pub mod tiny;
+pub mod tiny_adapter;
 pub mod tiny_gguf;

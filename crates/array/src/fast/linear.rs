@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
+use crate::fast::lora::AdapterSite;
 use crate::fast::rows::{RowValues, Rows, Step};
 use crate::gpu::Gpu;
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
@@ -141,6 +142,7 @@ pub struct Linear {
     precision: Precision,
     rows: usize,
     columns: usize,
+    site: Option<AdapterSite>,
 }
 
 thread_local! {
@@ -161,7 +163,12 @@ impl Linear {
         let rows = parts.iter().map(|part| part.rows()).sum();
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == rows), "[linear] bias does not fit {parts:?}");
         let bias = bias.map(|bias| Array::from_slice(&bias, &[rows]));
-        Linear { parts, bias, precision, rows, columns }
+        Linear { parts, bias, precision, rows, columns, site: None }
+    }
+
+    /// The same layer, which adapters may correct.
+    pub fn with_site(self, site: AdapterSite) -> Linear {
+        Linear { site: Some(site), ..self }
     }
 
     /// Outputs of all parts.
@@ -215,6 +222,9 @@ impl Linear {
                 x.quantize(pool, activations);
                 qmatmul::matmul(pool, activations, &packed, out, self.rows);
             });
+        }
+        if let Some(site) = &self.site {
+            site.add(pool, x, out, self.rows);
         }
         if let Some(bias) = &self.bias {
             let bias = bias.tensor().slice::<f32>();

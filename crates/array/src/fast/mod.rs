@@ -7,6 +7,7 @@ pub mod attention;
 pub mod gated_delta;
 pub mod latent;
 pub mod linear;
+pub mod lora;
 pub mod moe;
 pub mod norm;
 pub mod paged_attention;

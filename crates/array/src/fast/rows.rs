@@ -105,6 +105,20 @@ impl<'a> RowValues<'a> {
         self.values.len() / self.source_columns().max(1)
     }
 
+    /// Row `row` as it arrives.
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        let width = self.source_columns();
+        let source = &self.values[row * width..(row + 1) * width];
+        match self.step {
+            Step::None => out.copy_from_slice(source),
+            Step::Norm(epsilon) => norm::rms_norm_row(source, self.weight, epsilon, out),
+            Step::Gate(gate) => {
+                let (gates, ups) = source.split_at(self.columns);
+                activation::gated_row(gate, gates, ups, out);
+            }
+        }
+    }
+
     /// Quantize the rows, made one by one.
     pub fn quantize(&self, pool: &Pool, to: &mut QuantizedActivations) {
         let (rows, columns, width) = (self.count(), self.columns, self.source_columns());

@@ -10,6 +10,7 @@ use olivine_gpu::ops::attention::{Element, KvShape, Rows, SPLIT_KEYS};
 use olivine_kernels::attention::{BatchSequence, KvCacheLayer, KvDtype, KvLayout};
 use olivine_kernels::rope::Angles;
 
+use crate::fast::lora::Adapter;
 use crate::gpu::{self, Gpu};
 
 /// One sequence's share of a step.
@@ -25,6 +26,8 @@ pub struct Span {
     pub pages: Vec<Vec<u32>>,
     /// Slot of the sequence's recurrent state.
     pub state_slot: usize,
+    /// What corrects the linear layers for these rows.
+    pub adapter: Option<Arc<Adapter>>,
 }
 
 /// One step: spans in the order of their rows, and rotary angles of all rows, one set per kind of rope.

@@ -9,6 +9,7 @@ mod settings;
 mod thinking;
 
 use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,9 @@ pub struct Run {
     words: Vec<String>,
     #[command(flatten)]
     model: ModelOptions,
+    /// A low-rank adapter of the model: a folder as PEFT or mlx-lm writes it
+    #[arg(long, value_name = "FOLDER")]
+    adapter: Option<PathBuf>,
     /// A system message
     #[arg(long)]
     system: Option<String>,
@@ -107,6 +111,9 @@ impl Run {
         let started = Instant::now();
         let spinner = Spinner::start("loading the model");
         let mut language_model = self.model.open(model.as_deref())?;
+        if let Some(folder) = &self.adapter {
+            language_model.adapter = Some(language_model.model.adapters().load(folder)?.adapter);
+        }
         drop(spinner);
         let load = started.elapsed();
         let stop = interrupt_flag()?;

@@ -62,6 +62,13 @@ pub struct Serve {
     /// Guess tokens by what followed the last ones earlier in the prompt: answers come faster and stay the same
     #[arg(long)]
     lookup: bool,
+    /// A low-rank adapter (a folder of PEFT or mlx-lm) that requests may choose: as the model `base:NAME`, or in the field
+    /// `adapter` (may be given several times)
+    #[arg(long, value_name = "NAME=FOLDER", value_parser = adapter)]
+    adapter: Vec<(String, PathBuf)>,
+    /// A folder of adapters; all that lie in it may be chosen (may be given several times)
+    #[arg(long, value_name = "FOLDER")]
+    adapters_in: Vec<PathBuf>,
     /// Share of its speed that an answer keeps while prompts of others are read, above 0 up to 1
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0.75")]
     decode_share: f64,
@@ -102,6 +109,8 @@ impl Serve {
             registry: RegistryOptions { keep_alive: self.keep_alive, memory_bytes: Some(memory as u64) },
         };
         let app = App::new(options, sources.catalog());
+        self.adapter.iter().for_each(|(name, folder)| app.adapters.add(name, folder.clone()));
+        self.adapters_in.iter().for_each(|folder| app.adapters.add_all_in(folder.clone()));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(self.serve(app))?;
         Ok(ExitCode::SUCCESS)
@@ -181,6 +190,16 @@ async fn interrupted() {
 /// Nine tenths of what is free now; where the system does not tell, 8 GiB.
 fn detected() -> usize {
     available_bytes().map_or(8 << 30, |bytes| bytes / 10 * 9)
+}
+
+/// The folder is looked at now, so that a mistake is not found by a client.
+fn adapter(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, folder) = text.split_once('=').ok_or("NAME=FOLDER is wanted")?;
+    let folder = PathBuf::from(folder);
+    if name.is_empty() || !folder.join("adapter_config.json").is_file() {
+        return Err(format!("there is no adapter_config.json in `{}`", folder.display()));
+    }
+    Ok((name.into(), folder))
 }
 
 fn share(text: &str) -> Result<f64, String> {

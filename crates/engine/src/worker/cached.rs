@@ -10,12 +10,12 @@ use std::time::Instant;
 use olivine_lm::cache::{GONE, PAGE_TOKENS};
 use olivine_lm::spec::KvGroup;
 
-use super::{CHECKPOINT_TOKENS, Worker, identity};
+use super::{CHECKPOINT_TOKENS, Worker};
 use crate::engine::{BlockPlace, Probe, pages_for};
 use crate::live::Live;
 use crate::prefix::{Evicted, Kind, Record};
 use crate::speculation::Drafter;
-use crate::types::{Event, Request};
+use crate::types::Event;
 
 impl Worker {
     pub(super) fn admit(&mut self) {
@@ -35,7 +35,7 @@ impl Worker {
                     status.cached_tokens += live.usage.cached_tokens as u64;
                 });
                 live.sender.send(Event::Started { cached_tokens: live.usage.cached_tokens });
-                self.last_prompts.insert(identity(&live.request), live.request.tokens.clone());
+                self.last_prompts.insert(live.identity.clone(), live.request.tokens.clone());
             }
             self.running.push(live);
         }
@@ -44,8 +44,8 @@ impl Worker {
     /// Give a request a sequence that holds what is cached of its tokens, if there is memory for the rest. False when
     /// it has to wait: for memory, or for the next piece of what is on disk.
     fn place(&mut self, live: &mut Live) -> bool {
-        let root = self.index.root(&identity(&live.request));
-        let sequence = if live.request.no_cache {
+        let root = self.index.root(&live.identity);
+        let mut sequence = if live.request.no_cache {
             live.node = root;
             self.model.cache().sequence()
         } else {
@@ -60,6 +60,7 @@ impl Worker {
             live.node = resume.node;
             self.model.cache().sequence_from(resume.tokens, resume.pages, resume.state.as_deref())
         };
+        sequence.set_adapter(live.adapter.as_ref().map(|loaded| loaded.adapter.clone()));
         live.recorded = sequence.tokens() / PAGE_TOKENS * PAGE_TOKENS;
         live.checkpoint = sequence.tokens();
         let mut needed = self.outstanding(&sequence, live.tokens.len() + 1) + 4 * self.state_len;
@@ -85,13 +86,14 @@ impl Worker {
             if self.state_len > 0 || !known {
                 continue;
             }
-            let root = self.index.root(&identity(&live.request));
+            let root = self.index.root(&live.identity);
             let resume = self.index.resume(root, &live.tokens, false);
             let live = &mut self.running[index];
             if resume.tokens <= live.computed() {
                 continue;
             }
-            let sequence = self.model.cache().sequence_from(resume.tokens, resume.pages, None);
+            let mut sequence = self.model.cache().sequence_from(resume.tokens, resume.pages, None);
+            sequence.set_adapter(live.adapter.as_ref().map(|loaded| loaded.adapter.clone()));
             live.usage.cached_tokens += (resume.tokens - live.computed()).min(live.usage.prompt_tokens);
             live.recorded = resume.tokens / PAGE_TOKENS * PAGE_TOKENS;
             self.index.pin(resume.node);
@@ -168,10 +170,9 @@ impl Worker {
         before - self.used_bytes()
     }
 
-    pub(super) fn probe(&mut self, request: &Request) -> Probe {
-        let identity = identity(request);
-        let root = self.index.root(&identity);
-        let chain = self.index.matching(root, &request.tokens);
+    pub(super) fn probe(&mut self, identity: &str, tokens: &[u32]) -> Probe {
+        let root = self.index.root(identity);
+        let chain = self.index.matching(root, tokens);
         let place = |(index, block): (usize, &[u32])| {
             let Some(&(node, _)) = chain.get(index).filter(|(_, shared)| *shared == block.len()) else {
                 return BlockPlace::Cold;
@@ -184,11 +185,11 @@ impl Worker {
                 false => BlockPlace::Cold,
             }
         };
-        let blocks = request.tokens.chunks(PAGE_TOKENS).enumerate().map(place).collect();
-        let last = self.last_prompts.get(&identity);
-        let differ = |last: &Vec<u32>| last.iter().zip(&request.tokens).position(|(a, b)| a != b);
+        let blocks = tokens.chunks(PAGE_TOKENS).enumerate().map(place).collect();
+        let last = self.last_prompts.get(identity);
+        let differ = |last: &Vec<u32>| last.iter().zip(tokens).position(|(a, b)| a != b);
         Probe {
-            resumable_tokens: self.index.resume(root, &request.tokens, self.store.is_some()).tokens,
+            resumable_tokens: self.index.resume(root, tokens, self.store.is_some()).tokens,
             blocks,
             block_tokens: PAGE_TOKENS,
             first_difference: last.and_then(differ),
@@ -249,7 +250,7 @@ impl Worker {
         let tail = &live.tokens[live.recorded..computed];
         let (node, added) = self.index.record(live.node, tail, Record { pages, state });
         added.iter().for_each(|&(group, page)| self.model.cache().retain(group, page));
-        let identity = identity(&live.request);
+        let identity = live.identity.clone();
         self.save_node(&identity, node, true);
     }
 }

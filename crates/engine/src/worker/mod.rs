@@ -20,12 +20,12 @@ use olivine_lm::spec::KvGroup;
 use crate::constraint::Guide;
 use crate::disk::Store;
 use crate::engine::{Command, EngineOptions, Shared};
-use crate::live::Live;
+use crate::live::{Live, identity};
 use crate::prefix::PrefixIndex;
 use crate::reasoning::only;
 use crate::scheduler::{Candidate, Scheduler};
 use crate::speculation::{Drafter, Guess};
-use crate::types::{Event, Failure, FailureKind, FinishReason, Pooling, Request, Task, Token};
+use crate::types::{Event, Failure, FailureKind, FinishReason, Pooling, Task, Token};
 
 pub(crate) struct Worker {
     model: Model,
@@ -148,7 +148,10 @@ impl Worker {
                 self.waiting.sort_by_key(|live| (std::cmp::Reverse(live.request.priority), live.id));
             }
             // Whoever asked may have gone; that is their business.
-            Command::Probe { request, answer } => drop(answer.send(self.probe(&request))),
+            Command::Probe { request, adapter, answer } => {
+                let identity = identity(adapter.as_deref(), &request.cache_salt);
+                drop(answer.send(self.probe(&identity, &request.tokens)));
+            }
             Command::ClearCache { answer } => drop(answer.send(self.clear_cache())),
             Command::Shutdown => self.closing = true,
         }
@@ -626,11 +629,6 @@ fn choose_tokens(live: &Live, rows: &mut [&mut [f32]], mask: Option<&[u32]>) -> 
 
 fn fail(live: &Live, kind: FailureKind, message: String) {
     live.sender.send(Event::Failed(Failure { kind, message }));
-}
-
-/// What prefixes must share beside their tokens.
-fn identity(request: &Request) -> String {
-    format!("{}\0{}", request.adapter.as_deref().unwrap_or(""), request.cache_salt)
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

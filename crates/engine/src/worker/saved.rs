@@ -10,7 +10,7 @@ use std::sync::Arc;
 use olivine_lm::cache::{GONE, PAGE_TOKENS};
 use olivine_lm::spec::KvGroup;
 
-use super::{Worker, identity};
+use super::Worker;
 use crate::disk::{Content, Fate, Found, Store};
 use crate::live::Live;
 use crate::prefix::{Kind, NodeId, Record};
@@ -71,7 +71,7 @@ impl Worker {
         if self.store.is_none() || self.running[index].request.no_cache {
             return;
         }
-        let identity = identity(&self.running[index].request);
+        let identity = self.running[index].identity.clone();
         self.save_node(&identity, self.running[index].node, windows);
     }
 

@@ -139,6 +139,16 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Two {
+        unsafe {
+            let half = |at: *const u16| {
+                let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(at.cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+            };
+            [half(from), half(from.add(8))]
+        }
+    }
+    #[inline(always)]
     unsafe fn load_pairs(from: *const u32) -> [__m256i; 2] {
         unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())] }
     }

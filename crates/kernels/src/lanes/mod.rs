@@ -89,6 +89,8 @@ pub(crate) trait Lanes: Copy + 'static {
     unsafe fn keep(a: Self::F, from: i32, to: i32) -> Self::F;
     /// Sixteen f16, widened.
     unsafe fn load_f16(from: *const u16) -> Self::F;
+    /// Sixteen bf16, widened.
+    unsafe fn load_bf16(from: *const u16) -> Self::F;
     /// Sixteen pairs of bf16.
     unsafe fn load_pairs(from: *const u32) -> Self::Pairs;
     /// `acc[i] + first(pairs[i]) * first(multiplier) + second(pairs[i]) * second(multiplier)`.

@@ -150,6 +150,13 @@ impl Lanes for Neon {
         }
     }
     #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Four {
+        unsafe {
+            let quarter = |at: *const u16| vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(at)));
+            [quarter(from), quarter(from.add(4)), quarter(from.add(8)), quarter(from.add(12))]
+        }
+    }
+    #[inline(always)]
     unsafe fn load_pairs(from: *const u32) -> [uint32x4_t; 4] {
         unsafe { [vld1q_u32(from), vld1q_u32(from.add(4)), vld1q_u32(from.add(8)), vld1q_u32(from.add(12))] }
     }

@@ -112,6 +112,11 @@ impl Lanes for Scalar {
         unsafe { from.cast::<[u16; 16]>().read_unaligned() }.map(|bits| f16::from_bits(bits).to_f32())
     }
     #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Array {
+        // SAFETY: valid for 16 lanes.
+        unsafe { from.cast::<[u16; 16]>().read_unaligned() }.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    }
+    #[inline(always)]
     unsafe fn load_pairs(from: *const u32) -> [u32; 16] {
         // SAFETY: valid for 16 lanes.
         unsafe { from.cast::<[u32; 16]>().read_unaligned() }

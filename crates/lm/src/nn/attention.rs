@@ -10,6 +10,7 @@ use olivine_array::fast::step::StepSlot;
 use olivine_kernels::rope::Pairing;
 
 use crate::ModelError;
+use crate::adapter::SiteModule;
 use crate::load::Loader;
 use crate::spec::{AttentionSpec, KvGroup};
 
@@ -103,7 +104,13 @@ fn load_qkv(loader: &Loader<'_>, layer: usize, spec: &AttentionSpec) -> Result<A
     }
     let modules = [("attention.q", q_rows), ("attention.k", kv_rows), ("attention.v", kv_rows)];
     if !spec.output_gate {
-        return loader.linear(Some(layer), &modules, hidden);
+        let linear = loader.linear(Some(layer), &modules, hidden)?;
+        if loader.weights.is_gguf() && spec.rope.as_ref().is_some_and(|rope| rope.interleaved) {
+            let mut sites = loader.sites.borrow_mut();
+            let modules = sites.last_mut().into_iter().flat_map(|site| &mut site.modules);
+            modules.filter(|module| module.canonical != "attention.v").for_each(|module| module.pair_halves(dim));
+        }
+        return Ok(linear);
     }
     let queries = loader.tensor("attention.q", Some(layer), 2 * q_rows, hidden)?;
     let pick =
@@ -121,5 +128,10 @@ fn load_qkv(loader: &Loader<'_>, layer: usize, spec: &AttentionSpec) -> Result<A
             Some(pick(0).chain(k).chain(v).chain(pick(1)).collect())
         }
     };
-    Ok(Arc::new(Linear::new(parts.to_vec(), bias, loader.precision)))
+    let keys = SiteModule::in_order("attention.k", layer, kv_rows, q_rows);
+    let values = SiteModule::in_order("attention.v", layer, kv_rows, q_rows + kv_rows);
+    let order = |offset: usize| (0..q_rows).map(|row| (2 * (row / dim) + offset) * dim + row % dim).collect();
+    let places = vec![(0, order(0)), (q_rows + 2 * kv_rows, order(1))];
+    let queries = SiteModule { canonical: "attention.q".into(), layer, rows: 2 * q_rows, places };
+    Ok(loader.linear_of(parts.to_vec(), bias, vec![queries, keys, values]))
 }

@@ -8,6 +8,7 @@ use olivine_array::fast::linear::{Linear, linear};
 use olivine_array::fast::rows::Rows;
 
 use crate::ModelError;
+use crate::adapter::SiteModule;
 use crate::load::Loader;
 use crate::spec::GatedDeltaSpec;
 use crate::weights::WeightTensor;
@@ -66,26 +67,44 @@ fn load_rows(loader: &Loader<'_>, layer: usize, spec: &GatedDeltaSpec) -> Result
     let pick = |tensor: &WeightTensor, stride: usize, first: usize, count: usize| {
         (0..groups).map(|g| tensor.slice_rows(g * stride + first, count)).collect::<Vec<_>>()
     };
-    let mut parts = Vec::new();
+    let (mut parts, mut modules) = (Vec::new(), Vec::new());
+    let channels = spec.conv_channels();
     if loader.weights.find("delta.qkv", at, None, "weight")?.is_some() {
         parts.push(loader.matrix(&[loader.tensor("delta.qkv", at, spec.conv_channels(), hidden)?])?);
         parts.push(loader.matrix(&[loader.tensor("delta.z", at, values, hidden)?])?);
+        modules.push(SiteModule::in_order("delta.qkv", layer, channels, 0));
+        modules.push(SiteModule::in_order("delta.z", layer, values, channels));
     } else {
         let (key, value) = (spec.key_dim, group_heads * spec.value_dim);
         let stride = 2 * key + 2 * value;
         let all = loader.tensor("delta.qkvz", at, groups * stride, hidden)?;
+        let (mut places, mut output) = (Vec::new(), 0);
         for (first, count) in [(0, key), (key, key), (2 * key, value), (2 * key + value, value)] {
             parts.push(loader.matrix(&pick(&all, stride, first, count))?);
+            places.push((output, picked(groups, stride, first, count)));
+            output += groups * count;
         }
+        modules.push(SiteModule { canonical: "delta.qkvz".into(), layer, rows: groups * stride, places });
     }
     if loader.weights.find("delta.ba", at, None, "weight")?.is_some() {
         let both = loader.tensor("delta.ba", at, 2 * spec.value_heads, hidden)?;
         parts.push(loader.matrix(&pick(&both, 2 * group_heads, 0, group_heads))?);
         parts.push(loader.matrix(&pick(&both, 2 * group_heads, group_heads, group_heads))?);
+        let output = channels + values;
+        let place = |first| picked(groups, 2 * group_heads, first, group_heads);
+        let places = vec![(output, place(0)), (output + spec.value_heads, place(group_heads))];
+        modules.push(SiteModule { canonical: "delta.ba".into(), layer, rows: 2 * spec.value_heads, places });
     } else {
-        for name in ["delta.b", "delta.a"] {
+        for (index, name) in ["delta.b", "delta.a"].into_iter().enumerate() {
             parts.push(loader.matrix(&[loader.tensor(name, at, spec.value_heads, hidden)?])?);
+            let output = channels + values + index * spec.value_heads;
+            modules.push(SiteModule::in_order(name, layer, spec.value_heads, output));
         }
     }
-    Ok(Arc::new(Linear::new(parts, None, loader.precision)))
+    Ok(loader.linear_of(parts, None, modules))
+}
+
+/// Of each group of `stride` rows, `count` from `first` on.
+fn picked(groups: usize, stride: usize, first: usize, count: usize) -> Vec<usize> {
+    (0..groups).flat_map(|group| group * stride + first..group * stride + first + count).collect()
 }

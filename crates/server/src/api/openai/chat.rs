@@ -46,6 +46,7 @@ pub struct ChatRequest {
     modalities: Option<Vec<String>>,
     keep_alive: Option<Value>,
     cache_salt: Option<String>,
+    adapter: Option<String>,
     ignore_eos: Option<bool>,
     #[serde(flatten)]
     sampling: SamplingFields,
@@ -123,6 +124,7 @@ impl ChatRequest {
             ignore_end: self.ignore_eos.unwrap_or(false),
             keep_alive: crate::api::ollama::keep_alive(self.keep_alive.as_ref())?,
             cache_salt: self.cache_salt.clone().unwrap_or_default(),
+            adapter: self.adapter.clone(),
             ..Call::new(&self.model, input)
         };
         let shape = Shape {

@@ -39,6 +39,7 @@ pub struct CompletionRequest {
     response_format: Option<Value>,
     keep_alive: Option<Value>,
     cache_salt: Option<String>,
+    adapter: Option<String>,
     ignore_eos: Option<bool>,
     #[serde(flatten)]
     sampling: SamplingFields,
@@ -109,6 +110,7 @@ impl CompletionRequest {
             ignore_end: self.ignore_eos.unwrap_or(false),
             keep_alive: crate::api::ollama::keep_alive(self.keep_alive.as_ref())?,
             cache_salt: self.cache_salt.clone().unwrap_or_default(),
+            adapter: self.adapter.clone(),
             ..Call::new(&self.model, Input::Text(String::new()))
         };
         let calls = inputs.into_iter().map(|input| Call { input, ..base.clone() }).collect();

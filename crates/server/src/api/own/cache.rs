@@ -82,7 +82,8 @@ pub async fn probe(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response
     let call = body::<ProbeRequest>(&bytes)?.call()?;
     let (lease, prepared) = conversation::prepare(&app, &call).await?;
     let prompt_tokens = prepared.tokens.len();
-    let request = Request { tokens: prepared.tokens, cache_salt: call.cache_salt, ..Request::default() };
+    let (tokens, adapter) = (prepared.tokens, prepared.adapter);
+    let request = Request { tokens, adapter, cache_salt: call.cache_salt, ..Request::default() };
     let probe = blocking(move || lease.parts.engine.probe(request)).await?;
     let probe = probe.ok_or_else(|| ApiError::new(Kind::Unavailable, "the engine is shutting down"))?;
     let place = |place: &BlockPlace| match place {

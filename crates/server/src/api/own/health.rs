@@ -97,6 +97,7 @@ fn model(resident: &Resident) -> Value {
         "load_seconds": resident.model.load.as_secs_f64(),
         "expires_in_seconds": resident.expires_in.map(|time| time.as_secs()),
         "requests": resident.leases,
+        "adapters": resident.model.parts.engine.adapters().into_iter().map(|info| info.name).collect::<Vec<_>>(),
         "running": status.running,
         "waiting": status.waiting,
         "kv_bytes_used": status.kv_bytes_used,

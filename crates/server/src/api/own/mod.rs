@@ -1,5 +1,6 @@
-//! Our own endpoints: health, metrics, status, running requests, caches, tokens.
+//! Our own endpoints: health, metrics, status, running requests, adapters, caches, tokens.
 
+pub mod adapters;
 pub mod cache;
 pub mod health;
 pub mod requests;
@@ -22,6 +23,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/v1/requests", get(requests::list))
         .route("/v1/requests/{id}", delete(requests::cancel))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
+        .route("/v1/adapters", get(adapters::list).post(adapters::load).delete(adapters::unload))
         .route("/v1/cache", delete(cache::clear))
         .route("/v1/cache/stats", get(cache::stats))
         .route("/v1/cache/probe", post(cache::probe))

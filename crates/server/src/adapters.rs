@@ -1,0 +1,94 @@
+//! Adapters by name: which there are, which a request chooses, and loading one when it is asked for.
+//!
+//! Invariant: names lead to folders that whoever started the server named; nothing a client sends is taken for a path.
+//! Read `api/own/adapters.rs` for the endpoint.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use olivine_engine::{AdapterError, AdapterInfo};
+
+use crate::conversation::Call;
+use crate::error::{ApiError, Kind};
+use crate::registry::Lease;
+use crate::state::App;
+
+/// The adapters that a server may load.
+#[derive(Default)]
+pub struct AdapterFolders(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    named: BTreeMap<String, PathBuf>,
+    parents: Vec<PathBuf>,
+}
+
+impl AdapterFolders {
+    /// An adapter's folder under a name.
+    pub fn add(&self, name: &str, folder: PathBuf) {
+        self.lock().named.insert(name.into(), folder);
+    }
+
+    /// A folder of folders of adapters, each under its own name; looked at whenever somebody asks.
+    pub fn add_all_in(&self, parent: PathBuf) {
+        self.lock().parents.push(parent);
+    }
+
+    /// All names and folders.
+    pub fn list(&self) -> BTreeMap<String, PathBuf> {
+        let known = self.lock();
+        let mut all = BTreeMap::new();
+        for parent in &known.parents {
+            for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+                let folder = entry.path();
+                if let (Ok(name), true) =
+                    (entry.file_name().into_string(), folder.join("adapter_config.json").is_file())
+                {
+                    all.insert(name, folder);
+                }
+            }
+        }
+        all.extend(known.named.clone());
+        all
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The call with `base:adapter` taken apart, where no model has that name and both parts are known.
+pub fn chosen(app: &App, call: &Call) -> Call {
+    let mut call = call.clone();
+    if call.adapter.is_some() || app.registry.find(&call.model).is_ok() {
+        return call;
+    }
+    if let Some((base, adapter)) = call.model.rsplit_once(':')
+        && app.registry.find(base).is_ok()
+        && app.adapters.list().contains_key(adapter)
+    {
+        call.adapter = Some(adapter.into());
+        call.model = base.into();
+    }
+    call
+}
+
+/// Load an adapter into a model, unless it is there.
+pub async fn load(app: &Arc<App>, lease: &Arc<Lease>, name: &str) -> Result<AdapterInfo, ApiError> {
+    if let Some(info) = lease.parts.engine.adapters().into_iter().find(|info| info.name == name) {
+        return Ok(info);
+    }
+    let missing = || ApiError {
+        param: Some("adapter".into()),
+        ..ApiError::new(Kind::NotFound, format!("adapter '{name}' not found"))
+    };
+    let folder = app.adapters.list().remove(name).ok_or_else(missing)?;
+    let (lease, name) = (lease.clone(), name.to_string());
+    let task = tokio::task::spawn_blocking(move || lease.parts.engine.load_adapter(&name, &folder));
+    let loaded = task.await.map_err(|_| ApiError::new(Kind::Internal, "loading the adapter panicked"))?;
+    loaded.map_err(|error| match error {
+        AdapterError::Memory { .. } => ApiError::new(Kind::Unavailable, error.to_string()),
+        AdapterError::Name(_) | AdapterError::Files(_) => ApiError::invalid("adapter", error.to_string()),
+    })
+}
