@@ -88,6 +88,8 @@ pub struct PrefixIndex {
 #[derive(Debug, Default)]
 struct Node {
     parent: Option<NodeId>,
+    /// Of a root.
+    identity: Box<str>,
     children: Vec<NodeId>,
     tokens: Vec<u32>,
     record: Record,
@@ -127,12 +129,13 @@ impl PrefixIndex {
         }
     }
 
-    /// The root of an identity. Chains of different roots share nothing.
+    /// The root of an identity. Chains of different roots share nothing. It goes with the last of its chains, unless it
+    /// is pinned.
     pub fn root(&mut self, identity: &str) -> NodeId {
         if let Some(&root) = self.roots.get(identity) {
             return root;
         }
-        let root = self.new_node(Node::default());
+        let root = self.new_node(Node { identity: identity.into(), ..Node::default() });
         self.roots.insert(identity.into(), root);
         root
     }
@@ -480,13 +483,19 @@ impl PrefixIndex {
         loop {
             let node = &self.nodes[id];
             let used = node.dead || node.in_memory() || node.pins > 0 || node.places.iter().any(Option::is_some);
-            let Some(parent) = node.parent.filter(|_| !used && node.children.is_empty()) else { return };
+            if used || !node.children.is_empty() {
+                return;
+            }
             if let Some(disk_id) = node.disk_id {
                 self.on_disk.remove(&disk_id);
             }
-            self.nodes[id] = Node { dead: true, ..Node::default() };
-            self.nodes[parent].children.retain(|&child| child != id);
+            let gone = std::mem::replace(&mut self.nodes[id], Node { dead: true, ..Node::default() });
             self.free.push(id);
+            let Some(parent) = gone.parent else {
+                self.roots.remove(&*gone.identity);
+                return;
+            };
+            self.nodes[parent].children.retain(|&child| child != id);
             id = parent;
         }
     }

@@ -171,7 +171,7 @@ impl Bench {
                 attend(&self.pool, &queries, cache, &RaggedBatch { sequences: &rows }, &params, &mut out);
             }
         }) / layers as f64;
-        let width = shape.kv_heads * (shape.key_dim + shape.value_dim) * shape.dtype.bytes();
+        let width = shape.kv_heads * shape.dtype.bytes_of(shape.key_dim + shape.value_dim);
         let bytes = (sequences * context * width) as f64;
         println!(
             "decode  {name:<34} {sequences:>2} x {context:>5}, {layers:>3} layers: {:>8.2} us a layer {:>6.1} GB/s",
@@ -241,12 +241,16 @@ fn main() {
     bench.prefill("qwen3-0.6b bf16", qwen, 512, 512);
     bench.prefill("qwen3-0.6b bf16", qwen, 512, 4096);
     bench.prefill("qwen3-0.6b f16", Shape { dtype: KvDtype::F16, ..qwen }, 512, 512);
+    bench.prefill("qwen3-0.6b q8", Shape { dtype: KvDtype::Q8, ..qwen }, 512, 512);
+    bench.prefill("qwen3-0.6b q4", Shape { dtype: KvDtype::Q4, ..qwen }, 512, 512);
     bench.prefill("qwen3-0.6b f32", Shape { dtype: KvDtype::F32, ..qwen }, 512, 512);
     bench.prefill("llama-3.2-1b bf16", llama, 512, 512);
     bench.prefill("MLA 20 heads bf16", latent, 512, 512);
     bench.prefill("qwen3-next bf16", wide, 512, 512);
     bench.decode("qwen3-0.6b bf16", qwen, 1, 4096, 28);
     bench.decode("qwen3-0.6b f16", Shape { dtype: KvDtype::F16, ..qwen }, 1, 4096, 28);
+    bench.decode("qwen3-0.6b q8", Shape { dtype: KvDtype::Q8, ..qwen }, 1, 4096, 28);
+    bench.decode("qwen3-0.6b q4", Shape { dtype: KvDtype::Q4, ..qwen }, 1, 4096, 28);
     bench.decode("llama-3.2-1b bf16", llama, 1, 4096, 28);
     bench.decode("MLA 20 heads bf16", latent, 1, 4096, 28);
     bench.decode("qwen3-0.6b bf16", qwen, 8, 1024, 16);

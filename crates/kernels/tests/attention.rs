@@ -26,7 +26,7 @@ fn random(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-const DTYPES: [KvDtype; 3] = [KvDtype::F32, KvDtype::F16, KvDtype::Bf16];
+const DTYPES: [KvDtype; 5] = [KvDtype::F32, KvDtype::F16, KvDtype::Bf16, KvDtype::Q8, KvDtype::Q4];
 
 /// A model's attention: shapes and parameters.
 #[derive(Clone, Copy)]
@@ -184,6 +184,10 @@ fn tolerance(dtype: KvDtype) -> f64 {
         KvDtype::F32 => 3e-6,
         KvDtype::F16 => 1.5e-3,
         KvDtype::Bf16 => 1.2e-2,
+        // A step of 8 bits is 1/127 of the largest value; of 4 bits a third of the deviation, and widths below 16 are
+        // hardly rotated. Scores and values both lose.
+        KvDtype::Q8 => 2.4e-2,
+        KvDtype::Q4 => 0.45,
     }
 }
 
@@ -325,10 +329,15 @@ fn cache_gives_back_what_was_written() {
         let pages = [4, 0, 7, 2, 8];
         let sequence = BatchSequence { first_row: 0, rows: 200, first_position: 0, pages: &pages };
         cache.write(&pool, &setup.keys, &setup.values, &RaggedBatch { sequences: &[sequence] });
+        if matches!(dtype, KvDtype::Q8 | KvDtype::Q4) {
+            check_quantized(&setup, &cache, &pages, dtype);
+            continue;
+        }
         let round = |value: f32| match dtype {
             KvDtype::F32 => value,
             KvDtype::F16 => half::f16::from_f32(value).to_f32(),
             KvDtype::Bf16 => half::bf16::from_f32(value).to_f32(),
+            KvDtype::Q8 | KvDtype::Q4 => unreachable!("checked apart"),
         };
         let (keys, values) = cache.read(&pages, 37..161);
         let rounded =
@@ -340,6 +349,19 @@ fn cache_gives_back_what_was_written() {
         let page = cache.page(7).to_vec();
         cache.page_mut(3).copy_from_slice(&page);
         assert_eq!(cache.page(3), cache.page(1));
+    }
+}
+
+/// Rotated vectors come back with the error of so many bits: signal over noise in decibels.
+fn check_quantized(setup: &Setup, cache: &KvCacheLayer, pages: &[u32], dtype: KvDtype) {
+    let (keys, values) = cache.read(pages, 37..161);
+    for (got, stored) in [(keys, &setup.keys), (values, &setup.values)] {
+        let stored = setup.rows(stored, 37..161);
+        assert_eq!(got.len(), stored.len());
+        let power: f64 = stored.iter().map(|&value| f64::from(value).powi(2)).sum();
+        let noise: f64 = stored.iter().zip(&got).map(|(&a, &b)| f64::from(a - b).powi(2)).sum();
+        let decibels = 10.0 * (power / noise).log10();
+        assert!(decibels > if dtype == KvDtype::Q8 { 42.0 } else { 18.5 }, "{dtype:?}: {decibels} dB");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Divided by the limits of the machine these give the fastest possible speed. Read next: `inspect.rs`; `olivine bench`.
 
+use olivine_kernels::attention::KvDtype;
 use olivine_kernels::limits::Operands;
 
 use crate::Precision;
@@ -21,10 +22,10 @@ impl ModelSpec {
 
     /// Bytes read by a decode step of `rows` sequences that have `context` tokens each. Rows share the weights;
     /// experts count as often as different ones are expected when each row chooses evenly.
-    pub fn step_bytes(&self, weights: &WeightSizes, context: usize, rows: usize, element_bytes: usize) -> f64 {
+    pub fn step_bytes(&self, weights: &WeightSizes, context: usize, rows: usize, dtype: KvDtype) -> f64 {
         let unread = if self.head.tied { 0 } else { weights.embedding };
         let read = (weights.matrices - unread) as f64 + weights.experts as f64 * self.expert_share(rows);
-        read + (rows * self.cache_bytes(context, element_bytes)) as f64
+        read + (rows * self.cache_bytes(context, dtype)) as f64
     }
 
     /// Bytes of what lies between the layers in a step of `rows` rows: the residual stream and its update, the widest
@@ -95,19 +96,21 @@ impl Model {
         self.weight_sizes().operands(self.options().precision)
     }
 
-    /// Bytes of a cached number.
-    pub fn cache_element_bytes(&self) -> usize {
-        self.options().kv_dtype.map_or(2, |dtype| dtype.bytes())
+    /// How keys and values are stored.
+    pub fn kv_dtype(&self) -> KvDtype {
+        self.options().kv_dtype.unwrap_or(KvDtype::Bf16)
     }
 
     /// Bytes read by a decode step of `rows` sequences that have `context` tokens each.
     pub fn step_bytes(&self, context: usize, rows: usize) -> f64 {
-        self.spec().step_bytes(&self.weight_sizes(), context, rows, self.cache_element_bytes())
+        self.spec().step_bytes(&self.weight_sizes(), context, rows, self.kv_dtype())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use olivine_kernels::attention::KvDtype;
+
     use crate::config::Config;
     use crate::families;
     use crate::load::WeightSizes;
@@ -141,7 +144,9 @@ mod tests {
     fn a_step_reads_weights_once_and_each_cache() {
         let sizes = WeightSizes { matrices: 1000, experts: 0, quantized: 0, embedding: 300 };
         // Two layers, one KV head of 4 numbers for keys and as many for values, 2 bytes each.
-        assert_eq!(spec("").step_bytes(&sizes, 5, 3, 2), (700 + 3 * 5 * 2 * 8 * 2) as f64);
+        assert_eq!(spec("").step_bytes(&sizes, 5, 3, KvDtype::Bf16), (700 + 3 * 5 * 2 * 8 * 2) as f64);
+        // One byte each and two scales of four.
+        assert_eq!(spec("").step_bytes(&sizes, 5, 3, KvDtype::Q8), (700 + 3 * 5 * 2 * (8 + 8)) as f64);
     }
 
     #[test]
@@ -158,6 +163,6 @@ mod tests {
         assert_eq!(moe.expert_share(1), 0.5);
         assert_eq!(moe.expert_share(2), 0.75);
         let sizes = WeightSizes { matrices: 0, experts: 1000, quantized: 0, embedding: 0 };
-        assert_eq!(moe.step_bytes(&sizes, 0, 1, 2), 500.0);
+        assert_eq!(moe.step_bytes(&sizes, 0, 1, KvDtype::Bf16), 500.0);
     }
 }

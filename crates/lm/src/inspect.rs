@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use olivine_kernels::attention::KvDtype;
+
 use crate::load::WeightSizes;
 use crate::model::Checkpoint;
 use crate::spec::{Ffn, ModelSpec};
@@ -109,12 +111,12 @@ impl Checkpoint {
         sizes
     }
 
-    /// Memory for one sequence of `tokens`, with `element_bytes` for each cached number.
-    pub fn memory_need(&self, tokens: usize, element_bytes: usize) -> MemoryNeed {
-        let states = self.spec.cache_bytes(0, element_bytes);
+    /// Memory for one sequence of `tokens`, with keys and values of this type.
+    pub fn memory_need(&self, tokens: usize, dtype: KvDtype) -> MemoryNeed {
+        let states = self.spec.cache_bytes(0, dtype);
         MemoryNeed {
             weights: self.weight_sizes().total(),
-            keys_and_values: self.spec.cache_bytes(tokens, element_bytes) - states,
+            keys_and_values: self.spec.cache_bytes(tokens, dtype) - states,
             states,
         }
     }

@@ -29,6 +29,7 @@ pub use olivine_array::fast::linear::Precision;
 pub use olivine_array::fast::lora::Adapter;
 pub use olivine_array::gpu::{GpuError, device, use_device};
 pub use olivine_array::{pool, set_threads};
+pub use olivine_kernels::attention::KvDtype;
 pub use olivine_kernels::cpu::tier;
 pub use olivine_kernels::limits;
 pub use olivine_kernels::quant::Format;

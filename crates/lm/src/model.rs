@@ -167,6 +167,13 @@ impl Model {
         let spec = checkpoint.spec.clone();
         let exact = options.precision == Precision::Exact;
         let kv_dtype = options.kv_dtype.unwrap_or(if exact { KvDtype::F32 } else { KvDtype::Bf16 });
+        if kv_dtype.is_quantized() && olivine_array::gpu().is_some() {
+            return Err(ModelError::Unsupported {
+                file: spec.family.into(),
+                feature: "a cache of 8 or 4 bits on a GPU".into(),
+                hint: "; use bf16, f16 or f32".into(),
+            });
+        }
         let options = LoadOptions { kv_dtype: Some(kv_dtype), ..options.clone() };
         let cache = Cache::new(&spec, kv_dtype);
         let step = StepSlot::default();

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use olivine_kernels::attention::KvDtype;
 use olivine_kernels::recurrent::DeltaShape;
 use olivine_kernels::rope::{Frequencies, Scaling, Yarn};
 
@@ -307,9 +308,9 @@ impl ModelSpec {
         self.layers.iter().any(|l| matches!(l.mixer, Mixer::GatedDelta(_)))
     }
 
-    /// Bytes of KV cache and recurrent state of one sequence of `tokens`, with `element_bytes` per cached number.
-    pub fn cache_bytes(&self, tokens: usize, element_bytes: usize) -> usize {
-        self.layers.iter().map(|layer| layer.mixer.cache_bytes(tokens, element_bytes)).sum()
+    /// Bytes of KV cache and recurrent state of one sequence of `tokens`, with keys and values of this type.
+    pub fn cache_bytes(&self, tokens: usize, dtype: KvDtype) -> usize {
+        self.layers.iter().map(|layer| layer.mixer.cache_bytes(tokens, dtype)).sum()
     }
 
     /// Weights in all, and weights read for one token (experts that are not chosen are not read; the embedding
@@ -344,14 +345,14 @@ impl Mixer {
         }
     }
 
-    fn cache_bytes(&self, tokens: usize, element_bytes: usize) -> usize {
+    fn cache_bytes(&self, tokens: usize, dtype: KvDtype) -> usize {
         match (self, self.kv_shape()) {
             (_, Some(s)) => {
                 let kept = match s.group {
                     KvGroup::Full => tokens,
                     KvGroup::Window(window) => tokens.min(window),
                 };
-                kept * s.heads * (s.key_dim + s.value_dim) * element_bytes
+                kept * s.heads * (dtype.bytes_of(s.key_dim) + dtype.bytes_of(s.value_dim) + 2 * dtype.scale_bytes())
             }
             (Mixer::GatedDelta(d), _) => {
                 4 * (d.value_heads * d.key_dim * d.value_dim + d.conv_channels() * (d.conv_taps - 1))

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use olivine_lm::KvDtype;
 use olivine_lm::inspect::{fold, formats};
 use olivine_lm::model::{Checkpoint, LoadOptions, Model};
 use olivine_lm::spec::ModelSpec;
@@ -95,7 +96,7 @@ fn quantized_tensors_are_one_entry_with_their_scales() {
 fn memory_grows_with_the_context_up_to_the_window() {
     let files = Files::of(&golden().join("gemma3"), "memory");
     let checkpoint = Checkpoint::open(&files.folder, None).expect("it opens");
-    let need = |tokens| checkpoint.memory_need(tokens, 2);
+    let need = |tokens| checkpoint.memory_need(tokens, KvDtype::Bf16);
     let growth = |tokens| need(tokens + 1).keys_and_values - need(tokens).keys_and_values;
     assert_eq!(need(0).keys_and_values, 0);
     assert!(growth(10_000) > 0 && growth(10_000) < growth(1), "windowed layers stop growing");
@@ -103,8 +104,8 @@ fn memory_grows_with_the_context_up_to_the_window() {
     assert_eq!(need(7).total(), need(7).weights + need(7).keys_and_values);
     let files = Files::of(&golden().join("qwen3-next"), "states");
     let checkpoint = Checkpoint::open(&files.folder, None).expect("it opens");
-    assert!(checkpoint.memory_need(1, 2).states > 0);
-    assert_eq!(checkpoint.memory_need(1, 2).states, checkpoint.memory_need(1000, 2).states);
+    assert!(checkpoint.memory_need(1, KvDtype::Bf16).states > 0);
+    assert_eq!(checkpoint.memory_need(1, KvDtype::Bf16).states, checkpoint.memory_need(1000, KvDtype::Bf16).states);
 }
 
 #[test]

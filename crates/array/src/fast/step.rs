@@ -248,6 +248,7 @@ impl GpuKv {
             KvDtype::F32 => Element::F32,
             KvDtype::F16 => Element::F16,
             KvDtype::Bf16 => Element::Bf16,
+            KvDtype::Q8 | KvDtype::Q4 => return None,
         };
         let shape = KvShape {
             kv_heads: layout.kv_heads as u32,

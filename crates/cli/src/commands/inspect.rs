@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use olivine_lm::Precision;
 use olivine_lm::inspect::{Entry, MemoryNeed, fold, formats};
 use olivine_lm::limits::Limits;
 use olivine_lm::load::WeightSizes;
-use olivine_lm::model::Checkpoint;
+use olivine_lm::model::{Checkpoint, LoadOptions};
+use olivine_lm::{KvDtype, Precision};
 use serde_json::{Value, json};
 
 use crate::model::{ModelOptions, check_exists};
@@ -27,9 +27,6 @@ pub struct Inspect {
     #[command(flatten)]
     options: ModelOptions,
 }
-
-/// Bytes of a cached number unless a run is exact.
-const CACHE_ELEMENT_BYTES: usize = 2;
 
 /// All that is shown.
 struct Report<'a> {
@@ -58,16 +55,17 @@ struct Speed {
 impl Inspect {
     pub fn run(self) -> Result<ExitCode> {
         check_exists(&self.model)?;
-        let precision = self.options.apply()?.precision;
+        let LoadOptions { precision, kv_dtype, .. } = self.options.apply()?;
         let checkpoint = self.options.checkpoint(Some(&self.model))?;
-        let element_bytes = if precision == Precision::Exact { 4 } else { CACHE_ELEMENT_BYTES };
+        let usual = if precision == Precision::Exact { KvDtype::F32 } else { KvDtype::Bf16 };
+        let kv_dtype = kv_dtype.unwrap_or(usual);
         let context_tokens = self.options.context.map_or(checkpoint.spec.context_tokens, |tokens| tokens as usize);
         let sizes = checkpoint.weight_sizes();
         let report = Report {
             inspect: &self,
             entries: checkpoint.entries(),
-            memory: checkpoint.memory_need(context_tokens, element_bytes),
-            speed: Speed::of(&checkpoint, &sizes, precision, context_tokens, element_bytes),
+            memory: checkpoint.memory_need(context_tokens, kv_dtype),
+            speed: Speed::of(&checkpoint, &sizes, precision, context_tokens, kv_dtype),
             checkpoint: &checkpoint,
             sizes,
             context_tokens,
@@ -87,13 +85,13 @@ impl Speed {
         sizes: &WeightSizes,
         precision: Precision,
         context_tokens: usize,
-        element_bytes: usize,
+        kv_dtype: KvDtype,
     ) -> Speed {
         const PROMPT_TOKENS: usize = 512;
         let pool = olivine_lm::pool();
         let limits = Limits::measure(&pool);
         let spec = &checkpoint.spec;
-        let bytes = |tokens| spec.step_bytes(sizes, tokens, 1, element_bytes);
+        let bytes = |tokens| spec.step_bytes(sizes, tokens, 1, kv_dtype);
         let peak = limits.peak(sizes.operands(precision));
         let operations = spec.prefill_operations(0, PROMPT_TOKENS) / PROMPT_TOKENS as f64;
         Speed {

@@ -13,9 +13,12 @@ use olivine_lm::spec::KvGroup;
 use super::{CHECKPOINT_TOKENS, Worker};
 use crate::engine::{BlockPlace, Probe, pages_for};
 use crate::live::Live;
-use crate::prefix::{Evicted, Kind, Record};
+use crate::prefix::{Evicted, Kind, NodeId, Record};
 use crate::speculation::Drafter;
 use crate::types::Event;
+
+/// Prompts that probes are compared with, each of another adapter or salt.
+const LAST_PROMPTS: usize = 64;
 
 impl Worker {
     pub(super) fn admit(&mut self) {
@@ -35,6 +38,9 @@ impl Worker {
                     status.cached_tokens += live.usage.cached_tokens as u64;
                 });
                 live.sender.send(Event::Started { cached_tokens: live.usage.cached_tokens });
+                if self.last_prompts.len() >= LAST_PROMPTS && !self.last_prompts.contains_key(&live.identity) {
+                    self.last_prompts.clear();
+                }
                 self.last_prompts.insert(live.identity.clone(), live.request.tokens.clone());
             }
             self.running.push(live);
@@ -45,6 +51,14 @@ impl Worker {
     /// it has to wait: for memory, or for the next piece of what is on disk.
     fn place(&mut self, live: &mut Live) -> bool {
         let root = self.index.root(&live.identity);
+        // Making room for it must not take the root away.
+        self.index.pin(root);
+        let placed = self.place_behind(root, live);
+        self.index.unpin(root);
+        placed
+    }
+
+    fn place_behind(&mut self, root: NodeId, live: &mut Live) -> bool {
         let mut sequence = if live.request.no_cache {
             live.node = root;
             self.model.cache().sequence()
@@ -172,6 +186,7 @@ impl Worker {
 
     pub(super) fn probe(&mut self, identity: &str, tokens: &[u32]) -> Probe {
         let root = self.index.root(identity);
+        self.index.pin(root);
         let chain = self.index.matching(root, tokens);
         let place = |(index, block): (usize, &[u32])| {
             let Some(&(node, _)) = chain.get(index).filter(|(_, shared)| *shared == block.len()) else {
@@ -188,12 +203,9 @@ impl Worker {
         let blocks = tokens.chunks(PAGE_TOKENS).enumerate().map(place).collect();
         let last = self.last_prompts.get(identity);
         let differ = |last: &Vec<u32>| last.iter().zip(tokens).position(|(a, b)| a != b);
-        Probe {
-            resumable_tokens: self.index.resume(root, tokens, self.store.is_some()).tokens,
-            blocks,
-            block_tokens: PAGE_TOKENS,
-            first_difference: last.and_then(differ),
-        }
+        let resumable_tokens = self.index.resume(root, tokens, self.store.is_some()).tokens;
+        self.index.unpin(root);
+        Probe { resumable_tokens, blocks, block_tokens: PAGE_TOKENS, first_difference: last.and_then(differ) }
     }
     /// Put whole blocks that were computed into the index, and the state where it is worth it.
     pub(super) fn record(&mut self, index: usize) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use olivine_engine::{Event, Finished, Receiver, Request, SamplingOptions, Token};
+use olivine_lm::KvDtype;
 use olivine_lm::model::{LoadOptions, Model};
 use olivine_testkit::tiny::TinyModel;
 
@@ -28,10 +29,15 @@ impl Drop for Scratch {
 
 /// The tiny model of a golden case, with room for 2,048 tokens.
 pub fn tiny(case: &str) -> Model {
+    tiny_with(case, None, 2048)
+}
+
+/// The same with another type of keys and values, or more room.
+pub fn tiny_with(case: &str, kv_dtype: Option<KvDtype>, context: usize) -> Model {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden").join(case);
     let folder = Scratch::new(case);
     TinyModel::load(&golden).write_folder(&folder.0);
-    let options = LoadOptions { context_tokens: Some(2048), ..LoadOptions::default() };
+    let options = LoadOptions { context_tokens: Some(context), kv_dtype, ..LoadOptions::default() };
     Model::open(&folder.0, &options).unwrap_or_else(|error| panic!("{case}: {error}"))
 }
 

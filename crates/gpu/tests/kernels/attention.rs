@@ -57,6 +57,7 @@ fn shape(layout: &KvLayout) -> KvShape {
             KvDtype::F32 => Element::F32,
             KvDtype::F16 => Element::F16,
             KvDtype::Bf16 => Element::Bf16,
+            KvDtype::Q8 | KvDtype::Q4 => panic!("no case is quantized"),
         },
     }
 }

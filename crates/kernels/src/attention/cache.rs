@@ -4,10 +4,12 @@
 //! (`[key_dim][16]`, in bf16 `[key_dim / 2][16][2]`), so that sixteen scores grow in one register; the values lie
 //! with dimensions as lanes (`[16][value_dim]`, in bf16 `[8][value_dim][2]`), so that an output row grows in
 //! registers. Neither product needs a horizontal sum. A page is `[kv_heads][keys, values][page_tokens / 16]` groups.
+//! In 8 and 4 bits the integers lie as bf16 does, behind sixteen scales.
 //! The layout is the same on every tier, so raw pages may be stored and moved between machines of one byte order.
 //! Invariant: the second half of a bf16 pair is zero until its own position is written. Read next: `tile`.
 
 use super::RaggedBatch;
+use super::quantized::{self, SCALE_BYTES};
 use crate::convert;
 use crate::pages::Pages;
 use crate::pool::Pool;
@@ -29,15 +31,36 @@ pub enum KvDtype {
     F16,
     /// Stored as bf16; queries and probabilities are rounded to bf16 where the processor multiplies bf16.
     Bf16,
+    /// Rotated and stored in 8 bits, multiplied as bf16.
+    Q8,
+    /// Rotated and stored in 4 bits, multiplied as bf16.
+    Q4,
 }
 
 impl KvDtype {
-    /// Bytes of one value.
-    pub fn bytes(self) -> usize {
+    /// Bytes of `values` values, without scales.
+    pub fn bytes_of(self, values: usize) -> usize {
         match self {
-            KvDtype::F32 => 4,
-            KvDtype::F16 | KvDtype::Bf16 => 2,
+            KvDtype::F32 => 4 * values,
+            KvDtype::F16 | KvDtype::Bf16 => 2 * values,
+            KvDtype::Q8 => values,
+            KvDtype::Q4 => values.div_ceil(2),
         }
+    }
+
+    /// Bytes of the scale of a position's key (or value) in one head.
+    pub fn scale_bytes(self) -> usize {
+        if self.is_quantized() { SCALE_BYTES / GROUP } else { 0 }
+    }
+
+    /// Whether keys and values are integers with scales.
+    pub fn is_quantized(self) -> bool {
+        matches!(self, KvDtype::Q8 | KvDtype::Q4)
+    }
+
+    /// Whether two dimensions of a key, or two positions of a value, are neighbours.
+    fn is_paired(self) -> bool {
+        matches!(self, KvDtype::Bf16 | KvDtype::Q8 | KvDtype::Q4)
     }
 }
 
@@ -64,21 +87,34 @@ impl KvLayout {
 
     /// Steps of the inner product of a query with a key: pairs in bf16, single values otherwise.
     pub(super) fn key_steps(&self) -> usize {
-        match self.dtype {
-            KvDtype::Bf16 => self.key_dim.div_ceil(2),
-            KvDtype::F32 | KvDtype::F16 => self.key_dim,
-        }
+        if self.dtype.is_paired() { self.key_dim.div_ceil(2) } else { self.key_dim }
+    }
+
+    /// Integers of a group's keys and of its values, where they are quantized.
+    pub(super) fn group_integers(&self) -> (usize, usize) {
+        (2 * GROUP * self.key_steps(), GROUP * self.value_stride())
     }
 
     /// Bytes of a group's keys: whole cache lines.
     pub(super) fn key_group_bytes(&self) -> usize {
-        let step_bytes = if self.dtype == KvDtype::F16 { 2 * GROUP } else { 4 * GROUP };
-        (self.key_steps() * step_bytes).next_multiple_of(64)
+        let values = if self.dtype.is_paired() { 2 * GROUP } else { GROUP } * self.key_steps();
+        (self.dtype.bytes_of(values) + GROUP * self.dtype.scale_bytes()).next_multiple_of(64)
     }
 
     /// Bytes of a group's values.
     pub(super) fn value_group_bytes(&self) -> usize {
-        GROUP * self.value_stride() * self.dtype.bytes()
+        (self.dtype.bytes_of(GROUP * self.value_stride()) + GROUP * self.dtype.scale_bytes()).next_multiple_of(64)
+    }
+
+    /// Which value of a group's keys is dimension `dim` of position `lane`.
+    fn key_index(&self, dim: usize, lane: usize) -> usize {
+        if self.dtype.is_paired() { (dim / 2 * GROUP + lane) * 2 + dim % 2 } else { dim * GROUP + lane }
+    }
+
+    /// Which value of a group's values is dimension `dim` of position `lane`.
+    fn value_index(&self, dim: usize, lane: usize) -> usize {
+        let stride = self.value_stride();
+        if self.dtype.is_paired() { (lane / 2 * stride + dim) * 2 + lane % 2 } else { lane * stride + dim }
     }
 
     fn page_groups(&self) -> usize {
@@ -195,8 +231,10 @@ impl KvCacheLayer {
         let layout = self.layout;
         let this = &*self;
         let rows: usize = batch.sequences.iter().map(|sequence| sequence.rows).sum();
-        // Each part writes bytes of its own whatever the pages are: one head's keys or values, or a stripe of them.
+        // Each part writes bytes of its own whatever the pages are: one head's keys or values, or a stripe of them (but
+        // a vector that is rotated is one).
         let stripes = (2 * pool.threads()).div_ceil(2 * layout.kv_heads).max(1);
+        let stripes = if layout.dtype.is_quantized() { 1 } else { stripes };
         let part = |part: usize| {
             let (head, half, stripe) = (part / (2 * stripes), part / stripes % 2, part % stripes);
             let width = if half == 0 { layout.key_dim } else { layout.value_dim };
@@ -225,6 +263,7 @@ impl KvCacheLayer {
             false => (from.values, from.value_row, from.value_head),
         };
         let mut narrow = [0u16; STRIPE_DIMS];
+        let (mut rotated, mut integers) = (Vec::new(), Vec::new());
         for sequence in batch.sequences {
             for row in 0..sequence.rows {
                 let position = sequence.first_position + row;
@@ -232,6 +271,16 @@ impl KvCacheLayer {
                 let page = self.page_start(sequence.pages[position / layout.page_tokens]);
                 let group = position % layout.page_tokens / GROUP;
                 let (key_offset, value_offset) = layout.group_offsets(head, group);
+                if layout.dtype.is_quantized() {
+                    rotated.clear();
+                    rotated.extend_from_slice(&values[start..start + dims.end]);
+                    integers.resize(dims.end, 0);
+                    // SAFETY: the offsets lie inside the page.
+                    let group = unsafe { page.add(if is_key { key_offset } else { value_offset }) };
+                    // SAFETY: the group is this part's.
+                    unsafe { write_quantized(layout, group, is_key, position % GROUP, &mut rotated, &mut integers) };
+                    continue;
+                }
                 for first in dims.clone().step_by(STRIPE_DIMS) {
                     let source = &values[start + first..start + dims.end.min(first + STRIPE_DIMS)];
                     let (lane, narrow) = (position % GROUP, &mut narrow[..source.len()]);
@@ -258,18 +307,17 @@ impl KvCacheLayer {
             let lane = position % GROUP;
             for head in 0..layout.kv_heads {
                 let (key, value) = layout.group_offsets(head, position % layout.page_tokens / GROUP);
+                if layout.dtype.is_quantized() {
+                    keys.extend(read_quantized(layout, &page[key..], true, lane));
+                    values.extend(read_quantized(layout, &page[value..], false, lane));
+                    continue;
+                }
                 keys.extend((0..layout.key_dim).map(|dim| {
-                    let index = match layout.dtype {
-                        KvDtype::Bf16 => (dim / 2 * GROUP + lane) * 2 + dim % 2,
-                        KvDtype::F32 | KvDtype::F16 => dim * GROUP + lane,
-                    };
+                    let index = layout.key_index(dim, lane);
                     widen(layout.dtype, page, key, index)
                 }));
                 values.extend((0..layout.value_dim).map(|dim| {
-                    let index = match layout.dtype {
-                        KvDtype::Bf16 => (lane / 2 * layout.value_stride() + dim) * 2 + lane % 2,
-                        KvDtype::F32 | KvDtype::F16 => lane * layout.value_stride() + dim,
-                    };
+                    let index = layout.value_index(dim, lane);
                     widen(layout.dtype, page, value, index)
                 }));
             }
@@ -350,6 +398,7 @@ unsafe fn write_key(
                     to.add(narrow.len() / 2 * GROUP).write(u32::from(*last));
                 }
             }
+            KvDtype::Q8 | KvDtype::Q4 => unreachable!("quantized keys are written whole"),
         }
     }
 }
@@ -386,8 +435,64 @@ unsafe fn write_value(
                     to.add(dim).write(other | u32::from(value) << (16 * (lane % 2)));
                 }
             }
+            KvDtype::Q8 | KvDtype::Q4 => unreachable!("quantized values are written whole"),
         }
     }
+}
+
+/// Rotate a key (or value) and store it with its scale.
+///
+/// # Safety
+/// `group` points at the keys (or values) of a group that nobody else touches.
+unsafe fn write_quantized(
+    layout: &KvLayout,
+    group: *mut u8,
+    is_key: bool,
+    lane: usize,
+    values: &mut [f32],
+    integers: &mut [i8],
+) {
+    quantized::rotate(values);
+    let four_bits = layout.dtype == KvDtype::Q4;
+    let scale =
+        if four_bits { quantized::quantize_4(values, integers) } else { quantized::quantize_8(values, integers) };
+    // SAFETY: the caller's promise; every index is inside the group.
+    unsafe {
+        let scales = group.cast::<f32>();
+        scales.add(lane).write(scale);
+        // What another sequence has left behind this position weighs nothing.
+        (lane + 1..GROUP).for_each(|behind| scales.add(behind).write(0.0));
+        let group = group.add(SCALE_BYTES);
+        for (dim, &integer) in integers.iter().enumerate() {
+            let index = if is_key { layout.key_index(dim, lane) } else { layout.value_index(dim, lane) };
+            if !four_bits {
+                group.add(index).write(integer as u8);
+                continue;
+            }
+            let (byte, is_upper) = quantized::nibble(index);
+            let (to, level) = (group.add(byte), ((integer + 15) / 2) as u8);
+            let other = to.read();
+            to.write(if is_upper { other & 0x0f | level << 4 } else { other & 0xf0 | level });
+        }
+    }
+}
+
+/// A key (or value) as it was before it was rotated.
+fn read_quantized(layout: &KvLayout, group: &[u8], is_key: bool, lane: usize) -> Vec<f32> {
+    let scale = f32::from_ne_bytes(group[4 * lane..4 * lane + 4].try_into().expect("four bytes"));
+    let integer = |dim: usize| {
+        let index = if is_key { layout.key_index(dim, lane) } else { layout.value_index(dim, lane) };
+        if layout.dtype == KvDtype::Q8 {
+            return group[SCALE_BYTES + index] as i8;
+        }
+        let (byte, is_upper) = quantized::nibble(index);
+        let pair = group[SCALE_BYTES + byte];
+        2 * (if is_upper { pair >> 4 } else { pair & 15 }) as i8 - 15
+    };
+    let width = if is_key { layout.key_dim } else { layout.value_dim };
+    let mut values: Vec<f32> = (0..width).map(|dim| f32::from(integer(dim)) * scale).collect();
+    quantized::rotate(&mut values);
+    values
 }
 
 fn to_f16(source: &[f32], narrow: &mut [u16]) {
@@ -399,10 +504,11 @@ fn to_bf16(source: &[f32], narrow: &mut [u16]) {
 }
 
 fn widen(dtype: KvDtype, page: &[u8], offset: usize, index: usize) -> f32 {
-    let at = offset + index * dtype.bytes();
+    let at = offset + dtype.bytes_of(index);
     match dtype {
         KvDtype::F32 => f32::from_ne_bytes(page[at..at + 4].try_into().expect("four bytes")),
         KvDtype::F16 => f16::from_ne_bytes([page[at], page[at + 1]]).to_f32(),
         KvDtype::Bf16 => bf16::from_ne_bytes([page[at], page[at + 1]]).to_f32(),
+        KvDtype::Q8 | KvDtype::Q4 => unreachable!("quantized vectors are read whole"),
     }
 }

@@ -3,10 +3,12 @@
 //! One call serves any mix of prompt pieces and decoding rows. Invariant: the bits of an output row depend only on
 //! its own query, its position and the cached keys and values, never on the rest of the batch, on how the prompt was
 //! cut, on the number of threads or on which pages hold the cache. (Different tiers and [`KvDtype`]s give different
-//! last bits.) Read next: `cache` (how keys and values lie in memory), `tile` (the arithmetic), `schedule` (the work).
+//! last bits.) Read next: `cache` (how keys and values lie in memory), `quantized` (8 and
+//! 4 bits), `tile` (the arithmetic), `schedule` (the work).
 
 mod cache;
 mod element;
+mod quantized;
 mod schedule;
 mod tile;
 

@@ -6,6 +6,7 @@
 
 use super::cache::{GROUP, KvCacheLayer, KvDtype};
 use super::element::{Bf16, Element, F16, F32};
+use super::quantized;
 use super::tile::{Line, SPLIT, TileScratch, attend_split, pack_queries, record_len};
 use crate::lanes::{self, Job, Lanes};
 use crate::pool::Pool;
@@ -77,6 +78,7 @@ pub(super) struct Work<'a> {
     pub key_dim: usize,
     pub key_steps: usize,
     pub value_stride: usize,
+    pub is_quantized: bool,
     /// One behind the last position that the block's rows see.
     pub last: usize,
 }
@@ -255,6 +257,7 @@ impl Attention<'_> {
             key_dim: layout.key_dim,
             key_steps: layout.key_steps(),
             value_stride: layout.value_stride(),
+            is_quantized: layout.dtype.is_quantized(),
             last: self.seen(rows, (block.items.1 - 1) / self.group()).1,
         }
     }
@@ -278,7 +281,7 @@ impl Job for TaskJob<'_> {
             match self.attention.cache.layout().dtype {
                 KvDtype::F32 => self.run_as::<F32<L>>(),
                 KvDtype::F16 => self.run_as::<F16<L>>(),
-                KvDtype::Bf16 => self.run_as::<Bf16<L>>(),
+                KvDtype::Bf16 | KvDtype::Q8 | KvDtype::Q4 => self.run_as::<Bf16<L>>(),
             }
         }
     }
@@ -402,6 +405,9 @@ impl Merge<'_> {
                         let to = out.add(item.output + first);
                         std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, value_dim - first);
                     }
+                }
+                if self.work.is_quantized {
+                    quantized::rotate(std::slice::from_raw_parts_mut(out.add(item.output), value_dim));
                 }
             }
         }

@@ -8,8 +8,9 @@
 // Register tiles are indexed by row and vector in step with pointers.
 #![allow(clippy::needless_range_loop)]
 
-use super::cache::{GROUP, KvCacheLayer};
+use super::cache::{GROUP, KvCacheLayer, KvDtype};
 use super::element::{Element, group_words};
+use super::quantized::{self, SCALE_BYTES};
 use super::schedule::{Item, Work};
 use crate::lanes::{self, Lanes};
 use std::ops::Range;
@@ -42,6 +43,10 @@ pub(super) struct TileScratch {
     pub queries: Vec<Line>,
     scores: Box<[Line; MAX_ROWS * GROUPS]>,
     weights: Box<[Line; MAX_ROWS * GROUPS]>,
+    /// Keys and values of a quantized tile as bf16.
+    unpacked: Vec<Line>,
+    /// A query while it is rotated.
+    rotated: Vec<f32>,
 }
 
 /// Sixteen f32 or words on a cache line of their own.
@@ -60,6 +65,8 @@ impl TileScratch {
             queries: Vec::new(),
             scores: Box::new([Line::ZERO; MAX_ROWS * GROUPS]),
             weights: Box::new([Line::ZERO; MAX_ROWS * GROUPS]),
+            unpacked: Vec::new(),
+            rotated: Vec::new(),
         }
     }
 }
@@ -87,7 +94,13 @@ pub(super) unsafe fn pack_queries<E: Element>(work: &Work, items: &[Item], scrat
                     E::L::prefetch(work.queries.as_ptr().wrapping_add(later.query + at).cast());
                 }
             }
-            let query = &work.queries[item.query..item.query + work.key_dim];
+            let mut query = &work.queries[item.query..item.query + work.key_dim];
+            if work.is_quantized {
+                scratch.rotated.clear();
+                scratch.rotated.extend_from_slice(query);
+                quantized::rotate(&mut scratch.rotated);
+                query = &scratch.rotated;
+            }
             for (group, values) in query.chunks(GROUP).enumerate() {
                 let to = packed.add(index * stride + group * group_words::<E>());
                 E::pack(E::L::mul(lanes::load_part::<E::L>(values), scale), to);
@@ -123,7 +136,11 @@ pub(super) unsafe fn attend_split<E: Element>(
     }
     let chunks = items.len().div_ceil(E::L::ROWS);
     for tile in first / TILE..last.div_ceil(TILE) {
-        let tile = Tile::find(work, tile, first, last);
+        let mut tile = Tile::find(work, tile, first, last);
+        if work.is_quantized {
+            // SAFETY: the groups that the tile found are whole.
+            unsafe { tile.unpack::<E::L>(work, &mut scratch.unpacked) };
+        }
         let mut start = 0;
         for chunk in 0..chunks {
             // Chunks as even as can be: 8 rows are 4 + 4, not 6 + 2.
@@ -148,6 +165,9 @@ struct Tile {
     /// Those of the tile behind it, to be fetched ahead; any address where there is none.
     next_keys: [*const u8; GROUPS],
     next_values: [*const u8; GROUPS],
+    /// Sixteen scales for each group, where it is quantized.
+    key_scales: [*const f32; GROUPS],
+    value_scales: [*const f32; GROUPS],
 }
 
 impl Tile {
@@ -166,6 +186,47 @@ impl Tile {
             values: groups.map(|group| group.1),
             next_keys: next.map(|group| group.0),
             next_values: next.map(|group| group.1),
+            key_scales: groups.map(|group| group.0.cast()),
+            value_scales: groups.map(|group| group.1.cast()),
+        }
+    }
+
+    /// Unpack the integers of a quantized tile into `memory`, and look there from now on.
+    ///
+    /// # Safety
+    /// As [`Lanes`]; the groups are whole.
+    #[inline(always)]
+    unsafe fn unpack<L: Lanes>(&mut self, work: &Work, memory: &mut Vec<Line>) {
+        let layout = work.cache.layout();
+        let (keys, values) = layout.group_integers();
+        // In lines of 32 bf16.
+        let (key_lines, value_lines) = (keys / 32, values / 32);
+        let needed = GROUPS * (key_lines + value_lines);
+        if memory.len() < needed {
+            memory.resize(needed, Line::ZERO);
+        }
+        let bits_8 = layout.dtype == KvDtype::Q8;
+        let mut to = memory.as_mut_ptr();
+        // SAFETY: `memory` has room for all groups, and the caller's promise.
+        unsafe {
+            for (found, ahead, count) in
+                [(&mut self.keys, &mut self.next_keys, keys), (&mut self.values, &mut self.next_values, values)]
+            {
+                for (found, ahead) in found.iter_mut().zip(ahead) {
+                    for at in (0..layout.dtype.bytes_of(count) + SCALE_BYTES).step_by(64) {
+                        L::prefetch(ahead.wrapping_add(at));
+                    }
+                    let from = found.add(SCALE_BYTES);
+                    match bits_8 {
+                        true => quantized::unpack_8(from, count, to.cast()),
+                        false => quantized::unpack_4(from, count, to.cast()),
+                    }
+                    *found = to.cast_const().cast();
+                    // What comes next was fetched here already.
+                    *ahead = *found;
+                    to = to.add(count / 32);
+                }
+            }
         }
     }
 }
@@ -291,6 +352,9 @@ unsafe fn soften<E: Element>(
         let mut lane = [E::L::splat(0.0); GROUPS];
         for group in 0..GROUPS {
             let mut value = E::L::load(scores.add(group * GROUP));
+            if work.is_quantized {
+                value = E::L::mul(value, E::L::load(tile.key_scales[group]));
+            }
             if work.soft_cap > 0.0 {
                 let capped = lanes::tanh::<E::L>(E::L::mul(value, E::L::splat(1.0 / work.soft_cap)));
                 value = E::L::mul(capped, E::L::splat(work.soft_cap * std::f32::consts::LOG2_E));
@@ -321,7 +385,11 @@ unsafe fn soften<E: Element>(
         }
         for group in 0..GROUPS {
             lane[group] = E::exp2(E::L::sub(lane[group], base));
-            E::pack(lane[group], weights.add(group * group_words::<E>()));
+            let mut weight = lane[group];
+            if work.is_quantized {
+                weight = E::L::mul(weight, E::L::load(tile.value_scales[group]));
+            }
+            E::pack(weight, weights.add(group * group_words::<E>()));
         }
         let sum = E::L::add(E::L::add(lane[0], lane[1]), E::L::add(lane[2], lane[3]));
         E::L::store(state, E::L::add(E::L::load(state), sum));
