@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use olivine_gpu::GpuError;
+pub use olivine_gpu::ops::moe::MAX_EXPERTS;
 pub use olivine_gpu::ops::weights;
 use olivine_gpu::ops::weights::{Matrix, Packed};
 use olivine_gpu::{Choice, Device, List, Memory, Recording};

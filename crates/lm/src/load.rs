@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use half::f16;
 use olivine_array::fast::linear::{GpuMatrix, Linear, Matrix, Precision};
@@ -25,6 +25,9 @@ use crate::adapter::{Site, SiteModule};
 use crate::cache::Cache;
 use crate::spec::{ModelSpec, RopeSpec};
 use crate::weights::{Storage, WeightTensor, Weights, dense_type};
+
+/// Most experts that the GPU's router knows.
+const MOST_GPU_EXPERTS: usize = olivine_array::gpu::MAX_EXPERTS;
 
 /// What blocks need while they are being made.
 pub struct Loader<'a> {
@@ -123,8 +126,15 @@ impl Loader<'_> {
         Ok(Matrix::Dense { dtype, rows, columns, owner, start })
     }
 
-    /// The rows of all tensors as one matrix on the GPU. Formats that its kernels do not read are decoded to half floats.
+    /// The rows of all tensors as one matrix on the GPU.
     fn gpu_matrix(&self, gpu: &Gpu, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
+        let packed = self.packed_for_gpu(tensors)?;
+        tensors.iter().for_each(WeightTensor::release);
+        Ok(Matrix::OnGpu(GpuMatrix::new(gpu, packed)))
+    }
+
+    /// As the GPU's kernels read it. Formats that they do not know are decoded to half floats.
+    fn packed_for_gpu(&self, tensors: &[WeightTensor]) -> Result<Packed, ModelError> {
         let first = &tensors[0];
         let (rows, columns) = (tensors.iter().map(WeightTensor::rows).sum::<usize>(), first.columns());
         let Some(parts) = stored_all(tensors) else {
@@ -135,7 +145,7 @@ impl Loader<'_> {
                 DenseType::Bf16 => Code::Bf16,
             };
             let bytes = &(*owner).as_ref()[start..start + rows * columns * dtype.size()];
-            return Ok(Matrix::OnGpu(GpuMatrix::new(gpu, Packed::dense(code, rows, columns, bytes))));
+            return Ok(Packed::dense(code, rows, columns, bytes));
         };
         for (part, tensor) in parts.iter().zip(tensors) {
             part.check().map_err(|source| ModelError::Quant { tensor: tensor.name.clone(), source })?;
@@ -149,14 +159,12 @@ impl Loader<'_> {
             [one] => *one,
             _ => Stored { rows, data: &data, scales: &scales, biases: &biases, ..parts[0] },
         };
-        let packed = Packed::quantized(&whole).unwrap_or_else(|| {
+        Ok(Packed::quantized(&whole).unwrap_or_else(|| {
             let mut floats = vec![0.0; rows * columns];
             quant::dequantize(&self.pool, &whole, &mut floats);
             let halves: Vec<u8> = floats.into_iter().flat_map(|value| f16::from_f32(value).to_le_bytes()).collect();
             Packed::dense(Code::F16, rows, columns, &halves)
-        });
-        tensors.iter().for_each(WeightTensor::release);
-        Ok(Matrix::OnGpu(GpuMatrix::new(gpu, packed)))
+        }))
     }
 
     /// Whether tensors with one input become one matrix.
@@ -243,13 +251,18 @@ impl Loader<'_> {
         let matrix = self.expert_matrix_of(tensors, experts)?;
         let mut sizes = self.sizes.get();
         sizes.experts += matrix.bytes();
-        sizes.quantized += if matches!(matrix, ExpertMatrix::Packed(_)) { matrix.bytes() } else { 0 };
+        sizes.quantized += if tensors[0].is_quantized() { matrix.bytes() } else { 0 };
         self.sizes.set(sizes);
         Ok(matrix)
     }
 
     fn expert_matrix_of(&self, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
         let first = tensors.first().expect("experts have tensors");
+        if let Some(gpu) = olivine_array::gpu()
+            && experts <= MOST_GPU_EXPERTS
+        {
+            return self.gpu_experts(&gpu, tensors, experts);
+        }
         if let Some(stored) = stored_all(tensors) {
             tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
             let packed = PackedExperts::pack(&self.pool, &stored, experts);
@@ -262,9 +275,37 @@ impl Loader<'_> {
         Ok(ExpertMatrix::Dense { dtype, experts, rows, columns: first.columns(), owner, start })
     }
 
+    /// The same on the GPU: every expert is laid out by itself.
+    fn gpu_experts(&self, gpu: &Gpu, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
+        let rows = tensors.iter().map(WeightTensor::rows).sum::<usize>() / experts;
+        let mut whole: Option<Packed> = None;
+        for expert in 0..experts {
+            let (mut own, mut left, mut skip) = (Vec::new(), rows, expert * rows);
+            for tensor in tensors {
+                let start = skip.min(tensor.rows());
+                let count = (tensor.rows() - start).min(left);
+                (skip, left) = (skip - start, left - count);
+                if count > 0 {
+                    own.push(tensor.slice_rows(start, count));
+                }
+            }
+            let packed = self.packed_for_gpu(&own)?;
+            match &mut whole {
+                None => whole = Some(packed),
+                Some(whole) => {
+                    whole.rows += packed.rows;
+                    whole.parts.iter_mut().zip(&packed.parts).for_each(|(to, from)| to.extend_from_slice(from));
+                }
+            }
+        }
+        tensors.iter().for_each(WeightTensor::release);
+        let whole = whole.expect("a mixture has experts");
+        Ok(ExpertMatrix::OnGpu { matrix: GpuMatrix::new(gpu, whole), rows })
+    }
+
     /// A projection of experts with its precision.
     pub fn expert_linear(&self, parts: Vec<ExpertMatrix>, bias: Option<Vec<f32>>) -> ExpertLinear {
-        ExpertLinear { parts, bias, precision: self.precision }
+        ExpertLinear { parts, bias, part_biases: OnceLock::new(), precision: self.precision }
     }
 
     fn dense(&self, tensors: &[WeightTensor]) -> Result<DenseMemory, ModelError> {

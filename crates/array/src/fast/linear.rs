@@ -69,6 +69,11 @@ impl GpuMatrix {
         GpuMatrix { matrix: gpu.bring(packed), bytes }
     }
 
+    /// Bytes of the weights.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn matrix(&self) -> &weights::Matrix {
         &self.matrix
     }

@@ -4,8 +4,11 @@
 //! tokens. A token's result is the sum over its experts in the order of their rank: the batch does not change it.
 //! Oracle: the same in plain ops, expert by expert. Read next: [`crate::fast::linear`].
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use olivine_gpu::Memory;
+use olivine_gpu::ops::matmul::{self as on_gpu, Input, Matmul};
+use olivine_gpu::ops::moe as gpu_moe;
 use olivine_kernels::activation::{self, Gate, GatedRows};
 use olivine_kernels::dense::{self, DenseExperts, DenseType, ExpertGroup};
 use olivine_kernels::mix::{add_expert_biases, mix_rows};
@@ -15,8 +18,9 @@ use olivine_kernels::qmatmul::{self, PackedExperts};
 use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
-use crate::fast::linear::{Precision, with_activations};
+use crate::fast::linear::{GpuMatrix, Precision, gpu_gate, with_activations};
 use crate::fast::rows::{RowValues, Step};
+use crate::gpu::Gpu;
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
 
 /// The same projection of all experts: `[experts, rows, columns]`.
@@ -38,6 +42,13 @@ pub enum ExpertMatrix {
     },
     /// Quantized, in the kernels' own layout.
     Packed(PackedExperts),
+    /// In any storage, on the GPU: each expert begins with a tile of its own.
+    OnGpu {
+        /// All experts.
+        matrix: GpuMatrix,
+        /// Outputs of each.
+        rows: usize,
+    },
 }
 
 impl ExpertMatrix {
@@ -46,6 +57,7 @@ impl ExpertMatrix {
         match self {
             ExpertMatrix::Dense { rows, .. } => *rows,
             ExpertMatrix::Packed(packed) => packed.rows(),
+            ExpertMatrix::OnGpu { rows, .. } => *rows,
         }
     }
 
@@ -54,6 +66,7 @@ impl ExpertMatrix {
         match self {
             ExpertMatrix::Dense { columns, .. } => *columns,
             ExpertMatrix::Packed(packed) => packed.columns(),
+            ExpertMatrix::OnGpu { matrix, .. } => matrix.matrix().columns,
         }
     }
 
@@ -62,6 +75,7 @@ impl ExpertMatrix {
         match self {
             ExpertMatrix::Dense { dtype, experts, rows, columns, .. } => experts * rows * columns * dtype.size(),
             ExpertMatrix::Packed(packed) => packed.bytes(),
+            ExpertMatrix::OnGpu { matrix, .. } => matrix.bytes(),
         }
     }
 
@@ -84,8 +98,10 @@ impl std::fmt::Debug for ExpertMatrix {
 pub struct ExpertLinear {
     /// The projections; their outputs lie side by side.
     pub parts: Vec<ExpertMatrix>,
-    /// Added to an expert's outputs.
+    /// Added to an expert's outputs: `[experts, rows of all]`.
     pub bias: Option<Vec<f32>>,
+    /// The bias of each part by itself, for the GPU.
+    pub part_biases: OnceLock<Vec<Array>>,
     /// How exactly products are computed.
     pub precision: Precision,
 }
@@ -106,6 +122,7 @@ impl ExpertLinear {
                 }
                 ExpertMatrix::Packed(matrix) => packed.push((matrix, offset)),
                 ExpertMatrix::Dense { .. } => dense.extend(part.dense().map(|matrix| (matrix, offset))),
+                ExpertMatrix::OnGpu { .. } => panic!("[moe] a product with {part:?} on the CPU"),
             }
             offset += part.rows();
         }
@@ -127,6 +144,40 @@ impl ExpertLinear {
         }
         if let Some(bias) = &self.bias {
             add_expert_biases(pool, groups, bias, out, stride);
+        }
+    }
+}
+
+impl ExpertLinear {
+    fn is_on_gpu(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, ExpertMatrix::OnGpu { .. }))
+    }
+
+    /// The bias of each part, `[experts, rows of the part]`.
+    fn part_biases(&self) -> &[Array] {
+        let Some(bias) = &self.bias else { return &[] };
+        self.part_biases.get_or_init(|| {
+            let (all, mut first) = (self.rows(), 0);
+            let mut take = |part: &ExpertMatrix| {
+                let range = first..first + part.rows();
+                first = range.end;
+                let values: Vec<f32> = bias.chunks(all).flat_map(|row| &row[range.clone()]).copied().collect();
+                Array::from_slice(&values, &[values.len()])
+            };
+            self.parts.iter().map(&mut take).collect()
+        })
+    }
+
+    /// Record the products of sorted rows. `out`: `[pairs, rows]`.
+    fn record(&self, gpu: &Arc<Gpu>, x: (&Memory, usize), input: Input<'_>, sorted: &on_gpu::Experts<'_>, out: &Memory) {
+        let (mut first, stride) = (0, self.rows());
+        for (index, part) in self.parts.iter().enumerate() {
+            let ExpertMatrix::OnGpu { matrix, rows } = part else { unreachable!("all parts are on the GPU") };
+            let bias = self.part_biases().get(index).map(|bias| bias.tensor().buffer().on_gpu(gpu));
+            let experts = Some(on_gpu::Experts { features: *rows, ..*sorted });
+            let options = Matmul { input, bias, residual: None, experts, out_stride: stride, out_first: first };
+            gpu.record(|list| on_gpu::matmul(list, matrix.matrix(), x.0, x.1, 1, &options, out));
+            first += rows;
         }
     }
 }
@@ -294,6 +345,8 @@ pub struct Experts {
     pub gate: Gate,
     /// Down projection.
     pub down: ExpertLinear,
+    /// The router's correction, for the GPU.
+    pub correction: Option<Array>,
 }
 
 impl Experts {
@@ -349,5 +402,59 @@ impl Primitive for MoeOp {
         let (x, logits) = (inputs[0].contiguous(), inputs[1].contiguous());
         let tokens = x.shape()[0];
         self.0.apply(context.pool(), x.slice(), logits.slice(), tokens, outputs[0].slice_mut());
+    }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let experts = &*self.0;
+        if !experts.gate_up.is_on_gpu() || !experts.down.is_on_gpu() {
+            return false;
+        }
+        let bring = |tensor: &Tensor| {
+            let tensor = tensor.contiguous();
+            tensor.on_gpu(gpu).unwrap_or_else(|| gpu.upload(tensor.bytes()))
+        };
+        let (x, logits) = (bring(&inputs[0]), bring(&inputs[1]));
+        let (tokens, hidden, count) = (inputs[0].shape()[0], inputs[0].shape()[1], inputs[1].shape()[1]);
+        let router = &experts.router;
+        let correction = experts.correction.as_ref().map(|values| values.tensor().buffer().on_gpu(gpu));
+        let on_gpu_router = gpu_moe::Router {
+            experts: count,
+            active: router.active,
+            scoring: match router.scoring {
+                Scoring::Softmax => gpu_moe::Scoring::Softmax,
+                Scoring::SoftmaxOfChosen => gpu_moe::Scoring::SoftmaxOfChosen,
+                Scoring::Sigmoid => gpu_moe::Scoring::Sigmoid,
+            },
+            correction,
+            normalize: router.normalize,
+            scale: router.scale,
+            groups: router.groups,
+        };
+        let pairs = tokens * router.active;
+        let tile_rows = gpu_moe::tile_rows(pairs, count);
+        let max_tiles = gpu_moe::max_tiles(pairs, count, tile_rows);
+        let (double, width) = (experts.gate_up.rows(), experts.down.rows());
+        let words = |count: usize| gpu.allocate(4 * count);
+        let (chosen, weights, sorted, tiles) = (words(pairs), words(pairs), words(pairs), words(4 * max_tiles));
+        let (gate_up, down) = (words(pairs * double), words(pairs * width));
+        gpu.record(|list| {
+            gpu_moe::route(list, &on_gpu_router, &logits, tokens, &chosen, &weights);
+            gpu_moe::sort(list, &chosen, pairs, count, tile_rows, &sorted, &tiles);
+        });
+        let shared = on_gpu::Experts {
+            tiles: &tiles,
+            pairs: &sorted,
+            max_tiles,
+            tile_rows,
+            choices: router.active,
+            features: 0,
+        };
+        let gate = gpu_gate(experts.gate).unwrap_or_else(|| panic!("[moe] no {:?} on the GPU", experts.gate));
+        experts.gate_up.record(gpu, (&x, hidden), Input::Plain, &shared, &gate_up);
+        let alone = on_gpu::Experts { choices: 1, ..shared };
+        experts.down.record(gpu, (&gate_up, double), Input::Gated(gate), &alone, &down);
+        let out = outputs[0].on_gpu_fresh(gpu);
+        gpu.record(|list| gpu_moe::mix(list, &down, &weights, [tokens, router.active, width], None, &out));
+        true
     }
 }

@@ -4,11 +4,14 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use olivine_gpu::ops::norm::{self as on_gpu, NormKind};
 use olivine_kernels::norm;
 
 use crate::array::Array;
 use crate::dtype::Dtype;
+use crate::gpu::Gpu;
 use crate::ops::lanes::{Input, store};
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
 
@@ -105,6 +108,25 @@ impl Primitive for Norm {
             }
         };
         write_f32(&mut outputs[0], run);
+    }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        if inputs.iter().any(|input| input.dtype() != Dtype::F32) {
+            return false;
+        }
+        let Some(from) = inputs.iter().map(|input| input.on_gpu(gpu)).collect::<Option<Vec<_>>>() else { return false };
+        let dim = *inputs[0].shape().last().expect("a norm has rows");
+        let rows = inputs[0].size() / dim;
+        let mut parameters = from[1..].iter();
+        let mut next = |present: bool| if present { parameters.next() } else { None };
+        let (kind, weight, bias) = match self.kind {
+            Kind::Rms { weight } => (NormKind::Rms, next(weight), None),
+            Kind::Layer { weight, bias } => (NormKind::Layer, next(weight), next(bias)),
+        };
+        let norm = on_gpu::Norm { kind, weight, bias, epsilon: self.eps };
+        let out = outputs[0].on_gpu_fresh(gpu);
+        gpu.record(|list| on_gpu::norm(list, &norm, &from[0], dim, [rows, dim], None, &out));
+        true
     }
 
     fn is_equivalent(&self, other: &dyn Primitive) -> bool {

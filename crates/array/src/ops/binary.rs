@@ -5,14 +5,20 @@
 //! Read next: [`crate::ops::select`].
 
 use std::any::Any;
+use std::sync::Arc;
 
+use olivine_gpu::Memory;
+use olivine_gpu::expression::{Binary as GpuFunction, Expression};
+use olivine_gpu::ops::elementwise::{self as on_gpu, Operand as GpuOperand};
 use olivine_kernels::elementwise::{self, BinaryOp as BinaryKernel, View};
 
 use crate::array::Array;
+use crate::gpu::Gpu;
 use crate::dtype::{Complex64, Dtype, promote};
 use crate::ops::lanes::{Class, class, map};
 use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
 use crate::shape::{Shape, broadcast};
+use smallvec::SmallVec;
 
 /// A function of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,6 +253,31 @@ impl Primitive for BinaryOp {
         }
     }
 
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let (Some(function), true) = (gpu_function(self.function), inputs[0].dtype() == Dtype::F32) else { return false };
+        let count = outputs[0].size();
+        // Whole operands and single numbers; what is stretched otherwise, the CPU does.
+        let whole = |tensor: &Tensor| tensor.is_donated() || tensor.size() == count && tensor.is_contiguous();
+        if count == 0 || !inputs.iter().all(|input| whole(input) || input.size() == 1 && input.layout().offset == 0) {
+            return false;
+        }
+        let donated = inputs.iter().any(Tensor::is_donated);
+        let from: SmallVec<[Option<Memory>; 2]> =
+            inputs.iter().map(|input| if input.is_donated() { None } else { input.on_gpu(gpu) }).collect();
+        if inputs.iter().zip(&from).any(|(input, memory)| !input.is_donated() && memory.is_none()) {
+            return false;
+        }
+        let out = if donated { outputs[0].on_gpu_mut(gpu) } else { outputs[0].on_gpu_fresh(gpu) };
+        let operand = |i: usize| {
+            let modulo = if whole(&inputs[i]) { count } else { 1 };
+            GpuOperand { memory: from[i].as_ref().unwrap_or(&out), divide: 1, modulo }
+        };
+        let formula = Arc::new(Expression::input(0).binary(function, Expression::input(1)));
+        let operands = [operand(0), operand(1)];
+        gpu.record(|list| on_gpu::elementwise(list, &formula, &operands, &[], count, &out));
+        true
+    }
+
     fn reuse(&self) -> Reuse {
         Reuse::Elementwise
     }
@@ -254,6 +285,17 @@ impl Primitive for BinaryOp {
     fn is_equivalent(&self, other: &dyn Primitive) -> bool {
         (other as &dyn Any).downcast_ref::<BinaryOp>() == Some(self)
     }
+}
+
+/// The GPU's formula of `function`, where its result is the CPU's for all numbers.
+fn gpu_function(function: Binary) -> Option<GpuFunction> {
+    Some(match function {
+        Add => GpuFunction::Add,
+        Subtract => GpuFunction::Subtract,
+        Multiply => GpuFunction::Multiply,
+        Divide => GpuFunction::Divide,
+        _ => return None,
+    })
 }
 
 /// The vector kernel of `function`, where there is one.

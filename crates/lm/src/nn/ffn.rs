@@ -120,6 +120,7 @@ impl MoeBlock {
         Ok(MoeBlock {
             router: loader.linear(Some(layer), &[("moe.router", spec.experts)], hidden)?,
             experts: Arc::new(Experts {
+                correction: router.correction.as_ref().map(|values| Array::from_slice(values, &[values.len()])),
                 router,
                 gate_up: loader.expert_linear(gate_up, gate_up_bias),
                 gate: gate_of(spec.activation),
