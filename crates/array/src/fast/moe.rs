@@ -169,7 +169,14 @@ impl ExpertLinear {
     }
 
     /// Record the products of sorted rows. `out`: `[pairs, rows]`.
-    fn record(&self, gpu: &Arc<Gpu>, x: (&Memory, usize), input: Input<'_>, sorted: &on_gpu::Experts<'_>, out: &Memory) {
+    fn record(
+        &self,
+        gpu: &Arc<Gpu>,
+        x: (&Memory, usize),
+        input: Input<'_>,
+        sorted: &on_gpu::Experts<'_>,
+        out: &Memory,
+    ) {
         let (mut first, stride) = (0, self.rows());
         for (index, part) in self.parts.iter().enumerate() {
             let ExpertMatrix::OnGpu { matrix, rows } = part else { unreachable!("all parts are on the GPU") };

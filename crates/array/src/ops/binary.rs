@@ -13,8 +13,8 @@ use olivine_gpu::ops::elementwise::{self as on_gpu, Operand as GpuOperand};
 use olivine_kernels::elementwise::{self, BinaryOp as BinaryKernel, View};
 
 use crate::array::Array;
-use crate::gpu::Gpu;
 use crate::dtype::{Complex64, Dtype, promote};
+use crate::gpu::Gpu;
 use crate::ops::lanes::{Class, class, map};
 use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
 use crate::shape::{Shape, broadcast};
@@ -254,7 +254,9 @@ impl Primitive for BinaryOp {
     }
 
     fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
-        let (Some(function), true) = (gpu_function(self.function), inputs[0].dtype() == Dtype::F32) else { return false };
+        let (Some(function), true) = (gpu_function(self.function), inputs[0].dtype() == Dtype::F32) else {
+            return false;
+        };
         let count = outputs[0].size();
         // Whole operands and single numbers; what is stretched otherwise, the CPU does.
         let whole = |tensor: &Tensor| tensor.is_donated() || tensor.size() == count && tensor.is_contiguous();

@@ -5,7 +5,13 @@
 //! how many rows there are. Read next: [`matmul`], [`attention`].
 
 pub mod attention;
+pub mod copy;
+pub mod elementwise;
 pub mod embedding;
 pub mod gather;
 pub mod matmul;
+pub mod moe;
+pub mod norm;
+pub mod recurrent;
+pub mod rows;
 pub mod weights;

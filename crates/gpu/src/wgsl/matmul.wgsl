@@ -76,9 +76,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // A tile of rows that one expert takes: expert, first place in `pairs`, how many.
     let share = tiles[group.y];
     let tile_rows = share.z;
+    if (tile_rows == 0u) { return; }
     let tile = share.x * ((params.features + 31u) / 32u) + group.x;
 #for m in 0..ROWS
-    let to_${m} = pairs[share.y + min(${m}u, max(tile_rows, 1u) - 1u)];
+    let to_${m} = pairs[share.y + min(${m}u, tile_rows - 1u)];
     let row_${m} = to_${m} / params.choices;
 #end
 #else

@@ -27,6 +27,18 @@ const SOURCES: &[(&str, &str)] = &[
     ("heads", include_str!("heads.wgsl")),
     ("kv_element", include_str!("kv_element.wgsl")),
     ("kv_write", include_str!("kv_write.wgsl")),
+    ("sum_group", include_str!("sum_group.wgsl")),
+    ("norm", include_str!("norm.wgsl")),
+    ("elementwise", include_str!("elementwise.wgsl")),
+    ("gated", include_str!("gated.wgsl")),
+    ("copy", include_str!("copy.wgsl")),
+    ("take", include_str!("take.wgsl")),
+    ("rows", include_str!("rows.wgsl")),
+    ("route", include_str!("route.wgsl")),
+    ("sort_pairs", include_str!("sort_pairs.wgsl")),
+    ("mix", include_str!("mix.wgsl")),
+    ("convolution", include_str!("convolution.wgsl")),
+    ("delta", include_str!("delta.wgsl")),
 ];
 
 /// A WGSL module and how its bindings are used.

@@ -69,7 +69,9 @@ fn expand_lines(lines: &[&str], values: &mut Values, sources: Sources, output: &
                 at += 1;
             }
             "buffer" => {
-                buffer(rest, output)?;
+                let mut declared = String::new();
+                substitute(rest, values, &mut declared)?;
+                buffer(&declared, output)?;
                 at += 1;
             }
             _ => return Err(format!("unknown directive `{line}`")),
