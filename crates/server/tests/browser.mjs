@@ -74,6 +74,14 @@ assert.equal(await last(page, ".text img, .text script").count(), 0);
 assert.deepEqual(await last(page, ".text a").evaluateAll((links) => links.map((link) => link.href)), ["http://evil.example/x.png", "https://example.org/a_(b)"]);
 await shot(page, "safe");
 
+// Answers being made are listed, and can be ended from there.
+await page.keyboard.press("Alt+n");
+await ask(page, "What is a prefix cache?");
+await page.keyboard.press("Alt+l");
+await page.click("#live .request button");
+await ended(page, 1);
+assert.match(await last(page, ".error").innerText(), /cancelled/);
+
 // Stop; then the chats are still there after a reload.
 await page.keyboard.press("Alt+n");
 await ask(page, "What is a prefix cache?");
@@ -83,7 +91,7 @@ await ended(page, 1);
 assert.match(await last(page, ".figures").innerText(), /stopped/);
 await page.reload();
 await page.waitForSelector("#chats li");
-assert.equal(await page.locator("#chats li").count(), 3);
+assert.equal(await page.locator("#chats li").count(), 4);
 
 // Dark, a real model; a phone.
 const dark = await open(1360, 860, "dark", false);

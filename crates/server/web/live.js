@@ -2,7 +2,7 @@
 // Invariant: figures are the server's own (/v1/status, /v1/cache/stats, /metrics); nothing is estimated here.
 
 import { json, quietly } from "./api.js";
-import { h, s } from "./dom.js";
+import { h, icon, s } from "./dom.js";
 
 const SECONDS = 60;
 const EVERY_MS = 1000;
@@ -27,13 +27,14 @@ export function watch(target, isOpen, told) {
     clearTimeout(timer);
     if (!document.hidden) {
       const open = isOpen();
-      const [status, stats, metrics] = await Promise.all([quietly("/v1/status"), open && quietly("/v1/cache/stats"), open && quietly("/metrics")]);
+      const paths = ["/v1/cache/stats", "/metrics", "/v1/requests"];
+      const [status, stats, metrics, requests] = await Promise.all([quietly("/v1/status"), ...paths.map((path) => open && quietly(path))]);
       const now = status && JSON.parse(status);
       told(now);
       // The engine's figure is that of its last steps: of a model at rest it is history.
       rates.push(now ? sum(now.models.filter((model) => model.running), "tokens_per_second") : 0);
       if (rates.length > SECONDS) rates.shift();
-      if (open) draw(target, now, stats ? JSON.parse(stats).models : [], counters(metrics || ""), rates, ask);
+      if (open) draw(target, now, stats ? JSON.parse(stats).models : [], counters(metrics || ""), requests ? JSON.parse(requests).requests : [], rates, ask);
     }
     clearTimeout(timer);
     timer = setTimeout(ask, isOpen() ? EVERY_MS : IDLE_MS);
@@ -51,7 +52,7 @@ function counters(text) {
   return Object.fromEntries([...found].map(([, name, value]) => [name, Number(value)]));
 }
 
-function draw(target, status, caches, counts, rates, again) {
+function draw(target, status, caches, counts, requests, rates, again) {
   if (!status) {
     target.replaceChildren(h("p", { class: "error" }, "The server does not answer."));
     return;
@@ -61,7 +62,7 @@ function draw(target, status, caches, counts, rates, again) {
   const tile = (value, unit, name) => h("div", { class: "tile" }, h("b", {}, value, unit && h("small", {}, ` ${unit}`)), h("span", { class: "muted" }, name));
   const speed = h("div", { class: "tile whole" }, h("b", {}, rates.at(-1).toFixed(1), h("small", {}, " tokens/s")), spark(rates));
   const memory = status.memory ?? {};
-  target.replaceChildren(
+  target.replaceChildren(...[
     h("div", { class: "tiles" },
       speed,
       tile(number(sum(models, "running")), "", "answering now"),
@@ -69,10 +70,11 @@ function draw(target, status, caches, counts, rates, again) {
       memory.resident_bytes ? tile(...bytes(memory.resident_bytes).split(" "), "server’s memory") : null,
       memory.available_bytes ? tile(...bytes(memory.available_bytes).split(" "), "still available") : null,
     ),
+    requests.length ? running(requests, again) : null,
     ...models.map((model) => card(model, caches.find((cache) => cache.model === model.name) ?? {}, again)),
     ...(models.length ? [] : [h("p", { class: "muted" }, "No model is in memory. The next question loads one.")]),
     totals(status, counts),
-  );
+  ].filter(Boolean));
   if (focused) target.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
 }
 
@@ -85,6 +87,17 @@ function spark(rates) {
   return s("svg", { class: "spark", viewBox: "0 0 100 42", preserveAspectRatio: "none", role: "img", "aria-label": "Tokens a second in the last minute" },
     s("path", { class: "area", d: `M${start},42 L${points.join(" L")} L100,42 Z` }),
     s("path", { d: `M${points.join(" L")}` }));
+}
+
+/** The answers being made, each with a way to end it. */
+function running(requests, again) {
+  const rows = requests.map(({ ids, model, prompt_tokens: prompt, answer_tokens: answer, age_seconds: age }) => h("div", { class: "request" },
+    h("span", {}, h("b", {}, model), h("span", { class: "muted" }, ` ${number(prompt)} + ${number(answer)} tokens · ${age.toFixed(1)} s`)),
+    h("button", { type: "button", class: "icon", "aria-label": `End ${ids[0]}`, title: `End ${ids[0]}`, "data-key": `end ${ids[0]}`, onclick: async () => {
+      try { await json(`/v1/requests/${encodeURIComponent(ids[0])}`, { method: "DELETE" }); } catch { /* It may have ended by itself. */ }
+      again();
+    } }, icon("close"))));
+  return h("section", { class: "card", "aria-label": "Answers being made" }, h("h3", {}, "Being answered"), ...rows);
 }
 
 function card(model, cache, again) {

@@ -111,7 +111,8 @@ impl Serve {
         let app = App::new(options, sources.catalog());
         self.adapter.iter().for_each(|(name, folder)| app.adapters.add(name, folder.clone()));
         self.adapters_in.iter().for_each(|folder| app.adapters.add_all_in(folder.clone()));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        // One worker: with two, each token of an answer would wake both, and what they take is taken from the model.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         runtime.block_on(self.serve(app))?;
         Ok(ExitCode::SUCCESS)
     }

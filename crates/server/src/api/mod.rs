@@ -14,11 +14,15 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 
+const LARGE_BODY: usize = 1 << 17;
+
 /// Reads a body.
 pub(crate) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
-    serde_json::from_slice(text)
-        .map_err(|error| ApiError::new(crate::error::Kind::Invalid, format!("invalid JSON body: {error}")))
+    let read = || serde_json::from_slice(text);
+    // A large body takes milliseconds, in which no other client would be served.
+    let value = if text.len() > LARGE_BODY { tokio::task::block_in_place(read) } else { read() };
+    value.map_err(|error| ApiError::new(crate::error::Kind::Invalid, format!("invalid JSON body: {error}")))
 }
 
 /// Refuses fields that nobody knows. `hints` are known to say nothing about the answer; null is as good as nothing.

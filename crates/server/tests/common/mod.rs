@@ -1,6 +1,8 @@
 //! A server on loopback with Mica, and a client that shows bytes as they are.
 #![allow(dead_code, reason = "each test program uses its part of this")]
 
+pub mod transcript;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
