@@ -8,7 +8,8 @@ use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |index: usize, default: usize| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number =
+        |index: usize, default: usize| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
     let [device, folder, ..] = &arguments[..] else {
         eprintln!("step_speed DEVICE FOLDER [PROMPT [GENERATE [ROWS...]]]");
         std::process::exit(2);
