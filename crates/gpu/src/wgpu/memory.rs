@@ -1,4 +1,4 @@
-//! Buffers of a device by number, and how much memory an adapter has.
+//! Buffers of a device by number.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,22 +39,5 @@ impl Buffers {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, ::wgpu::Buffer>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// All memory of the adapter's own heaps, where its driver says.
-pub fn total_bytes(adapter: &::wgpu::Adapter) -> Option<u64> {
-    vulkan_bytes(adapter)
-}
-
-fn vulkan_bytes(adapter: &::wgpu::Adapter) -> Option<u64> {
-    // SAFETY: the driver's handle is only asked for properties, while the adapter lives.
-    unsafe {
-        let hal = adapter.as_hal::<::wgpu::hal::api::Vulkan>()?;
-        let instance = hal.shared_instance().raw_instance();
-        let properties = instance.get_physical_device_memory_properties(hal.raw_physical_device());
-        let heaps = &properties.memory_heaps[..properties.memory_heap_count as usize];
-        // Bit 0 of a heap's flags: memory that is near the device.
-        heaps.iter().filter(|heap| heap.flags.as_raw() & 1 != 0).map(|heap| heap.size).max()
     }
 }

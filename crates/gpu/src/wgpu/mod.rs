@@ -4,6 +4,12 @@
 //! dispatch) are required of a device; everything beyond is asked for where it is there. Read next: `runtime`.
 
 mod memory;
+#[cfg(target_vendor = "apple")]
+#[path = "metal.rs"]
+mod native;
+#[cfg(not(target_vendor = "apple"))]
+#[path = "vulkan.rs"]
+mod native;
 mod runtime;
 
 use std::pin::pin;
@@ -87,7 +93,7 @@ fn open_adapter(adapter: &::wgpu::Adapter) -> Result<Wgpu, GpuError> {
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
         software: info.device_type == ::wgpu::DeviceType::Cpu,
         unified: backend == Backend::Metal,
-        memory_bytes: memory::total_bytes(adapter),
+        memory_bytes: native::total_bytes(adapter),
         subgroup: (info.subgroup_min_size, info.subgroup_max_size),
         matrices,
         limits: Limits {

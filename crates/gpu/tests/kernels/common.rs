@@ -46,6 +46,11 @@ pub fn upload(device: &dyn Device, values: &[f32]) -> Memory {
     device.import(Arc::new(bytemuck::cast_slice(values).to_vec()), 0..values.len() * 4).expect("room")
 }
 
+/// Bring words to the device.
+pub fn upload_words(device: &dyn Device, values: &[u32]) -> Memory {
+    device.import(Arc::new(bytemuck::cast_slice(values).to_vec()), 0..values.len() * 4).expect("room")
+}
+
 /// Room for floats.
 pub fn room(device: &dyn Device, count: usize) -> Memory {
     device.allocate(count as u64 * 4).expect("room")

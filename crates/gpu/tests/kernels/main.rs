@@ -6,7 +6,10 @@
 mod attention;
 mod common;
 mod matmul;
+mod moe;
+mod msl;
 mod runtime;
+mod small;
 
 #[test]
 fn other_subgroup_widths() {

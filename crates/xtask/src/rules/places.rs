@@ -15,6 +15,7 @@ const UNSAFE: &[(&str, &str)] = &[
 /// Module roots that pick an implementation by target.
 const CFG: &[&str] = &[
     "crates/formats/src/mapped.rs",
+    "crates/gpu/src/wgpu/mod.rs",
     "crates/cli/src/signals.rs",
     "crates/kernels/examples/",
     "crates/kernels/src/convert.rs",

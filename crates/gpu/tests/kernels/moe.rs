@@ -1,0 +1,233 @@
+//! Experts and recurrent layers, against plain arithmetic and the CPU's kernels.
+
+use olivine_gpu::ops::matmul::{Experts, Gate, Input, Matmul, matmul};
+use olivine_gpu::ops::moe::{Router, Scoring, max_tiles, mix, route, sort, tile_rows};
+use olivine_gpu::ops::recurrent::{Convolution, DeltaInputs, DeltaShape, States, convolution, gated_delta};
+use olivine_gpu::ops::weights::{Code, Packed};
+use olivine_kernels::pool::Pool;
+use olivine_kernels::recurrent as cpu;
+
+use crate::common::*;
+
+/// Experts and weights of a token, best first.
+fn chosen(router: &Router, correction: &[f32], logits: &[f32]) -> Vec<(usize, f32)> {
+    let softmax = |values: &[f32]| -> Vec<f32> {
+        let sum: f32 = values.iter().map(|v| v.exp()).sum();
+        values.iter().map(|v| v.exp() / sum).collect()
+    };
+    let scores = match router.scoring {
+        Scoring::Softmax => softmax(logits),
+        Scoring::SoftmaxOfChosen => logits.to_vec(),
+        Scoring::Sigmoid => logits.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect(),
+    };
+    let mut ranks: Vec<f32> = scores.clone();
+    if router.correction.is_some() {
+        ranks.iter_mut().zip(correction).for_each(|(rank, more)| *rank += more);
+    }
+    if let Some((groups, best)) = router.groups {
+        let size = ranks.len() / groups;
+        let strength = |group: usize| {
+            let mut of_group = ranks[group * size..(group + 1) * size].to_vec();
+            of_group.sort_by(|a, b| b.total_cmp(a));
+            of_group[0] + of_group[1]
+        };
+        let mut order: Vec<usize> = (0..groups).collect();
+        order.sort_by(|&a, &b| strength(b).total_cmp(&strength(a)));
+        for &group in &order[best..] {
+            ranks[group * size..(group + 1) * size].fill(f32::NEG_INFINITY);
+        }
+    }
+    let mut order: Vec<usize> = (0..ranks.len()).collect();
+    order.sort_by(|&a, &b| ranks[b].total_cmp(&ranks[a]));
+    order.truncate(router.active);
+    let mut weights: Vec<f32> = order.iter().map(|&expert| scores[expert]).collect();
+    if router.scoring == Scoring::SoftmaxOfChosen {
+        weights = softmax(&weights);
+    }
+    if router.normalize {
+        let sum: f32 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= sum);
+    }
+    order.into_iter().zip(weights.into_iter().map(|weight| weight * router.scale)).collect()
+}
+
+#[test]
+fn routers_choose_as_on_the_cpu() {
+    let Some(device) = device() else { return };
+    let (tokens, experts) = (5, 72);
+    let logits: Vec<f32> = values(3, tokens * experts).iter().map(|v| v * 4.0).collect();
+    let correction = values(4, experts);
+    let (logit_memory, correction_memory) = (upload(&*device, &logits), upload(&*device, &correction));
+    let plain = Router {
+        experts,
+        active: 6,
+        scoring: Scoring::Softmax,
+        correction: None,
+        normalize: true,
+        scale: 1.0,
+        groups: None,
+    };
+    let routers = [
+        plain,
+        Router { scoring: Scoring::SoftmaxOfChosen, normalize: false, ..plain },
+        Router {
+            scoring: Scoring::Sigmoid,
+            correction: Some(&correction_memory),
+            groups: Some((8, 3)),
+            scale: 2.5,
+            ..plain
+        },
+    ];
+    for router in &routers {
+        let (ids, weights) = (room(&*device, tokens * 6), room(&*device, tokens * 6));
+        run(&*device, |list| route(list, router, &logit_memory, tokens, &ids, &weights));
+        let expected: Vec<(usize, f32)> =
+            logits.chunks(experts).flat_map(|logits| chosen(router, &correction, logits)).collect();
+        let ids: Vec<usize> = download(&*device, &ids).iter().map(|id| id.to_bits() as usize).collect();
+        assert_eq!(ids, expected.iter().map(|pair| pair.0).collect::<Vec<_>>(), "{router:?}");
+        let expected: Vec<f32> = expected.iter().map(|pair| pair.1).collect();
+        assert_near(&download(&*device, &weights), &expected, 1e-6, &format!("{router:?}"));
+    }
+}
+
+#[test]
+fn experts_take_sorted_pairs_and_their_rows_are_mixed() {
+    let Some(device) = device() else { return };
+    let (experts, active, hidden, inner) = (6, 2, 64, 32);
+    let up = values(1, experts * 2 * inner * hidden);
+    let down = values(2, experts * hidden * inner);
+    let biases = values(6, experts * 2 * inner);
+    let stack = |weights: &[f32], rows: usize, columns: usize| {
+        let pieces = weights.chunks(rows * columns);
+        let packed: Vec<Packed> =
+            pieces.map(|w| Packed::dense(Code::F32, rows, columns, bytemuck::cast_slice(w))).collect();
+        Packed::stack(&packed).expect("whole tiles").upload(&*device).expect("room")
+    };
+    let (up_matrix, down_matrix) = (stack(&up, 2 * inner, hidden), stack(&down, hidden, inner));
+    let mut alone = vec![];
+    for tokens in [23, 1] {
+        let x = &values(3, 23 * hidden)[..tokens * hidden];
+        let pairs = tokens * active;
+        let ids: Vec<u32> = (0..pairs).map(|i| ((i / 2 * 5 + i % 2 * 3 + i / 7) % experts) as u32).collect();
+        let weights = &values(4, 46)[..pairs];
+        let rows = if tokens == 1 { 1 } else { tile_rows(pairs, experts) };
+        let tiles = max_tiles(pairs, experts, rows);
+        let (sorted, tile_memory) = (room(&*device, pairs), room(&*device, tiles * 4));
+        let [x_memory, weight_memory, bias_memory] = [x, weights, &biases[..]].map(|values| upload(&*device, values));
+        let chosen_memory = upload_words(&*device, &ids);
+        let (middle, last) = (room(&*device, pairs * 2 * inner), room(&*device, pairs * hidden));
+        let out = upload(&*device, x);
+        run(&*device, |list| {
+            sort(list, &chosen_memory, pairs, experts, rows, &sorted, &tile_memory);
+            let share = Experts {
+                tiles: &tile_memory,
+                pairs: &sorted,
+                max_tiles: tiles,
+                tile_rows: rows,
+                choices: active,
+                features: 2 * inner,
+            };
+            let options = Matmul { experts: Some(share), bias: Some(&bias_memory), ..Matmul::default() };
+            matmul(list, &up_matrix, &x_memory, hidden, pairs, &options, &middle);
+            let share = Experts { choices: 1, features: hidden, ..share };
+            let options = Matmul { input: Input::Gated(Gate::Silu), experts: Some(share), ..Matmul::default() };
+            matmul(list, &down_matrix, &middle, 2 * inner, pairs, &options, &last);
+            mix(list, &last, &weight_memory, [tokens, active, hidden], Some(&out), &out);
+        });
+        let found = download(&*device, &out);
+        let mut expected = x.to_vec();
+        for (pair, &expert) in ids.iter().enumerate() {
+            let (expert, token) = (expert as usize, pair / active);
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            let x = &x[token * hidden..(token + 1) * hidden];
+            let both: Vec<f64> = (0..2 * inner)
+                .map(|o| {
+                    dot(x, &up[(expert * 2 * inner + o) * hidden..][..hidden])
+                        + f64::from(biases[expert * 2 * inner + o])
+                })
+                .collect();
+            let joined: Vec<f32> =
+                (0..inner).map(|i| (both[i] / (1.0 + (-both[i]).exp()) * both[inner + i]) as f32).collect();
+            for o in 0..hidden {
+                let value = dot(&joined, &down[(expert * hidden + o) * inner..][..inner]);
+                expected[token * hidden + o] += (value * f64::from(weights[pair])) as f32;
+            }
+        }
+        assert_near(&found, &expected, 2e-6, &format!("{tokens} tokens"));
+        alone.push(found);
+    }
+    assert_bits(&alone[1], &alone[0][..hidden], "a token alone and among others");
+}
+
+#[test]
+fn recurrent_layers_are_the_cpus_and_may_be_cut() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(1);
+    let (rows, channels, kernel) = (11, 100, 4);
+    let spans = [(0, 7, 1), (7, 4, 0)];
+    let sequences: Vec<cpu::RecurrentRows> =
+        spans.iter().map(|&(first_row, rows, slot)| cpu::RecurrentRows { first_row, rows, slot }).collect();
+    let table = |spans: &[(usize, usize, usize)]| -> Vec<u32> {
+        spans.iter().flat_map(|&(first, rows, slot)| [first as u32, rows as u32, slot as u32, 0]).collect()
+    };
+    let (x, weight, bias) = (values(1, rows * channels), values(2, kernel * channels), values(3, channels));
+    let states = values(4, 2 * (kernel - 1) * channels);
+    let (mut cpu_states, mut expected) = (states.clone(), vec![0.0; rows * channels]);
+    let shape = cpu::ConvolutionShape { channels, kernel };
+    let input = cpu::RowView::packed(&x, channels);
+    cpu::causal_convolution(
+        &pool,
+        &shape,
+        input,
+        &weight,
+        Some(&bias),
+        true,
+        &sequences,
+        &mut cpu_states,
+        &mut expected,
+    );
+    let [x, weight, bias, states] = [&x, &weight, &bias, &states].map(|values| upload(&*device, values));
+    let plan = Convolution { channels, kernel, weight: &weight, bias: Some(&bias), has_silu: true };
+    let out = room(&*device, rows * channels);
+    // The first sequence in two pieces.
+    for piece in [[(0, 3, 1), (7, 4, 0)], [(3, 4, 1), (0, 0, 0)]] {
+        let spans = upload_words(&*device, &table(&piece));
+        let at = States { spans: &spans, count: 2, states: &states };
+        run(&*device, |list| convolution(list, &plan, &at, &x, channels, &out));
+    }
+    assert_near(&download(&*device, &out), &expected, 1e-6, "convolution");
+    assert_near(&download(&*device, &states), &cpu_states, 0.0, "its states");
+
+    let shape = cpu::DeltaShape { key_heads: 2, value_heads: 4, key_dim: 64, value_dim: 48 };
+    let (queries, keys, inputs) = (values(1, rows * 128), values(2, rows * 128), values(3, rows * 192));
+    let decay: Vec<f32> = values(4, rows * 4).iter().map(|v| 0.9 + 0.1 * v).collect();
+    let beta: Vec<f32> = values(5, rows * 4).iter().map(|v| 0.5 + 0.5 * v).collect();
+    let states = values(6, 2 * shape.state_len());
+    let (mut cpu_states, mut expected) = (states.clone(), vec![0.0; rows * 192]);
+    let views = cpu::DeltaInputs {
+        queries: cpu::RowView::packed(&queries, 128),
+        keys: cpu::RowView::packed(&keys, 128),
+        values: cpu::RowView::packed(&inputs, 192),
+        decay: cpu::RowView::packed(&decay, 4),
+        beta: cpu::RowView::packed(&beta, 4),
+    };
+    cpu::gated_delta_rule(&pool, &shape, &views, &sequences, &mut cpu_states, &mut expected);
+    let [queries, keys, inputs, decay, beta, states] =
+        [&queries, &keys, &inputs, &decay, &beta, &states].map(|values| upload(&*device, values));
+    let shape = DeltaShape { key_heads: 2, value_heads: 4, key_dim: 64, value_dim: 48 };
+    let read = DeltaInputs {
+        queries: (&queries, 128),
+        keys: (&keys, 128),
+        values: (&inputs, 192),
+        decay: &decay,
+        beta: &beta,
+    };
+    let out = room(&*device, rows * 192);
+    for piece in [[(0, 3, 1), (7, 4, 0)], [(3, 4, 1), (0, 0, 0)]] {
+        let spans = upload_words(&*device, &table(&piece));
+        let at = States { spans: &spans, count: 2, states: &states };
+        run(&*device, |list| gated_delta(list, &shape, &read, &at, &out));
+    }
+    assert_near(&download(&*device, &out), &expected, 3e-6, "delta rule");
+    assert_near(&download(&*device, &states), &cpu_states, 3e-6, "its states");
+}

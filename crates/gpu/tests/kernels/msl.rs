@@ -1,0 +1,173 @@
+//! Every kernel as Metal would get it: made on any machine, checked for what Metal does not have, two kept as text.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use naga::{AddressSpace, back::msl, valid};
+use olivine_gpu::device::{Allocation, Command};
+use olivine_gpu::expression::{Binary, Expression, Unary};
+use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
+use olivine_gpu::ops::weights::{Code, Layout, Matrix, Scale};
+use olivine_gpu::ops::{attention, copy, elementwise, embedding, gather, moe, norm, recurrent, rows};
+use olivine_gpu::{Kernel, List, Memory, wgsl};
+use olivine_kernels::quant::{FORMATS, ScaleType};
+
+/// Memory of no device.
+fn paper() -> Memory {
+    Memory::new(Allocation { device: 0, handle: 0, bytes: 1 << 40, release: Box::new(|_| {}) })
+}
+
+fn products(list: &mut List, memory: &Memory) {
+    let mut layouts: Vec<Layout> = FORMATS.iter().filter_map(|info| Layout::of(info.format, ScaleType::Bf16)).collect();
+    layouts.extend([Code::Bf16, Code::F16, Code::F32].map(Layout::dense));
+    layouts.push(Layout { scale: Scale::PairF32, ..layouts[0] });
+    for layout in layouts {
+        let parts = [0; 4].map(|_| Some(memory.clone()));
+        let matrix = Matrix { layout, rows: 4096, columns: 4096, global_scale: 1.0, parts };
+        for count in [1, 2, 4, 8] {
+            matmul(list, &matrix, memory, 8192, count, &Matmul::default(), memory);
+        }
+        let input = Input::Norm { weight: memory, epsilon: 1e-6 };
+        let around = Matmul { input, bias: Some(memory), residual: Some(memory), ..Matmul::default() };
+        matmul(list, &matrix, memory, 8192, 8, &around, memory);
+        let input = Input::Gated(Gate::Clamped { alpha: 1.702, limit: 7.0 });
+        matmul(list, &matrix, memory, 8192, 8, &Matmul { input, ..Matmul::default() }, memory);
+        embedding::embedding(list, &matrix, memory, 8, 1.0, memory);
+    }
+}
+
+fn attentions(list: &mut List, memory: &Memory) {
+    let elements = [attention::Element::F32, attention::Element::F16, attention::Element::Bf16];
+    for (element, dim) in elements.into_iter().flat_map(|element| [64, 128, 256].map(|dim| (element, dim))) {
+        let shape = attention::KvShape { kv_heads: 2, key_dim: dim, value_dim: dim, page_tokens: 64, element };
+        let rows = attention::Rows { rows: memory.clone(), tables: memory.clone(), count: 3, most_keys: 4096 };
+        let pass = attention::Heads {
+            heads: 16,
+            kv_heads: 2,
+            head_dim: dim,
+            row_stride: 20 * dim,
+            norms: Some((memory, memory)),
+            epsilon: 1e-6,
+            rope: Some((memory, dim, false)),
+        };
+        attention::heads(list, &pass, 3, memory);
+        attention::write(list, &shape, &rows, memory, 20 * dim, 16 * dim, memory);
+        let attend = attention::Attention {
+            heads: 16,
+            shape,
+            row_stride: 20 * dim,
+            out_stride: 16 * dim,
+            scale: 0.1,
+            window: Some(100),
+            soft_cap: Some(30.0),
+            sinks: Some(memory),
+        };
+        attention::attend(list, &attend, &rows, memory, memory, Some(memory), memory);
+        let rows = attention::Rows { count: 500, ..rows };
+        attention::attend(list, &attend, &rows, memory, memory, None, memory);
+    }
+}
+
+fn others(list: &mut List, memory: &Memory) {
+    use copy::{Element, View};
+    let formula = Expression::input(0).unary(Unary::Silu).binary(Binary::Multiply, Expression::input(1));
+    let operand = elementwise::Operand { memory, divide: 1, modulo: 64 };
+    elementwise::elementwise(list, &Arc::new(formula), &[operand; 2], &[1.0], 64, memory);
+    elementwise::gated(list, Gate::GeluTanh, memory, [128, 64], [2, 64], memory);
+    for (from, to) in [(Element::Word, Element::F16), (Element::Bf16, Element::Word), (Element::F16, Element::Bf16)] {
+        let view = |element| View { memory, element, start: 0, strides: [64, 16, 4, 1] };
+        copy::copy(list, [2, 4, 4, 4], view(from), view(to));
+    }
+    copy::take(list, memory, [8, 8], memory, 4, memory);
+    copy::scatter(list, memory, [8, 8], memory, 4, memory);
+    gather::rows(list, memory, memory, 64, 4, memory);
+    for kind in [norm::NormKind::Rms, norm::NormKind::Layer] {
+        let plan = norm::Norm { kind, weight: Some(memory), bias: Some(memory), epsilon: 1e-5 };
+        norm::norm(list, &plan, memory, 64, [2, 64], Some(memory), memory);
+    }
+    use rows::RowKind;
+    for kind in [RowKind::Softmax, RowKind::Sum, RowKind::Mean, RowKind::Maximum, RowKind::Minimum, RowKind::ArgMaximum]
+    {
+        rows::rows(list, kind, memory, 64, [2, 64], 1.0, memory);
+    }
+    for scoring in [moe::Scoring::Softmax, moe::Scoring::SoftmaxOfChosen, moe::Scoring::Sigmoid] {
+        let groups = (scoring == moe::Scoring::Sigmoid).then_some((8, 4));
+        let correction = groups.map(|_| memory);
+        let router = moe::Router { experts: 512, active: 8, scoring, correction, normalize: true, scale: 1.0, groups };
+        moe::route(list, &router, memory, 3, memory, memory);
+    }
+    moe::sort(list, memory, 24, 512, 8, memory, memory);
+    moe::mix(list, memory, memory, [3, 8, 64], Some(memory), memory);
+    let states = recurrent::States { spans: memory, count: 2, states: memory };
+    let plan = recurrent::Convolution { channels: 64, kernel: 4, weight: memory, bias: Some(memory), has_silu: true };
+    recurrent::convolution(list, &plan, &states, memory, 64, memory);
+    let shape = recurrent::DeltaShape { key_heads: 2, value_heads: 4, key_dim: 256, value_dim: 256 };
+    let pair = (memory, 512);
+    let inputs = recurrent::DeltaInputs { queries: pair, keys: pair, values: pair, decay: memory, beta: memory };
+    recurrent::gated_delta(list, &shape, &inputs, &states, memory);
+}
+
+/// Every kernel in many specialisations.
+fn kernels() -> Vec<Kernel> {
+    let (mut list, memory) = (List::new(), paper());
+    products(&mut list, &memory);
+    attentions(&mut list, &memory);
+    others(&mut list, &memory);
+    let mut kernels = vec![];
+    for command in list.commands {
+        if let Command::Dispatch { kernel, .. } = command
+            && !kernels.contains(&kernel)
+        {
+            kernels.push(kernel);
+        }
+    }
+    kernels
+}
+
+/// The text that Metal compiles, and the bytes of workgroup memory.
+fn metal(kernel: &Kernel) -> (String, u32) {
+    let text = wgsl::module(kernel, &[]).expect("specialised").text;
+    let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|error| {
+        panic!("{kernel:?}: {}", error.emit_to_string(&text));
+    });
+    let capabilities = valid::Capabilities::IMMEDIATES | valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let mut validator = valid::Validator::new(valid::ValidationFlags::all(), capabilities);
+    let info =
+        validator.validate(&module).unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&text)));
+    let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
+    let (text, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+        .unwrap_or_else(|error| panic!("{kernel:?}: {error}"));
+    let context = module.to_ctx();
+    let shared = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
+    let bytes = shared.map(|(_, variable)| context.types[variable.ty].inner.size(context)).sum();
+    (text, bytes)
+}
+
+#[test]
+fn every_kernel_becomes_metal_within_its_limits() {
+    let kernels = kernels();
+    for name in wgsl::kernels() {
+        assert!(kernels.iter().any(|kernel| kernel.name == name), "{name} is not among the kernels of this test");
+    }
+    for kernel in &kernels {
+        let (text, shared_bytes) = metal(kernel);
+        assert!(text.contains("kernel void main_("), "{kernel:?} has no entry");
+        assert!(shared_bytes <= 32 << 10, "{kernel:?} takes {shared_bytes} bytes of a workgroup's memory");
+        assert!(!text.contains("double"), "{kernel:?}: Metal has no f64");
+    }
+    for name in ["norm", "mix"] {
+        let kernel = kernels.iter().find(|kernel| kernel.name == name).expect("checked above");
+        snapshot(name, &metal(kernel).0);
+    }
+}
+
+/// Compare with the kept text; `OLIVINE_RENEW=1` writes it anew.
+fn snapshot(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels/snapshots").join(format!("{name}.metal"));
+    if std::env::var_os("OLIVINE_RENEW").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a file")).expect("a folder");
+        std::fs::write(&path, text).expect("written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(kept == text, "{name} is another Metal text: look at it, then OLIVINE_RENEW=1\n{text}");
+}
