@@ -1,0 +1,408 @@
+// Attention of packed rows over paged keys and values: on tensor cores for heads of 64 and 128 in 16 bits, plainly for
+// all others.
+//
+// Keys are taken in tiles of 64 at fixed positions; each tile is summed alone and the tiles are merged in order.
+// Invariant: a row's bits depend on its query, its position and its keys, not on whether one warp walks all tiles
+// (`prefill`) or each tile has a warp of its own and `join` merges (`decode`). Read next: common.cuh.
+#include "common.cuh"
+
+struct AttentionArgs {
+    const float *qkv;
+    const uint2 *rows;  // position (~0: of no sequence) and where the pages begin in `tables`
+    const u32 *tables;
+    const u8 *pages;
+    const float *sinks; // or null
+    float *scratch;     // decode: [row][head][tile][dim + 2]
+    float *out;
+    u32 count, heads, group, kv_heads; // group: query heads of a KV head
+    u32 key_dim, value_dim, page, element;
+    u32 row_stride, out_stride, tiles, window;
+    float scale, cap;   // cap 0: none
+};
+
+constexpr float LEAST = -3.0e38f;
+constexpr u32 KEYS = 64;
+
+DEV uint2 load_row(const AttentionArgs &args, u32 row) {
+    uint2 v;
+    asm volatile("ld.global.cg.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(args.rows + row));
+    return v;
+}
+
+DEV u32 load_word(const u32 *from) {
+    u32 v;
+    asm volatile("ld.global.cg.u32 %0, [%1];" : "=r"(v) : "l"(from));
+    return v;
+}
+
+DEV u32 first_seen(const AttentionArgs &args, u32 position) {
+    return args.window && position + 1 > args.window ? position + 1 - args.window : 0;
+}
+
+// What two sums of exponentials give together.
+struct Merge {
+    float largest, total, before, after;
+};
+
+DEV Merge merge(float largest, float total, float next_largest, float next_total) {
+    const float most = fmaxf(largest, next_largest);
+    const float before = __expf(largest - most), after = __expf(next_largest - most);
+    return {most, fmaf(total, before, next_total * after), before, after};
+}
+
+DEV float finish(const AttentionArgs &args, float largest, float total, u32 head) {
+    if (!args.sinks) return 1.0f / total;
+    const Merge step = merge(largest, total, args.sinks[head], 1.0f);
+    return step.before / step.total;
+}
+
+DEV float limited(const AttentionArgs &args, float score) {
+    score *= args.scale;
+    return args.cap > 0.0f ? args.cap * tanhf(score / args.cap) : score;
+}
+
+// Four 8 x 8 blocks of 16 bits; lane l gives the address of row l % 8 of block l / 8.
+DEV void load_matrices(u32 (&r)[4], u32 at, bool transposed) {
+    if (transposed) {
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at));
+    } else {
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at));
+    }
+}
+
+// Keys or values of a tile to shared memory: rows of DIM elements, 16-byte pieces of a row exchanged by its number.
+template <int DIM, u32 THREADS> DEV void stage_tile(const AttentionArgs &args, u32 to, u32 table, u32 head, u32 start, u32 end, bool values) {
+    constexpr u32 PIECES = DIM / 8;
+    // Lane l knows where rows l and l + 32 begin.
+    u64 begin[2];
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        const u32 key = minimum(start + half * 32 + (threadIdx.x & 31), end);
+        const u32 page = load_word(args.tables + table + key / args.page);
+        begin[half] = (((u64)(page * args.kv_heads + head) * 2 + values) * args.page + key % args.page) * DIM * 2;
+    }
+    const u32 thread = threadIdx.x % THREADS;
+#pragma unroll
+    for (u32 j = 0; j < KEYS * PIECES / THREADS; j++) {
+        const u32 i = thread + j * THREADS, row = i / PIECES, piece = i % PIECES;
+        const u64 from = __shfl_sync(~0u, begin[j * THREADS / PIECES / 32], row & 31);
+        copy_async<16>(to + row * DIM * 2 + ((piece ^ (row & 7)) << 4), args.pages + from + piece * 16);
+    }
+    copy_commit();
+}
+
+// Query rows of a warp: of each lane rows g and g + 8.
+template <int ELEMENT, int DIM> struct Queries {
+    u32 parts[DIM / 16][4];
+
+    __device__ __forceinline__ void load(const float *low, const float *high, u32 t) {
+#pragma unroll
+        for (int i = 0; i < DIM / 16; i++) {
+            const u32 at = i * 16 + 2 * t;
+            parts[i][0] = low ? pack<ELEMENT>(load_again_4(low + at), load_again_4(low + at + 1)) : 0;
+            parts[i][1] = high ? pack<ELEMENT>(load_again_4(high + at), load_again_4(high + at + 1)) : 0;
+            parts[i][2] = low ? pack<ELEMENT>(load_again_4(low + at + 8), load_again_4(low + at + 9)) : 0;
+            parts[i][3] = high ? pack<ELEMENT>(load_again_4(high + at + 8), load_again_4(high + at + 9)) : 0;
+        }
+    }
+};
+
+// One tile of keys: sums of 16 rows, [dim / 8] fragments, with the largest score and the total of rows g and g + 8.
+// With WAITS the values may still be on their way.
+template <int ELEMENT, int DIM, bool WAITS>
+DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u32 keys_at, u32 values_at, u32 start, const u32 (&first)[2],
+                   const u32 (&last)[2], u32 lane, float (&sums)[DIM / 8][4], float (&largest)[2], float (&total)[2]) {
+    const u32 t = lane & 3;
+    float scores[KEYS / 8][4] = {};
+#pragma unroll
+    for (u32 n = 0; n < KEYS / 16; n++) {
+#pragma unroll
+        for (u32 i = 0; i < DIM / 16; i++) {
+            // Two blocks of 8 keys, each of two blocks of 8 dimensions.
+            const u32 row = n * 16 + (lane >> 4) * 8 + (lane & 7), piece = 2 * i + ((lane >> 3) & 1);
+            u32 k[4];
+            load_matrices(k, keys_at + row * DIM * 2 + ((piece ^ (row & 7)) << 4), false);
+            mma_16816<ELEMENT>(scores[2 * n], q.parts[i], k[0], k[1]);
+            mma_16816<ELEMENT>(scores[2 * n + 1], q.parts[i], k[2], k[3]);
+        }
+    }
+    largest[0] = largest[1] = LEAST;
+#pragma unroll
+    for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) {
+            const u32 key = start + n * 8 + 2 * t + (e & 1), half = e >> 1;
+            const bool seen = key <= last[half] && key >= first[half];
+            scores[n][e] = seen ? limited(args, scores[n][e]) : LEAST;
+            largest[half] = fmaxf(largest[half], scores[n][e]);
+        }
+    }
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 1));
+        largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 2));
+        total[half] = 0.0f;
+    }
+#pragma unroll
+    for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) {
+            const float weight = scores[n][e] == LEAST ? 0.0f : __expf(scores[n][e] - largest[e >> 1]);
+            scores[n][e] = weight;
+            total[e >> 1] += weight;
+        }
+    }
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        total[half] += __shfl_xor_sync(~0u, total[half], 1);
+        total[half] += __shfl_xor_sync(~0u, total[half], 2);
+    }
+    if (WAITS) {
+        copy_wait<0>();
+        __syncwarp();
+    }
+#pragma unroll
+    for (u32 d = 0; d < DIM / 8; d++) sums[d][0] = sums[d][1] = sums[d][2] = sums[d][3] = 0.0f;
+#pragma unroll
+    for (u32 n = 0; n < KEYS / 16; n++) {
+        const u32 weights[4] = {pack<ELEMENT>(scores[2 * n][0], scores[2 * n][1]), pack<ELEMENT>(scores[2 * n][2], scores[2 * n][3]),
+                                pack<ELEMENT>(scores[2 * n + 1][0], scores[2 * n + 1][1]), pack<ELEMENT>(scores[2 * n + 1][2], scores[2 * n + 1][3])};
+#pragma unroll
+        for (u32 d = 0; d < DIM / 16; d++) {
+            const u32 row = n * 16 + ((lane >> 3) & 1) * 8 + (lane & 7), piece = 2 * d + (lane >> 4);
+            u32 v[4];
+            load_matrices(v, values_at + row * DIM * 2 + ((piece ^ (row & 7)) << 4), true);
+            mma_16816<ELEMENT>(sums[2 * d], weights, v[0], v[1]);
+            mma_16816<ELEMENT>(sums[2 * d + 1], weights, v[2], v[3]);
+        }
+    }
+}
+
+// A warp has one tile of keys for up to 16 query heads of one row: grid (tiles / warps, KV heads * blocks of 16, rows).
+template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *memory) {
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    const u32 blocks = (args.group + 15) / 16, head = blockIdx.y / blocks, tile = blockIdx.x * (blockDim.x >> 5) + warp;
+    next_may_start();
+    previous_done();
+    const uint2 row = load_row(args, blockIdx.z);
+    if (row.x == ~0u || tile > row.x / KEYS || tile < first_seen(args, row.x) / KEYS) return;
+    const u32 keys_at = shared_address(memory) + warp * KEYS * DIM * 4, values_at = keys_at + KEYS * DIM * 2;
+    stage_tile<DIM, 32>(args, keys_at, row.y, head, tile * KEYS, row.x, false);
+    stage_tile<DIM, 32>(args, values_at, row.y, head, tile * KEYS, row.x, true);
+    Queries<ELEMENT, DIM> q;
+    const u32 of_group = blockIdx.y % blocks * 16, first_head = head * args.group + of_group;
+    const float *from = args.qkv + (u64)blockIdx.z * args.row_stride + first_head * DIM;
+    const u32 here = minimum(16u, args.group - of_group);
+    q.load(g < here ? from + g * DIM : nullptr, g + 8 < here ? from + (g + 8) * DIM : nullptr, t);
+    const u32 seen = first_seen(args, row.x), first[2] = {seen, seen}, last[2] = {row.x, row.x};
+    float sums[DIM / 8][4], largest[2], total[2];
+    copy_wait<1>();
+    __syncwarp();
+    tile_sums<ELEMENT, DIM, true>(args, q, keys_at, values_at, tile * KEYS, first, last, lane, sums, largest, total);
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        if (g + 8 * half >= here) continue;
+        float *to = args.scratch + ((u64)(blockIdx.z * args.heads + first_head + g + 8 * half) * args.tiles + tile) * (DIM + 2);
+#pragma unroll
+        for (u32 d = 0; d < DIM / 8; d++) *(float2 *)(to + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
+        if (t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
+    }
+}
+
+// Merge the tiles of a row and head: grid (heads, rows), a thread each dimension.
+extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_constant__ AttentionArgs args) {
+    next_may_start();
+    previous_done();
+    const uint2 row = load_row(args, blockIdx.y);
+    if (row.x == ~0u) return;
+    __shared__ float2 scalars[128];
+    const u32 d = threadIdx.x, head = blockIdx.x, stride = args.value_dim + 2;
+    const float *from = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.tiles * stride;
+    const u32 last = row.x / KEYS;
+    float largest = LEAST, total = 0.0f, sum = 0.0f;
+    for (u32 first = first_seen(args, row.x) / KEYS; first <= last; first += 128) {
+        __syncthreads();
+        if (first + d <= last) scalars[d] = __ldcg((const float2 *)(from + (first + d) * stride + args.value_dim));
+        __syncthreads();
+        const u32 count = minimum(128u, last - first + 1);
+        const float *at = from + first * stride + minimum(d, args.value_dim - 1);
+#pragma unroll 8
+        for (u32 i = 0; i < count; i++) {
+            const float next = __ldcg(at + i * stride);
+            const Merge step = merge(largest, total, scalars[i].x, scalars[i].y);
+            largest = step.largest, total = step.total;
+            sum = fmaf(sum, step.before, next * step.after);
+        }
+    }
+    if (d < args.value_dim) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + d] = sum * finish(args, largest, total, head);
+}
+
+// A block has 64 query rows of one KV head (tokens by heads of its group), a warp 16 of them; all walk the tiles of each
+// sequence that they belong to. Grid (KV heads, blocks of tokens).
+template <int ELEMENT, int DIM> DEV void prefill(const AttentionArgs &args, u8 *memory) {
+    __shared__ uint2 rows[64];
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    const u32 tokens = 64 / args.group, head = blockIdx.x;
+    next_may_start();
+    previous_done();
+    // The last rows of a prompt see the most keys: they begin first.
+    const u32 first_token = (gridDim.y - 1 - blockIdx.y) * tokens;
+    const u32 here = minimum(tokens, args.count - first_token);
+    if (threadIdx.x < tokens) rows[threadIdx.x] = threadIdx.x < here ? load_row(args, first_token + threadIdx.x) : make_uint2(~0u, 0);
+    __syncthreads();
+    u32 token[2], of_group[2];
+    const float *from[2];
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        const u32 i = warp * 16 + g + 8 * half;
+        token[half] = i / args.group, of_group[half] = i % args.group;
+        const bool there = token[half] < here && rows[minimum(token[half], 63u)].x != ~0u;
+        from[half] = there ? args.qkv + (u64)(first_token + token[half]) * args.row_stride + (head * args.group + of_group[half]) * DIM : nullptr;
+        if (!there) token[half] = ~0u;
+    }
+    Queries<ELEMENT, DIM> q;
+    q.load(from[0], from[1], t);
+    float whole[DIM / 8][4] = {}, whole_largest[2] = {LEAST, LEAST}, whole_total[2] = {0.0f, 0.0f};
+    const u32 keys_at = shared_address(memory), values_at = keys_at + 2 * KEYS * DIM * 2;
+    for (u32 begin = 0; begin < here;) {
+        if (rows[begin].x == ~0u) {
+            begin++;
+            continue;
+        }
+        u32 end = begin, most = 0, least = ~0u;
+        for (; end < here && rows[end].x != ~0u && rows[end].y == rows[begin].y; end++) {
+            most = maximum(most, rows[end].x), least = minimum(least, first_seen(args, rows[end].x));
+        }
+        const u32 table = rows[begin].y, last_tile = most / KEYS;
+        u32 first[2], last[2];
+        bool mine[2];
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) {
+            mine[half] = token[half] >= begin && token[half] < end;
+            last[half] = mine[half] ? rows[token[half]].x : 0;
+            first[half] = mine[half] ? first_seen(args, last[half]) : ~0u;
+        }
+        u32 slot = 0;
+        stage_tile<DIM, 128>(args, keys_at, table, head, least / KEYS * KEYS, most, false);
+        stage_tile<DIM, 128>(args, values_at, table, head, least / KEYS * KEYS, most, true);
+        for (u32 tile = least / KEYS; tile <= last_tile; tile++, slot ^= 1) {
+            copy_wait<0>();
+            __syncthreads();
+            if (tile < last_tile) {
+                const u32 next = (slot ^ 1) * KEYS * DIM * 2;
+                stage_tile<DIM, 128>(args, keys_at + next, table, head, (tile + 1) * KEYS, most, false);
+                stage_tile<DIM, 128>(args, values_at + next, table, head, (tile + 1) * KEYS, most, true);
+            }
+            const u32 start = tile * KEYS;
+            bool sees[2];
+#pragma unroll
+            for (u32 half = 0; half < 2; half++) sees[half] = mine[half] && start <= last[half] && start + KEYS > first[half];
+            if (!__any_sync(~0u, sees[0] || sees[1])) continue;
+            float sums[DIM / 8][4], largest[2], total[2];
+            const u32 at = slot * KEYS * DIM * 2;
+            tile_sums<ELEMENT, DIM, false>(args, q, keys_at + at, values_at + at, start, first, last, lane, sums, largest, total);
+#pragma unroll
+            for (u32 half = 0; half < 2; half++) {
+                if (!sees[half]) continue;
+                const Merge step = merge(whole_largest[half], whole_total[half], largest[half], total[half]);
+                whole_largest[half] = step.largest, whole_total[half] = step.total;
+#pragma unroll
+                for (u32 d = 0; d < DIM / 8; d++) {
+#pragma unroll
+                    for (u32 e = 2 * half; e < 2 * half + 2; e++) whole[d][e] = fmaf(whole[d][e], step.before, sums[d][e] * step.after);
+                }
+            }
+        }
+        __syncthreads();
+        begin = end;
+    }
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        if (token[half] == ~0u) continue;
+        const u32 of_head = head * args.group + of_group[half];
+        const float share = finish(args, whole_largest[half], whole_total[half], of_head);
+        float *to = args.out + (u64)(first_token + token[half]) * args.out_stride + of_head * DIM;
+#pragma unroll
+        for (u32 d = 0; d < DIM / 8; d++) {
+            *(float2 *)(to + d * 8 + 2 * t) = make_float2(whole[d][2 * half] * share, whole[d][2 * half + 1] * share);
+        }
+    }
+}
+
+DEV float cached(const AttentionArgs &args, u64 element) {
+    if (args.element == 0) return ((const float *)args.pages)[element];
+    const u32 bits = ((const u16 *)args.pages)[element];
+    return args.element == 1 ? f16_f32(bits) : bf16_f32(bits);
+}
+
+// Any shape: a block of 128 threads has one query head of one row. Grid (heads, rows); values of up to 1,024.
+extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_constant__ AttentionArgs args) {
+    __shared__ float query[1024], weights[KEYS], shares[4];
+    next_may_start();
+    previous_done();
+    const uint2 row = load_row(args, blockIdx.y);
+    if (row.x == ~0u) return;
+    const u32 head = blockIdx.x, kv_head = head / args.group, thread = threadIdx.x, seen_from = first_seen(args, row.x);
+    for (u32 d = thread; d < args.key_dim; d += 128) query[d] = args.qkv[(u64)blockIdx.y * args.row_stride + head * args.key_dim + d];
+    float whole[8] = {}, largest = LEAST, total = 0.0f;
+    const u64 of_page = (u64)args.page * (args.key_dim + args.value_dim);
+    for (u32 start = seen_from / KEYS * KEYS; start <= row.x; start += KEYS) {
+        __syncthreads();
+        // Two threads share a key.
+        const u32 key = start + thread / 2;
+        float score = 0.0f;
+        const bool seen = key <= row.x && key >= seen_from;
+        if (seen) {
+            const u64 at = ((u64)args.tables[row.y + key / args.page] * args.kv_heads + kv_head) * of_page + (u64)(key % args.page) * args.key_dim;
+            for (u32 d = thread & 1; d < args.key_dim; d += 2) score = fmaf(query[d], cached(args, at + d), score);
+        }
+        score += __shfl_xor_sync(~0u, score, 1);
+        score = seen ? limited(args, score) : LEAST;
+        const float most_of_warp = warp_max(score);
+        if ((thread & 31) == 0) shares[thread >> 5] = most_of_warp;
+        __syncthreads();
+        const float most = fmaxf(fmaxf(shares[0], shares[1]), fmaxf(shares[2], shares[3]));
+        const float weight = seen ? __expf(score - most) : 0.0f;
+        if ((thread & 1) == 0) weights[thread / 2] = weight;
+        const float sum_of_warp = warp_sum(thread & 1 ? 0.0f : weight);
+        __syncthreads();
+        if ((thread & 31) == 0) shares[thread >> 5] = sum_of_warp;
+        __syncthreads();
+        const float sum = (shares[0] + shares[1]) + (shares[2] + shares[3]);
+        const Merge step = merge(largest, total, most, sum);
+        largest = step.largest, total = step.total;
+        float sums[8] = {};
+        for (u32 i = maximum(start, seen_from) - start; i < KEYS && start + i <= row.x; i++) {
+            const u32 k = start + i;
+            const u64 at = ((u64)args.tables[row.y + k / args.page] * args.kv_heads + kv_head) * of_page + (u64)args.page * args.key_dim +
+                           (u64)(k % args.page) * args.value_dim;
+#pragma unroll
+            for (u32 j = 0; j < 8; j++) {
+                if (thread + 128 * j < args.value_dim) sums[j] = fmaf(weights[i], cached(args, at + thread + 128 * j), sums[j]);
+            }
+        }
+#pragma unroll
+        for (u32 j = 0; j < 8; j++) whole[j] = fmaf(whole[j], step.before, sums[j] * step.after);
+    }
+    const float share = finish(args, largest, total, head);
+#pragma unroll
+    for (u32 j = 0; j < 8; j++) {
+        const u32 d = thread + 128 * j;
+        if (d < args.value_dim) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + d] = whole[j] * share;
+    }
+}
+
+#define ATTENTION(name, element, dim)                                                                                  \
+    extern "C" __global__ void __launch_bounds__(128) attention_decode_##name(const __grid_constant__ AttentionArgs args) { \
+        extern __shared__ __align__(128) u8 memory[];                                                                \
+        decode<element, dim>(args, memory);                                                                          \
+    }                                                                                                                \
+    extern "C" __global__ void __launch_bounds__(128) attention_prefill_##name(const __grid_constant__ AttentionArgs args) { \
+        extern __shared__ __align__(128) u8 memory[];                                                                \
+        prefill<element, dim>(args, memory);                                                                         \
+    }
+
+ATTENTION(f16_64, F16, 64)
+ATTENTION(f16_128, F16, 128)
+ATTENTION(bf16_64, BF16, 64)
+ATTENTION(bf16_128, BF16, 128)

@@ -1,0 +1,218 @@
+// Products of many rows on Hopper: y[m][n] = x[m][k] . w[n][k], both of 16 bits, sums in f32.
+//
+// A persistent grid over tiles of 128 x BN: one warp brings tiles of x and w through the tensor copy engine, two
+// warpgroups multiply. Invariant: the sum of a slice of k (slice_length) is one chain of k16 products and slices are
+// added in order, as in few.cu: the bits of a row are those of any other kernel here. Read next: wgmma.cuh.
+#include "wgmma.cuh"
+
+struct alignas(64) TensorMap {
+    u64 words[16];
+};
+
+struct GemmArgs {
+    TensorMap x;           // [m][stride], swizzled
+    TensorMap w;           // dense layout: [piece][half][tile][512 bytes]
+    const u32 *offsets;    // experts: first row of each, [experts + 1]; or null
+    const float *factors;  // [m]
+    const float *bias;     // [n] (of all experts) or null
+    const float *residual; // [m][out_stride] or null
+    float *y;              // [m][out_stride]
+    float factor;
+    float alpha, limit;
+    u32 m, n, k;           // n: rows of the matrix, of one expert
+    u32 out_stride;
+    u32 gated, act;
+    u32 experts;
+};
+
+constexpr u32 BM = 128, BK = 64;
+
+DEV void barrier_init(u32 at, u32 count) { asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(at), "r"(count)); }
+
+DEV void barrier_expect(u32 at, u32 bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(at), "r"(bytes) : "memory");
+}
+
+DEV void barrier_arrive(u32 at) { asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(at) : "memory"); }
+
+DEV void barrier_wait(u32 at, u32 parity) {
+    asm volatile("{.reg .pred p; again: mbarrier.try_wait.parity.shared.b64 p, [%0], %1; @p bra done; bra again; done: }" ::"r"(at), "r"(parity) : "memory");
+}
+
+DEV void load_weights(u32 to, const TensorMap *map, u32 tile, u32 piece, u32 barrier) {
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %2, %4}], [%5];" ::"r"(to),
+                 "l"(map), "r"(0), "r"(tile), "r"(piece), "r"(barrier)
+                 : "memory");
+}
+
+DEV void load_tile(u32 to, const TensorMap *map, u32 column, u32 row, u32 barrier) {
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+                 "l"(map), "r"(column), "r"(row), "r"(barrier)
+                 : "memory");
+}
+
+// 128-byte rows, swizzled, 8 of them 1,024 bytes.
+DEV u64 descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)64 << 32 | (u64)1 << 62; }
+
+// The compiler may not move these registers across this point.
+template <int N> DEV void hold(float (&values)[N]) {
+#pragma unroll
+    for (int i = 0; i < N; i++) asm volatile("" : "+f"(values[i])::"memory");
+}
+
+// Pieces of 8 rows by 16 bytes: 128 bytes from one to the next along rows, `step` along columns.
+DEV u64 plain_descriptor(u32 at, u32 step) { return (u64)((at & 0x3ffff) >> 4) | (u64)(step >> 4) << 16 | (u64)8 << 32; }
+
+struct Tile {
+    u32 row, end; // rows of x
+    u32 first;    // first output
+};
+
+// Walks the tiles of a block in order.
+struct Walk {
+    u32 index, expert, before;
+
+    __device__ __forceinline__ void start() { index = blockIdx.x, expert = 0, before = 0; }
+
+    template <u32 BN> __device__ __forceinline__ bool at(const GemmArgs &args, Tile &tile) {
+        const u32 outputs = args.gated ? args.n / 2 : args.n;
+        const u32 width = args.gated ? BN / 2 : BN, columns = (outputs + width - 1) / width;
+        u32 rows, local;
+        if (args.offsets) {
+            u32 begin, end;
+            while (true) {
+                if (expert >= args.experts) return false;
+                begin = args.offsets[expert], end = args.offsets[expert + 1];
+                rows = (end - begin + BM - 1) / BM;
+                if (index < before + rows * columns) break;
+                before += rows * columns, expert++;
+            }
+            local = index - before;
+            tile.row = begin + local % rows * BM, tile.end = end;
+        } else {
+            rows = (args.m + BM - 1) / BM;
+            if (index >= rows * columns) return false;
+            // 16 tiles of rows at a time, so that what a wave of blocks reads stays in the cache.
+            u32 band = index / (16 * columns), high = minimum(16u, rows - band * 16);
+            u32 inside = index - band * 16 * columns;
+            tile.row = (band * 16 + inside % high) * BM, tile.end = args.m;
+            local = inside / high * rows;
+        }
+        u32 column = local / rows;
+        tile.first = column * width;
+        return true;
+    }
+};
+
+template <int ELEMENT, u32 BN, u32 STAGES> DEV void gemm(const GemmArgs &args, u8 *memory) {
+    constexpr u32 X_BYTES = BM * BK * 2, W_BYTES = BN * BK * 2, STAGE = X_BYTES + W_BYTES;
+    const u32 base = (shared_address(memory) + 1023) & ~1023u;
+    const u32 full = base + STAGES * STAGE, empty = full + 8 * STAGES;
+    const u32 group = threadIdx.x >> 7;
+    if (threadIdx.x == 0) {
+        for (u32 s = 0; s < STAGES; s++) barrier_init(full + 8 * s, 1), barrier_init(empty + 8 * s, 2);
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncthreads();
+    const u32 blocks = (args.k + 127) / 128 * 2;
+    Walk walk;
+    walk.start();
+    Tile tile;
+    u32 slot = 0, phase = 0;
+    auto step = [&]() {
+        if (++slot == STAGES) slot = 0, phase ^= 1;
+    };
+    if (group == 2) {
+        asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+        previous_done();
+        next_may_start();
+        if (threadIdx.x == 256) {
+            for (; walk.at<BN>(args, tile); walk.index += gridDim.x) {
+                for (u32 block = 0; block < blocks; block++, step()) {
+                    barrier_wait(empty + 8 * slot, phase ^ 1);
+                    const u32 at = base + slot * STAGE, barrier = full + 8 * slot;
+                    barrier_expect(barrier, STAGE);
+                    load_tile(at, &args.x, block * BK, tile.row, barrier);
+                    const u32 expert = args.offsets ? walk.expert * ((args.n + 31) / 32) : 0;
+                    load_weights(at + X_BYTES, &args.w, expert + tile.first / 32, block * 8, barrier);
+                }
+            }
+        }
+    } else {
+        asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+        previous_done();
+        next_may_start();
+        const u32 lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
+        const u32 slice_blocks = slice_length(args.k) / BK;
+        const bool elected = (threadIdx.x & 127) == 0;
+        for (; walk.at<BN>(args, tile); walk.index += gridDim.x) {
+            float total[BN / 2], sums[BN / 2];
+#pragma unroll
+            for (u32 i = 0; i < BN / 2; i++) total[i] = 0.0f;
+            for (u32 first = 0; first < blocks; first += slice_blocks) {
+                const u32 end = minimum(first + slice_blocks, blocks);
+                u32 before = 0;
+                for (u32 block = first; block < end; block++) {
+                    barrier_wait(full + 8 * slot, phase);
+                    const u64 x = descriptor(base + slot * STAGE + group * 64 * BK * 2);
+                    const u64 w = plain_descriptor(base + slot * STAGE + X_BYTES, BN * 16);
+                    hold(sums);
+                    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+                    for (u32 i = 0; i < BK / 16; i++) Wgmma<ELEMENT, BN>::run(sums, x + 2 * i, w + 2 * BN * i, block - first + i);
+                    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+                    asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+                    if (block > first && elected) barrier_arrive(empty + 8 * before);
+                    before = slot;
+                    step();
+                }
+                asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+                hold(sums);
+                if (elected) barrier_arrive(empty + 8 * before);
+#pragma unroll
+                for (u32 i = 0; i < BN / 2; i++) total[i] = first == 0 ? sums[i] : total[i] + sums[i];
+            }
+            const u32 outputs = args.gated ? args.n / 2 : args.n;
+            const float *bias = args.bias ? args.bias + (args.offsets ? walk.expert * args.n : 0) : nullptr;
+#pragma unroll
+            for (u32 high = 0; high < 2; high++) {
+                const u32 row = tile.row + group * 64 + warp * 16 + high * 8 + (lane >> 2);
+                if (row >= tile.end) continue;
+                const float factor = args.factors[row] * args.factor;
+                float *y = args.y + (u64)row * args.out_stride;
+                const float *residual = args.residual ? args.residual + (u64)row * args.out_stride : nullptr;
+#pragma unroll
+                for (u32 i = 0; i < BN / 8; i++) {
+                    if (args.gated && i >= BN / 16) continue;
+                    const u32 column = tile.first + i * 8 + (lane & 3) * 2;
+                    if (column >= outputs) continue;
+                    float2 v = make_float2(total[i * 4 + high * 2] * factor, total[i * 4 + high * 2 + 1] * factor);
+                    if (bias) v.x += bias[column], v.y += bias[column + 1];
+                    if (args.gated) {
+                        const u32 up = (i + BN / 16) % (BN / 8);
+                        float2 u = make_float2(total[up * 4 + high * 2] * factor, total[up * 4 + high * 2 + 1] * factor);
+                        if (bias) u.x += bias[outputs + column], u.y += bias[outputs + column + 1];
+                        v.x = gated_call(args.act, v.x, u.x, args.alpha, args.limit);
+                        v.y = gated_call(args.act, v.y, u.y, args.alpha, args.limit);
+                    }
+                    if (residual) {
+                        float2 r = *(const float2 *)(residual + column);
+                        v.x += r.x, v.y += r.y;
+                    }
+                    *(float2 *)(y + column) = v;
+                }
+            }
+        }
+    }
+}
+
+#define GEMM(name, element, bn, stages)                                                                                \
+    extern "C" __global__ void __launch_bounds__(384, 1) name(const __grid_constant__ GemmArgs args) {               \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        gemm<element, bn, stages>(args, memory);                                                                     \
+    }
+
+GEMM(gemm_bf16_192, BF16, 192, 5)
+GEMM(gemm_f16_192, F16, 192, 5)
+GEMM(gemm_bf16_128, BF16, 128, 6)
+GEMM(gemm_f16_128, F16, 128, 6)
