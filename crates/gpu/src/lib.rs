@@ -2,9 +2,11 @@
 //!
 //! [`device`] is the contract: memory, lists of dispatches, recordings. [`ops`] pushes the dispatches of an operation
 //! onto a list and chooses grids; it is written once, for a kernel's name, constants, buffer order and parameters are
-//! the same for every runtime. `wgsl` holds the kernel sources, `wgpu` runs them on Vulkan and Metal. There are no
+//! the same for every runtime. `wgsl` holds the kernel sources, `wgpu` runs them on Vulkan and Metal;
+//! `cuda` has kernels of its own for NVIDIA's driver. There are no
 //! arrays, no graphs and no policy here: a caller owns shapes, memory and order. Read next: [`device`].
 
+pub mod cuda;
 pub mod device;
 mod error;
 pub mod expression;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 /// Which device to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The best one found: CUDA, then Metal, then a Vulkan device that is not a program on the CPU.
+    /// The best one found: Metal, then a Vulkan device that is not a program on the CPU.
     Auto,
     /// The Vulkan device of this number, software ones among them.
     Vulkan(usize),
@@ -62,7 +64,7 @@ impl fmt::Display for Choice {
 /// Open a device. The error says what was looked for and what was found instead.
 pub fn open(choice: Choice) -> Result<Arc<dyn Device>, GpuError> {
     match choice {
-        Choice::Cuda(_) => Err(GpuError::NotFound { choice, found: "this build has no CUDA runtime".to_string() }),
+        Choice::Cuda(number) => cuda::open(number),
         Choice::Auto | Choice::Metal | Choice::Vulkan(_) => wgpu::open(choice),
     }
 }

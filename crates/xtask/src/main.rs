@@ -1,8 +1,9 @@
-//! Automation of the workspace: `cargo xtask check | cross | golden`. One file per command.
+//! Automation of the workspace: `cargo xtask check | cross | cuda | golden`. One file per command.
 
 mod check;
 mod command;
 mod cross;
+mod cuda;
 mod golden;
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
   check              format, rules, clippy, tests
   cross [FILTER…]    kernel and model tests on aarch64 under qemu, type check for macOS
+  cuda [OPTION…]     compile the CUDA kernels again
   golden [OPTION…]   make the golden data of the tiny models again";
 
 fn main() -> ExitCode {
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     match command {
         "check" if rest.is_empty() => check::run(),
         "cross" => cross::run(rest),
+        "cuda" => cuda::run(rest),
         "golden" => golden::run(rest),
         _ => {
             eprintln!("{USAGE}");

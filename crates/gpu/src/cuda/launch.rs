@@ -1,0 +1,280 @@
+//! From the commands of a list to kernels of `crates/gpu/cuda`: which, with what grid and arguments.
+//!
+//! A command may become several kernels with scratch memory between them. Invariant: the order of every sum depends on
+//! the shapes of the operation, never on how many rows there are. Read next: `matmul`, and the sources beside it.
+
+use super::arguments::Arguments;
+use super::driver::Shape;
+use super::formula;
+use super::matmul::{self, Weights};
+use super::runtime::{Shared, address};
+use crate::device::{Buffers, Command, Kernel, List};
+use crate::error::GpuError;
+
+/// Keys of a tile of `attention.cu`.
+const TILE_KEYS: u32 = 64;
+
+/// One thing that the driver starts.
+pub(super) enum Step {
+    Launch { name: String, shape: Shape, arguments: Vec<u8> },
+    Copy { to: u64, from: u64, bytes: u64 },
+}
+
+/// The steps of a list, and what they need between them.
+pub(super) struct Plan<'a> {
+    pub shared: &'a Shared,
+    steps: Vec<Step>,
+    scratch: u64,
+    /// Bytes of scratch memory that the command takes, and the most that any took.
+    taken: u64,
+    most: u64,
+    /// The split attention whose join is next.
+    split: Option<(Arguments, &'static str)>,
+}
+
+/// One dispatch.
+pub(super) struct Call<'a> {
+    pub kernel: &'a Kernel,
+    pub buffers: &'a Buffers,
+    pub params: &'a [u32],
+    pub groups: [u32; 3],
+}
+
+/// Bytes that the kernels of one command need between them, at most.
+pub(super) fn scratch_bytes(shared: &Shared, list: &List) -> Result<u64, GpuError> {
+    // Only sizes count: any address that is aligned will do.
+    const NOWHERE: u64 = 1 << 44;
+    Ok(plan(shared, list, NOWHERE)?.most)
+}
+
+/// The steps of a list, with scratch memory at an address.
+pub(super) fn steps(shared: &Shared, list: &List, scratch: u64) -> Result<Vec<Step>, GpuError> {
+    Ok(plan(shared, list, scratch)?.steps)
+}
+
+fn plan<'a>(shared: &'a Shared, list: &List, scratch: u64) -> Result<Plan<'a>, GpuError> {
+    let mut plan = Plan { shared, steps: vec![], scratch, taken: 0, most: 0, split: None };
+    for command in &list.commands {
+        match command {
+            Command::Copy { from, to } => {
+                plan.steps.push(Step::Copy { to: address(to), from: address(from), bytes: from.bytes() });
+            }
+            Command::Dispatch { kernel, buffers, params, groups } => {
+                if kernel.name != "attention_join" {
+                    plan.taken = 0;
+                }
+                dispatch(&mut plan, &Call { kernel, buffers, params, groups: *groups })?;
+            }
+        }
+    }
+    Ok(plan)
+}
+
+impl Plan<'_> {
+    /// Scratch memory until the end of the command.
+    pub fn take(&mut self, bytes: u64) -> u64 {
+        let address = self.scratch + self.taken;
+        self.taken += bytes.next_multiple_of(256);
+        self.most = self.most.max(self.taken);
+        address
+    }
+
+    /// Start a kernel.
+    pub fn launch(&mut self, name: impl Into<String>, grid: [u32; 3], block: u32, shared: u32, arguments: Arguments) {
+        let behind_kernel = matches!(self.steps.last(), Some(Step::Launch { .. }));
+        let overlap = behind_kernel && self.shared.chip.major >= 9;
+        let shape = Shape { grid, block, shared, overlap };
+        self.steps.push(Step::Launch { name: name.into(), shape, arguments: arguments.finish() });
+    }
+}
+
+impl Call<'_> {
+    pub fn constant(&self, name: &str) -> u32 {
+        self.kernel.constant(name)
+    }
+
+    pub fn address(&self, index: usize) -> u64 {
+        address(&self.buffers[index])
+    }
+
+    /// The address of an optional buffer, 0 when it is absent.
+    pub fn address_if(&self, there: bool, index: usize) -> u64 {
+        if there { self.address(index) } else { 0 }
+    }
+
+    pub fn float(&self, index: usize) -> f32 {
+        f32::from_bits(self.params[index])
+    }
+
+    pub fn error(&self, reason: impl Into<String>) -> GpuError {
+        GpuError::Kernel { kernel: self.kernel.name.to_string(), reason: reason.into() }
+    }
+}
+
+fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
+    match call.kernel.name {
+        "matmul" => matmul::matmul(plan, call)?,
+        "embedding" => embedding(plan, call)?,
+        "attention" => attention(plan, call)?,
+        "attention_join" => attention_join(plan, call)?,
+        "elementwise" => elementwise(plan, call)?,
+        "heads" => heads(plan, call),
+        "kv_write" => kv_write(plan, call),
+        "gather_rows" => {
+            let [columns, rows] = [call.params[0], call.groups[1]];
+            take(plan, call, [columns * rows, columns, u32::MAX, 0]);
+        }
+        "take" => take(plan, call, [call.params[0], call.params[1], call.params[2], call.constant("SCATTER")]),
+        "norm" => norm(plan, call),
+        "rows" => {
+            let arguments = Arguments::new().address(call.address(0)).address(call.address(1));
+            let arguments = arguments.words(&[call.constant("KIND"), call.params[0], call.params[1], call.params[2]]);
+            plan.launch("reduce_rows", [call.groups[0], 1, 1], 256, 0, arguments);
+        }
+        "gated" => {
+            let arguments = Arguments::new().address(call.address(0)).address(call.address(1));
+            let arguments = arguments.words(&[call.constant("GATE")]).words(&call.params[..6]);
+            plan.launch("gated", [call.params[0].div_ceil(256), 1, 1], 256, 0, arguments);
+        }
+        "copy" => {
+            let p = call.params;
+            let arguments = Arguments::new().address(call.address(0)).address(call.address(1));
+            let arguments = arguments.words(&[call.constant("SOURCE"), call.constant("TARGET"), p[0]]).words(&p[1..4]);
+            let arguments = arguments.words(&p[4..8]).words(&p[9..13]).words(&[p[8], p[13]]);
+            plan.launch("copy", [p[0].div_ceil(256), 1, 1], 256, 0, arguments);
+        }
+        _ => return Err(call.error("there is no such kernel for CUDA")),
+    }
+    Ok(())
+}
+
+fn take(plan: &mut Plan, call: &Call, words: [u32; 4]) {
+    let arguments = (0..3).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)));
+    plan.launch("take", [words[0].div_ceil(256), 1, 1], 256, 0, arguments.words(&words));
+}
+
+fn norm(plan: &mut Plan, call: &Call) {
+    let there = |name, index| call.address_if(call.constant(name) == 1, index);
+    let arguments = Arguments::new().address(call.address(0)).address(there("WEIGHT", 1)).address(there("BIAS", 2));
+    let arguments = arguments.address(there("ADD", 3)).address(call.address(4));
+    let arguments = arguments.words(&[call.constant("KIND")]).words(&call.params[..4]);
+    plan.launch("norm_rows", [call.groups[0], 1, 1], 256, 0, arguments);
+}
+
+fn heads(plan: &mut Plan, call: &Call) {
+    let normed = call.constant("NORMS") == 1;
+    let arguments = Arguments::new().address(call.address(0)).address(call.address_if(normed, 1));
+    let arguments = arguments.address(call.address_if(normed, 2)).address(call.address(3));
+    let names = ["HEADS", "HEAD_DIM", "ROTATED", "INTERLEAVED"];
+    let arguments = arguments.words(&names.map(|name| call.constant(name))).words(&call.params[..2]);
+    plan.launch("heads", [call.groups[0], call.groups[1], 1], 64, 0, arguments);
+}
+
+fn kv_write(plan: &mut Plan, call: &Call) {
+    let names = ["KV_HEADS", "KEY_DIM", "VALUE_DIM", "PAGE", "ELEMENT"].map(|name| call.constant(name));
+    let arguments = (0..4).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)));
+    let elements = names[0] * (names[1] + names[2]);
+    let grid = [elements.div_ceil(128), call.groups[1], 1];
+    plan.launch("kv_write", grid, 128, 0, arguments.words(&names).words(&call.params[..2]));
+}
+
+fn embedding(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
+    let columns = call.params[0];
+    let weights = Weights::of(call, 1, columns, call.float(1))?;
+    let arguments = Arguments::new().inner(weights.arguments()).address(call.address(0)).address(call.address(5));
+    // Every token is a row.
+    let arguments = arguments.words(&[columns, u32::MAX]).floats(&[call.float(2)]);
+    let grid = [columns.div_ceil(256), call.groups[1], 1];
+    plan.launch(format!("embed_{}", weights.code_name()), grid, 256, 0, arguments);
+    Ok(())
+}
+
+fn elementwise(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
+    let expression = call.kernel.expression.as_ref().ok_or_else(|| call.error("a formula is missing"))?;
+    let (length, code) = formula::encode(expression).ok_or_else(|| call.error("the formula is too long"))?;
+    let (inputs, extras) = (call.constant("INPUTS") as usize, call.constant("EXTRA") as usize);
+    if extras > 8 {
+        return Err(call.error(format!("{extras} extra parameters")));
+    }
+    let address = |index: usize| call.address(index.min(inputs.saturating_sub(1)));
+    let arguments = (0..4).fold(Arguments::new(), |arguments, index| arguments.address(address(index)));
+    let operand = |index: usize, field: usize| if index < inputs { call.params[1 + 2 * index + field] } else { 1 };
+    let mut values = [0; 8];
+    values[..extras].copy_from_slice(&call.params[1 + 2 * inputs..][..extras]);
+    let arguments = arguments.address(call.address(inputs));
+    let arguments = arguments.words(&[0, 1, 2, 3].map(|index| operand(index, 0)));
+    let arguments = arguments.words(&[0, 1, 2, 3].map(|index| operand(index, 1))).words(&values);
+    let arguments = arguments.words(&[call.params[0], length]).words(&code);
+    plan.launch("formula", [call.params[0].div_ceil(256), 1, 1], 256, 0, arguments);
+    Ok(())
+}
+
+/// Arguments of every kernel of `attention.cu`.
+fn attention_arguments(call: &Call, scratch: u64, out: u64, count: u32, tiles: u32) -> Arguments {
+    let names = ["GROUP", "KV_HEADS", "KEY_DIM", "VALUE_DIM", "PAGE", "ELEMENT"].map(|name| call.constant(name));
+    let [group, kv_heads, ..] = names;
+    let arguments = (0..4).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)));
+    let arguments = arguments.address(call.address_if(call.constant("SINKS") == 1, 4)).address(scratch).address(out);
+    let arguments = arguments.words(&[count, group * kv_heads]).words(&names);
+    let arguments = arguments.words(&[call.params[0], call.params[1], tiles, call.params[4]]);
+    let cap = if call.constant("CAP") == 1 { call.float(5) } else { 0.0 };
+    arguments.floats(&[call.float(3), cap])
+}
+
+/// Name of the cache's element where the tensor cores' kernels know the shape.
+fn on_matrices(call: &Call) -> Option<String> {
+    let dim = call.constant("KEY_DIM");
+    let known = matches!(dim, 64 | 128) && call.constant("VALUE_DIM") == dim && call.constant("GROUP") <= 64;
+    match call.constant("ELEMENT") {
+        1 if known => Some(format!("f16_{dim}")),
+        2 if known => Some(format!("bf16_{dim}")),
+        _ => None,
+    }
+}
+
+fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
+    let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| call.constant(name));
+    let (rows, heads) = (call.groups[2], group * kv_heads);
+    if dim.max(call.constant("VALUE_DIM")) > 1024 {
+        return Err(call.error(format!("heads of {dim}")));
+    }
+    let out = call.address(5);
+    let is_split = call.constant("MODE") == 0;
+    match on_matrices(call) {
+        Some(name) if is_split => {
+            let tiles = call.params[2] * (call.constant("SPLIT") / TILE_KEYS);
+            let floats = u64::from(rows) * u64::from(heads) * u64::from(tiles) * u64::from(dim + 2);
+            let scratch = plan.take(floats * 4);
+            let arguments = attention_arguments(call, scratch, 0, rows, tiles);
+            let grid = [tiles.div_ceil(2), kv_heads * group.div_ceil(16), rows];
+            plan.launch(format!("attention_decode_{name}"), grid, 64, 2 * TILE_KEYS * dim * 4, arguments);
+            // The join knows the output; the rest of its arguments are these.
+            plan.split = Some((attention_arguments(call, scratch, JOINED, rows, tiles), "attention_join"));
+        }
+        Some(name) => {
+            let arguments = attention_arguments(call, 0, out, rows, 0);
+            let grid = [kv_heads, rows.div_ceil(64 / group), 1];
+            plan.launch(format!("attention_prefill_{name}"), grid, 128, 4 * TILE_KEYS * dim * 2, arguments);
+        }
+        None => {
+            let arguments = attention_arguments(call, 0, if is_split { JOINED } else { out }, rows, 0);
+            if is_split {
+                plan.split = Some((arguments, "attention_any"));
+            } else {
+                plan.launch("attention_any", [heads, rows, 1], 128, 0, arguments);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Stands for the output that only the join knows.
+const JOINED: u64 = 0x4a4f_494e_4544_0000;
+
+fn attention_join(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
+    let split = plan.split.take();
+    let (arguments, name) = split.ok_or_else(|| call.error("no split attention stands before it"))?;
+    let grid = [call.constant("HEADS"), call.groups[1], 1];
+    plan.launch(name, grid, 128, 0, arguments.replace(JOINED, call.address(3)));
+    Ok(())
+}

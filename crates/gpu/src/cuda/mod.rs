@@ -1,0 +1,34 @@
+//! The CUDA runtime: NVIDIA's driver, loaded at run time, with kernels of our own that travel in the binary.
+//!
+//! A user needs the driver and nothing else; a machine without one gets an error, nothing else happens. Kernels are
+//! CUDA C++ in `crates/gpu/cuda`, compiled by `cargo xtask cuda` for compute capability 8.x, 9.0 and 12.x. They compute
+//! the operations of [`crate::ops`] in orders of their own: the same bits for a row however many rows there are, but not
+//! those of the WGSL kernels. Read next: `runtime`, `launch`.
+
+mod arguments;
+mod driver;
+mod formula;
+mod image;
+mod launch;
+mod matmul;
+mod runtime;
+
+use std::sync::Arc;
+
+use crate::Choice;
+use crate::device::Device;
+use crate::error::GpuError;
+
+pub use image::sources_hash;
+pub use runtime::Cuda;
+
+/// Open the CUDA device of this number.
+pub fn open(number: usize) -> Result<Arc<dyn Device>, GpuError> {
+    let not_found = |found: String| GpuError::NotFound { choice: Choice::Cuda(number), found };
+    let driver = driver::Driver::load().map_err(&not_found)?;
+    let devices = driver.devices().map_err(&not_found)?;
+    if number >= devices {
+        return Err(not_found(format!("the driver has {devices} devices")));
+    }
+    Ok(Arc::new(Cuda::open(driver, number)?))
+}
