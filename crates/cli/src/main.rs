@@ -4,8 +4,12 @@ mod built_in;
 mod catalog;
 mod commands;
 mod data;
+mod library;
 mod model;
+mod progress;
 mod signals;
+mod table;
+mod workshop;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::{Checkpoint, LoadOptions};
 use olivine_lm::{KvDtype, Precision};
 
-use crate::built_in;
+use crate::{built_in, library};
 
 /// How a model is loaded and run.
 #[derive(Args, Clone, Debug)]
@@ -69,6 +69,15 @@ pub enum Accuracy {
 }
 
 impl ModelOptions {
+    /// Whether anything was said about how to load and run.
+    pub fn is_set(&self) -> bool {
+        self.threads.is_some()
+            || self.context.is_some()
+            || self.kv_type.is_some()
+            || self.precision != Accuracy::Fast
+            || self.device != "cpu"
+    }
+
     /// Set the threads and the device, and say how to load.
     pub fn apply(&self) -> Result<LoadOptions> {
         olivine_lm::use_device(&self.device)?;
@@ -87,30 +96,19 @@ impl ModelOptions {
 
     /// Open a model with its text side. No name: the built-in one.
     pub fn open(&self, model: Option<&str>) -> Result<LanguageModel> {
-        let options = self.apply()?;
-        Ok(match path_of(model) {
-            None => LanguageModel::from_memory(&built_in::FILES, &options)?,
-            Some(path) => LanguageModel::open(&path, &options)?,
-        })
+        library::get(model.unwrap_or(built_in::NAME))?.open(&self.apply()?)
     }
 
     /// Open a model's files without loading them.
     pub fn checkpoint(&self, model: Option<&str>) -> Result<Checkpoint> {
         let context = self.context.map(|tokens| tokens as usize);
-        Ok(match path_of(model) {
-            None => Checkpoint::from_memory(&built_in::FILES, context)?,
-            Some(path) => Checkpoint::open(&path, context)?,
-        })
+        library::get(model.unwrap_or(built_in::NAME))?.checkpoint(context)
     }
 }
 
 /// The file or folder that a name means; none for the built-in model.
-pub fn path_of(model: Option<&str>) -> Option<PathBuf> {
-    let name = model?;
-    if name == built_in::NAME && !Path::new(name).exists() {
-        return None;
-    }
-    Some(PathBuf::from(name))
+pub fn path_of(name: &str) -> Result<Option<PathBuf>> {
+    Ok(library::get(name)?.path)
 }
 
 /// Whether the first of the words behind `run` names a model rather than beginning a prompt. A single bare word in
@@ -122,16 +120,10 @@ pub fn names_model(word: &str, others: usize) -> bool {
         || word.ends_with(".gguf")
         || bare && (others > 0 || looks_like_a_name && word.contains(|c: char| c.is_ascii_alphabetic()))
         || Path::new(word).exists()
+        || library::find(word).is_ok_and(|found| found.is_some())
 }
 
 /// An error that helps when `word` is no model that is here.
 pub fn check_exists(word: &str) -> Result<()> {
-    if path_of(Some(word)).is_none_or(|path| path.exists()) {
-        return Ok(());
-    }
-    anyhow::bail!(
-        "{word}: no such model; give a model folder (config.json and *.safetensors), a .gguf file, or `{name}` \
-         (built in); a prompt of several words wants quotes: olivine run \"Why is the sky blue?\"",
-        name = built_in::NAME
-    )
+    library::get(word).map(|_| ())
 }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use olivine_formats::gguf;
 use olivine_kernels::attention::KvDtype;
+use serde_json::{Map, Value, json};
 
 use crate::load::WeightSizes;
 use crate::model::Checkpoint;
@@ -65,6 +67,25 @@ impl MemoryNeed {
 }
 
 impl Checkpoint {
+    /// What a GGUF file says of itself; nothing of other files. Long lists are null unless `long`.
+    pub fn metadata(&self, long: bool) -> Map<String, Value> {
+        let Some(gguf) = self.weights.gguf() else { return Map::new() };
+        let whole = |number: f64| if number.fract() == 0.0 { json!(number as i64) } else { json!(number) };
+        let value = |key: &str, value: &gguf::Value| match value {
+            gguf::Value::Unsigned(number) => json!(number),
+            gguf::Value::Signed(number) => json!(number),
+            gguf::Value::Float(number) => json!(number),
+            gguf::Value::Bool(value) => json!(value),
+            gguf::Value::String(text) => json!(text),
+            gguf::Value::Numbers(list) if long || list.len() <= 5 => list.iter().copied().map(whole).collect(),
+            gguf::Value::Strings(list) if long || list.len() <= 5 => {
+                gguf.strings(key).map_or(Value::Null, |texts| texts.collect())
+            }
+            gguf::Value::Numbers(_) | gguf::Value::Strings(_) => Value::Null,
+        };
+        gguf.metadata().map(|(key, of_key)| (key.to_string(), value(key, of_key))).collect()
+    }
+
     /// Every tensor in file order.
     pub fn entries(&self) -> Vec<Entry> {
         let purposes = purposes(&self.weights, &self.spec);

@@ -13,6 +13,7 @@ use olivine_text::{EncodeOptions, RenderInput};
 use serde_json::{Map, Value, json};
 
 use crate::adapters;
+use crate::defaults;
 use crate::error::{ApiError, Kind};
 use crate::generation::{Generation, Plan};
 use crate::registry::{KeepAlive, Lease, Loaded};
@@ -137,6 +138,8 @@ pub struct Call {
     pub tells_tokens: bool,
     /// Ids by which the answer can be cancelled.
     pub ids: Vec<String>,
+    /// The model's defaults are in it.
+    pub(crate) with_defaults: bool,
     /// When it came.
     pub started: Instant,
 }
@@ -165,6 +168,7 @@ impl Call {
             context: Vec::new(),
             tells_tokens: false,
             ids: Vec::new(),
+            with_defaults: false,
             started: Instant::now(),
         }
     }
@@ -188,6 +192,7 @@ pub struct Prepared {
 /// Loads the model and makes the prompt.
 pub async fn prepare(app: &Arc<App>, call: &Call) -> Result<(Arc<Lease>, Prepared), ApiError> {
     let call = &adapters::chosen(app, call);
+    let call = &defaults::applied(&app.registry.find(&call.model)?, call);
     let lease = Arc::new(app.registry.lease(&call.model, call.keep_alive).await?);
     if let Some(adapter) = &call.adapter {
         adapters::load(app, &lease, adapter).await?;
@@ -201,6 +206,7 @@ pub async fn prepare(app: &Arc<App>, call: &Call) -> Result<(Arc<Lease>, Prepare
 /// Hands the call to the engine, once for each answer.
 pub async fn start(app: &Arc<App>, call: Call) -> Result<(Vec<Generation>, usize), ApiError> {
     let call = adapters::chosen(app, &call);
+    let call = defaults::applied(&app.registry.find(&call.model)?, &call);
     let (lease, prepared) = prepare(app, &call).await?;
     let prompt_tokens = prepared.tokens.len();
     let request = request(&lease, &call, &prepared)?;
@@ -429,11 +435,12 @@ fn variables(model: &Loaded, call: &Call) -> Result<Map<String, Value>, ApiError
 
 /// Whether the model reasons before it answers.
 pub fn thinks(model: &Loaded) -> bool {
-    let signs = ["<think>", "enable_thinking", "reasoning_content", "<|channel|>analysis", "[THINK]", "thinking"];
+    let signs =
+        ["<think>", "enable_thinking", "reasoning_content", "<|channel|>analysis", "[THINK]", "thinking", ".Think"];
     signs.iter().any(|sign| model.card.template.contains(sign))
 }
 
 /// Whether the model was made for tools.
 pub fn uses_tools(model: &crate::registry::ModelCard) -> bool {
-    model.template.contains("tools")
+    model.template.contains("tools") || model.template.contains(".Tools")
 }

@@ -6,10 +6,12 @@
 pub mod adapters;
 pub mod api;
 pub mod conversation;
+mod defaults;
 pub mod embedding;
 pub mod error;
 pub mod generation;
 pub mod guard;
+pub mod library;
 pub mod page;
 pub mod registry;
 pub mod respond;
@@ -32,6 +34,7 @@ use tokio::net::TcpListener;
 use crate::error::{ApiError, Kind};
 use crate::state::App;
 
+pub use crate::library::{Details, Library};
 pub use crate::registry::{Catalog, KeepAlive, ModelCard, ModelParts, RegistryOptions};
 pub use crate::state::ServerOptions;
 

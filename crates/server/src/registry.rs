@@ -4,13 +4,14 @@
 //! another. What a name means and how a model is loaded is not known here: `Catalog` is two functions.
 //! Read `generation` for what is done with a model.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use olivine_engine::{Engine, SamplingOptions};
 use olivine_text::{ChatTemplate, Tokenizer};
+use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::error::{ApiError, Kind};
@@ -44,6 +45,16 @@ pub struct ModelCard {
     pub template: String,
     /// Its licence.
     pub license: String,
+    /// The Modelfile that makes it; empty for models without one.
+    pub modelfile: String,
+    /// Its system message, where the conversation has none.
+    pub system: String,
+    /// Messages that every conversation begins with.
+    pub messages: Vec<Value>,
+    /// Options that hold where a request says nothing, by their names in Ollama's dialect.
+    pub options: Map<String, Value>,
+    /// It is in the store, under a name that can be removed.
+    pub stored: bool,
 }
 
 /// A loaded model with everything that stands between it and text.
@@ -107,12 +118,16 @@ pub struct Registry {
     catalog: Catalog,
     options: RegistryOptions,
     entries: Mutex<HashMap<String, Arc<Entry>>>,
+    /// Names of models that stay, whoever needs the room.
+    pinned: Mutex<HashSet<String>>,
 }
 
 struct Entry {
     card: ModelCard,
     cell: OnceCell<Arc<Loaded>>,
     leases: AtomicUsize,
+    /// Room was made for it: it is being loaded, or is.
+    reserved: AtomicBool,
     times: Mutex<Times>,
 }
 
@@ -188,7 +203,7 @@ impl Entry {
 impl Registry {
     /// No model is loaded yet.
     pub fn new(catalog: Catalog, options: RegistryOptions) -> Arc<Registry> {
-        Arc::new(Registry { catalog, options, entries: Mutex::default() })
+        Arc::new(Registry { catalog, options, entries: Mutex::default(), pinned: Mutex::default() })
     }
 
     /// All models that are here.
@@ -228,6 +243,18 @@ impl Registry {
             entry.lock().keep_alive = KeepAlive::For(Duration::ZERO);
         }
         self.sweep();
+        Ok(())
+    }
+
+    /// Drops a model whose name means nothing any more. Who uses it keeps it.
+    pub fn forget(&self, name: &str) {
+        discard(self.lock().remove(name));
+    }
+
+    /// Loads a model and keeps it, whoever needs the room.
+    pub async fn pin(self: &Arc<Registry>, name: &str) -> Result<(), ApiError> {
+        let lease = self.lease(name, Some(KeepAlive::Forever)).await?;
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.card.name.clone());
         Ok(())
     }
 
@@ -271,9 +298,14 @@ impl Registry {
     /// Counts a user of the model, so that it stays.
     fn enter(&self, card: ModelCard, keep_alive: Option<KeepAlive>) -> Arc<Entry> {
         let mut entries = self.lock();
+        // A name that means other files now is another model; who uses the old one keeps it.
+        if entries.get(&card.name).is_some_and(|entry| entry.card.digest != card.digest) {
+            discard(entries.remove(&card.name));
+        }
         let entry = entries.entry(card.name.clone()).or_insert_with(|| {
             let times = Times { used: Instant::now(), keep_alive: self.options.keep_alive };
-            Arc::new(Entry { card, cell: OnceCell::new(), leases: AtomicUsize::new(0), times: Mutex::new(times) })
+            let (leases, reserved) = (AtomicUsize::new(0), AtomicBool::new(false));
+            Arc::new(Entry { card, cell: OnceCell::new(), leases, reserved, times: Mutex::new(times) })
         });
         entry.leases.fetch_add(1, Ordering::AcqRel);
         if let Some(keep_alive) = keep_alive {
@@ -304,17 +336,25 @@ impl Registry {
             let message = format!("{} needs {} bytes, but there are only {budget} for models", card.name, card.bytes);
             return Err(ApiError::new(Kind::Unavailable, message));
         }
+        let pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut entries = self.lock();
         loop {
             let loaded = entries.values().filter(|entry| entry.card.name != card.name);
             // What a model takes beside its weights must not keep another out that could be dropped for it.
-            let taken =
-                |entry: &Arc<Entry>| entry.cell.get().map_or(0, |model| model.parts.engine.memory_bytes() as u64);
+            let taken = |entry: &Arc<Entry>| match entry.cell.get() {
+                Some(model) => model.parts.engine.memory_bytes() as u64,
+                None if entry.reserved.load(Ordering::Relaxed) => entry.card.bytes,
+                None => 0,
+            };
             let used: u64 = loaded.map(taken).sum();
             if used + card.bytes <= budget {
+                // Under the lock: two loads at once must not take the same room.
+                if let Some(entry) = entries.get(&card.name) {
+                    entry.reserved.store(true, Ordering::Relaxed);
+                }
                 return Ok(());
             }
-            let idle = entries.iter().filter(|(_, entry)| entry.is_idle());
+            let idle = entries.iter().filter(|(name, entry)| entry.is_idle() && !pinned.contains(*name));
             let Some(oldest) = idle.min_by_key(|(_, entry)| entry.lock().used).map(|(name, _)| name.clone()) else {
                 let message = format!("no room for {}: the models in memory are in use", card.name);
                 let retry_after = Some(Duration::from_secs(5));

@@ -8,6 +8,7 @@ use olivine_engine::Usage;
 
 use crate::adapters::AdapterFolders;
 use crate::api::openai::stored::Stored;
+use crate::library::Library;
 use crate::registry::{Catalog, Registry, RegistryOptions};
 use crate::running::Running;
 
@@ -40,6 +41,8 @@ pub struct App {
     pub adapters: AdapterFolders,
     /// Its counters.
     pub metrics: Arc<Metrics>,
+    /// The store; none: models come from the catalog alone.
+    pub library: Option<Library>,
     /// Answers that can be gone on from.
     pub stored: Stored,
     /// Answers being made.
@@ -51,6 +54,11 @@ pub struct App {
 impl App {
     /// A server that has seen nothing yet.
     pub fn new(options: ServerOptions, catalog: Catalog) -> Arc<App> {
+        App::with_library(options, catalog, None)
+    }
+
+    /// The same with a store.
+    pub fn with_library(options: ServerOptions, catalog: Catalog, library: Option<Library>) -> Arc<App> {
         let registry = Registry::new(catalog, options.registry.clone());
         let (metrics, stored, running) = (Arc::default(), Stored::default(), Arc::default());
         Arc::new(App {
@@ -58,6 +66,7 @@ impl App {
             registry,
             adapters: AdapterFolders::default(),
             metrics,
+            library,
             stored,
             running,
             started: Instant::now(),

@@ -10,6 +10,7 @@ pub mod chat_template;
 pub mod error;
 pub mod fill;
 pub mod gguf;
+mod go_template;
 mod json;
 mod pairs;
 pub mod parsers;

@@ -31,7 +31,7 @@ Fields of --json (speeds in tokens, bytes or operations a second; a multiplicati
 #[derive(Args)]
 #[command(after_long_help = JSON)]
 pub struct Bench {
-    /// A model folder, a .gguf file, or `mica` (built in)
+    /// A model folder, a .gguf file, a name of `olivine list`, or `mica` (built in)
     model: String,
     /// Tokens of the prompt (0: no such test)
     #[arg(short = 'p', long, default_value_t = 512)]

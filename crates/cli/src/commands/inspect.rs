@@ -16,7 +16,7 @@ use crate::model::{ModelOptions, check_exists};
 /// Show what a model is: layers, tensors, memory, and the speed that this machine allows at most.
 #[derive(Args)]
 pub struct Inspect {
-    /// A model folder, a .gguf file, or `mica` (built in)
+    /// A model folder, a .gguf file, a name of `olivine list`, or `mica` (built in)
     model: String,
     /// List every tensor by itself
     #[arg(long)]

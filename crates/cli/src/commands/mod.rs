@@ -2,12 +2,21 @@
 
 mod bench;
 mod completions;
+mod copy;
+mod create;
 mod inspect;
 mod launch;
+mod list;
 mod perplexity;
+mod ps;
+mod pull;
+mod push;
 mod quantize;
+mod remove;
 mod run;
 mod serve;
+mod show;
+mod stop;
 
 use std::process::ExitCode;
 
@@ -23,6 +32,25 @@ pub enum Command {
     Serve(serve::Serve),
     /// Start another program with our models
     Launch(launch::Launch),
+    /// Get a model from a registry or from the Hugging Face hub
+    Pull(pull::Pull),
+    /// Send a model to a registry
+    Push(push::Push),
+    /// Make a model from a Modelfile
+    Create(create::Create),
+    /// List the models of the store
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Show what a model of the store is made of
+    Show(show::Show),
+    /// Give a model a second name
+    Cp(copy::Copy),
+    /// Remove models from the store
+    Rm(remove::Remove),
+    /// List the models that the server has loaded
+    Ps(ps::Ps),
+    /// Unload a model from the server
+    Stop(stop::Stop),
     /// Show what a model is, what it takes, and how fast it could be here
     Inspect(inspect::Inspect),
     /// Make a smaller copy of a model
@@ -42,6 +70,15 @@ impl Command {
             Command::Run(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::Launch(command) => command.run(),
+            Command::Pull(command) => command.run(),
+            Command::Push(command) => command.run(),
+            Command::Create(command) => command.run(),
+            Command::List(command) => command.run(),
+            Command::Show(command) => command.run(),
+            Command::Cp(command) => command.run(),
+            Command::Rm(command) => command.run(),
+            Command::Ps(command) => command.run(),
+            Command::Stop(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Quantize(command) => command.run(),
             Command::Perplexity(command) => command.run(),

@@ -12,7 +12,7 @@ use crate::model::{ModelOptions, check_exists};
 /// Perplexity of a text in windows without overlap.
 #[derive(Args)]
 pub struct Perplexity {
-    /// A model folder, a .gguf file, or `mica` (built in)
+    /// A model folder, a .gguf file, a name of `olivine list`, or `mica` (built in)
     model: String,
     /// A text file
     file: PathBuf,

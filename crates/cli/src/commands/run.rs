@@ -1,34 +1,42 @@
 //! `olivine run [MODEL] [PROMPT]`: one answer, or a chat on a terminal.
 //!
-//! What comes on standard input joins the prompt. Read next: `chat.rs`.
+//! What comes on standard input joins the prompt. A server that is already there answers, so that a model is loaded
+//! once; without one the model is loaded here. Read next: `chat.rs`, `talker.rs`.
 
 mod chat;
 mod editor;
 mod output;
+mod remote;
 mod settings;
+mod talker;
 mod thinking;
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use olivine_lm::generate::{GenerateOptions, Session};
 use olivine_lm::language_model::LanguageModel;
-use serde_json::{Value, json};
+use olivine_lm::sampling::SamplingOptions;
+use serde_json::json;
 
-use crate::model::{ModelOptions, check_exists, names_model};
-use output::{Spinner, Style, print_answer, print_timings};
+use crate::built_in;
+use crate::library::{self, Overlay};
+use crate::model::{ModelOptions, names_model};
+use output::{Spinner, Style, print_timings};
+use remote::Remote;
 use settings::{Settings, thinking_variables};
+use talker::Talker;
 
 /// Answer a prompt, or chat when there is none and this is a terminal.
 #[derive(Args)]
 pub struct Run {
-    /// A model folder, a .gguf file, or `mica` (built in); then the prompt
+    /// A model folder, a .gguf file, a name of `olivine list`, or `mica` (built in); then the prompt
     #[arg(value_name = "[MODEL] [PROMPT]")]
     words: Vec<String>,
     #[command(flatten)]
@@ -84,14 +92,14 @@ pub struct Run {
     /// Print timings
     #[arg(long)]
     verbose: bool,
+    /// Load the model here, even where a server has it
+    #[arg(long)]
+    local: bool,
 }
 
 impl Run {
     pub fn run(self) -> Result<ExitCode> {
         let (model, mut prompt) = self.split_words();
-        if let Some(name) = &model {
-            check_exists(name)?;
-        }
         let terminal = std::io::stdin().is_terminal();
         if !terminal {
             let mut input = String::new();
@@ -108,27 +116,42 @@ impl Run {
         if prompt.is_empty() && !(terminal && style.terminal) {
             bail!("no prompt: give one on the command line or on standard input");
         }
-        let started = Instant::now();
-        let spinner = Spinner::start("loading the model");
-        let mut language_model = self.model.open(model.as_deref())?;
-        if let Some(folder) = &self.adapter {
-            language_model.adapter = Some(language_model.model.adapters().load(folder)?.adapter);
-        }
-        drop(spinner);
-        let load = started.elapsed();
         let stop = interrupt_flag()?;
-        let settings = self.settings(&language_model, stop.clone())?;
+        let (mut talker, settings, load) = self.open(model.as_deref(), &stop)?;
         if prompt.is_empty() {
-            return chat::chat(&mut language_model, settings, style, &stop);
+            return chat::chat(&mut talker, settings, style, &stop);
         }
-        let text = self.prompt_text(&language_model, &prompt)?;
-        let rendered = !self.raw && language_model.template.is_some();
-        let ids = language_model.encode(&text, rendered)?;
-        let shown = print_answer(&mut language_model, &mut Session::default(), &text, &ids, &settings.options, style)?;
+        let message = json!({"role": "user", "content": prompt});
+        let mut shown = talker.answer(&[message], &settings, self.raw, style)?;
+        shown.timings.load += load;
         if self.verbose {
-            print_timings(&shown.answer, load);
+            print_timings(&shown.timings);
         }
         Ok(if stop.load(Ordering::Relaxed) { ExitCode::from(130) } else { ExitCode::SUCCESS })
+    }
+
+    /// The model in a server that is there, else here; what was asked for; how long loading took.
+    fn open(&self, model: Option<&str>, stop: &Arc<AtomicBool>) -> Result<(Talker, Settings, Duration)> {
+        let name = model.unwrap_or(built_in::NAME);
+        // How a model is loaded is up to who loads it; a path of this machine says nothing to a server.
+        let own = self.local || self.model.is_set() || self.adapter.is_some() || Path::new(name).exists();
+        if let Some(remote) = (!own).then(|| Remote::find(name, stop.clone())).flatten() {
+            let talker = Talker::There(Box::new(remote));
+            let settings = self.settings(&talker, SamplingOptions::default(), &Overlay::default(), stop)?;
+            return Ok((talker, settings, Duration::ZERO));
+        }
+        let found = library::get(name)?;
+        let started = Instant::now();
+        let spinner = Spinner::start("loading the model");
+        let mut model = found.open(&self.model.apply()?)?;
+        if let Some(folder) = &self.adapter {
+            model.adapter = Some(model.model.adapters().load(folder)?.adapter);
+        }
+        drop(spinner);
+        let (load, sampling) = (started.elapsed(), model.sampling.clone());
+        let talker = Talker::Here(Box::new(model), Session::default());
+        let settings = self.settings(&talker, sampling, &found.overlay()?, stop)?;
+        Ok((talker, settings, load))
     }
 
     /// The first word is the model where it names one; the rest is the prompt.
@@ -140,18 +163,36 @@ impl Run {
     }
 
     /// What was asked for, checked against what the model can do.
-    fn settings(&self, model: &LanguageModel, stop: Arc<AtomicBool>) -> Result<Settings> {
-        if self.system.is_some() && model.template.is_none() {
+    fn settings(
+        &self,
+        talker: &Talker,
+        sampling: SamplingOptions,
+        overlay: &Overlay,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Settings> {
+        let template = talker.has_template();
+        if self.system.is_some() && !template {
             bail!("--system: this model has no chat template; leave it out, and the model continues your text");
         }
-        check_thinking(model, self.think).context("--think")?;
-        let options = GenerateOptions { cancel: Some(stop), ..self.options(model)? };
-        let (system, think, verbose) = (self.system.clone(), self.think, self.verbose);
-        Ok(Settings { options, system, think, verbose, keep_history: true })
+        let mut options = GenerateOptions { cancel: Some(stop.clone()), ..self.options(sampling)? };
+        options.max_tokens = options.max_tokens.or(overlay.max_tokens());
+        options.stop.extend(overlay.stop());
+        // Without a template there is no place for a system message.
+        let system = self.system.clone().or_else(|| overlay.system.clone().filter(|_| template));
+        let settings = Settings {
+            options,
+            system,
+            first_messages: overlay.messages.clone(),
+            changed: self.changed(),
+            think: self.think,
+            verbose: self.verbose,
+            keep_history: true,
+        };
+        talker.supports(&settings).context("--think")?;
+        Ok(settings)
     }
 
-    fn options(&self, model: &LanguageModel) -> Result<GenerateOptions> {
-        let mut sampling = model.sampling.clone();
+    fn options(&self, mut sampling: SamplingOptions) -> Result<GenerateOptions> {
         let set = |to: &mut f32, from: Option<f32>| *to = from.unwrap_or(*to);
         set(&mut sampling.temperature, self.temperature);
         set(&mut sampling.top_p, self.top_p);
@@ -167,19 +208,22 @@ impl Run {
         Ok(GenerateOptions { sampling, max_tokens, stop, ..GenerateOptions::default() })
     }
 
-    fn prompt_text(&self, model: &LanguageModel, prompt: &str) -> Result<String> {
-        if self.raw || model.template.is_none() {
-            return Ok(prompt.into());
-        }
-        let messages = conversation(self.system.as_deref(), &[json!({"role": "user", "content": prompt})]);
-        Ok(model.render(&messages, None, Some(&thinking_variables(self.think)))?)
+    /// Names of the parameters that were given.
+    fn changed(&self) -> Vec<String> {
+        let given = [
+            ("temperature", self.temperature.is_some()),
+            ("top_k", self.top_k.is_some()),
+            ("top_p", self.top_p.is_some()),
+            ("min_p", self.min_p.is_some()),
+            ("typical_p", self.typical_p.is_some()),
+            ("repeat_penalty", self.repeat_penalty.is_some()),
+            ("presence_penalty", self.presence_penalty.is_some()),
+            ("frequency_penalty", self.frequency_penalty.is_some()),
+            ("seed", self.seed.is_some()),
+            ("num_predict", self.max_tokens.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_string()).collect()
     }
-}
-
-/// The messages behind the system message.
-fn conversation(system: Option<&str>, messages: &[Value]) -> Value {
-    let system = system.map(|text| json!({"role": "system", "content": text}));
-    system.into_iter().chain(messages.iter().cloned()).collect()
 }
 
 /// An error if the model's template has no switch for what is asked.

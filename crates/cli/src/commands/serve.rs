@@ -19,7 +19,7 @@ use crate::signals;
 /// Serve models over HTTP.
 #[derive(Args)]
 pub struct Serve {
-    /// Model folders and .gguf files to serve beside `mica` (built in)
+    /// Model folders, .gguf files and names to serve beside `mica` (built in) and the models of the store
     models: Vec<String>,
     /// A folder of models; all that lie in it are served (may be given several times)
     #[arg(long, value_name = "FOLDER")]
@@ -84,6 +84,9 @@ pub struct Serve {
     /// Load these models at once
     #[arg(long)]
     preload: bool,
+    /// Load this model at once and keep it, whoever needs the room (may be given several times)
+    #[arg(long, value_name = "MODEL")]
+    pin: Vec<String>,
     #[command(flatten)]
     options: ModelOptions,
 }
@@ -108,7 +111,8 @@ impl Serve {
             heartbeat: Duration::from_secs(5),
             registry: RegistryOptions { keep_alive: self.keep_alive, memory_bytes: Some(memory as u64) },
         };
-        let app = App::new(options, sources.catalog());
+        let library = sources.library();
+        let app = App::with_library(options, sources.catalog(), library);
         self.adapter.iter().for_each(|(name, folder)| app.adapters.add(name, folder.clone()));
         self.adapters_in.iter().for_each(|folder| app.adapters.add_all_in(folder.clone()));
         // One worker: with two, each token of an answer would wake both, and what they take is taken from the model.
@@ -124,7 +128,7 @@ impl Serve {
             bail!("there is no home folder for cached prefixes; name one with --data, or say --kv-disk 0");
         }
         Ok(Sources {
-            models: self.models.iter().filter_map(|name| path_of(Some(name))).collect(),
+            models: self.models.clone(),
             folders: self.models_in.clone(),
             load,
             engine: EngineOptions {
@@ -136,9 +140,10 @@ impl Serve {
                 scheduler: SchedulerOptions { decode_share: self.decode_share, ..SchedulerOptions::default() },
                 ..EngineOptions::default()
             },
-            draft: self.draft.as_ref().map(PathBuf::from),
+            draft: self.draft.as_deref().map(path_of).transpose()?.flatten(),
             disk_bytes: self.kv_disk,
             data,
+            store: Some(olivine_hub::Store::of_user()),
         })
     }
 
@@ -149,10 +154,17 @@ impl Serve {
         if !here.ip().is_loopback() && app.options.api_keys.is_empty() {
             eprintln!("olivine: {here} can be reached from other machines and asks for no key (--api-key)");
         }
+        for name in &self.pin {
+            if let Err(error) = app.registry.pin(name).await {
+                bail!("--pin {name}: {}", error.message);
+            }
+        }
         if self.preload {
-            for card in app.registry.list() {
-                if let Err(error) = app.registry.lease(&card.name, Some(KeepAlive::Forever)).await {
-                    bail!("{}: {}", card.name, error.message);
+            // Of the store only what was named here: it may hold more than any machine.
+            let cards = app.registry.list().into_iter().filter(|card| !card.stored).map(|card| card.name);
+            for name in cards.chain(self.models.iter().cloned()) {
+                if let Err(error) = app.registry.lease(&name, Some(KeepAlive::Forever)).await {
+                    bail!("{name}: {}", error.message);
                 }
             }
         }

@@ -11,6 +11,8 @@ use olivine_testkit::tiny_gguf::TinyGguf;
 /// The program, with nothing on standard input.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_olivine"));
+    // Nothing of this machine's own takes part: no server that happens to run, no models of its user.
+    command.env("OLIVINE_HOST", "127.0.0.1:9").env("OLIVINE_MODELS", std::env::temp_dir().join("olivine-no-models"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -176,7 +176,10 @@ impl Server {
     }
 
     pub fn with(options: ServerOptions, catalog: Catalog) -> Server {
-        let app = App::new(options, catalog);
+        Server::of(App::new(options, catalog))
+    }
+
+    pub fn of(app: Arc<App>) -> Server {
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let served = app.clone();

@@ -1,13 +1,15 @@
-//! Chat templates: messages and tools → the prompt a model was trained on, by the Jinja source that ships with it.
+//! Chat templates: messages and tools → the prompt a model was trained on, by the Jinja source that ships with it, or by
+//! the Go template of a Modelfile (`go_template`).
 //!
 //! Invariant: the text is that of Python's jinja2 with the settings Hugging Face uses (trim_blocks, lstrip_blocks, loop
 //! controls, Python's spelling of values). `python` holds what Python does otherwise than the engine, `time` the clock.
 
 mod methods;
 mod python;
-mod time;
+pub(crate) mod time;
 
 use crate::error::TextError;
+use crate::go_template::{self, GoTemplate};
 use crate::parsers::{self, Syntax};
 use minijinja::Environment;
 use olivine_formats::gguf::{self, Gguf};
@@ -85,6 +87,8 @@ pub fn reasoning_variables(on: bool, effort: Option<&str>) -> Map<String, Value>
 pub struct ChatTemplate {
     origin: String,
     environment: Environment<'static>,
+    /// In place of Jinja.
+    go: Option<GoTemplate>,
     special: SpecialStrings,
     source: String,
     syntax: &'static Syntax,
@@ -112,7 +116,27 @@ impl ChatTemplate {
         let all: Vec<&str> = sources.iter().map(|(_, source)| *source).collect();
         let source = all.join("\n");
         let syntax = parsers::detect(&source);
-        Ok(ChatTemplate { origin: origin.to_string(), environment, special, source, syntax })
+        Ok(ChatTemplate { origin: origin.to_string(), environment, go: None, special, source, syntax })
+    }
+
+    /// Reads the template of a Modelfile: a Go template, or Jinja where it has Jinja's blocks.
+    pub fn of_modelfile(origin: &str, source: &str, special: SpecialStrings) -> Result<ChatTemplate, TextError> {
+        if source.contains("{%") {
+            return ChatTemplate::new(origin, source, special);
+        }
+        let go = GoTemplate::parse(source).map_err(|problem| go_error(origin, problem))?;
+        let mut syntax = parsers::detect(source);
+        // Where the template writes calls in no way that is known by name, they are JSON.
+        if syntax.name == "plain" && source.contains(".ToolCalls") {
+            syntax = Syntax::named("json").unwrap_or(syntax);
+        }
+        let (origin, source) = (origin.to_string(), source.to_string());
+        Ok(ChatTemplate { origin, environment: Environment::new(), go: Some(go), special, source, syntax })
+    }
+
+    /// The spellings of special tokens that it uses.
+    pub fn special(&self) -> &SpecialStrings {
+        &self.special
     }
 
     /// Finds and compiles the template of a model folder: `chat_template.jinja`, `chat_template.json`, then
@@ -226,6 +250,9 @@ impl ChatTemplate {
 
     /// Renders a conversation.
     pub fn render(&self, input: RenderInput) -> Result<String, TextError> {
+        if let Some(go) = &self.go {
+            return self.render_go(go, input);
+        }
         let has_tools = input.tools.is_some_and(|tools| tools.as_array().is_some_and(|list| !list.is_empty()));
         let template = match has_tools {
             true => self.environment.get_template(TOOL_USE).or_else(|_| self.environment.get_template(DEFAULT)),
@@ -247,6 +274,23 @@ impl ChatTemplate {
         let extra = input.extra.into_iter().flatten().map(|(key, value)| (key.as_str(), python::value(value)));
         variables.extend(extra);
         template.render(minijinja::Value::from_pairs(variables)).map_err(|error| template_error(&self.origin, &error))
+    }
+}
+
+impl ChatTemplate {
+    /// The beginning of the answer is a part of such a template.
+    fn render_go(&self, go: &GoTemplate, input: RenderInput) -> Result<String, TextError> {
+        let last = input.messages.as_array().and_then(|list| list.last());
+        if !input.add_generation_prompt && last.is_none_or(|last| last["role"] != "assistant") {
+            let reason = "a Go template always begins an answer".to_string();
+            return Err(TextError::Template { name: self.origin.clone(), line: 0, reason });
+        }
+        let extra = |name: &str| input.extra.and_then(|extra| extra.get(name));
+        let level = extra("reasoning_effort").and_then(Value::as_str).unwrap_or_default().to_string();
+        let think = extra("enable_thinking").or(extra("thinking")).and_then(Value::as_bool);
+        let think = think.or((!level.is_empty()).then_some(true));
+        let settings = go_template::Settings { think, level, now_seconds: input.now_seconds };
+        go.render(input.messages, input.tools, &settings).map_err(|problem| go_error(&self.origin, problem))
     }
 }
 
@@ -276,6 +320,10 @@ impl SpecialStrings {
             unk_token: read("unk_token"),
         }
     }
+}
+
+fn go_error(origin: &str, problem: go_template::Problem) -> TextError {
+    TextError::Template { name: origin.to_string(), line: problem.line, reason: problem.reason }
 }
 
 fn template_error(origin: &str, error: &minijinja::Error) -> TextError {

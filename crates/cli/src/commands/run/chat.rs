@@ -2,26 +2,23 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::Result;
-use olivine_lm::generate::Session;
-use olivine_lm::language_model::LanguageModel;
 use rustyline::error::ReadlineError;
 use serde_json::{Value, json};
 
 use super::editor::MessageEditor;
-use super::output::{Style, print_answer, print_timings};
+use super::output::{Style, print_timings};
 use super::settings::{Reply, Settings};
-use super::{check_thinking, conversation};
+use super::talker::Talker;
 
 /// Talk until the user leaves.
-pub fn chat(model: &mut LanguageModel, settings: Settings, style: Style, stop: &AtomicBool) -> Result<ExitCode> {
+pub fn chat(model: &mut Talker, settings: Settings, style: Style, stop: &AtomicBool) -> Result<ExitCode> {
     let mut editor = MessageEditor::new(style)?;
-    if model.template.is_none() {
+    if !model.has_template() {
         println!("{}", style.dim("This model has no chat template: it continues what you type, each time anew."));
     }
-    let mut chat = Chat { settings, style, messages: Vec::new(), session: Session::default() };
+    let mut chat = Chat { settings, style, messages: Vec::new() };
     loop {
         match editor.read(chat.settings.keep_history) {
             Ok(line) if line.trim().is_empty() => {}
@@ -49,20 +46,19 @@ struct Chat {
     settings: Settings,
     style: Style,
     messages: Vec<Value>,
-    session: Session,
 }
 
 impl Chat {
     /// Carry out a command; whether to leave.
-    fn command(&mut self, line: &str, model: &LanguageModel) -> bool {
+    fn command(&mut self, line: &str, model: &Talker) -> bool {
         let before = self.settings.clone();
-        match self.settings.command(line, model.model.spec()) {
+        match self.settings.command(line, &|| model.info()) {
             Reply::Leave => return true,
             Reply::Clear => {
                 self.messages.clear();
                 println!("the conversation is forgotten");
             }
-            Reply::Text(text) => match self.supported(model) {
+            Reply::Text(text) => match model.supports(&self.settings) {
                 Ok(()) => println!("{text}"),
                 Err(error) => {
                     self.settings = before;
@@ -73,26 +69,9 @@ impl Chat {
         false
     }
 
-    /// An error if the model cannot do what the settings ask for.
-    fn supported(&self, model: &LanguageModel) -> Result<()> {
-        check_thinking(model, self.settings.think)?;
-        if self.settings.system.is_some() && model.template.is_none() {
-            anyhow::bail!("a system message needs a chat template, which this model has not");
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, model: &mut LanguageModel, line: String) -> Result<()> {
+    fn answer(&mut self, model: &mut Talker, line: String) -> Result<()> {
         self.messages.push(json!({"role": "user", "content": line}));
-        let text = match &model.template {
-            None => line,
-            Some(_) => {
-                let messages = conversation(self.settings.system.as_deref(), &self.messages);
-                model.render(&messages, None, Some(&self.settings.template_variables()))?
-            }
-        };
-        let ids = model.encode(&text, model.template.is_some())?;
-        let shown = print_answer(model, &mut self.session, &text, &ids, &self.settings.options, self.style)?;
+        let shown = model.answer(&self.messages, &self.settings, false, self.style)?;
         println!();
         let mut message = json!({"role": "assistant", "content": shown.text});
         if !shown.thinking.is_empty() {
@@ -100,7 +79,7 @@ impl Chat {
         }
         self.messages.push(message);
         if self.settings.verbose {
-            print_timings(&shown.answer, Duration::ZERO);
+            print_timings(&shown.timings);
             eprintln!();
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use olivine_lm::generate::{Answer, GenerateOptions, Session};
+use olivine_lm::generate::{GenerateOptions, Session};
 use olivine_lm::language_model::LanguageModel;
 
 use super::thinking::{Kind, Splitter};
@@ -70,10 +70,21 @@ impl Drop for Spinner {
 
 /// An answer as it was shown.
 pub struct Shown {
-    pub answer: Answer,
+    pub timings: Timings,
     /// Its parts; white space around the thinking is gone.
     pub thinking: String,
     pub text: String,
+}
+
+/// What an answer took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    pub prompt_tokens: usize,
+    pub cached_tokens: usize,
+    pub answer_tokens: usize,
+    pub prefill: Duration,
+    pub decode: Duration,
+    pub load: Duration,
 }
 
 /// Answer `prompt` and print the answer as it comes.
@@ -85,32 +96,60 @@ pub fn print_answer(
     options: &GenerateOptions,
     style: Style,
 ) -> Result<Shown> {
-    let spinner = Spinner::start("reading the prompt");
-    let mut out = Screen { out: std::io::stdout().lock(), style, last: None };
+    let mut printer = Printer::start(style);
     let mut splitter = Splitter::new(prompt);
-    let (mut thinking, mut text) = (String::new(), String::new());
-    let mut show = |parts: Vec<(Kind, String)>, raw: &str| {
-        for (kind, part) in &parts {
+    let answer = model.generate(session, ids, options, |piece, _| printer.show(&splitter.push(piece), piece))?;
+    // A pipe has this text already.
+    printer.show(&splitter.finish(), "");
+    let (thinking, text) = printer.end();
+    let timings = Timings {
+        prompt_tokens: answer.prompt_tokens,
+        cached_tokens: answer.cached_tokens,
+        answer_tokens: answer.tokens.len(),
+        prefill: answer.prefill,
+        decode: answer.decode,
+        load: Duration::ZERO,
+    };
+    Ok(Shown { timings, thinking, text })
+}
+
+/// An answer on its way to standard output.
+pub struct Printer {
+    spinner: Spinner,
+    screen: Screen<'static>,
+    thinking: String,
+    text: String,
+}
+
+impl Printer {
+    /// Nothing has come yet.
+    pub fn start(style: Style) -> Printer {
+        let screen = Screen { out: std::io::stdout().lock(), style, last: None };
+        Printer { spinner: Spinner::start("reading the prompt"), screen, thinking: String::new(), text: String::new() }
+    }
+
+    /// More of it: its parts for people, and as the model wrote it for a pipe. False: nobody reads any more.
+    pub fn show(&mut self, parts: &[(Kind, String)], raw: &str) -> bool {
+        if !parts.is_empty() || !raw.is_empty() {
+            self.spinner.end();
+        }
+        for (kind, part) in parts {
             match kind {
-                Kind::Thinking => thinking.push_str(part),
-                Kind::Answer => text.push_str(part),
+                Kind::Thinking => self.thinking.push_str(part),
+                Kind::Answer => self.text.push_str(part),
             }
         }
         // A closed pipe ends the answer as Ctrl-C does.
-        out.show(&parts, raw).is_ok()
-    };
-    let answer = model.generate(session, ids, options, |piece, _| {
-        if !piece.is_empty() {
-            spinner.end();
-        }
-        show(splitter.push(piece), piece)
-    })?;
-    spinner.end();
-    // A pipe has this text already.
-    show(splitter.finish(), "");
-    // A reader that has seen enough (`| head -1`) is no error.
-    let _ = out.end();
-    Ok(Shown { answer, thinking, text })
+        self.screen.show(parts, raw).is_ok()
+    }
+
+    /// The end; the thinking and the text.
+    pub fn end(mut self) -> (String, String) {
+        self.spinner.end();
+        // A reader that has seen enough (`| head -1`) is no error.
+        let _ = self.screen.end();
+        (self.thinking, self.text)
+    }
 }
 
 /// Standard output with the frame around the thinking.
@@ -157,22 +196,21 @@ fn framed(style: Style, last: Option<Kind>, kind: Kind, part: &str) -> String {
 }
 
 /// The lines of `ollama run --verbose`, on standard error.
-pub fn print_timings(answer: &Answer, load: Duration) {
+pub fn print_timings(timings: &Timings) {
     let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
-    let computed = answer.prompt_tokens - answer.cached_tokens;
-    let total = load + answer.prefill + answer.decode;
+    let Timings { prompt_tokens, cached_tokens, answer_tokens, prefill, decode, load } = *timings;
     eprintln!();
-    eprintln!("total duration:       {total:?}");
+    eprintln!("total duration:       {:?}", load + prefill + decode);
     eprintln!("load duration:        {load:?}");
-    eprintln!("prompt eval count:    {} token(s)", answer.prompt_tokens);
-    if answer.cached_tokens > 0 {
-        eprintln!("prompt from cache:    {} token(s)", answer.cached_tokens);
+    eprintln!("prompt eval count:    {prompt_tokens} token(s)");
+    if cached_tokens > 0 {
+        eprintln!("prompt from cache:    {cached_tokens} token(s)");
     }
-    eprintln!("prompt eval duration: {:?}", answer.prefill);
-    eprintln!("prompt eval rate:     {:.2} tokens/s", rate(computed, answer.prefill));
-    eprintln!("eval count:           {} token(s)", answer.tokens.len());
-    eprintln!("eval duration:        {:?}", answer.decode);
-    eprintln!("eval rate:            {:.2} tokens/s", rate(answer.tokens.len(), answer.decode));
+    eprintln!("prompt eval duration: {prefill:?}");
+    eprintln!("prompt eval rate:     {:.2} tokens/s", rate(prompt_tokens - cached_tokens, prefill));
+    eprintln!("eval count:           {answer_tokens} token(s)");
+    eprintln!("eval duration:        {decode:?}");
+    eprintln!("eval rate:            {:.2} tokens/s", rate(answer_tokens, decode));
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The chat's commands: what `/set` changes and `/show` tells. No input, no output: text in, text out.
 
 use olivine_lm::generate::GenerateOptions;
-use olivine_lm::spec::ModelSpec;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What `/help` prints.
 pub const HELP: &str = "\
@@ -49,6 +48,10 @@ pub const COMMANDS: &[&str] = &[
 pub struct Settings {
     pub options: GenerateOptions,
     pub system: Option<String>,
+    /// Messages of the Modelfile, before all others.
+    pub first_messages: Vec<Value>,
+    /// Names of parameters that the user set.
+    pub changed: Vec<String>,
     pub think: Option<bool>,
     pub verbose: bool,
     pub keep_history: bool,
@@ -67,16 +70,22 @@ pub enum Reply {
 
 impl Settings {
     /// Carry out a line that begins with `/`.
-    pub fn command(&mut self, line: &str, spec: &ModelSpec) -> Reply {
+    pub fn command(&mut self, line: &str, info: &dyn Fn() -> String) -> Reply {
         let (name, rest) = split(line);
         match name {
             "/bye" | "/exit" | "/quit" => Reply::Leave,
             "/clear" => Reply::Clear,
             "/help" | "/?" => Reply::Text(HELP.into()),
             "/set" => Reply::Text(self.set(rest).unwrap_or_else(|problem| problem)),
-            "/show" => Reply::Text(self.show(rest, spec)),
+            "/show" => Reply::Text(self.show(rest, info)),
             _ => Reply::Text(format!("{name} is not a command; /help lists them")),
         }
+    }
+
+    /// Messages behind the system message and those of the Modelfile.
+    pub fn conversation(&self, messages: &[Value]) -> Value {
+        let system = self.system.as_ref().map(|text| json!({"role": "system", "content": text}));
+        system.into_iter().chain(self.first_messages.iter().cloned()).chain(messages.iter().cloned()).collect()
     }
 
     /// Template variables of the settings.
@@ -146,12 +155,15 @@ impl Settings {
         }
         sampling_check(&options)?;
         self.options = options;
+        if !self.changed.iter().any(|known| known == name) {
+            self.changed.push(name.to_string());
+        }
         Ok(())
     }
 
-    fn show(&self, what: &str, spec: &ModelSpec) -> String {
+    fn show(&self, what: &str, info: &dyn Fn() -> String) -> String {
         match what {
-            "info" => spec.to_string().trim_end().into(),
+            "info" => info().trim_end().into(),
             "parameters" => self.parameters(),
             "system" => self.system.clone().unwrap_or_else(|| "no system message".into()),
             "" => SHOW_HELP.into(),
@@ -207,29 +219,27 @@ fn split(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use olivine_lm::spec::HeadSpec;
 
-    fn spec() -> ModelSpec {
-        ModelSpec {
-            family: "some-family",
-            vocabulary: 8,
-            hidden: 4,
-            context_tokens: 16,
-            embedding_scale: 1.0,
-            norm_epsilon: 1e-6,
-            norm_offset: 0.0,
-            head: HeadSpec { tied: true, soft_cap: None, scale: 1.0 },
-            layers: Vec::new(),
-        }
+    fn info() -> String {
+        "some-family".into()
     }
 
     fn settings() -> Settings {
         let options = GenerateOptions::default();
-        Settings { options, system: None, think: None, verbose: false, keep_history: true }
+        let first_messages = Vec::new();
+        Settings {
+            options,
+            system: None,
+            first_messages,
+            changed: Vec::new(),
+            think: None,
+            verbose: false,
+            keep_history: true,
+        }
     }
 
     fn say(settings: &mut Settings, line: &str) -> String {
-        match settings.command(line, &spec()) {
+        match settings.command(line, &info) {
             Reply::Text(text) => text,
             other => panic!("{line}: {other:?}"),
         }
@@ -238,8 +248,8 @@ mod tests {
     #[test]
     fn commands_that_end_or_clear() {
         let mut settings = settings();
-        assert_eq!(settings.command("/bye", &spec()), Reply::Leave);
-        assert_eq!(settings.command("/clear", &spec()), Reply::Clear);
+        assert_eq!(settings.command("/bye", &info), Reply::Leave);
+        assert_eq!(settings.command("/clear", &info), Reply::Clear);
         assert!(say(&mut settings, "/help").contains("/set") && say(&mut settings, "/?").contains("/bye"));
         assert!(say(&mut settings, "/nonsense").contains("/nonsense is not a command"));
     }

@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod embed;
 pub mod generate;
+pub mod library;
 pub mod models;
 pub mod options;
 
@@ -12,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde_json::{Map, Value, json};
 
 use crate::api::timestamp;
@@ -34,6 +35,12 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/tags", get(models::tags).head(models::tags))
         .route("/api/ps", get(models::ps))
         .route("/api/show", post(models::show))
+        .route("/api/pull", post(library::pull))
+        .route("/api/push", post(library::push))
+        .route("/api/create", post(library::create))
+        .route("/api/copy", post(library::copy))
+        .route("/api/delete", delete(library::delete))
+        .route("/api/blobs/{digest}", post(library::put_blob).head(library::has_blob))
         .route("/api/version", get(models::version).head(models::version))
 }
 

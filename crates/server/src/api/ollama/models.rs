@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use super::Failure;
 use crate::api::{body, refuse_unknown, timestamp};
 use crate::conversation::uses_tools;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
+use crate::library::Details;
 use crate::registry::ModelCard;
 use crate::respond;
 use crate::state::App;
@@ -27,7 +28,11 @@ pub async fn tags(State(app): State<Arc<App>>) -> Response {
 /// A name as this dialect writes it: with a tag.
 fn tagged(card: &ModelCard) -> String {
     let last = card.name.rsplit('/').next().unwrap_or_default();
-    if last.contains(':') || card.name.contains('/') { card.name.clone() } else { format!("{}:latest", card.name) }
+    if last.contains(':') || (card.name.contains('/') && !card.stored) {
+        card.name.clone()
+    } else {
+        format!("{}:latest", card.name)
+    }
 }
 
 fn details(card: &ModelCard) -> Value {
@@ -90,35 +95,72 @@ pub struct ShowRequest {
 pub async fn show(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response, Failure> {
     let request: ShowRequest = body(&bytes)?;
     refuse_unknown(&request.rest, &[])?;
-    if request.verbose == Some(true) {
-        return Err(ApiError::unsupported("verbose", "the tensors of a model are listed by `olivine inspect`").into());
-    }
     let name = request.name.filter(|_| request.model.is_empty()).unwrap_or(request.model);
     let card = app.registry.find(&name)?;
     let mut capabilities = vec!["completion"];
     if uses_tools(&card) {
         capabilities.push("tools");
     }
-    if card.template.contains("think") {
+    if card.template.contains("think") || card.template.contains(".Think") {
         capabilities.push("thinking");
     }
-    let family = &card.family;
-    let mut info = Map::new();
-    info.insert("general.architecture".into(), json!(family));
-    info.insert("general.parameter_count".into(), json!(card.parameters));
-    info.insert(format!("{family}.context_length"), json!(card.context_tokens));
-    info.insert(format!("{family}.embedding_length"), json!(card.embedding_length));
-    let document = json!({
+    let verbose = request.verbose.unwrap_or(false);
+    let inspected = inspect(&app, &card, verbose).await?;
+    let modelfile = if card.modelfile.is_empty() { format!("FROM {}\n", card.name) } else { card.modelfile.clone() };
+    let mut document = json!({
         "license": card.license,
-        "modelfile": format!("FROM {}\n", card.name),
-        "parameters": "",
+        "modelfile": modelfile,
+        "parameters": parameter_lines(&card.options),
         "template": card.template,
+        "system": card.system,
         "details": details(&card),
-        "model_info": info,
+        "messages": card.messages,
+        "model_info": inspected.info,
         "capabilities": capabilities,
         "modified_at": timestamp(card.modified.unwrap_or(UNIX_EPOCH)),
     });
-    Ok(respond::json(StatusCode::OK, &document))
+    if verbose {
+        let tensor = |(name, format, shape): &(String, String, Vec<usize>)| json!({"name": name, "type": format, "shape": shape});
+        document["tensors"] = inspected.tensors.iter().map(tensor).collect();
+    }
+    // Clients tell by their absence that there are none.
+    let document = document.as_object_mut().map(std::mem::take).unwrap_or_default();
+    let is_nothing = |value: &Value| value == "" || value.as_array().is_some_and(Vec::is_empty);
+    let optional = ["system", "messages"];
+    let document = document.into_iter().filter(|(key, value)| !(optional.contains(&key.as_str()) && is_nothing(value)));
+    Ok(respond::json(StatusCode::OK, &Value::Object(document.collect())))
+}
+
+/// `stop                           "<|im_end|>"`
+fn parameter_lines(options: &Map<String, Value>) -> String {
+    let lines = olivine_hub::parameters::lines(options);
+    let quoted = |name: &str, text: &str| if name == "stop" { format!("{text:?}") } else { text.to_string() };
+    let lines: Vec<String> = lines.iter().map(|(name, text)| format!("{name:<30} {}", quoted(name, text))).collect();
+    lines.join("\n")
+}
+
+/// What the model's files say, and what is known without them.
+async fn inspect(app: &Arc<App>, card: &ModelCard, verbose: bool) -> Result<Details, ApiError> {
+    let mut found = Details::default();
+    if let Some(library) = app.library.clone() {
+        let card = card.clone();
+        let task = tokio::task::spawn_blocking(move || (library.inspect)(&card, verbose));
+        // A file that cannot be read says so when the model is loaded.
+        found = task
+            .await
+            .map_err(|_| ApiError::new(Kind::Internal, "reading the model's files panicked"))?
+            .unwrap_or_default();
+    }
+    let family = &card.family;
+    for (key, value) in [
+        ("general.architecture".to_string(), json!(family)),
+        ("general.parameter_count".to_string(), json!(card.parameters)),
+        (format!("{family}.context_length"), json!(card.context_tokens)),
+        (format!("{family}.embedding_length"), json!(card.embedding_length)),
+    ] {
+        found.info.entry(key).or_insert(value);
+    }
+    Ok(found)
 }
 
 /// The version.

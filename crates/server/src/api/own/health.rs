@@ -66,7 +66,10 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
 
 /// What the server is doing.
 pub async fn status(State(app): State<Arc<App>>) -> Response {
-    let models: Vec<Value> = app.registry.residents().iter().map(model).collect();
+    let mut models: Vec<Value> = app.registry.residents().iter().map(model).collect();
+    for (model, library) in models.iter_mut().zip(app.library.iter().cycle()) {
+        model["device"] = json!(library.device);
+    }
     let document = json!({
         "version": app.options.version,
         "uptime_seconds": app.started.elapsed().as_secs(),
