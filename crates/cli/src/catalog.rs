@@ -16,11 +16,12 @@ use olivine_hub::{Hub, ModelName, Store, StoredModel};
 use olivine_lm::digest;
 use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::{LoadOptions, Model};
+use olivine_lm::pooling::Pooling;
 use olivine_server::registry::template_source;
 use olivine_server::{Catalog, Library, ModelCard, ModelParts};
 
 use crate::library::{self, Found};
-use crate::{built_in, workshop};
+use crate::{built_in, encoders, workshop};
 
 /// How models are found and loaded.
 #[derive(Clone, Default)]
@@ -131,6 +132,11 @@ impl Sources {
 
     fn load(&self, card: &ModelCard) -> anyhow::Result<ModelParts> {
         let found = self.find(&card.name).ok_or_else(|| anyhow::anyhow!("{}: it is gone", card.name))?;
+        if let Some(path) = &found.path
+            && let Some(parts) = encoders::load(path, self.load.precision, &self.engine)?
+        {
+            return Ok(parts);
+        }
         let model = found.open(&self.load)?;
         let options = self.engine_options(card, &found, &model)?;
         let draft = self.draft_for(found.path.as_deref()).map(|path| Model::open(path, &self.load)).transpose()?;
@@ -149,7 +155,8 @@ impl Sources {
         let spelling = |id: u32| (tokenizer.token_bytes(id).to_vec(), tokenizer.is_special(id));
         let spellings = (0..tokenizer.vocab_size() as u32).map(spelling);
         let vocabulary = model.end_tokens.first().map(|&end| Vocabulary::new(spellings, end));
-        let mut options = EngineOptions { vocabulary, ..self.engine.clone() };
+        let pooling = found.path.as_deref().map(Pooling::of_path).transpose()?.flatten();
+        let mut options = EngineOptions { vocabulary, pooling, ..self.engine.clone() };
         if let Some(data) = self.data.as_ref().filter(|_| self.disk_bytes > 0) {
             options.identity = match (&found.path, &found.stored) {
                 (None, _) => digest::of_memory(&built_in::FILES),
@@ -220,8 +227,14 @@ fn card(known: &Known, found: &Found) -> anyhow::Result<ModelCard> {
     Ok(card)
 }
 
-fn read_card(found: &Found, changed: SystemTime) -> anyhow::Result<ModelCard> {
     let (name, path) = (found.name.as_str(), found.path.as_deref());
+    if let Some(path) = path
+        && let Some(card) = encoders::card(path)?
+    {
+        let (name, modified) = (name.to_string(), Some(changed));
+        let digest = digest(&name, card.bytes, changed, "");
+        return Ok(ModelCard { name, modified, digest, parameter_size: short(card.parameters), ..card });
+    }
     let checkpoint = found.checkpoint(None)?;
     let template = match path {
         None => built_in::FILES.chat_template.to_string(),

@@ -4,6 +4,7 @@ mod built_in;
 mod catalog;
 mod commands;
 mod data;
+mod encoders;
 mod library;
 mod model;
 mod progress;

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use olivine_lm::cache::PAGE_TOKENS;
+use olivine_lm::encoder::Encoder;
 use olivine_lm::model::Model;
 use olivine_lm::spec::KvGroup;
 
@@ -17,12 +18,13 @@ use crate::adapters::{AdapterError, AdapterInfo, Adapters, Loaded};
 use crate::channel::{Receiver, channel};
 use crate::constraint::{Guide, Vocabulary};
 use crate::disk::DiskOptions;
+use crate::encoding::{self, Encoding};
 use crate::live::Live;
 use crate::memory::{self, MemoryBudget, Reservation};
 use crate::scheduler::SchedulerOptions;
 use crate::scripted::{self, ScriptedOptions};
 use crate::speculation::SpeculationOptions;
-use crate::types::{EmbedOptions, Request, RequestId, SubmitError, Task};
+use crate::types::{EmbedOptions, Pooling, Request, RequestId, SubmitError, Task};
 use crate::worker::Worker;
 
 /// How an engine runs its model.
@@ -47,6 +49,9 @@ pub struct EngineOptions {
     pub vocabulary: Option<Vocabulary>,
     /// Guess tokens ahead; none: never. Only for models without recurrent states.
     pub speculation: Option<SpeculationOptions>,
+    /// Which hidden states embeddings are made of where a request leaves that to the model; none: all of an encoder's,
+    /// the last one of a decoder.
+    pub pooling: Option<Pooling>,
     /// How prompts and answers share the machine.
     pub scheduler: SchedulerOptions,
     /// Called before each step with the requests in it and their rows: for traces and tests.
@@ -67,6 +72,7 @@ impl Default for EngineOptions {
             max_waiting: 64,
             vocabulary: None,
             speculation: None,
+            pooling: None,
             scheduler: SchedulerOptions::default(),
             on_step: None,
         }
@@ -191,8 +197,16 @@ pub struct Engine {
     _reservations: Vec<Reservation>,
 }
 
+/// What an encoder can do beside vectors.
+struct Encodes {
+    ranks: bool,
+    pair_separators: usize,
+}
+
 /// What can be checked when a request comes in.
 struct Limits {
+    /// Of an encoder.
+    encodes: Option<Encodes>,
     spelling: Option<Vocabulary>,
     vocabulary: usize,
     hidden: usize,
@@ -202,6 +216,7 @@ struct Limits {
     /// Kind and page bytes of each KV group.
     groups: Vec<(KvGroup, usize)>,
     state_bytes: usize,
+    pooling: Pooling,
 }
 
 /// The part of available memory that caches take when nobody says so.
@@ -235,6 +250,8 @@ impl Engine {
         let kinds: Vec<KvGroup> = cache.groups().collect();
         let groups = kinds.iter().enumerate().map(|(index, &kind)| (kind, cache.page_bytes(index))).collect();
         let limits = Limits {
+            encodes: None,
+            pooling: options.pooling.unwrap_or(Pooling::Last),
             state_bytes: cache.state_len() * 4,
             groups,
             spelling: options.vocabulary.clone(),
@@ -256,9 +273,66 @@ impl Engine {
         Ok(Engine { commands, shared, limits, adapters, thread: Some(thread), _reservations: reservations })
     }
 
+    /// Start the thread that owns an encoder. Of the options, those of queues and of memory count.
+    pub fn open_encoder(encoder: Encoder, options: EngineOptions) -> Result<Engine, StartError> {
+        let needed_bytes = encoder.weight_sizes().total() + encoding::activation_bytes(encoder.spec());
+        let reserve = |budget: &Arc<MemoryBudget>| {
+            let (free_bytes, budget_bytes) = (budget.free(), budget.total());
+            let what = "weights and activations";
+            let error = StartError::Memory { what, needed_bytes, free_bytes, budget_bytes };
+            budget.reserve(needed_bytes, PATIENCE).ok_or(error)
+        };
+        let reservation = options.memory.as_ref().map(reserve).transpose()?;
+        let limits = Limits {
+            pooling: options.pooling.unwrap_or(Pooling::Mean),
+            encodes: Some(Encodes {
+                // Several labels are classes, not a score.
+                ranks: encoder.spec().labels == Some(1),
+                pair_separators: encoder.spec().pair_separators,
+            }),
+            hidden: encoder.spec().hidden,
+            vocabulary: encoder.spec().vocabulary,
+            context_tokens: encoder.spec().context_tokens,
+            max_waiting: options.max_waiting,
+            spelling: None,
+            kv_bytes: usize::MAX,
+            groups: Vec::new(),
+            state_bytes: 0,
+        };
+        let shared = Arc::new(Shared::default());
+        let (commands, receiver) = mpsc::channel();
+        let work =
+            Encoding { encoder, commands: receiver, shared: shared.clone(), waiting: Vec::new(), closing: false };
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || work.run());
+        let thread = Some(thread.expect("the system has room for a thread"));
+        Ok(Engine { commands, shared, limits, thread, _reservations: reservation.into_iter().collect() })
+    }
+
+    /// Whether it makes vectors and writes no text.
+    pub fn is_encoder(&self) -> bool {
+        self.limits.encodes.is_some()
+    }
+
+    /// Which hidden states embeddings are made of, as the model's files say.
+    pub fn pooling(&self) -> Pooling {
+        self.limits.pooling
+    }
+
+    /// Separators between the texts of a pair, for one that ranks.
+    pub fn pair_separators(&self) -> usize {
+        self.limits.encodes.as_ref().map_or(1, |encodes| encodes.pair_separators)
+    }
+
+    /// Whether its classification head scores pairs of texts.
+    pub fn ranks(&self) -> bool {
+        self.limits.encodes.as_ref().is_some_and(|encodes| encodes.ranks)
+    }
+
     /// Start without a model: for tests of what stands above the engine.
     pub fn scripted(options: ScriptedOptions) -> Engine {
         let limits = Limits {
+            pooling: Pooling::Last,
+            encodes: None,
             spelling: None,
             vocabulary: options.vocabulary,
             hidden: 0,
@@ -434,6 +508,9 @@ impl Limits {
         if let Some(token) = request.tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
             return invalid("tokens", format!("{token} is beyond the vocabulary of {}", self.vocabulary));
         }
+        if let Some(encodes) = &self.encodes {
+            return self.check_encoding(request, encodes);
+        }
         if prompt >= self.context_tokens {
             return Err(SubmitError::TooLong { prompt_tokens: prompt, context_tokens: self.context_tokens });
         }
@@ -450,6 +527,7 @@ impl Limits {
             Task::Score(tokens) if tokens.iter().any(|&token| token as usize >= self.vocabulary) => {
                 return invalid("task", format!("a token beyond the vocabulary of {}", self.vocabulary));
             }
+            Task::Classify { .. } => return invalid("task", "only encoders have a classification head".into()),
             Task::Embed(_) | Task::Score(_) => {}
         }
         if request.task != Task::Generate && request.constraint.is_some() {
@@ -467,6 +545,26 @@ impl Limits {
             return Err(SubmitError::TooLarge { needed_bytes, budget_bytes: self.kv_bytes });
         }
         Ok(())
+    }
+
+    /// What an encoder is asked for.
+    fn check_encoding(&self, request: &Request, encodes: &Encodes) -> Result<(), SubmitError> {
+        let invalid = |problem: String| Err(SubmitError::Invalid { field: "task", problem });
+        if request.tokens.len() > self.context_tokens {
+            let (prompt_tokens, context_tokens) = (request.tokens.len(), self.context_tokens);
+            return Err(SubmitError::TooLong { prompt_tokens, context_tokens });
+        }
+        match &request.task {
+            Task::Embed(EmbedOptions { dimensions: Some(dimensions), .. })
+                if *dimensions == 0 || *dimensions > self.hidden =>
+            {
+                invalid(format!("{dimensions} dimensions of {}", self.hidden))
+            }
+            Task::Embed(_) => Ok(()),
+            Task::Classify { .. } if encodes.ranks => Ok(()),
+            Task::Classify { .. } => invalid("the model has no classification head".into()),
+            Task::Generate | Task::Score(_) => invalid("the model is an encoder: it writes no text".into()),
+        }
     }
 
     fn guide(&self, request: &Request) -> Result<Option<Guide>, SubmitError> {

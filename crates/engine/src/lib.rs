@@ -6,6 +6,7 @@ mod adapters;
 pub mod channel;
 mod constraint;
 mod disk;
+mod encoding;
 pub mod engine;
 mod live;
 mod memory;

@@ -130,17 +130,7 @@ impl Live {
 
     /// The vector of all that was pooled.
     pub fn embedding(&mut self, options: &EmbedOptions) -> Vec<f32> {
-        let mut vector = std::mem::take(&mut self.pooled);
-        if options.pooling == Pooling::Mean {
-            let count = self.tokens.len() as f32;
-            vector.iter_mut().for_each(|value| *value /= count);
-        }
-        vector.truncate(options.dimensions.unwrap_or(usize::MAX));
-        if options.normalize {
-            let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt().max(1e-12);
-            vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
-        }
-        vector
+        options.finish(std::mem::take(&mut self.pooled), self.tokens.len())
     }
 
     /// Tell the receiver how far the prompt is.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+pub use olivine_lm::pooling::Pooling;
 use olivine_lm::sampling::SamplingOptions;
 
 use crate::reasoning::ReasoningLimit;
@@ -49,6 +50,11 @@ pub enum Task {
     Embed(EmbedOptions),
     /// Natural logarithms of the probabilities that these tokens come next (to rank documents).
     Score(Vec<u32>),
+    /// What an encoder's classification head says of a text, or of two one behind the other.
+    Classify {
+        /// Where the second text begins; behind the end: there is one.
+        second: usize,
+    },
 }
 
 /// How hidden states become one vector.
@@ -62,15 +68,19 @@ pub struct EmbedOptions {
     pub dimensions: Option<usize>,
 }
 
-/// Which hidden states an embedding is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pooling {
-    /// All, averaged.
-    Mean,
-    /// The last token's.
-    Last,
-    /// The first token's.
-    First,
+impl EmbedOptions {
+    /// The vector of what was picked of `tokens` rows, summed up.
+    pub(crate) fn finish(&self, mut vector: Vec<f32>, tokens: usize) -> Vec<f32> {
+        if self.pooling == Pooling::Mean {
+            vector.iter_mut().for_each(|value| *value /= tokens as f32);
+        }
+        vector.truncate(self.dimensions.unwrap_or(usize::MAX));
+        if self.normalize {
+            let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt().max(1e-12);
+            vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+        }
+        vector
+    }
 }
 
 /// What an answer must look like, from its first token on or behind a marker.
@@ -120,7 +130,7 @@ pub enum Event {
     },
     /// The next token of the answer.
     Token(Token),
-    /// The vector of an embedding request; the numbers of a scoring one.
+    /// The vector of an embedding request; the numbers of a scoring or classifying one.
     Embedding(Vec<f32>),
     /// The end of a request that went well.
     Finished(Finished),

@@ -120,6 +120,26 @@ impl Weights {
         })
     }
 
+    /// The weights of an encoder's folder, by its family's names alone.
+    pub fn of_encoder(
+        path: &Path,
+        config: &Config,
+        encoder_names: &[(&'static str, &'static str)],
+    ) -> Result<Weights, ModelError> {
+        let mut names: HashMap<&'static str, Vec<&'static str>> = HashMap::new();
+        for (canonical, name) in encoder_names {
+            names.entry(canonical).or_default().push(name);
+        }
+        Ok(Weights {
+            file: path.into(),
+            source: Source::Safetensors(Safetensors::open(path)?),
+            folded_norms: false,
+            names,
+            prefixes: vec!["", "bert.", "roberta.", "nomic_bert.", "model."],
+            quantization: Quantization::read(config)?,
+        })
+    }
+
     /// The weights of a GGUF file.
     pub fn from_gguf(path: &Path, gguf: Gguf) -> Weights {
         let mut names: HashMap<&'static str, Vec<&'static str>> = HashMap::new();

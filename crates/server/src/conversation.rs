@@ -209,6 +209,10 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<(Vec<Generation>, usize
     let call = defaults::applied(&app.registry.find(&call.model)?, &call);
     let (lease, prepared) = prepare(app, &call).await?;
     let prompt_tokens = prepared.tokens.len();
+    if lease.parts.engine.is_encoder() {
+        let message = format!("\"{}\" does not support generate: it makes vectors of texts", lease.card.name);
+        return Err(ApiError::invalid("model", message));
+    }
     let request = request(&lease, &call, &prepared)?;
     let mut generations = Vec::new();
     for choice in 0..call.choices {

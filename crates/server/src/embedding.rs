@@ -16,6 +16,12 @@ use crate::state::App;
 pub struct Wanted {
     /// Keep only the first so many numbers.
     pub dimensions: Option<usize>,
+    /// Which hidden states; none: what the model's files say.
+    pub pooling: Option<Pooling>,
+    /// A text that is too long is cut; else it is refused.
+    pub truncate: bool,
+    /// Longest text where it is cut, in tokens; none: the model's.
+    pub context_tokens: Option<usize>,
     /// How long the model stays.
     pub keep_alive: Option<KeepAlive>,
 }
@@ -39,15 +45,19 @@ pub async fn embed(app: &Arc<App>, model: &str, inputs: Vec<Input>, wanted: Want
     for input in inputs {
         let call = Call { keep_alive: wanted.keep_alive, ..Call::new(model, input) };
         let (lease, prepared) = conversation::prepare(app, &call).await?;
-        prompt_tokens += prepared.tokens.len();
+        let engine = &lease.parts.engine;
+        let mut tokens = prepared.tokens;
+        if wanted.truncate {
+            // A decoder's context holds one more token than a prompt may have.
+            let longest = engine.context_tokens() - usize::from(!engine.is_encoder());
+            cut(&mut tokens, wanted.context_tokens.unwrap_or(usize::MAX).min(longest));
+        }
+        prompt_tokens += tokens.len();
         load = load.max(lease.waited);
-        let options = EmbedOptions { pooling: Pooling::Last, normalize: true, dimensions: wanted.dimensions };
-        let request = Request {
-            tokens: prepared.tokens,
-            task: Task::Embed(options),
-            adapter: prepared.adapter,
-            ..Request::default()
-        };
+        let pooling = wanted.pooling.unwrap_or(engine.pooling());
+        let options = EmbedOptions { pooling, normalize: true, dimensions: wanted.dimensions };
+        let (task, adapter) = (Task::Embed(options), prepared.adapter);
+        let request = Request { tokens, task, adapter, ..Request::default() };
         receivers.push((lease.parts.engine.submit(request)?, lease));
     }
     let mut vectors = Vec::new();
@@ -63,4 +73,20 @@ pub async fn embed(app: &Arc<App>, model: &str, inputs: Vec<Input>, wanted: Want
         vectors.push(vector);
     }
     Ok(Embeddings { vectors, prompt_tokens, load, total: started.elapsed() })
+}
+
+/// What is too long loses its end, but for the last token, which ends every text of such a model.
+fn cut(tokens: &mut Vec<u32>, longest: usize) {
+    if let Some(&last) = tokens.last()
+        && tokens.len() > longest.max(1)
+    {
+        tokens.truncate(longest.max(1) - 1);
+        tokens.push(last);
+    }
+}
+
+/// `pooling`: `mean`, `last` or `cls`.
+pub(crate) fn pooling(name: Option<&str>) -> Result<Option<Pooling>, ApiError> {
+    let wrong = || ApiError::invalid("pooling", "`pooling` must be mean, last or cls");
+    name.map(|name| Pooling::named(name).ok_or_else(wrong)).transpose()
 }

@@ -13,6 +13,7 @@ pub mod generation;
 pub mod guard;
 pub mod library;
 pub mod page;
+pub mod ranking;
 pub mod registry;
 pub mod respond;
 pub mod running;

@@ -351,14 +351,23 @@ impl<'a> GgufVocabulary<'a> {
             };
             vocabulary.entry(piece).or_insert(id.into());
         }
-        let before = self.bos.filter(|_| self.add_bos.unwrap_or(true));
+        let named = |name: &str| self.tokens.iter().position(|piece| *piece == name).map(|id| id as u32);
+        let before = self.bos.or_else(|| named("[CLS]")).filter(|_| self.add_bos.unwrap_or(true));
+        let after = self.separator.or(self.eos).or_else(|| named("[SEP]"));
+        // A vocabulary with capital letters is one of texts as they are.
+        let cased = |(id, piece): (usize, &&str)| {
+            self.kind(id) == TokenKind::Normal
+                && !is_bracketed(piece)
+                && piece.contains(|c: char| c.is_ascii_uppercase())
+        };
+        let lowercase = !self.tokens.iter().enumerate().any(cased);
         let definition = json!({
             "version": "1.0", "truncation": null, "padding": null,
             "added_tokens": self.added_json(),
             "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
-                           "strip_accents": null, "lowercase": true},
+                           "strip_accents": null, "lowercase": lowercase},
             "pre_tokenizer": {"type": "BertPreTokenizer"},
-            "post_processor": self.template_json(before, self.separator.or(self.eos)),
+            "post_processor": self.template_json(before, after),
             "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
             "model": {"type": "WordPiece", "unk_token": self.piece(unknown), "continuing_subword_prefix": "##",
                       "max_input_chars_per_word": 100, "vocab": vocabulary},

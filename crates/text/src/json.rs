@@ -44,8 +44,11 @@ pub fn read_optional(path: &Path) -> Result<Option<Value>, TextError> {
 
 /// Loads a definition with the library.
 pub fn from_library(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
-    let parsing =
+    let mut parsing =
         tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| TextError::tokenizer(origin, "definition", error))?;
+    // Definitions of encoders cut and fill texts to the length of their last training batch.
+    parsing.with_padding(None);
+    parsing.with_truncation(None).map_err(|error| TextError::tokenizer(origin, "truncation", error))?;
     let decoder =
         serde_json::to_value(parsing.get_decoder()).map_err(|error| TextError::tokenizer(origin, "decoder", error))?;
     let by_piece = parsing.get_vocab(true);

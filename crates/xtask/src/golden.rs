@@ -62,7 +62,9 @@ impl Options {
     fn commands(&self) -> Vec<Vec<String>> {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/golden");
         let script = |name: &str| scripts.join(name).display().to_string();
-        let mut commands = vec![vec![self.python.clone(), script("make_family_goldens.py")]];
+        let makers = ["make_family_goldens.py", "make_encoder_goldens.py"];
+        let mut commands: Vec<Vec<String>> =
+            makers.iter().map(|name| vec![self.python.clone(), script(name)]).collect();
         if let Some(llama_cpp) = &self.llama_cpp {
             let mut command = vec![self.python.clone(), script("make_family_ggufs.py"), "--llama-cpp".to_owned()];
             command.push(llama_cpp.clone());
@@ -86,11 +88,11 @@ mod tests {
     #[test]
     fn options_choose_the_scripts_that_run() {
         let plain = parse("").unwrap().commands();
-        assert_eq!(plain.len(), 1);
-        assert!(Path::new(&plain[0][1]).is_file(), "{}", plain[0][1]);
+        assert_eq!(plain.len(), 2);
+        assert!(plain.iter().all(|command| Path::new(&command[1]).is_file()), "{plain:?}");
         let all = parse("--python py --llama-cpp tree --probe p").unwrap().commands();
-        assert!(Path::new(&all[1][1]).is_file(), "{}", all[1][1]);
-        assert_eq!((all[1][0].as_str(), all[1][2..].join(" ").as_str()), ("py", "--llama-cpp tree --probe p"));
+        assert!(Path::new(&all[2][1]).is_file(), "{}", all[2][1]);
+        assert_eq!((all[2][0].as_str(), all[2][2..].join(" ").as_str()), ("py", "--llama-cpp tree --probe p"));
     }
 
     #[test]

@@ -298,7 +298,7 @@ impl Worker {
             };
             let tokens = if has_guesses { &guessed[..] } else { &tokens[computed..computed + slice.rows] };
             let (list, outputs) = match &request.task {
-                Task::Generate | Task::Score(_) => (&mut answering, last),
+                Task::Generate | Task::Score(_) | Task::Classify { .. } => (&mut answering, last),
                 Task::Embed(options) if options.pooling == Pooling::Last => (&mut embedded, last),
                 Task::Embed(_) => (&mut embedded, Outputs::All),
             };
@@ -627,11 +627,11 @@ fn choose_tokens(live: &Live, rows: &mut [&mut [f32]], mask: Option<&[u32]>) -> 
     choices
 }
 
-fn fail(live: &Live, kind: FailureKind, message: String) {
+pub(crate) fn fail(live: &Live, kind: FailureKind, message: String) {
     live.sender.send(Event::Failed(Failure { kind, message }));
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a step panicked").to_string()
 }

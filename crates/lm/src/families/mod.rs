@@ -3,11 +3,13 @@
 //! To add a family of a known shape: one file here and one line in [`FAMILIES`]. Canonical tensor names are those
 //! of [`COMMON_NAMES`]; a family lists only what its checkpoints call otherwise. Read next: `llama.rs`, then `spec.rs`.
 
+mod bert;
 mod gemma2;
 mod gemma3;
 mod glm4_moe_lite;
 mod gpt_oss;
 mod llama;
+mod nomic_bert;
 mod phi3;
 mod qwen2;
 mod qwen3;
@@ -16,6 +18,7 @@ mod qwen3_next;
 
 use crate::ModelError;
 use crate::config::Config;
+use crate::encoder::EncoderFamily;
 use crate::spec::*;
 
 /// One family of models.
@@ -66,6 +69,9 @@ pub const FAMILIES: &[&Family] = &[
     &glm4_moe_lite::FAMILY,
     &qwen3_next::FAMILY,
 ];
+
+/// All families of encoders, which make vectors of texts.
+pub const ENCODERS: &[&EncoderFamily] = &[&bert::FAMILY, &nomic_bert::FAMILY];
 
 /// The family of a config.json.
 pub fn of_config(config: &Config) -> Result<&'static Family, ModelError> {
@@ -153,6 +159,13 @@ pub const COMMON_NAMES: &[(&str, &str)] = &[
 /// Canonical tensor names in GGUF files; one table serves all architectures.
 pub const GGUF_NAMES: &[(&str, &str)] = &[
     ("embedding", "token_embd"),
+    ("positions", "position_embd"),
+    ("segments", "token_types"),
+    ("embedding_norm", "token_embd_norm"),
+    ("mixer_out_norm", "blk.{}.attn_output_norm"),
+    ("ffn_out_norm", "blk.{}.layer_output_norm"),
+    ("rank.dense", "cls"),
+    ("rank.out", "cls.output"),
     ("norm", "output_norm"),
     ("head", "output"),
     ("mixer_norm", "blk.{}.attn_norm"),

@@ -144,7 +144,7 @@ impl MoeBlock {
     }
 }
 
-fn gate_of(activation: Activation) -> Gate {
+pub(crate) fn gate_of(activation: Activation) -> Gate {
     match activation {
         Activation::Silu => Gate::Product(KernelActivation::Silu),
         Activation::Gelu => Gate::Product(KernelActivation::Gelu),

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use olivine_engine::{Engine, EngineOptions, Request, ScriptedOptions, Vocabulary};
+use olivine_engine::{Engine, EngineOptions, Request, SamplingOptions, ScriptedOptions, Vocabulary};
+use olivine_lm::Precision;
+use olivine_lm::encoder::{Encoder, EncoderFile};
 use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::LoadOptions;
 use olivine_server::registry::template_source;
 use olivine_server::state::App;
 use olivine_server::{Catalog, KeepAlive, ModelCard, ModelParts, RegistryOptions, ServerOptions};
+use olivine_testkit::tiny::TinyModel;
 use olivine_text::{ChatTemplate, EncodeOptions, SpecialStrings, Tokenizer};
 
 pub fn folder() -> PathBuf {
@@ -71,7 +74,56 @@ fn filling_tokenizer() -> Tokenizer {
     Tokenizer::from_json_bytes(json.as_bytes()).expect("renamed tokens change nothing else")
 }
 
+/// A tiny random encoder with a WordPiece vocabulary of letters.
+fn load_encoder(name: &str, engine: &EngineOptions) -> Result<ModelParts, String> {
+    let case = if name == "ranker" { "bert-rank" } else { "bert" };
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden-encoders");
+    let folder = std::env::temp_dir().join(format!("olivine-server-{name}-{}-{:p}", std::process::id(), engine));
+    TinyModel::load(&golden.join(case)).write_folder(&folder);
+    let file = EncoderFile::open(&folder).map_err(|error| error.to_string())?.ok_or("no encoder")?;
+    let encoder = Encoder::load(&file, Precision::Exact).map_err(|error| error.to_string())?;
+    std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map(str::to_string);
+    let letters = ('a'..='z').flat_map(|c| [c.to_string(), format!("##{c}")]);
+    let vocabulary: serde_json::Map<String, serde_json::Value> =
+        special.iter().cloned().chain(letters).enumerate().map(|(id, piece)| (piece, id.into())).collect();
+    let added: Vec<serde_json::Value> = (0..4)
+        .map(|id: usize| {
+            serde_json::json!({"id": id, "content": special[id], "special": true, "normalized": false,
+            "lstrip": false, "rstrip": false, "single_word": false})
+        })
+        .collect();
+    let part = |name: &str| serde_json::json!({"SpecialToken": {"id": name, "type_id": 0}});
+    let token = |name: &str, id: u32| serde_json::json!({"id": name, "ids": [id], "tokens": [name]});
+    let single = serde_json::json!([part("[CLS]"), {"Sequence": {"id": "A", "type_id": 0}}, part("[SEP]")]);
+    let definition = serde_json::json!({
+        "version": "1.0",
+        // Definitions of encoders have these; they are not about texts that are asked about.
+        "truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        "padding": {"strategy": {"Fixed": 9}, "direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]", "pad_to_multiple_of": null},
+        "added_tokens": added,
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "TemplateProcessing", "single": single, "pair": single,
+            "special_tokens": {"[CLS]": token("[CLS]", 2), "[SEP]": token("[SEP]", 3)}},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocabulary},
+    });
+    let tokenizer = Tokenizer::from_json_bytes(definition.to_string().as_bytes()).map_err(|error| error.to_string())?;
+    Ok(ModelParts {
+        engine: Engine::open_encoder(encoder, engine.clone()).map_err(|error| error.to_string())?,
+        tokenizer,
+        template: None,
+        end_tokens: Vec::new(),
+        sampling: SamplingOptions::default(),
+        weight_bytes: 1,
+    })
+}
+
 fn load_as(card: &ModelCard, engine: &EngineOptions) -> Result<ModelParts, String> {
+    if ["encoder", "ranker"].contains(&card.name.as_str()) {
+        return load_encoder(&card.name, engine);
+    }
     let mut parts = load(engine)?;
     match card.name.as_str() {
         "broken" => return Err("weights are torn".into()),
@@ -86,15 +138,17 @@ fn load_as(card: &ModelCard, engine: &EngineOptions) -> Result<ModelParts, Strin
 }
 
 /// `mica` and `other` (the same files); `broken` cannot be loaded. Not listed: `thinker`, whose template switches
-/// reasoning, and `coder`, which fills in the middle.
+/// reasoning, and `coder`, which fills in the middle,
+/// `encoder`, `ranker`, and `mica-reranker`, which is Mica by another name.
 pub fn catalog(engine: EngineOptions) -> Catalog {
     let names = ["mica", "other", "broken"];
-    let known = ["mica", "other", "broken", "thinker", "coder"];
+    let known = ["mica", "other", "broken", "thinker", "coder", "encoder", "ranker", "mica-reranker"];
     let find = move |wanted: &str| {
         let wanted = wanted.strip_suffix(":latest").unwrap_or(wanted);
         let card = known.iter().find(|name| **name == wanted).map(|name| card(name));
         card.map(|card| match card.name.as_str() {
             "thinker" => ModelCard { template: thinking_template(), ..card },
+            "encoder" | "ranker" => ModelCard { template: String::new(), ..card },
             _ => card,
         })
     };

@@ -26,6 +26,7 @@ pub struct EmbedRequest {
     prompt: Option<String>,
     truncate: Option<bool>,
     dimensions: Option<usize>,
+    pooling: Option<String>,
     keep_alive: Option<Value>,
     options: Option<Map<String, Value>>,
     #[serde(flatten)]
@@ -35,11 +36,15 @@ pub struct EmbedRequest {
 impl EmbedRequest {
     fn wanted(&self) -> Result<Wanted, ApiError> {
         refuse_unknown(&self.rest, &[])?;
-        if self.truncate == Some(true) {
-            return Err(ApiError::unsupported("truncate", "a text that is too long is refused"));
-        }
-        options::apply(self.options.as_ref(), &mut Call::new(&self.model, Input::Text(String::new())))?;
-        Ok(Wanted { dimensions: self.dimensions, keep_alive: keep_alive(self.keep_alive.as_ref())? })
+        let mut call = Call::new(&self.model, Input::Text(String::new()));
+        options::apply(self.options.as_ref(), &mut call)?;
+        Ok(Wanted {
+            dimensions: self.dimensions,
+            pooling: embedding::pooling(self.pooling.as_deref())?,
+            truncate: self.truncate.unwrap_or(true),
+            context_tokens: call.context_tokens,
+            keep_alive: keep_alive(self.keep_alive.as_ref())?,
+        })
     }
 }
 

@@ -25,6 +25,8 @@ pub struct EmbeddingRequest {
     input: Option<Value>,
     encoding_format: Option<String>,
     dimensions: Option<usize>,
+    pooling: Option<String>,
+    keep_alive: Option<Value>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -39,7 +41,12 @@ pub async fn serve(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response
         Some(_) => return Err(ApiError::invalid("encoding_format", "`encoding_format` must be float or base64").into()),
     };
     let inputs = inputs(request.input.as_ref())?;
-    let wanted = Wanted { dimensions: request.dimensions, keep_alive: None };
+    let wanted = Wanted {
+        dimensions: request.dimensions,
+        pooling: embedding::pooling(request.pooling.as_deref())?,
+        keep_alive: crate::api::ollama::keep_alive(request.keep_alive.as_ref())?,
+        ..Wanted::default()
+    };
     let made = embedding::embed(&app, &request.model, inputs, wanted).await?;
     let one = |(index, vector): (usize, &Vec<f32>)| {
         let embedding = if base64 { json!(to_base64(vector)) } else { json!(vector) };

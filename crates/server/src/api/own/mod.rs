@@ -1,9 +1,10 @@
-//! Our own endpoints: health, metrics, status, running requests, adapters, caches, tokens.
+//! Our own endpoints: health, metrics, status, running requests, adapters, caches, tokens, ranking.
 
 pub mod adapters;
 pub mod cache;
 pub mod health;
 pub mod requests;
+pub mod rerank;
 pub mod tokens;
 
 use std::sync::Arc;
@@ -20,6 +21,9 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .route("/v1/status", get(health::status))
+        .route("/v1/rerank", post(rerank::serve))
+        .route("/v2/rerank", post(rerank::serve))
+        .route("/rerank", post(rerank::serve))
         .route("/v1/requests", get(requests::list))
         .route("/v1/requests/{id}", delete(requests::cancel))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
