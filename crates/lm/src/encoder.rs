@@ -142,8 +142,7 @@ impl EncoderSpec {
 
 fn labels(config: &Config) -> Result<Option<usize>, ModelError> {
     if config.is_gguf() {
-        // Pooling of the kind "rank": one score.
-        return Ok((config.size_or("pooling_type", 0)? == 4).then_some(1));
+        return config.size_option("num_labels");
     }
     let classifies = config.words("architectures")?.unwrap_or_default();
     if !classifies.iter().any(|name| name.ends_with("ForSequenceClassification")) {

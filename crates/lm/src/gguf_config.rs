@@ -68,6 +68,7 @@ pub fn config(path: &Path, gguf: &Gguf) -> Result<Config, ModelError> {
         values.insert("vocab_size".into(), rows.into());
     }
     values.insert("tie_word_embeddings".into(), gguf.get("output.weight").is_none().into());
+    insert_encoder(&mut values, gguf);
     insert_experts(&mut values, gguf, field("expert_gating_func").and_then(GgufValue::as_u64));
     insert_latent(&mut values, &field);
     if let Some(scaling) = rope_scaling(gguf, &field) {
@@ -78,6 +79,22 @@ pub fn config(path: &Path, gguf: &Gguf) -> Result<Config, ModelError> {
         values.insert("linear_value_head_dim".into(), width.into());
     }
     Ok(Config::from_gguf_values(&file, values))
+}
+
+/// Encoders: what their tables say, and how many separators stand between the texts of a pair.
+fn insert_encoder(values: &mut Map<String, Value>, gguf: &Gguf) {
+    for (tensor, field) in [
+        ("position_embd.weight", "max_position_embeddings"),
+        ("token_types.weight", "type_vocab_size"),
+        ("cls.output.weight", "num_labels"),
+    ] {
+        if let Some(rows) = gguf.get(tensor).and_then(|view| view.shape.first().copied()) {
+            values.insert(field.into(), rows.into());
+        }
+    }
+    if gguf.string("tokenizer.ggml.model").is_ok_and(|model| model == "t5") {
+        values.insert("pair_separators".into(), 2.into());
+    }
 }
 
 /// `gating`: the scoring function by GGUF's number, 1 softmax, 2 sigmoid; files without it tell by the correction.

@@ -8,6 +8,7 @@ use olivine_lm::Precision;
 use olivine_lm::encoder::{Encoder, EncoderFile, EncoderInput};
 use olivine_lm::pooling::Pooling;
 use olivine_testkit::tiny::TinyModel;
+use olivine_testkit::tiny_gguf::TinyGguf;
 use serde_json::Value;
 
 /// Largest difference allowed, relative to the largest number of the row.
@@ -70,6 +71,10 @@ fn every_encoder_gives_the_reference_states() {
         tiny.write_folder(&folder);
         check(&tiny, &case, &folder);
         std::fs::remove_dir_all(&folder).unwrap();
+        let path = temporary(&tiny.name).with_extension("gguf");
+        TinyGguf::load(&dir).expect("a GGUF form").write(&tiny, &path);
+        check(&tiny, &case, &path);
+        std::fs::remove_file(&path).unwrap();
     }
 }
 
@@ -117,6 +122,9 @@ fn what_an_encoder_cannot_be_is_refused_by_its_field() {
         let error = open(&folder, Precision::Fast).err().expect("it is refused").to_string();
         assert!(error.contains(part), "{field}: {error}");
     }
+    tiny.write_folder(&folder);
+    let error = olivine_lm::model::Checkpoint::open(&folder, None).err().expect("it writes no text").to_string();
+    assert!(error.contains("an encoder (`bert`)") && error.contains("/v1/embeddings"), "{error}");
     let mut other = tiny.clone();
     other.config["model_type"] = "llama".into();
     other.write_folder(&folder);

@@ -72,6 +72,8 @@ impl Options {
                 command.extend(["--probe".to_owned(), probe.clone()]);
             }
             commands.push(command);
+            let encoders = script("make_encoder_ggufs.py");
+            commands.push(vec![self.python.clone(), encoders, "--llama-cpp".to_owned(), llama_cpp.clone()]);
         }
         commands
     }

@@ -52,8 +52,8 @@ fn spec(config: &Config) -> Result<EncoderSpec, ModelError> {
     EncoderSpec {
         positions: Some(LearnedPositions { rows, offset }),
         context_tokens: rows.saturating_sub(offset),
-        segments: config.size_or("type_vocab_size", if is_bert { 2 } else { 1 })?,
-        pair_separators: if is_bert { 1 } else { 2 },
+        segments: config.size_or("type_vocab_size", if config.is_gguf() { 0 } else { 2 })?,
+        pair_separators: config.size_or("pair_separators", if is_bert { 1 } else { 2 })?,
         ..EncoderSpec::new(config, "bert", layer)?
     }
     .checked(config)

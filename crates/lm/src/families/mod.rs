@@ -92,6 +92,15 @@ fn find(
     matches: impl Fn(&Family) -> bool,
     known: impl Iterator<Item = &'static &'static str>,
 ) -> Result<&'static Family, ModelError> {
+    let is_encoder =
+        ENCODERS.iter().any(|family| family.model_types.contains(&asked) || family.gguf_architectures.contains(&asked));
+    if is_encoder {
+        return Err(ModelError::Unsupported {
+            file: config.file().into(),
+            feature: format!("text from an encoder (`{asked}`)"),
+            hint: "; it makes vectors: `olivine serve` has them at /v1/embeddings".into(),
+        });
+    }
     FAMILIES.iter().copied().find(|family| matches(family)).ok_or_else(|| ModelError::Architecture {
         file: config.file().into(),
         architecture: if asked.is_empty() { "(no model_type)".into() } else { asked.into() },

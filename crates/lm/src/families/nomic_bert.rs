@@ -75,7 +75,10 @@ fn spec(config: &Config) -> Result<EncoderSpec, ModelError> {
     let width = config.size("intermediate_size")?;
     let layer = EncoderLayerSpec { heads, rope: Some(rope), width, gated, activation };
     EncoderSpec {
-        context_tokens: config.size_or("max_position_embeddings", 2048)?,
+        // Positions beyond those of training are stretched in a way of its own, which is not done here.
+        context_tokens: config
+            .size_or("max_position_embeddings", 2048)?
+            .min(config.size_or("max_trained_positions", 2048)?),
         segments: config.size_or("type_vocab_size", 2)?,
         ..EncoderSpec::new(&config, "nomic-bert", layer)?
     }
