@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use olivine_engine::{EmbedOptions, Engine, EngineOptions, Event, Pooling, Request, SubmitError, Task};
 use olivine_lm::Precision;
 use olivine_lm::encoder::{Encoder, EncoderFile, EncoderInput};
+use olivine_lm::model::{LoadOptions, Model};
 use olivine_testkit::tiny::TinyModel;
 
 fn encoder(case: &str) -> (Encoder, PathBuf) {
@@ -96,5 +97,26 @@ fn what_it_cannot_do_is_refused() {
     assert!(engine.ranks());
     assert_eq!(vector(&engine, &tokens, Task::Classify { second: 10 }), score);
     assert_ne!(vector(&engine, &tokens, Task::Classify { second: 11 }), score, "the second text begins elsewhere");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// An embedding of a language model, as Qwen3-Embedding makes it: what the head would read behind the last token.
+#[test]
+fn the_last_token_of_a_decoder_is_what_its_head_reads() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden/qwen3");
+    let tiny = TinyModel::load(&golden);
+    let folder = std::env::temp_dir().join(format!("olivine-engine-last-{}", std::process::id()));
+    tiny.write_folder(&folder);
+    let load = LoadOptions { precision: Precision::Exact, ..LoadOptions::default() };
+    let model = Model::open(&folder, &load).expect("a tiny model");
+    let engine = Engine::start(model, EngineOptions::default());
+    assert_eq!(engine.pooling(), Pooling::Last, "where its files do not say");
+    let options = EmbedOptions { pooling: Pooling::Last, normalize: false, dimensions: None };
+    let hidden = vector(&engine, &tiny.inputs[0], Task::Embed(options));
+    let head = tiny.tensor("model.embed_tokens.weight").expect("which is the head as well").values();
+    let logits = head.chunks(hidden.len()).map(|row| row.iter().zip(&hidden).map(|(a, b)| a * b).sum::<f32>());
+    let reference = &tiny.logits(0)[(tiny.inputs[0].len() - 1) * tiny.vocab..];
+    let scale = reference.iter().fold(0f32, |max, x| max.max(x.abs()));
+    assert!(logits.zip(reference).all(|(ours, theirs)| (ours - theirs).abs() <= 1e-3 * scale));
     std::fs::remove_dir_all(folder).unwrap();
 }
