@@ -305,7 +305,8 @@ impl Engine {
             Encoding { encoder, commands: receiver, shared: shared.clone(), waiting: Vec::new(), closing: false };
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || work.run());
         let thread = Some(thread.expect("the system has room for a thread"));
-        Ok(Engine { commands, shared, limits, thread, _reservations: reservation.into_iter().collect() })
+        let adapters = Adapters::default();
+        Ok(Engine { commands, shared, limits, adapters, thread, _reservations: reservation.into_iter().collect() })
     }
 
     /// Whether it makes vectors and writes no text.

@@ -281,6 +281,7 @@ impl Encoder {
             cache: &cache,
             ropes: Vec::new(),
             sizes: Default::default(),
+            sites: Default::default(),
         };
         let table = |name: &str, rows: usize| loader.matrix(&[loader.tensor(name, None, rows, spec.hidden)?]);
         let rank = |labels: usize| {
