@@ -227,13 +227,14 @@ fn card(known: &Known, found: &Found) -> anyhow::Result<ModelCard> {
     Ok(card)
 }
 
+fn read_card(found: &Found, changed: SystemTime) -> anyhow::Result<ModelCard> {
     let (name, path) = (found.name.as_str(), found.path.as_deref());
     if let Some(path) = path
         && let Some(card) = encoders::card(path)?
     {
         let (name, modified) = (name.to_string(), Some(changed));
         let digest = digest(&name, card.bytes, changed, "");
-        return Ok(ModelCard { name, modified, digest, parameter_size: short(card.parameters), ..card });
+        return Ok(ModelCard { name, modified, digest, parameter_size: workshop::short(card.parameters), ..card });
     }
     let checkpoint = found.checkpoint(None)?;
     let template = match path {

@@ -215,11 +215,6 @@ impl Context {
         self.driver.check(status)
     }
 
-    /// The driver.
-    pub fn driver(&self) -> &Driver {
-        &self.driver
-    }
-
     /// The device's name.
     pub fn name(&self) -> Result<String, String> {
         let mut bytes = [0; 256];

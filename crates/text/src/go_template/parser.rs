@@ -62,7 +62,7 @@ pub(super) fn parse(source: &str) -> Result<Tree, Problem> {
     let (nodes, end) = parser.list()?;
     match end {
         End::Nothing => Ok(Tree { nodes, defined: parser.defined }),
-        End::End(line) => Err(problem(line, "`end` without a beginning")),
+        End::Closed(line) => Err(problem(line, "`end` without a beginning")),
         End::Else(_, line) => Err(problem(line, "`else` without a beginning")),
     }
 }
@@ -78,7 +78,7 @@ struct Parser {
 /// What ended a list of nodes.
 enum End {
     Nothing,
-    End(usize),
+    Closed(usize),
     /// With the tokens behind `else`.
     Else(Vec<Token>, usize),
 }
@@ -112,7 +112,7 @@ impl Parser {
             match word.as_str() {
                 "end" | "else" => {
                     self.depth -= 1;
-                    let end = if word == "end" { End::End(line) } else { End::Else(rest, line) };
+                    let end = if word == "end" { End::Closed(line) } else { End::Else(rest, line) };
                     return Ok((nodes, end));
                 }
                 "if" | "with" | "range" => nodes.push(self.branch(&word, rest, line)?),
@@ -145,7 +145,7 @@ impl Parser {
     /// Nodes up to `end`.
     fn body(&mut self, line: usize) -> Result<Vec<Node>, Problem> {
         match self.list()? {
-            (nodes, End::End(_)) => Ok(nodes),
+            (nodes, End::Closed(_)) => Ok(nodes),
             _ => Err(problem(line, "this has no `end`")),
         }
     }
@@ -155,7 +155,7 @@ impl Parser {
         let pipe = pipe(&tokens, line, word == "range")?;
         let (body, end) = self.list()?;
         let otherwise = match end {
-            End::End(_) => Vec::new(),
+            End::Closed(_) => Vec::new(),
             End::Nothing => return Err(problem(line, format!("`{word}` has no `end`"))),
             End::Else(rest, _) if rest.is_empty() => self.body(line)?,
             End::Else(rest, line) => match rest.first().map(|token| &token.kind) {
