@@ -114,6 +114,11 @@ impl Run {
         }
         let style = Style::of_stdout(self.hide_thinking);
         if prompt.is_empty() && !(terminal && style.terminal) {
+            // A name that means nothing may be the whole prompt: say that first.
+            let name = model.as_deref().unwrap_or(built_in::NAME);
+            if Remote::find(name, Arc::default()).is_none() {
+                library::get(name)?;
+            }
             bail!("no prompt: give one on the command line or on standard input");
         }
         let stop = interrupt_flag()?;
