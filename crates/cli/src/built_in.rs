@@ -6,7 +6,7 @@ use olivine_lm::language_model::ModelFiles;
 pub const NAME: &str = "mica";
 
 /// Its files.
-pub const FILES: ModelFiles = ModelFiles {
+pub static FILES: ModelFiles = ModelFiles {
     name: "built-in model mica",
     config: include_str!("../../../models/mica/config.json"),
     generation_config: include_str!("../../../models/mica/generation_config.json"),
