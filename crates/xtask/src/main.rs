@@ -9,7 +9,7 @@ mod golden;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
-  check              format, rules, clippy, tests
+  check [--tested]   format, rules, clippy, tests (not again, where they have just run)
   cross [FILTER…]    kernel and model tests on aarch64 under qemu, type check for macOS
   cuda [OPTION…]     compile the CUDA kernels again
   golden [OPTION…]   make the golden data of the tiny models again";
@@ -21,7 +21,8 @@ fn main() -> ExitCode {
         None => ("", &[][..]),
     };
     match command {
-        "check" if rest.is_empty() => check::run(),
+        "check" if rest.is_empty() => check::run(true),
+        "check" if rest == ["--tested"] => check::run(false),
         "cross" => cross::run(rest),
         "cuda" => cuda::run(rest),
         "golden" => golden::run(rest),
