@@ -38,6 +38,8 @@ pub struct Sources {
     pub draft: Option<PathBuf>,
     /// Bytes of cached prefixes on disk for each model; 0: none.
     pub disk_bytes: u64,
+    /// The same for all models together.
+    pub disk_total_bytes: Option<u64>,
     /// Where they are.
     pub data: Option<PathBuf>,
     /// The store; none: only what was named above.
@@ -135,18 +137,26 @@ impl Sources {
         if let Some(path) = &found.path
             && let Some(parts) = encoders::load(path, self.load.precision, &self.engine)?
         {
+            if found.adapter()?.is_some() {
+                anyhow::bail!("{}: ADAPTER: encoders cannot be adapted", found.name);
+            }
             return Ok(parts);
         }
         let model = found.open(&self.load)?;
+        let adapter = found.adapter()?;
         let options = self.engine_options(card, &found, &model)?;
         let draft = self.draft_for(found.path.as_deref()).map(|path| Model::open(path, &self.load)).transpose()?;
+        let engine = Engine::open(model.model, draft, options)?;
+        if let Some(folder) = adapter {
+            engine.load_usual_adapter("modelfile", &folder)?;
+        }
         Ok(ModelParts {
             weight_bytes: card.bytes,
             tokenizer: model.tokenizer,
             template: model.template,
             end_tokens: model.end_tokens,
             sampling: model.sampling,
-            engine: Engine::open(model.model, draft, options)?,
+            engine,
         })
     }
 
@@ -169,7 +179,7 @@ impl Sources {
                 options.identity = format!("{} on {device}", options.identity);
             }
             let folder = data.join("kv").join(folder_name(&card.name));
-            options.disk = Some(DiskOptions { folder, max_bytes: self.disk_bytes });
+            options.disk = Some(DiskOptions { folder, max_bytes: self.disk_bytes, total_bytes: self.disk_total_bytes });
         }
         Ok(options)
     }
@@ -260,6 +270,7 @@ fn read_card(found: &Found, changed: SystemTime) -> anyhow::Result<ModelCard> {
         quantization: description.quantization,
         context_tokens: checkpoint.spec.context_tokens,
         embedding_length: checkpoint.spec.hidden,
+        embeds: path.map(Pooling::of_path).transpose()?.flatten().is_some(),
         template,
         license: stored.map_or_else(|| Ok(Vec::new()), StoredModel::licenses)?.join("\n"),
         modelfile: stored.map(|model| model.modelfile().map(|file| file.to_string())).transpose()?.unwrap_or_default(),

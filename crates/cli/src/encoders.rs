@@ -22,6 +22,7 @@ pub fn card(path: &Path) -> Result<Option<ModelCard>> {
         quantization: largest.map_or_else(String::new, |(format, ..)| format),
         context_tokens: file.spec.context_tokens,
         embedding_length: file.spec.hidden,
+        embeds: true,
         ..ModelCard::default()
     }))
 }

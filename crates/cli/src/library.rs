@@ -98,10 +98,9 @@ impl Found {
         })
     }
 
-    /// Loads it, with the template and the sampling that its manifest asks for.
+    /// Loads it, with the template and the sampling that its manifest asks for; its adapter is the caller's.
     pub fn open(&self, options: &LoadOptions) -> Result<LanguageModel> {
         let overlay = self.overlay()?;
-        self.check()?;
         let mut options = options.clone();
         let context = overlay.parameters.get("num_ctx").and_then(Value::as_u64);
         options.context_tokens = options.context_tokens.or(context.map(|tokens| tokens as usize));
@@ -122,13 +121,17 @@ impl Found {
         })
     }
 
-    /// An error where the model has parts that nobody here can run.
-    fn check(&self) -> Result<()> {
-        let Some(stored) = &self.stored else { return Ok(()) };
-        if !stored.adapters()?.is_empty() {
-            bail!("{}: adapters of a Modelfile are not supported", self.name);
+    /// The folder of the adapter that the model runs under where nobody names another.
+    pub fn adapter(&self) -> Result<Option<PathBuf>> {
+        let adapters = self.stored.as_ref().map_or_else(|| Ok(Vec::new()), StoredModel::adapters)?;
+        match &adapters[..] {
+            [] => Ok(None),
+            [folder] if folder.is_dir() => Ok(Some(folder.clone())),
+            [_] => {
+                bail!("{}: ADAPTER: a single file (GGUF) is not supported; a folder of PEFT or mlx-lm is", self.name)
+            }
+            several => bail!("{}: ADAPTER: {} of them; a model runs under one", self.name, several.len()),
         }
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::{Checkpoint, LoadOptions};
@@ -96,7 +96,11 @@ impl ModelOptions {
 
     /// Open a model with its text side. No name: the built-in one.
     pub fn open(&self, model: Option<&str>) -> Result<LanguageModel> {
-        library::get(model.unwrap_or(built_in::NAME))?.open(&self.apply()?)
+        let found = library::get(model.unwrap_or(built_in::NAME))?;
+        if found.adapter()?.is_some() {
+            bail!("{}: only `run` and `serve` use the ADAPTER of a model; name the model below it", found.name);
+        }
+        found.open(&self.apply()?)
     }
 
     /// Open a model's files without loading them.

@@ -105,7 +105,7 @@ fn streams(path: &str) {
 
 fn prefix(path: &str) {
     let folder = std::env::temp_dir().join(format!("olivine-load-{}", std::process::id()));
-    let disk = Some(DiskOptions { folder: folder.clone(), max_bytes: 8 << 30 });
+    let disk = Some(DiskOptions { folder: folder.clone(), max_bytes: 8 << 30, total_bytes: None });
     let start = || Engine::start(model(path), EngineOptions { disk: disk.clone(), ..EngineOptions::default() });
     let ask = |engine: &Engine| {
         let began = Instant::now();

@@ -33,7 +33,7 @@ fn main() {
     let start = || {
         let options = LoadOptions { context_tokens: Some(tokens + 64), kv_dtype, ..LoadOptions::default() };
         let model = Model::open(&path, &options).expect("a model");
-        let disk = DiskOptions { folder: scratch.join("kv"), max_bytes: 16 << 30 };
+        let disk = DiskOptions { folder: scratch.join("kv"), max_bytes: 16 << 30, total_bytes: None };
         let began = Instant::now();
         let engine = Engine::start(model, EngineOptions { disk: Some(disk), ..EngineOptions::default() });
         // The store is open when the first command is answered.

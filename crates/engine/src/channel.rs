@@ -23,6 +23,8 @@ struct Queue {
     events: VecDeque<Event>,
     closed: bool,
     waker: Option<Waker>,
+    /// Threads that wait.
+    sleepers: usize,
 }
 
 /// The events of one request.
@@ -97,11 +99,16 @@ impl Receiver {
             if queue.closed {
                 return None;
             }
-            queue = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => return None,
+            let rest = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if rest == Some(Duration::ZERO) {
+                return None;
+            }
+            queue.sleepers += 1;
+            queue = match rest {
                 Some(rest) => self.shared.arrived.wait_timeout(queue, rest).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.shared.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };
+            queue.sleepers -= 1;
         }
     }
 }
@@ -129,13 +136,26 @@ impl Canceller {
 
 impl Sender {
     pub(crate) fn send(&self, event: Event) {
+        self.push(event);
+        self.wake();
+    }
+
+    /// Send without waking whoever waits.
+    pub(crate) fn push(&self, event: Event) {
         let last = matches!(event, Event::Finished(_) | Event::Failed(_));
         let mut queue = self.0.lock();
         queue.events.push_back(event);
         queue.closed |= last;
-        let waker = queue.waker.take();
+    }
+
+    /// Wake whoever waits.
+    pub(crate) fn wake(&self) {
+        let mut queue = self.0.lock();
+        let (waker, sleepers) = (queue.waker.take(), queue.sleepers);
         drop(queue);
-        self.0.arrived.notify_all();
+        if sleepers > 0 {
+            self.0.arrived.notify_all();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use llguidance::api::TopLevelGrammar;
 use llguidance::{Matcher, ParserFactory};
+use serde_json::{Value, json};
 use toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTrie};
 
 use crate::types::{Constraint, Grammar};
@@ -50,8 +51,8 @@ impl Vocabulary {
     /// Get ready to follow a constraint, or say what is wrong with its grammar.
     pub(crate) fn compile(&self, constraint: &Constraint) -> Result<Guide, String> {
         let (tag, text) = match &constraint.grammar {
-            Grammar::JsonObject => ("json_object", String::new()),
-            Grammar::JsonSchema(schema) => ("json_schema", schema.clone()),
+            Grammar::JsonObject => ("json_schema", bounded_space(r#"{"type":"object"}"#)?),
+            Grammar::JsonSchema(schema) => ("json_schema", bounded_space(schema)?),
             Grammar::Regex(regex) => ("regex", regex.clone()),
             Grammar::Lark(grammar) => ("lark", grammar.clone()),
             Grammar::Choice(choices) if choices.is_empty() => return Err("a choice among no strings".into()),
@@ -114,6 +115,25 @@ impl Guide {
         self.matcher.consume_token(token).map_err(|error| error.to_string())?;
         Ok(self.matcher.is_stopped())
     }
+}
+
+/// White space between the parts of JSON: a line break and an indentation. A model that is not sure of the next part would
+/// write blanks until its tokens run out.
+const JSON_SPACE: &str = r"[ ]?|\r?\n[ \t]{0,32}";
+
+/// A schema with the option that says so, unless it brings options of its own.
+fn bounded_space(schema: &str) -> Result<String, String> {
+    let mut schema: Value = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    if schema == Value::Bool(true) {
+        schema = json!({});
+    }
+    if let Some(schema) = schema.as_object_mut() {
+        let options = schema.entry("x-guidance").or_insert_with(|| json!({}));
+        if let Some(options) = options.as_object_mut().filter(|options| !options.contains_key("whitespace_flexible")) {
+            options.entry("whitespace_pattern").or_insert_with(|| json!(JSON_SPACE));
+        }
+    }
+    Ok(schema.to_string())
 }
 
 /// The strings as a Lark grammar.
@@ -201,6 +221,21 @@ mod tests {
         let sum = "start: number (\"+\" number)*\nnumber: /[0-9]+/";
         assert!(follow(Grammar::Lark(sum.into()), "12+3").expect("it matches").1);
         assert!(!follow(Grammar::Lark(sum.into()), "12+").expect("a beginning").1);
+    }
+
+    #[test]
+    fn blanks_between_the_parts_of_json_come_to_an_end() {
+        let schema =
+            r#"{"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"}}},"required":["a"]}"#;
+        for grammar in [Grammar::JsonSchema(schema.into()), Grammar::JsonObject] {
+            let pretty = "{\n    \"a\": [\n\t1,\r\n  2, 3\n    ]\n}";
+            assert!(follow(grammar.clone(), pretty).expect("it is indented").1, "{grammar:?}");
+            for blanks in ["{  ", "{\n\n", "{\"a\":  ", "{\"a\": [1,  "] {
+                assert!(follow(grammar.clone(), blanks).is_err(), "{grammar:?} {blanks:?}");
+            }
+            let long = format!("{{\n{}", " ".repeat(33));
+            assert!(follow(grammar, &long).is_err());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Invariant: `tokens[..computed]` are in the cache; what is behind is pending. Read next: `worker.rs`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use olivine_lm::cache::Sequence;
 
@@ -13,6 +13,10 @@ use crate::constraint::Guide;
 use crate::prefix::NodeId;
 use crate::speculation::{Lookup, Pace};
 use crate::types::{EmbedOptions, Event, FinishReason, Finished, Pooling, Request, RequestId, Task, Usage};
+
+/// Tokens that come within this time of each other are handed out together: every wake of another thread takes time from
+/// the model.
+const TOGETHER: Duration = Duration::from_millis(8);
 
 pub(crate) struct Live {
     pub id: RequestId,
@@ -49,6 +53,10 @@ pub(crate) struct Live {
     pub submitted: Instant,
     pub started: Option<Instant>,
     pub first_token: Option<Instant>,
+    /// When the receiver was last woken for tokens.
+    pub told: Option<Instant>,
+    /// Tokens lie in its queue for which it was not woken.
+    pub untold: bool,
 }
 
 impl Live {
@@ -89,6 +97,8 @@ impl Live {
             submitted: Instant::now(),
             started: None,
             first_token: None,
+            told: None,
+            untold: false,
         }
     }
 
@@ -131,6 +141,16 @@ impl Live {
     /// The vector of all that was pooled.
     pub fn embedding(&mut self, options: &EmbedOptions) -> Vec<f32> {
         options.finish(std::mem::take(&mut self.pooled), self.tokens.len())
+    }
+
+    /// Wake the receiver for what lies in its queue, unless the next token, `next_seconds` away, can go with it.
+    pub fn tell(&mut self, next_seconds: f64) {
+        let now = Instant::now();
+        let due = self.told.is_none_or(|told| (now - told).as_secs_f64() + next_seconds > TOGETHER.as_secs_f64());
+        if self.untold && due {
+            self.sender.wake();
+            (self.told, self.untold) = (Some(now), false);
+        }
     }
 
     /// Tell the receiver how far the prompt is.

@@ -54,7 +54,7 @@ fn bits_are_those_of_a_request_alone_whatever_adapters_its_neighbours_have() {
     for case in MODELS {
         let scratch = Scratch::new("adapters");
         let (folders, requests) = (folders(case, &scratch), requests());
-        let disk = DiskOptions { folder: scratch.0.join("kv"), max_bytes: 64 << 20 };
+        let disk = DiskOptions { folder: scratch.0.join("kv"), max_bytes: 64 << 20, total_bytes: None };
         let options = EngineOptions { disk: Some(disk), ..EngineOptions::default() };
         let plain = Engine::start(tiny(case), EngineOptions::default());
         load(&plain, &folders);

@@ -50,8 +50,11 @@ fn two_hundred_random_schedules_give_the_same_bits() {
             };
             // From hardly enough for the longest request to plenty.
             let kv_bytes = (10 + numbers.below(60)) * page_bytes + (4 + numbers.below(20)) * state_bytes;
-            let disk =
-                DiskOptions { folder: folder.0.clone(), max_bytes: (300 + 50 * numbers.below(10)) as u64 * 20_000 };
+            let disk = DiskOptions {
+                folder: folder.0.clone(),
+                max_bytes: (300 + 50 * numbers.below(10)) as u64 * 20_000,
+                total_bytes: None,
+            };
             let options = EngineOptions {
                 scheduler,
                 kv_bytes: Some(kv_bytes),
@@ -88,7 +91,7 @@ fn a_restart_resumes_at_the_last_token() {
     for case in MODELS {
         let folder = Scratch::new("restart");
         let options = || EngineOptions {
-            disk: Some(DiskOptions { folder: folder.0.clone(), max_bytes: 1 << 28 }),
+            disk: Some(DiskOptions { folder: folder.0.clone(), max_bytes: 1 << 28, total_bytes: None }),
             ..EngineOptions::default()
         };
         let asked = request(Numbers(8).tokens(700, 120), 30, 4);

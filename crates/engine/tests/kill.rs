@@ -15,7 +15,7 @@ const FOLDER: &str = "OLIVINE_ENGINE_CHILD";
 const MAX_BYTES: u64 = 6 << 20;
 
 fn engine(folder: &Path) -> Engine {
-    let disk = DiskOptions { folder: PathBuf::from(folder), max_bytes: MAX_BYTES };
+    let disk = DiskOptions { folder: PathBuf::from(folder), max_bytes: MAX_BYTES, total_bytes: None };
     Engine::start(tiny(CASE), EngineOptions { disk: Some(disk), ..EngineOptions::default() })
 }
 

@@ -12,7 +12,7 @@ fn caches_of_eight_and_four_bits_keep_bits_in_batches_from_memory_and_from_disk(
         let mut answers = Vec::new();
         for dtype in [KvDtype::Bf16, KvDtype::Q8, KvDtype::Q4] {
             let scratch = Scratch::new("kv-types");
-            let disk = DiskOptions { folder: scratch.0.clone(), max_bytes: 64 << 20 };
+            let disk = DiskOptions { folder: scratch.0.clone(), max_bytes: 64 << 20, total_bytes: None };
             let options = EngineOptions { disk: Some(disk), ..EngineOptions::default() };
             let mut numbers = Numbers(3);
             let requests: Vec<Request> =

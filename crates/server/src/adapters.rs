@@ -4,14 +4,15 @@
 //! Read `api/own/adapters.rs` for the endpoint.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use olivine_engine::{AdapterError, AdapterInfo};
+use serde_json::Value;
 
 use crate::conversation::Call;
 use crate::error::{ApiError, Kind};
-use crate::registry::Lease;
+use crate::registry::{Lease, ModelCard};
 use crate::state::App;
 
 /// The adapters that a server may load.
@@ -56,6 +57,35 @@ impl AdapterFolders {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Models and the adapters that lists show with them: those that a model has loaded; and, for models that whoever started
+/// the server named, all that do not say that they were made for another.
+pub fn offered<'a>(app: &App, cards: &'a [ModelCard]) -> Vec<(&'a ModelCard, String)> {
+    let known = app.adapters.list();
+    let bases: BTreeMap<&String, Option<String>> = known.iter().map(|(name, folder)| (name, base_of(folder))).collect();
+    let same = |card: &ModelCard, base: &str| card.name.eq_ignore_ascii_case(base);
+    let mut offered = Vec::new();
+    for card in cards.iter().filter(|card| !card.embeds) {
+        let resident = app.registry.resident(&card.name).ok().flatten();
+        let loaded = resident.map_or_else(Vec::new, |model| model.parts.engine.adapters());
+        for (&name, base) in &bases {
+            let is_loaded = loaded.iter().any(|info| info.name == *name);
+            let fits =
+                base.as_ref().is_none_or(|base| same(card, base) || !cards.iter().any(|other| same(other, base)));
+            if is_loaded || (!card.stored && fits) {
+                offered.push((card, name.clone()));
+            }
+        }
+    }
+    offered
+}
+
+/// The last part of the name of the model that an adapter says it was made for.
+fn base_of(folder: &Path) -> Option<String> {
+    let config: Value = serde_json::from_slice(&std::fs::read(folder.join("adapter_config.json")).ok()?).ok()?;
+    let base = config["base_model_name_or_path"].as_str().filter(|base| !base.is_empty())?;
+    base.trim_end_matches('/').rsplit('/').next().map(str::to_string)
 }
 
 /// The call with `base:adapter` taken apart, where no model has that name and both parts are known.

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use olivine_engine::{Event, FinishReason, Receiver, Request, Usage};
@@ -88,8 +89,27 @@ pub struct Answer {
     pub output: ParsedOutput,
     /// Tokens with probabilities.
     pub tokens: Vec<TokenInfo>,
+    /// Those among them that became text.
+    pub text_tokens: Vec<TokenInfo>,
     /// Its end.
     pub end: End,
+}
+
+/// Tells the tokens of the text from those of reasoning and calls, though text may come later than its tokens.
+#[derive(Default)]
+pub struct TextTokens(Vec<TokenInfo>);
+
+impl TextTokens {
+    /// The tokens of the text among `events`, which came with `tokens`.
+    pub fn of_text(&mut self, events: &[ParserEvent], tokens: Vec<TokenInfo>) -> Vec<TokenInfo> {
+        self.0.extend(tokens);
+        if events.is_empty() {
+            return Vec::new();
+        }
+        let held = std::mem::take(&mut self.0);
+        let is_text = |event: &ParserEvent| matches!(event, ParserEvent::Content(_) | ParserEvent::CallBroken { .. });
+        if events.iter().any(is_text) { held } else { Vec::new() }
+    }
 }
 
 /// An answer being made.
@@ -173,15 +193,33 @@ impl Generation {
 
     /// What happens next; none after the end.
     pub async fn next(&mut self) -> Option<Piece> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`Generation::next`], for a future.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Piece>> {
+        loop {
+            if self.over {
+                return Poll::Ready(self.end.take().map(Piece::End));
+            }
+            let Some(event) = std::task::ready!(self.receiver.poll_recv(context)) else {
+                self.over = true;
+                let error = ApiError::new(Kind::Internal, "the engine ended without an answer");
+                return Poll::Ready(Some(Piece::Failed(error)));
+            };
+            if let Some(piece) = self.take(event) {
+                return Poll::Ready(Some(piece));
+            }
+        }
+    }
+
+    /// What has happened already; none when nothing has, or nothing more will.
+    pub fn ready(&mut self) -> Option<Piece> {
         loop {
             if self.over {
                 return self.end.take().map(Piece::End);
             }
-            let Some(event) = poll_fn(|context| self.receiver.poll_recv(context)).await else {
-                self.over = true;
-                let error = ApiError::new(Kind::Internal, "the engine ended without an answer");
-                return Some(Piece::Failed(error));
-            };
+            let event = self.receiver.try_recv()?;
             if let Some(piece) = self.take(event) {
                 return Some(piece);
             }
@@ -190,17 +228,19 @@ impl Generation {
 
     /// All of it at once.
     pub async fn whole(mut self) -> Result<Answer, ApiError> {
-        let (mut output, mut tokens) = (ParsedOutput::default(), Vec::new());
+        let (mut output, mut tokens, mut text_tokens) = (ParsedOutput::default(), Vec::new(), Vec::new());
+        let mut told = TextTokens::default();
         while let Some(piece) = self.next().await {
             match piece {
                 Piece::Prefill { .. } => {}
                 Piece::Output { events, tokens: more } => {
+                    text_tokens.extend(told.of_text(&events, more.clone()));
                     events.into_iter().for_each(|event| output.add(event));
                     tokens.extend(more);
                 }
                 Piece::End(end) => {
                     let end = End { called: !output.calls.is_empty(), ..end };
-                    return Ok(Answer { output, tokens, end });
+                    return Ok(Answer { output, tokens, text_tokens, end });
                 }
                 Piece::Failed(error) => return Err(error),
             }

@@ -41,6 +41,8 @@ pub struct ModelCard {
     pub context_tokens: usize,
     /// Numbers in an embedding.
     pub embedding_length: usize,
+    /// It is made for vectors: an encoder, or a model whose files say how hidden states become one.
+    pub embeds: bool,
     /// The source of its chat template.
     pub template: String,
     /// Its licence.

@@ -3,17 +3,18 @@
 //! Invariant: an encoder is pure: pieces in, text out. A client that goes away drops the stream, and with it the
 //! generations, which cancels them.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use futures_util::future::select_all;
 use futures_util::stream;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::error::ApiError;
 use crate::generation::{Generation, Piece};
@@ -38,21 +39,28 @@ pub const EVENT_STREAM: &str = "text/event-stream";
 pub const NDJSON: &str = "application/x-ndjson";
 
 struct Frames<E> {
+    /// With their numbers.
     generations: Vec<(usize, Generation)>,
     encoder: E,
     heartbeat: Duration,
     /// When something was last said.
     said: Instant,
-    ready: VecDeque<String>,
+    /// Goes off when nothing was said for too long; set anew only then, for a timer a token would cost more than the token.
+    alarm: Pin<Box<Sleep>>,
+    begin: String,
     over: bool,
 }
+
+/// Frames that go out in one write, in bytes.
+const WRITE_BYTES: usize = 64 << 10;
 
 /// A stream of the answers' pieces as they come.
 pub fn stream<E: Encoder>(generations: Vec<Generation>, mut encoder: E, heartbeat: Duration) -> Response {
     let content_type = encoder.content_type();
-    let ready = VecDeque::from([encoder.begin()]);
+    let begin = encoder.begin();
     let generations = generations.into_iter().enumerate().collect();
-    let frames = Frames { generations, encoder, heartbeat, said: Instant::now(), ready, over: false };
+    let (said, alarm) = (Instant::now(), Box::pin(tokio::time::sleep(heartbeat)));
+    let frames = Frames { generations, encoder, heartbeat, said, alarm, begin, over: false };
     let body = stream::unfold(frames, |mut frames| async move {
         let frame = frames.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(frame)), frames))
@@ -68,51 +76,69 @@ pub fn stream<E: Encoder>(generations: Vec<Generation>, mut encoder: E, heartbea
 
 impl<E: Encoder> Frames<E> {
     async fn next(&mut self) -> Option<String> {
-        loop {
-            if let Some(frame) = self.ready.pop_front() {
-                if frame.is_empty() {
-                    continue;
-                }
-                self.said = Instant::now();
-                return Some(frame);
-            }
+        let mut frames = std::mem::take(&mut self.begin);
+        while frames.is_empty() {
             if self.over {
                 return None;
             }
-            self.step().await;
+            frames = self.step().await;
+        }
+        self.said = Instant::now();
+        Some(frames)
+    }
+
+    /// Waits until something happens, and takes along what has happened meanwhile.
+    async fn step(&mut self) -> String {
+        let mut frames = String::new();
+        if !self.generations.is_empty() {
+            let Some((at, piece)) = poll_fn(|context| self.poll(context)).await else {
+                return self.encoder.heartbeat();
+            };
+            frames = self.say(at, piece);
+            while frames.len() < WRITE_BYTES {
+                let ready = |(at, (_, generation)): (usize, &mut (usize, Generation))| Some((at, generation.ready()?));
+                let Some((at, piece)) = self.generations.iter_mut().enumerate().find_map(ready) else { break };
+                frames += &self.say(at, Some(piece));
+            }
+        }
+        if self.generations.is_empty() && !std::mem::replace(&mut self.over, true) {
+            frames += &self.encoder.end();
+        }
+        frames
+    }
+
+    /// The next piece and whose it is (none: it has no more), or none when it is time for a heartbeat. Pieces that say
+    /// nothing to the client (a part of the prompt was read) do not put that off.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, Option<Piece>)>> {
+        for (at, (_, generation)) in self.generations.iter_mut().enumerate() {
+            if let Poll::Ready(piece) = generation.poll_next(context) {
+                return Poll::Ready(Some((at, piece)));
+            }
+        }
+        loop {
+            ready!(self.alarm.as_mut().poll(context));
+            let now = Instant::now();
+            let due = self.said + self.heartbeat;
+            self.alarm.as_mut().reset(if due > now { due } else { now + self.heartbeat });
+            if due <= now {
+                return Poll::Ready(None);
+            }
         }
     }
 
-    async fn step(&mut self) {
-        if self.generations.is_empty() {
-            self.over = true;
-            self.ready.push_back(self.encoder.end());
-            return;
-        }
-        let pieces = self.generations.iter_mut().map(|(_, generation)| Box::pin(generation.next()));
-        let next = select_all(pieces);
-        // Pieces that say nothing to the client (a part of the prompt was read) do not put the heartbeat off.
-        let (piece, at) = match tokio::time::timeout_at(self.said + self.heartbeat, next).await {
-            Ok((piece, at, _)) => (piece, at),
-            Err(_) => {
-                self.ready.push_back(self.encoder.heartbeat());
-                return;
-            }
-        };
+    fn say(&mut self, at: usize, piece: Option<Piece>) -> String {
         let choice = self.generations[at].0;
-        match piece {
-            None => {
-                self.generations.remove(at);
-            }
-            Some(piece) => {
-                if matches!(piece, Piece::Failed(_)) {
-                    self.generations.clear();
-                    self.over = true;
-                }
-                let frame = self.encoder.piece(choice, piece);
-                self.ready.push_back(frame);
-            }
+        let Some(piece) = piece else {
+            self.generations.remove(at);
+            return String::new();
+        };
+        let failed = matches!(piece, Piece::Failed(_));
+        let frame = self.encoder.piece(choice, piece);
+        if failed {
+            self.generations.clear();
+            self.over = true;
         }
+        frame
     }
 }
 

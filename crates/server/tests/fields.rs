@@ -87,8 +87,6 @@ fn what_is_known_and_cannot_be_is_refused() {
         (2, "background", json!(true)),
         (2, "conversation", json!("conv_1")),
         (2, "prompt", json!({"id": "x"})),
-        (2, "include", json!(["message.output_text.logprobs"])),
-        (2, "top_logprobs", json!(2)),
         (3, "mcp_servers", json!([{"url": "x"}])),
         (3, "container", json!("x")),
         (3, "system", json!([{"type": "image"}])),

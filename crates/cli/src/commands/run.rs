@@ -149,8 +149,8 @@ impl Run {
         let started = Instant::now();
         let spinner = Spinner::start("loading the model");
         let mut model = found.open(&self.model.apply()?)?;
-        if let Some(folder) = &self.adapter {
-            model.adapter = Some(model.model.adapters().load(folder)?.adapter);
+        if let Some(folder) = self.adapter.clone().map_or_else(|| found.adapter(), |folder| Ok(Some(folder)))? {
+            model.adapter = Some(model.model.adapters().load(&folder)?.adapter);
         }
         drop(spinner);
         let (load, sampling) = (started.elapsed(), model.sampling.clone());

@@ -52,6 +52,9 @@ pub struct Serve {
     /// Bytes on disk for cached prefixes of each model; 0: none
     #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "8G")]
     kv_disk: u64,
+    /// The same for all models together: those of models that are not loaded give way
+    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "32G")]
+    kv_disk_total: u64,
     /// Folder for cached prefixes [default: the system's for data of programs, or OLIVINE_DATA]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
@@ -142,6 +145,7 @@ impl Serve {
             },
             draft: self.draft.as_deref().map(path_of).transpose()?.flatten(),
             disk_bytes: self.kv_disk,
+            disk_total_bytes: Some(self.kv_disk_total),
             data,
             store: Some(olivine_hub::Store::of_user()),
         })

@@ -6,6 +6,7 @@
 //! payload is only handed out when its checksum fits; nothing here fails a request. Read next: `format.rs`, `writer.rs`.
 
 mod format;
+mod neighbours;
 mod writer;
 
 use std::collections::HashMap;
@@ -28,6 +29,8 @@ pub struct DiskOptions {
     pub folder: PathBuf,
     /// Most bytes of all its files.
     pub max_bytes: u64,
+    /// Most bytes of all stores in folders beside this one; those that nobody uses give way. None: no such bound.
+    pub total_bytes: Option<u64>,
 }
 
 /// A block or root as it was found at the start.
@@ -87,9 +90,10 @@ const PAUSE: Duration = Duration::from_secs(20);
 impl Store {
     /// Open or make the store in a folder. Files of another identity (a model that changed) are removed. Fails when
     /// another process uses the folder, or the folder cannot be written.
-    pub fn open(options: DiskOptions, identity: &str) -> Result<(Store, Vec<Found>), Error> {
+    pub fn open(mut options: DiskOptions, identity: &str) -> Result<(Store, Vec<Found>), Error> {
         std::fs::create_dir_all(&options.folder)?;
         let lock = lock(&options.folder)?;
+        options.max_bytes = neighbours::share(&options)?;
         let identity_path = options.folder.join("identity");
         if std::fs::read(&identity_path).ok().as_deref() != Some(identity.as_bytes()) {
             for number in segment_numbers(&options.folder)? {
@@ -103,6 +107,9 @@ impl Store {
                 Some((bytes, records)) => segments.push(Segment { number, bytes, records, open: false }),
                 None => std::fs::remove_file(segment_path(&options.folder, number))?,
             }
+        }
+        while segments.iter().map(|segment| segment.bytes).sum::<u64>() > options.max_bytes {
+            std::fs::remove_file(segment_path(&options.folder, segments.remove(0).number))?;
         }
         let found = found(&segments);
         let (jobs, receiver) = mpsc::channel();

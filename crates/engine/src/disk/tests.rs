@@ -21,7 +21,7 @@ fn scratch() -> Scratch {
 }
 
 fn options(folder: &Path, max_bytes: u64) -> DiskOptions {
-    DiskOptions { folder: folder.into(), max_bytes }
+    DiskOptions { folder: folder.into(), max_bytes, total_bytes: None }
 }
 
 fn payload(id: u64, bytes: usize) -> Vec<u8> {
@@ -180,4 +180,43 @@ fn a_disk_that_takes_nothing_more_pauses_the_store() {
     let id = store.new_id();
     let place = store.write_part(Kind::Full, id, 1, &[1], payload(id, 100)).expect("it is on its way");
     assert_eq!(place.segment, 1);
+}
+
+#[test]
+fn stores_beside_each_other_share_a_bound() {
+    let scratch = scratch();
+    let total = 20 << 20;
+    let options =
+        |name: &str| DiskOptions { folder: scratch.0.join(name), max_bytes: 8 << 20, total_bytes: Some(total) };
+    let all = || {
+        ["a", "b", "c", "d"]
+            .map(|name| scratch.0.join(name))
+            .iter()
+            .filter(|f| f.is_dir())
+            .map(|f| disk_bytes(f))
+            .sum::<u64>()
+    };
+    for name in ["a", "b"] {
+        fill(&mut Store::open(options(name), "m").expect("a store").0, 6, 1 << 20);
+        // So that files have other times.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (both, first) = (all(), disk_bytes(&scratch.0.join("a")));
+    assert!(first > 6 << 20 && both > 12 << 20);
+    // A third fits only without the one that nobody used for longest.
+    let (mut third, _) = Store::open(options("c"), "m").expect("a store");
+    assert!(disk_bytes(&scratch.0.join("a")) < 1000 && disk_bytes(&scratch.0.join("b")) > 6 << 20);
+    fill(&mut third, 6, 1 << 20);
+    // One in use counts with what it may take.
+    let (second, found) = Store::open(options("b"), "m").expect("a store");
+    assert_eq!(check(&second, &found, 1 << 20), 6);
+    let (fourth, _) = Store::open(options("d"), "m").expect("a store");
+    assert_eq!(fourth.options.max_bytes, 4 << 20);
+    let error = Store::open(options("a"), "m").err().expect("there is nothing left");
+    assert!(error.to_string().contains("other models"), "{error}");
+    drop((second, third, fourth));
+    assert!(all() <= total);
+    // A store that may take less than it has gives up its oldest blocks.
+    let (_, found) = Store::open(DiskOptions { max_bytes: 4 << 20, ..options("b") }, "m").expect("a store");
+    assert!(found.is_empty() && disk_bytes(&scratch.0.join("b")) < 1000);
 }

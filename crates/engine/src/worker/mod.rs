@@ -109,8 +109,15 @@ impl Worker {
             }
             self.drop_cancelled();
             self.forget_lost_records();
+            if !self.waiting.is_empty() {
+                // What comes now may be read from disk first.
+                self.tell_all(f64::INFINITY);
+            }
             self.admit();
             let slices = self.schedule();
+            if slices.iter().any(|slice| !slice.decodes) {
+                self.tell_all(f64::INFINITY);
+            }
             if !slices.is_empty() {
                 self.step(&slices);
             } else if self.closing && self.waiting.is_empty() {
@@ -357,6 +364,8 @@ impl Worker {
             }
             self.record(slice.index);
         }
+        let decoding: usize = slices.iter().filter(|slice| slice.decodes).map(|slice| slice.rows).sum();
+        self.tell_all(self.scheduler.decode_estimate(decoding).unwrap_or(f64::INFINITY));
         self.speed.tokens += answer_tokens as f64;
         self.count(|status| status.answer_tokens += answer_tokens as u64);
         for (index, end) in ended.into_iter().rev() {
@@ -365,6 +374,11 @@ impl Worker {
                 End::Fail(kind, message) => self.fail_one(index, kind, message),
             }
         }
+    }
+
+    /// Wake those whose tokens should not wait for the next step, which is so long.
+    fn tell_all(&mut self, next_seconds: f64) {
+        self.running.iter_mut().for_each(|live| live.tell(next_seconds));
     }
 
     /// Guess the next tokens of answers, as long as rows are nearly free.
@@ -592,7 +606,8 @@ fn take_token(live: &mut Live, choice: Choice, context: usize) -> Option<End> {
     }
     live.tokens.push(choice.token);
     let (logprob, top) = choice.logprobs.map_or((None, Vec::new()), |(own, top)| (Some(own), top));
-    live.sender.send(Event::Token(Token { id: choice.token, logprob, top }));
+    live.sender.push(Event::Token(Token { id: choice.token, logprob, top }));
+    live.untold = true;
     if let Some(guide) = &mut live.guide {
         match guide.accept(&live.tokens[live.request.tokens.len()..]) {
             Ok(true) => return Some(End::Finish(FinishReason::Stop, None)),

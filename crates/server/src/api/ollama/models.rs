@@ -97,13 +97,6 @@ pub async fn show(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response,
     refuse_unknown(&request.rest, &[])?;
     let name = request.name.filter(|_| request.model.is_empty()).unwrap_or(request.model);
     let card = app.registry.find(&name)?;
-    let mut capabilities = vec!["completion"];
-    if uses_tools(&card) {
-        capabilities.push("tools");
-    }
-    if card.template.contains("think") || card.template.contains(".Think") {
-        capabilities.push("thinking");
-    }
     let verbose = request.verbose.unwrap_or(false);
     let inspected = inspect(&app, &card, verbose).await?;
     let modelfile = if card.modelfile.is_empty() { format!("FROM {}\n", card.name) } else { card.modelfile.clone() };
@@ -116,7 +109,7 @@ pub async fn show(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response,
         "details": details(&card),
         "messages": card.messages,
         "model_info": inspected.info,
-        "capabilities": capabilities,
+        "capabilities": capabilities(&card),
         "modified_at": timestamp(card.modified.unwrap_or(UNIX_EPOCH)),
     });
     if verbose {
@@ -129,6 +122,16 @@ pub async fn show(State(app): State<Arc<App>>, bytes: Bytes) -> Result<Response,
     let optional = ["system", "messages"];
     let document = document.into_iter().filter(|(key, value)| !(optional.contains(&key.as_str()) && is_nothing(value)));
     Ok(respond::json(StatusCode::OK, &Value::Object(document.collect())))
+}
+
+/// What clients offer a model for.
+fn capabilities(card: &ModelCard) -> Vec<&'static str> {
+    if card.embeds {
+        return vec!["embedding"];
+    }
+    let thinks = card.template.contains("think") || card.template.contains(".Think");
+    let all = [(true, "completion"), (uses_tools(card), "tools"), (thinks, "thinking")];
+    all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
 }
 
 /// `stop                           "<|im_end|>"`

@@ -8,10 +8,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use olivine_engine::Usage;
 use olivine_text::parsers::{ParsedCall, ParserEvent};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, OneOrMany, SamplingFields, StreamOptions, data, error_value, format, logprobs, messages, usage};
+use super::{
+    Chunk, Failure, OneOrMany, SamplingFields, StreamOptions, data, error_value, format, logprobs, messages, usage,
+};
 use crate::api::{body, new_id, now_seconds, refuse_unknown};
 use crate::conversation::{self, Call, Input, Thinking};
 use crate::error::ApiError;
@@ -211,19 +213,16 @@ impl Shape {
         json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason})
     }
 
-    fn chunk(&self, choices: Value) -> Value {
-        let mut chunk = json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": "olivine",
-            "choices": choices,
-        });
-        if self.include_usage {
-            chunk["usage"] = Value::Null;
+    fn chunk<C>(&self, choices: C, usage: Option<Value>) -> Chunk<'_, C> {
+        Chunk {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: self.created,
+            model: &self.model,
+            system_fingerprint: "olivine",
+            choices,
+            usage,
         }
-        chunk
     }
 }
 
@@ -240,6 +239,34 @@ pub(crate) fn finish_reason(why: &Why, called: bool) -> &'static str {
         Why::Length => "length",
         _ if called => "tool_calls",
         _ => "stop",
+    }
+}
+
+#[derive(Serialize)]
+struct ChunkChoice<'a> {
+    index: usize,
+    delta: Delta<'a>,
+    logprobs: Option<Value>,
+    finish_reason: Option<&'a str>,
+}
+
+/// What is new in a message.
+#[derive(Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<Value>,
+}
+
+impl Delta<'_> {
+    /// Data that says nothing.
+    fn empty() -> Self {
+        Delta { content: Some(""), ..Delta::default() }
     }
 }
 
@@ -270,30 +297,27 @@ impl ChatStream {
         &mut self.choices[index]
     }
 
-    fn delta(&mut self, index: usize, mut delta: Value, tokens: &[TokenInfo], reason: Option<&str>) -> String {
+    fn delta(&mut self, index: usize, mut delta: Delta, tokens: &[TokenInfo], reason: Option<&str>) -> String {
         let choice = self.choice(index);
         if !std::mem::replace(&mut choice.begun, true) {
-            delta["role"] = json!("assistant");
-            if delta.get("content").is_none() && delta.get("tool_calls").is_none() {
-                delta["content"] = json!("");
+            delta.role = Some("assistant");
+            if delta.content.is_none() && delta.tool_calls.is_none() {
+                delta.content = Some("");
             }
         }
-        let logprobs = match tokens {
-            [] => Value::Null,
-            tokens => json!({"content": logprobs(tokens), "refusal": null}),
-        };
-        data(
-            &self.shape.chunk(json!([{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}])),
-        )
+        let logprobs = (!tokens.is_empty()).then(|| json!({"content": logprobs(tokens), "refusal": null}));
+        let usage = self.shape.include_usage.then_some(Value::Null);
+        data(&self.shape.chunk([ChunkChoice { index, delta, logprobs, finish_reason: reason }], usage))
     }
 
     fn event(&mut self, index: usize, event: ParserEvent, tokens: &[TokenInfo]) -> String {
         let one_call = self.shape.one_call;
         let told = |choice: &Choice, call: usize| choice.calls.iter().position(|known| *known == call);
-        let delta = match event {
-            ParserEvent::Thinking(text) => json!({"reasoning_content": text}),
-            ParserEvent::Content(text) => json!({"content": text}),
-            ParserEvent::CallStart { index: call, name, id } => {
+        let call_delta = |call: Value| Delta { tool_calls: Some(json!([call])), ..Delta::default() };
+        let delta = match &event {
+            ParserEvent::Thinking(text) => Delta { reasoning_content: Some(text), ..Delta::default() },
+            ParserEvent::Content(text) => Delta { content: Some(text), ..Delta::default() },
+            &ParserEvent::CallStart { index: call, ref name, ref id } => {
                 let choice = self.choice(index);
                 if one_call && !choice.calls.is_empty() {
                     return String::new();
@@ -301,14 +325,14 @@ impl ChatStream {
                 choice.calls.push(call);
                 let function = json!({"name": name, "arguments": ""});
                 let place = choice.calls.len() - 1;
-                json!({"tool_calls": [{"index": place, "id": call_id(&id), "type": "function", "function": function}]})
+                call_delta(json!({"index": place, "id": call_id(id), "type": "function", "function": function}))
             }
-            ParserEvent::CallArguments { index: call, delta } => match told(self.choice(index), call) {
-                Some(place) => json!({"tool_calls": [{"index": place, "function": {"arguments": delta}}]}),
+            &ParserEvent::CallArguments { index: call, ref delta } => match told(self.choice(index), call) {
+                Some(place) => call_delta(json!({"index": place, "function": {"arguments": delta}})),
                 None => return String::new(),
             },
             ParserEvent::CallEnd { .. } => return String::new(),
-            ParserEvent::CallBroken { text, .. } => json!({"content": text}),
+            ParserEvent::CallBroken { text, .. } => Delta { content: Some(text), ..Delta::default() },
         };
         self.delta(index, delta, tokens, None)
     }
@@ -330,7 +354,7 @@ impl Encoder for ChatStream {
                 let mut frames = String::new();
                 let mut tokens = &tokens[..];
                 if events.is_empty() && !tokens.is_empty() {
-                    frames += &self.delta(index, json!({"content": ""}), tokens, None);
+                    frames += &self.delta(index, Delta::empty(), tokens, None);
                 }
                 for event in events {
                     frames += &self.event(index, event, std::mem::take(&mut tokens));
@@ -340,7 +364,7 @@ impl Encoder for ChatStream {
             Piece::End(end) => {
                 self.choice(index).usage = Some(end.usage);
                 let reason = finish_reason(&end.why, end.called);
-                self.delta(index, json!({}), &[], Some(reason))
+                self.delta(index, Delta::default(), &[], Some(reason))
             }
             Piece::Failed(error) => data(&error_value(&error)),
         }
@@ -348,16 +372,15 @@ impl Encoder for ChatStream {
 
     fn heartbeat(&mut self) -> String {
         // An empty delta: data to a client that drops comments, and nothing new to one that reads it.
-        self.delta(0, json!({"content": ""}), &[], None)
+        self.delta(0, Delta::empty(), &[], None)
     }
 
     fn end(&mut self) -> String {
         let mut frames = String::new();
         if self.shape.include_usage {
             let usages: Vec<Usage> = self.choices.iter().filter_map(|choice| choice.usage).collect();
-            let mut chunk = self.shape.chunk(json!([]));
-            chunk["usage"] = usage(&usages, usages.len());
-            frames += &data(&chunk);
+            let none: [(); 0] = [];
+            frames += &data(&self.shape.chunk(none, Some(usage(&usages, usages.len()))));
         }
         frames + "data: [DONE]\n\n"
     }

@@ -8,10 +8,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use olivine_engine::Usage;
 use olivine_text::parsers::ParserEvent;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, OneOrMany, SamplingFields, StreamOptions, data, error_value, format, usage};
+use super::{Chunk, Failure, OneOrMany, SamplingFields, StreamOptions, data, error_value, format, usage};
 use crate::api::{body, new_id, now_seconds, refuse_unknown};
 use crate::conversation::{self, Call, Input};
 use crate::error::ApiError;
@@ -243,6 +243,14 @@ fn logprobs(tokens: &[TokenInfo]) -> Value {
     })
 }
 
+#[derive(Serialize)]
+struct ChunkChoice<'a> {
+    index: usize,
+    text: &'a str,
+    logprobs: Option<Value>,
+    finish_reason: Option<&'a str>,
+}
+
 /// A stream of chunks.
 struct CompletionStream {
     shape: Shape,
@@ -251,13 +259,17 @@ struct CompletionStream {
 
 impl CompletionStream {
     fn chunk(&self, index: usize, text: &str, tokens: &[TokenInfo], reason: Option<&str>) -> String {
-        let logprobs = if self.shape.logprobs && !tokens.is_empty() { logprobs(tokens) } else { Value::Null };
-        let choice = json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": reason});
-        let mut chunk = self.shape.document(json!([choice]));
-        if self.shape.include_usage {
-            chunk["usage"] = Value::Null;
-        }
-        data(&chunk)
+        let logprobs = (self.shape.logprobs && !tokens.is_empty()).then(|| logprobs(tokens));
+        let choice = ChunkChoice { index, text, logprobs, finish_reason: reason };
+        data(&Chunk {
+            id: &self.shape.id,
+            object: "text_completion",
+            created: self.shape.created,
+            model: &self.shape.model,
+            system_fingerprint: "olivine",
+            choices: [choice],
+            usage: self.shape.include_usage.then_some(Value::Null),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use olivine_engine::{Grammar, Usage};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -204,8 +204,23 @@ pub(crate) fn logprobs(tokens: &[TokenInfo]) -> Value {
 }
 
 /// A server-sent event without a name.
-pub(crate) fn data(value: &Value) -> String {
-    format!("data: {value}\n\n")
+pub(crate) fn data(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).expect("[openai] chunks have string keys");
+    format!("data: {text}\n\n")
+}
+
+/// A chunk of a stream; typed, for there is one a token.
+#[derive(Serialize)]
+pub(crate) struct Chunk<'a, C> {
+    pub id: &'a str,
+    pub object: &'static str,
+    pub created: u64,
+    pub model: &'a str,
+    pub system_fingerprint: &'static str,
+    pub choices: C,
+    /// Null until the end, where the client asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Value>,
 }
 
 /// A method that a path does not have.

@@ -9,19 +9,33 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Failure;
+use crate::adapters;
+use crate::conversation::{Call, Input};
 use crate::registry::ModelCard;
 use crate::respond;
 use crate::state::App;
 
 /// The list.
 pub async fn list(State(app): State<Arc<App>>) -> Response {
-    let models: Vec<Value> = app.registry.list().iter().map(model).collect();
+    let cards = app.registry.list();
+    let mut models: Vec<Value> = cards.iter().map(model).collect();
+    for (card, adapter) in adapters::offered(&app, &cards) {
+        let mut entry = model(card);
+        entry["id"] = json!(format!("{}:{adapter}", card.name));
+        entry["parent"] = json!(card.name);
+        models.push(entry);
+    }
     respond::json(StatusCode::OK, &json!({"object": "list", "data": models}))
 }
 
 /// One of them.
 pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Failure> {
-    Ok(respond::json(StatusCode::OK, &model(&app.registry.find(&name)?)))
+    let call = adapters::chosen(&app, &Call::new(&name, Input::Tokens(Vec::new())));
+    let mut entry = model(&app.registry.find(&call.model)?);
+    if call.adapter.is_some() {
+        entry["parent"] = std::mem::replace(&mut entry["id"], json!(name));
+    }
+    Ok(respond::json(StatusCode::OK, &entry))
 }
 
 fn model(card: &ModelCard) -> Value {

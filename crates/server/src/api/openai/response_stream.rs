@@ -6,11 +6,11 @@ use olivine_text::parsers::{ParsedOutput, ParserEvent};
 use serde_json::{Value, json};
 
 use super::chat::call_id;
-use super::error_value;
 use super::responses::{Shape, function_call, message, reasoning, status};
 use super::stored::Record;
+use super::{error_value, logprobs};
 use crate::api::new_id;
-use crate::generation::{End, Piece};
+use crate::generation::{End, Piece, TextTokens, TokenInfo};
 use crate::respond::{EVENT_STREAM, Encoder};
 
 /// Keeps a whole answer under its id.
@@ -20,6 +20,8 @@ struct Open {
     id: String,
     kind: Kind,
     text: String,
+    /// Of its tokens, where asked for.
+    logprobs: Vec<Value>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -40,13 +42,23 @@ pub struct ResponseStream {
     output: Vec<Value>,
     parsed: ParsedOutput,
     calls: usize,
+    tokens: TextTokens,
 }
 
 impl ResponseStream {
     /// Nothing was told yet.
     pub fn new(shape: Shape, keep: Keep) -> ResponseStream {
         let (output, parsed) = (Vec::new(), ParsedOutput::default());
-        ResponseStream { shape, keep: Some(keep), sequence: 0, open: None, output, parsed, calls: 0 }
+        ResponseStream {
+            shape,
+            keep: Some(keep),
+            sequence: 0,
+            open: None,
+            output,
+            parsed,
+            calls: 0,
+            tokens: TextTokens::default(),
+        }
     }
 
     fn named(&mut self, name: &str, mut value: Value) -> String {
@@ -66,7 +78,7 @@ impl ResponseStream {
         self.named(name, value)
     }
 
-    fn event(&mut self, event: ParserEvent) -> String {
+    fn event(&mut self, event: ParserEvent, tokens: &mut Vec<TokenInfo>) -> String {
         self.parsed.add(event.clone());
         match event {
             ParserEvent::Thinking(text) => {
@@ -77,7 +89,9 @@ impl ResponseStream {
             ParserEvent::Content(text) | ParserEvent::CallBroken { text, .. } => {
                 let frames = self.enter(Kind::Message);
                 self.add(&text);
-                let delta = json!({"content_index": 0, "delta": text, "logprobs": []});
+                let Value::Array(logprobs) = logprobs(&std::mem::take(tokens)) else { unreachable!("a list") };
+                let delta = json!({"content_index": 0, "delta": text, "logprobs": logprobs});
+                self.open.iter_mut().for_each(|open| open.logprobs.extend(logprobs.iter().cloned()));
                 frames + &self.about("response.output_text.delta", delta)
             }
             ParserEvent::CallStart { .. } if self.shape.one_call && self.calls > 0 => String::new(),
@@ -118,7 +132,7 @@ impl ResponseStream {
             }
             Kind::Message => {
                 let id = new_id("msg_");
-                let item = message(&id, "", "in_progress");
+                let item = message(&id, "", "in_progress", json!([]));
                 (id, item)
             }
             Kind::Call(_, call, name) => {
@@ -134,7 +148,7 @@ impl ResponseStream {
             Kind::Reasoning => Some(json!({"type": "reasoning_text", "text": ""})),
             Kind::Call(..) => None,
         };
-        self.open = Some(Open { id, kind, text: String::new() });
+        self.open = Some(Open { id, kind, text: String::new(), logprobs: Vec::new() });
         if let Some(part) = part {
             frames += &self.about("response.content_part.added", json!({"content_index": 0, "part": part}));
         }
@@ -142,8 +156,9 @@ impl ResponseStream {
     }
 
     fn close(&mut self) -> String {
-        let Some(open) = &self.open else { return String::new() };
+        let Some(open) = &mut self.open else { return String::new() };
         let (id, text, kind) = (open.id.clone(), open.text.clone(), open.kind.clone());
+        let logprobs = std::mem::take(&mut open.logprobs);
         let mut frames = String::new();
         let item = match kind {
             Kind::Reasoning => {
@@ -153,11 +168,11 @@ impl ResponseStream {
                 reasoning(&id, &text)
             }
             Kind::Message => {
-                let done = json!({"content_index": 0, "text": text, "logprobs": []});
+                let done = json!({"content_index": 0, "text": text, "logprobs": logprobs});
                 frames += &self.about("response.output_text.done", done);
-                let part = json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
+                let part = json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs});
                 frames += &self.about("response.content_part.done", json!({"content_index": 0, "part": part}));
-                message(&id, &text, "completed")
+                message(&id, &text, "completed", json!(logprobs))
             }
             Kind::Call(_, call, name) => {
                 let done = json!({"name": name, "arguments": text});
@@ -197,7 +212,10 @@ impl Encoder for ResponseStream {
     fn piece(&mut self, _choice: usize, piece: Piece) -> String {
         match piece {
             Piece::Prefill { .. } => String::new(),
-            Piece::Output { events, .. } => events.into_iter().map(|event| self.event(event)).collect(),
+            Piece::Output { events, tokens } => {
+                let mut tokens = self.tokens.of_text(&events, tokens);
+                events.into_iter().map(|event| self.event(event, &mut tokens)).collect()
+            }
             Piece::End(end) => self.finish(&end),
             Piece::Failed(error) => {
                 let mut document = self.shape.document("failed", self.output.clone(), None);

@@ -17,11 +17,11 @@ use serde_json::{Map, Value, json};
 use super::chat::{call_id, effort, variables};
 use super::response_stream::ResponseStream;
 use super::stored::Record;
-use super::{Failure, SamplingFields, format, messages};
+use super::{Failure, SamplingFields, format, logprobs, messages};
 use crate::api::{body, new_id, now_seconds, refuse_unknown};
 use crate::conversation::{self, Call, Input};
 use crate::error::ApiError;
-use crate::generation::{End, Why};
+use crate::generation::{End, TokenInfo, Why};
 use crate::guard::RequestId;
 use crate::respond;
 use crate::state::App;
@@ -90,10 +90,12 @@ impl ResponsesRequest {
         if self.background == Some(true) {
             return Err(ApiError::unsupported("background", "answers are made while the client waits"));
         }
-        let logprobs = self.include.iter().flatten().any(|what| what == "message.output_text.logprobs");
-        if logprobs || self.top_logprobs.is_some_and(|count| count > 0) {
-            return Err(ApiError::unsupported("top_logprobs", "probabilities are told by /v1/chat/completions"));
+        let top = self.top_logprobs.unwrap_or(0);
+        if top > 20 {
+            return Err(ApiError::invalid("top_logprobs", "`top_logprobs` must be from 0 to 20"));
         }
+        let included = self.include.iter().flatten().any(|what| what == "message.output_text.logprobs");
+        let logprobs = (included || top > 0).then_some(top);
         let mut list = Vec::new();
         if let Some(text) = self.instructions.as_ref().filter(|text| !text.is_empty()) {
             list.push(json!({"role": "system", "content": text}));
@@ -111,7 +113,7 @@ impl ResponsesRequest {
                 word.map(|word| Map::from_iter([("reasoning_effort".into(), json!(word))])).unwrap_or_default(),
                 self.text.as_ref().and_then(|text| text["verbosity"].as_str()),
             ),
-            sampling: self.sampling.overrides(None)?,
+            sampling: self.sampling.overrides(logprobs)?,
             max_tokens: self.max_output_tokens,
             format: format(text_format, "text.format")?,
             truncate: self.truncation.as_deref() == Some("auto"),
@@ -130,6 +132,7 @@ impl ResponsesRequest {
             "text": self.text.clone().unwrap_or_else(|| json!({"format": {"type": "text"}})),
             "tool_choice": self.tool_choice.clone().unwrap_or_else(|| json!("auto")),
             "tools": self.tools.clone().unwrap_or_default(),
+            "top_logprobs": top,
             "top_p": call.sampling.top_p,
             "truncation": self.truncation.clone().unwrap_or_else(|| "disabled".into()),
         });
@@ -250,7 +253,7 @@ pub async fn serve(State(app): State<Arc<App>>, asked: RequestId, bytes: Bytes) 
         return Ok(respond::stream(generations, encoder, app.options.heartbeat));
     }
     let answer = generations.remove(0).whole().await?;
-    let output = shape.output(&answer.output);
+    let output = shape.output(&answer.output, &answer.text_tokens);
     let document = shape.document(status(&answer.end), output, Some(&answer.end));
     if let Some(record) = shape.record(&answer.output, &document) {
         app.stored.put(&shape.id, record);
@@ -265,13 +268,13 @@ pub(super) fn status(end: &End) -> &'static str {
 
 impl Shape {
     /// The items of a whole answer.
-    fn output(&self, output: &ParsedOutput) -> Vec<Value> {
+    fn output(&self, output: &ParsedOutput, text_tokens: &[TokenInfo]) -> Vec<Value> {
         let mut items = Vec::new();
         if !output.thinking.is_empty() {
             items.push(reasoning(&new_id("rs_"), &output.thinking));
         }
         if !output.content.is_empty() {
-            items.push(message(&new_id("msg_"), &output.content, "completed"));
+            items.push(message(&new_id("msg_"), &output.content, "completed", logprobs(text_tokens)));
         }
         let most = if self.one_call { 1 } else { usize::MAX };
         for call in output.calls.iter().take(most) {
@@ -330,10 +333,10 @@ pub(super) fn reasoning(id: &str, text: &str) -> Value {
     json!({"id": id, "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]})
 }
 
-pub(super) fn message(id: &str, text: &str, status: &str) -> Value {
+pub(super) fn message(id: &str, text: &str, status: &str, logprobs: Value) -> Value {
     let content = match text {
         "" => json!([]),
-        text => json!([{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]),
+        text => json!([{"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}]),
     };
     json!({"id": id, "type": "message", "status": status, "role": "assistant", "content": content})
 }
