@@ -6,11 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command};
 
-use common::{Folder, fails_in_one_line, program, stdout};
-use olivine_testkit::tiny_adapter::TinyAdapter;
+use common::{Folder, MICA, fails_in_one_line, program, stdout, write_adapter};
 use serde_json::{Value, json};
-
-const MICA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/mica");
 
 /// A server that is told to end when it is dropped.
 struct Server {
@@ -124,24 +121,11 @@ fn a_model_that_guesses_for_itself_changes_no_text() {
     server.end();
 }
 
-/// A random adapter of Mica in a folder.
-fn adapter(folder: &std::path::Path, seed: u64) {
-    let mica = std::path::Path::new(MICA);
-    let weights = olivine_lm::model::Checkpoint::open(mica, None).expect("a model").weights;
-    let module = |(tensor, ..): (String, String, Vec<usize>, usize)| {
-        let name = tensor.strip_suffix(".weight").filter(|name| name.ends_with("o_proj"))?.to_string();
-        let (_, shape, _) = weights.quantized_form(&tensor, &name)?;
-        Some((name, [shape[0], shape[1]]))
-    };
-    let modules = weights.listing().into_iter().filter_map(module).collect();
-    TinyAdapter { modules, rank: 4, alpha: 8.0, seed }.write_peft(folder);
-}
-
 #[test]
 fn adapters_are_chosen_by_name_and_loaded_when_they_are_asked_for() {
     let data = Folder::new("serve-adapters");
-    adapter(&data.join("one"), 1);
-    adapter(&data.join("many/two"), 2);
+    write_adapter(&data.join("one"), 1);
+    write_adapter(&data.join("many/two"), 2);
     let (one, many) = (format!("one={}", data.join("one").display()), data.join("many").display().to_string());
     let server = Server::start(&data, &["--kv-disk", "0", "--adapter", &one, "--adapters-in", &many]);
     let ask = |model: &str, adapter: Value| {
@@ -161,6 +145,12 @@ fn adapters_are_chosen_by_name_and_loaded_when_they_are_asked_for() {
         let (status, _, answer) = ask(model, adapter);
         assert!(status == 404 && answer.to_string().contains("not found"), "{status} {answer}");
     }
+    let (_, list) = server.ask("GET", "/v1/models", &Value::Null);
+    let ids: Vec<&str> = list["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str()).collect();
+    assert_eq!(ids, ["mica", "mica:one", "mica:two"]);
+    let (status, shown) = server.ask("GET", "/v1/models/mica:one", &Value::Null);
+    assert!(status == 200 && shown["id"] == "mica:one" && shown["parent"] == "mica", "{shown}");
+    assert_eq!(server.ask("GET", "/v1/models/mica:three", &Value::Null).0, 404);
     // Ollama's and Anthropic's clients choose by the model's name.
     let body = json!({"model": "mica:one", "prompt": long_prompt(), "raw": true, "stream": false,
         "options": {"num_predict": 8, "temperature": 0}});

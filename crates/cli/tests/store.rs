@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Folder, program};
+use common::{Folder, program, write_adapter, write_dense};
 
 fn mica() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mica").canonicalize().expect("the built-in model's files")
@@ -175,4 +175,60 @@ fn a_server_that_is_there_answers() {
     let (done, _, timings) = by_server(&["run", "mica", "-n", "4", "--verbose", "Hello"]);
     assert!(done && timings.contains("eval count:           4 token(s)"), "{timings}");
     assert!(!by_server(&["stop", "nothing"]).0);
+}
+
+#[test]
+fn a_model_runs_under_the_adapter_of_its_modelfile() {
+    let folder = Folder::new("store-adapter");
+    write_adapter(&folder.join("lora"), 3);
+    let mica = mica().display().to_string();
+    create(&folder, "tuned", &format!("FROM {mica}\nADAPTER ./lora\n"));
+    let options = ["--raw", "--threads", "2", "--temperature", "0", "-n", "8", "--local"];
+    let answer = |before: &[&str], model: &str| stdout(&folder, &[before, &options, &[model, "Once upon a"]].concat());
+    let tuned = answer(&["run"], "tuned");
+    let lora = folder.join("lora").display().to_string();
+    assert_eq!(tuned, answer(&["run", "--adapter", &lora], &mica));
+    assert_ne!(tuned, answer(&["run"], &mica));
+    // A name made from it keeps the adapter, and a server runs it.
+    create(&folder, "again", "FROM tuned\nPARAMETER temperature 0\nPARAMETER num_predict 8\n");
+    let server = Server::start(&folder);
+    let mut command = program(&["run", "--raw", "again", "Once upon a"]);
+    command.env("OLIVINE_MODELS", folder.join("store")).env("OLIVINE_HOST", &server.address);
+    let output = command.output().expect("the program starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), tuned, "{}", String::from_utf8_lossy(&output.stderr));
+    drop(server);
+    // What cannot be is said.
+    let text = folder.write("text", b"Once upon a time");
+    assert!(fails(&folder, &["perplexity", "tuned", &text]).contains("ADAPTER"));
+    folder.write("one.gguf", b"GGUF");
+    create(&folder, "file", &format!("FROM {mica}\nADAPTER ./one.gguf\n"));
+    assert!(fails(&folder, &["run", "--local", "file", "Hello"]).contains("single file"));
+}
+
+#[test]
+fn a_smaller_copy_is_made_and_run() {
+    let folder = Folder::new("store-quantized");
+    write_dense(&folder.join("dense"));
+    let dense = folder.join("dense").display().to_string();
+    let modelfile = folder.write("Modelfile", b"FROM ./dense\nPARAMETER temperature 0\nPARAMETER num_predict 12\n");
+    for (format, named) in [("q8_0", "Q8_0"), ("affine4", "affine4")] {
+        let name = format!("small-{format}");
+        stdout(&folder, &["create", &name, "-f", &modelfile, "--quantize", format]);
+        assert!(stdout(&folder, &["show", &name]).to_lowercase().contains(&named.to_lowercase()), "{format}");
+        let own = folder.join(if format == "q8_0" { "own.gguf" } else { "own" }).display().to_string();
+        stdout(&folder, &["quantize", &dense, &own, "--format", format]);
+        let by_name = stdout(&folder, &["run", "--raw", "--local", &name, "Hello"]);
+        let by_path = stdout(&folder, &["run", "--raw", "--temperature", "0", "-n", "12", &own, "Hello"]);
+        assert_eq!(by_name, by_path, "{format}");
+        assert!(by_name.trim().chars().count() > 2, "{by_name:?}");
+        // From a name of the store too.
+        let child = folder.write("Child", b"FROM base\n");
+        stdout(&folder, &["create", "base", "-f", &modelfile]);
+        stdout(&folder, &["create", "child", "-f", &child, "--quantize", format]);
+        assert_eq!(stdout(&folder, &["run", "--raw", "--local", "child", "Hello"]), by_name, "{format}");
+    }
+    assert!(fails(&folder, &["create", "no", "-f", &modelfile, "--quantize", "q9"]).contains("q9"));
+    let again = folder.write("Again", b"FROM small-q8_0\n");
+    assert!(fails(&folder, &["create", "no", "-f", &again, "--quantize", "q4_0"]).contains("quantized already"));
+    assert!(!stdout(&folder, &["list"]).contains("no:latest"));
 }

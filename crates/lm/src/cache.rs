@@ -301,7 +301,7 @@ impl Cache {
     }
 
     /// Fill a page with what [`Cache::read_page`] gave.
-    pub fn write_page(&mut self, group: usize, page: u32, mut bytes: &[u8]) {
+    pub fn write_page(&self, group: usize, page: u32, mut bytes: &[u8]) {
         assert_eq!(bytes.len(), self.page_bytes(group), "[cache] bytes of a page");
         for handle in self.kv_layers(group) {
             let (own, rest) = bytes.split_at(handle.page_bytes());

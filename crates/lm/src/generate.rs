@@ -26,6 +26,8 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// Go on past end tokens.
     pub ignore_end: bool,
+    /// Control tokens are text too: what tells thinking and answer apart is written in them.
+    pub with_control: bool,
     /// Set by another thread to end the answer soon, in the middle of a long prompt too.
     pub cancel: Option<Arc<AtomicBool>>,
 }
@@ -120,7 +122,7 @@ impl LanguageModel {
         let mut logits = self.prefill(session, prompt, options);
         let (prefill, started) = (started.elapsed(), Instant::now());
         let mut text = StopFilter::new(&options.stop);
-        let mut decoder = self.tokenizer.stream_decoder(true);
+        let mut decoder = self.tokenizer.stream_decoder(!options.with_control);
         let (mut tokens, mut answer) = (Vec::new(), String::new());
         let limit = options.max_tokens.unwrap_or(usize::MAX).min(context - prompt.len());
         let finish = loop {

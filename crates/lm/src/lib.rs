@@ -35,4 +35,4 @@ pub use olivine_kernels::attention::KvDtype;
 pub use olivine_kernels::cpu::tier;
 pub use olivine_kernels::limits;
 pub use olivine_kernels::quant::Format;
-pub use olivine_text::{ChatTemplate, EncodeOptions};
+pub use olivine_text::{ChatTemplate, EncodeOptions, parsers};

@@ -370,3 +370,50 @@ fn an_end_lets_answers_end() {
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("data: [DONE]"), "{rest}");
 }
+
+#[test]
+fn responses_tell_probabilities_of_their_text() {
+    let server = Server::plain();
+    let base = json!({"model": "mica", "input": "What is the capital of France?", "temperature": 0,
+        "max_output_tokens": 20, "include": ["message.output_text.logprobs"], "top_logprobs": 2});
+    let (status, answer) = server.post("/v1/responses", &base);
+    assert_eq!(status, 200, "{answer}");
+    let whole: Value = serde_json::from_str(&answer).unwrap();
+    let part = &whole["output"][0]["content"][0];
+    let list = part["logprobs"].as_array().expect("a list");
+    let text: String = list.iter().filter_map(|token| token["token"].as_str()).collect();
+    assert!(part["text"].as_str().unwrap().starts_with(text.trim_start()) && list.len() > 3, "{part}");
+    assert!(
+        list.iter().all(|token| token["top_logprobs"].as_array().map(Vec::len) == Some(2)
+            && token["logprob"].as_f64().unwrap() <= 0.0),
+        "{part}"
+    );
+    // The same in a stream: with each delta, and all together at the end.
+    let mut streamed = base.clone();
+    streamed["stream"] = json!(true);
+    let events = server.post("/v1/responses", &streamed).1;
+    let documents: Vec<Value> =
+        events.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let of = |kind: &str| documents.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
+    let deltas: Vec<Value> = of("response.output_text.delta")
+        .iter()
+        .flat_map(|event| event["logprobs"].as_array().cloned().unwrap_or_default())
+        .collect();
+    assert_eq!(&deltas, list);
+    assert_eq!(of("response.output_text.done")[0]["logprobs"], part["logprobs"]);
+    assert_eq!(
+        of("response.completed").iter().chain(&of("response.incomplete")).next().unwrap()["response"]["output"][0]["content"]
+            [0]["logprobs"],
+        part["logprobs"]
+    );
+    // Nobody asked: none. Only the count: they come too.
+    let mut plain = base.clone();
+    plain.as_object_mut().unwrap().remove("include");
+    let asked: Value = serde_json::from_str(&server.post("/v1/responses", &plain).1).unwrap();
+    assert_eq!(asked["output"][0]["content"][0]["logprobs"], part["logprobs"]);
+    plain.as_object_mut().unwrap().remove("top_logprobs");
+    let silent: Value = serde_json::from_str(&server.post("/v1/responses", &plain).1).unwrap();
+    assert_eq!(silent["output"][0]["content"][0]["logprobs"], json!([]));
+    plain["top_logprobs"] = json!(21);
+    assert_eq!(server.post("/v1/responses", &plain).0, 400);
+}

@@ -63,6 +63,9 @@ fn long_texts_are_cut_or_refused() {
 #[test]
 fn an_encoder_answers_nothing_else() {
     let server = Server::plain();
+    let shown = |model: &str| parsed(server.post("/api/show", &json!({"model": model})))["capabilities"].clone();
+    assert_eq!(shown("encoder"), json!(["embedding"]));
+    assert_eq!(shown("mica")[0], "completion");
     let user = json!([{"role": "user", "content": "x"}]);
     for (path, body) in [
         ("/v1/chat/completions", json!({"model": "encoder", "messages": user})),

@@ -5,8 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use olivine_lm::model::Checkpoint;
 use olivine_testkit::tiny::TinyModel;
+use olivine_testkit::tiny_adapter::TinyAdapter;
 use olivine_testkit::tiny_gguf::TinyGguf;
+use serde_json::{Map, Value, json};
+
+pub const MICA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/mica");
 
 /// The program, with nothing on standard input.
 pub fn program(arguments: &[&str]) -> Command {
@@ -85,6 +90,36 @@ pub fn tiny(case: &str) -> TinyModel {
 /// The same as a GGUF file.
 pub fn write_tiny_gguf(case: &str, path: &Path) {
     TinyGguf::load(&golden(case)).expect("the case has a GGUF form").write(&tiny(case), path);
+}
+
+/// A tiny dense model with a tokenizer of single letters: a folder that can be quantized, and run.
+pub fn write_dense(folder: &Path) {
+    tiny("qwen3").write_folder(folder);
+    let definition = std::fs::read(Path::new(MICA).join("tokenizer.json")).expect("the built-in model's files");
+    let mut definition: Value = serde_json::from_slice(&definition).expect("JSON");
+    let letters = ('!'..='~')
+        .chain(['Ġ', 'Ċ'])
+        .map(String::from)
+        .chain(["ab".into()])
+        .chain((97..127).map(|id| format!("Ġ{id}")));
+    definition["model"]["vocab"] =
+        letters.enumerate().map(|(id, piece)| (piece, json!(id))).collect::<Map<_, _>>().into();
+    definition["model"]["merges"] = json!([["a", "b"]]);
+    definition["added_tokens"] = json!([{"id": 127, "content": "<|endoftext|>", "single_word": false, "lstrip": false,
+        "rstrip": false, "normalized": false, "special": true}]);
+    std::fs::write(folder.join("tokenizer.json"), definition.to_string()).expect("the folder is writable");
+}
+
+/// A random adapter of Mica in a folder.
+pub fn write_adapter(folder: &Path, seed: u64) {
+    let weights = Checkpoint::open(Path::new(MICA), None).expect("a model").weights;
+    let module = |(tensor, ..): (String, String, Vec<usize>, usize)| {
+        let name = tensor.strip_suffix(".weight").filter(|name| name.ends_with("o_proj"))?.to_string();
+        let (_, shape, _) = weights.quantized_form(&tensor, &name)?;
+        Some((name, [shape[0], shape[1]]))
+    };
+    let modules = weights.listing().into_iter().filter_map(module).collect();
+    TinyAdapter { modules, rank: 4, alpha: 8.0, seed }.write_peft(folder);
 }
 
 /// Mica's folder with some files left out; those that stay are links.

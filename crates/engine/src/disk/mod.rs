@@ -232,17 +232,23 @@ impl Store {
         lost
     }
 
-    /// Read payloads, several at once. None for one that is damaged or not there.
-    pub fn read(&self, wanted: &[(u64, Kind, Place)]) -> Vec<Option<Vec<u8>>> {
-        let folder = &self.options.folder;
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    /// Read payloads, several at once, and hand each to `take` with its number among them. False for one that is damaged
+    /// or not there, or that `take` does not want.
+    pub fn read(&self, wanted: &[(u64, Kind, Place)], take: impl Fn(usize, &[u8]) -> bool + Sync) -> Vec<bool> {
+        // More than cores: some wait for the disk.
+        let threads = std::thread::available_parallelism().map_or(4, usize::from).clamp(4, 16);
         let share = wanted.len().div_ceil(threads).max(1);
+        let (folder, take) = (&self.options.folder, &take);
+        let read = |(at, part): (usize, &[(u64, Kind, Place)])| {
+            let mut reader = Reader { folder, file: None, buffer: Vec::new() };
+            let one = |(index, wanted)| reader.payload(wanted).is_some_and(|payload| take(at * share + index, payload));
+            part.iter().enumerate().map(one).collect::<Vec<bool>>()
+        };
         std::thread::scope(|scope| {
-            let readers: Vec<_> = wanted
-                .chunks(share)
-                .map(|part| scope.spawn(move || part.iter().map(|part| read_payload(folder, part)).collect::<Vec<_>>()))
-                .collect();
-            readers.into_iter().flat_map(|reader| reader.join().unwrap_or_default()).collect()
+            let parts = wanted.chunks(share).enumerate();
+            let readers: Vec<_> = parts.map(|part| (part.1.len(), scope.spawn(move || read(part)))).collect();
+            // What a reader that panicked has taken is not used.
+            readers.into_iter().flat_map(|(len, reader)| reader.join().unwrap_or(vec![false; len])).collect()
         })
     }
 
@@ -427,14 +433,34 @@ fn read_at(file: &mut File, offset: u64, bytes: usize) -> Result<Vec<u8>, Error>
     if out.len() == bytes { Ok(out) } else { Err(Error::from(std::io::ErrorKind::UnexpectedEof)) }
 }
 
-fn read_payload(folder: &Path, (id, kind, place): &(u64, Kind, Place)) -> Option<Vec<u8>> {
-    let mut file = File::open(segment_path(folder, place.segment)).ok()?;
-    let head = scan_head(&mut file, place.offset)?;
-    if head.what != What::Block(*kind) || head.id != *id || head.payload_bytes != place.bytes {
-        return None;
+/// Reads records one after the other, into memory that it keeps.
+struct Reader<'a> {
+    folder: &'a Path,
+    file: Option<(u32, File)>,
+    buffer: Vec<u8>,
+}
+
+impl Reader<'_> {
+    fn payload(&mut self, (id, kind, place): &(u64, Kind, Place)) -> Option<&[u8]> {
+        if self.file.as_ref().is_none_or(|(segment, _)| *segment != place.segment) {
+            self.file = Some((place.segment, File::open(segment_path(self.folder, place.segment)).ok()?));
+        }
+        let (_, file) = self.file.as_mut()?;
+        file.seek(SeekFrom::Start(place.offset)).ok()?;
+        let mut start = [0; HEAD_BYTES];
+        file.read_exact(&mut start).ok()?;
+        let head_bytes = HEAD_BYTES + 4 * Head::token_count(&start)?;
+        let length = head_bytes + place.bytes as usize;
+        if self.buffer.len() < length {
+            self.buffer.resize(length, 0);
+        }
+        self.buffer[..HEAD_BYTES].copy_from_slice(&start);
+        file.read_exact(&mut self.buffer[HEAD_BYTES..length]).ok()?;
+        let head = Head::decode(&self.buffer[..head_bytes])?;
+        let payload = &self.buffer[head_bytes..length];
+        let right = head.what == What::Block(*kind) && head.id == *id && head.payload_bytes == place.bytes;
+        (right && checksum(payload) == head.payload_sum).then_some(payload)
     }
-    let payload = read_at(&mut file, place.offset + head.bytes() as u64, place.bytes as usize).ok()?;
-    (checksum(&payload) == head.payload_sum).then_some(payload)
 }
 
 /// What a start finds: the newest record of each part, roots and parents before those that stand on them.

@@ -5,7 +5,7 @@
 //! Read next: `../disk/mod.rs`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use olivine_lm::cache::{GONE, PAGE_TOKENS};
 use olivine_lm::spec::KvGroup;
@@ -13,10 +13,12 @@ use olivine_lm::spec::KvGroup;
 use super::Worker;
 use crate::disk::{Content, Fate, Found, Store};
 use crate::live::Live;
-use crate::prefix::{Kind, NodeId, Record};
+use crate::prefix::{Kind, NodeId, Place, Record};
 
 /// Bytes that are loaded between two steps.
 const LOAD_BYTES: u64 = 48 << 20;
+/// The same where nobody waits for a step.
+const LOAD_BYTES_ALONE: u64 = 256 << 20;
 
 impl Worker {
     /// Open the store, if there is to be one, and learn what is in it.
@@ -175,11 +177,12 @@ impl Worker {
     pub(super) fn load(&mut self, live: &mut Live, missing: &[(NodeId, Kind)]) -> bool {
         let mut wanted = Vec::new();
         let mut bytes = 0;
+        let most_bytes = if self.running.is_empty() { LOAD_BYTES_ALONE } else { LOAD_BYTES };
         for &(node, kind) in missing {
             let (Some(place), Some(id)) = (self.index.place(node, kind), self.index.disk_id(node)) else {
                 return false;
             };
-            if bytes > 0 && bytes + place.bytes > LOAD_BYTES {
+            if bytes > 0 && bytes + place.bytes > most_bytes {
                 break;
             }
             bytes += place.bytes;
@@ -191,10 +194,9 @@ impl Worker {
         if live.load_rounds > *most || !self.make_room(bytes as usize) {
             return false;
         }
-        let keys: Vec<_> = wanted.iter().map(|(_, key)| *key).collect();
-        let payloads = self.store.as_ref().map_or_else(Vec::new, |store| store.read(&keys));
-        for ((node, (id, kind, place)), payload) in wanted.into_iter().zip(payloads) {
-            let kept = payload.is_some_and(|payload| self.keep(node, kind, &payload));
+        let records = self.read(&wanted);
+        for ((node, (id, kind, place)), record) in wanted.into_iter().zip(records) {
+            let kept = record.is_some_and(|record| self.keep(node, record));
             if !kept {
                 self.index.move_place(id, kind, place, None);
             } else if kind == Kind::Full {
@@ -204,41 +206,83 @@ impl Worker {
         true
     }
 
-    /// Put a payload into memory. False when it does not have the right length.
-    fn keep(&mut self, node: NodeId, kind: Kind, payload: &[u8]) -> bool {
-        let Some(parent) = self.index.parent(node) else { return false };
-        let mut record = Record { pages: vec![GONE; self.groups.len()], state: None };
-        if kind == Kind::State {
-            if payload.len() != 4 * self.state_len {
-                return false;
+    /// Read parts of blocks into pages of their own. None for what is damaged or does not have the right length.
+    fn read(&mut self, wanted: &[(NodeId, (u64, Kind, Place))]) -> Vec<Option<Record>> {
+        let Some(store) = &self.store else { return wanted.iter().map(|_| None).collect() };
+        let cache = self.model.cache();
+        let mut records = Vec::new();
+        for (_, (_, kind, _)) in wanted {
+            let mut record = Record { pages: vec![GONE; self.groups.len()], state: None };
+            for group in groups_of(&self.groups, *kind) {
+                record.pages[group] = cache.take_page(group);
             }
-            let values = payload.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value));
-            record.state = Some(Arc::from(values.collect::<Vec<f32>>()));
-        } else {
-            let groups: Vec<usize> =
-                (0..self.groups.len()).filter(|&group| Kind::of(self.groups[group]) == kind).collect();
-            if payload.len() != groups.iter().map(|&group| self.page_bytes[group]).sum::<usize>() {
+            records.push(record);
+        }
+        let keys: Vec<_> = wanted.iter().map(|(_, key)| *key).collect();
+        let (cache, groups, page_bytes, state_len) = (&*cache, &self.groups, &self.page_bytes, self.state_len);
+        let states: Mutex<HashMap<usize, Arc<[f32]>>> = Mutex::default();
+        let take = |index: usize, payload: &[u8]| {
+            let kind = keys[index].1;
+            if kind == Kind::State {
+                let values = payload.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value));
+                let state = Arc::from(values.collect::<Vec<f32>>());
+                states.lock().unwrap_or_else(PoisonError::into_inner).insert(index, state);
+                return payload.len() == 4 * state_len;
+            }
+            if payload.len() != groups_of(groups, kind).map(|group| page_bytes[group]).sum::<usize>() {
                 return false;
             }
             let mut rest = payload;
-            for group in groups {
-                let (own, behind) = rest.split_at(self.page_bytes[group]);
-                let page = self.model.cache().take_page(group);
-                self.model.cache().write_page(group, page, own);
-                record.pages[group] = page;
+            for group in groups_of(groups, kind) {
+                let (own, behind) = rest.split_at(page_bytes[group]);
+                cache.write_page(group, records[index].pages[group], own);
                 rest = behind;
             }
+            true
+        };
+        let good = store.read(&keys, take);
+        let mut states = states.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut read = Vec::new();
+        for (index, (record, good)) in records.into_iter().zip(good).enumerate() {
+            if good {
+                read.push(Some(Record { state: states.remove(&index), ..record }));
+                continue;
+            }
+            self.drop_pages(&record.pages);
+            read.push(None);
         }
+        read
+    }
+
+    /// Put what was read into the index. False when the block is gone.
+    fn keep(&mut self, node: NodeId, record: Record) -> bool {
         let pages = record.pages.clone();
+        let Some(parent) = self.index.parent(node) else {
+            self.drop_pages(&pages);
+            return false;
+        };
         let tokens = self.index.tokens(node).to_vec();
         let (_, added) = self.index.record(parent, &tokens, record);
         let added: HashMap<usize, u32> = added.into_iter().collect();
         // What was in memory already is not kept twice.
-        for (group, page) in pages.into_iter().enumerate().filter(|(_, page)| *page != GONE) {
-            if added.get(&group) != Some(&page) {
-                self.model.cache().give_back(group, page);
-            }
-        }
+        let twice = |(group, page): (usize, &u32)| if added.get(&group) == Some(page) { GONE } else { *page };
+        self.drop_pages(&pages.iter().enumerate().map(twice).collect::<Vec<_>>());
         true
     }
+
+    /// Give back pages, one of each group at most.
+    fn drop_pages(&mut self, pages: &[u32]) {
+        let cache = self.model.cache();
+        let there = pages.iter().enumerate().filter(|(_, page)| **page != GONE);
+        there.for_each(|(group, &page)| cache.give_back(group, page));
+    }
+}
+
+/// The groups whose pages make a part of a block.
+fn groups_of(groups: &[KvGroup], kind: Kind) -> impl Iterator<Item = usize> {
+    groups
+        .iter()
+        .enumerate()
+        .filter(move |(_, group)| kind != Kind::State && Kind::of(**group) == kind)
+        .map(|(at, _)| at)
 }

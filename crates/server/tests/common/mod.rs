@@ -148,7 +148,7 @@ pub fn catalog(engine: EngineOptions) -> Catalog {
         let card = known.iter().find(|name| **name == wanted).map(|name| card(name));
         card.map(|card| match card.name.as_str() {
             "thinker" => ModelCard { template: thinking_template(), ..card },
-            "encoder" | "ranker" => ModelCard { template: String::new(), ..card },
+            "encoder" | "ranker" => ModelCard { template: String::new(), embeds: true, ..card },
             _ => card,
         })
     };

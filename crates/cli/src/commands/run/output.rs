@@ -93,12 +93,18 @@ pub fn print_answer(
     session: &mut Session,
     prompt: &str,
     ids: &[u32],
+    raw: bool,
     options: &GenerateOptions,
     style: Style,
 ) -> Result<Shown> {
     let mut printer = Printer::start(style);
-    let mut splitter = Splitter::new(prompt);
-    let answer = model.generate(session, ids, options, |piece, _| printer.show(&splitter.push(piece), piece))?;
+    // A raw prompt is no conversation.
+    let template = model.template.as_ref().filter(|_| !raw);
+    let mut splitter = Splitter::new(template, prompt);
+    // People see its parts, a pipe the text.
+    let with_control = template.is_some() && (style.terminal || style.hide_thinking);
+    let options = GenerateOptions { with_control, ..options.clone() };
+    let answer = model.generate(session, ids, &options, |piece, _| printer.show(&splitter.push(piece), piece))?;
     // A pipe has this text already.
     printer.show(&splitter.finish(), "");
     let (thinking, text) = printer.end();

@@ -66,7 +66,7 @@ impl Talker {
                     }
                 };
                 let ids = model.encode(&text, !plain)?;
-                print_answer(model, session, &text, &ids, &settings.options, style)
+                print_answer(model, session, &text, &ids, plain, &settings.options, style)
             }
             Talker::There(remote) if plain => remote.complete(last, settings, style),
             Talker::There(remote) => remote.chat(&settings.conversation(messages), settings, style),

@@ -1,11 +1,10 @@
-//! Splits what a model writes into its thinking and its answer, as it comes.
+//! Splits what a model writes into its thinking and its answer, as it comes, in the syntax that its template speaks.
 //!
-//! Thinking stands between `<think>` and `</think>` in front of the answer; some templates write the opening tag into
-//! the prompt. Invariant: nothing that is handed out is taken back, and joined it is the model's text without the tags
-//! and the white space around them.
+//! Invariant: nothing that is handed out is taken back; calls of tools are shown as the model meant them, for nobody
+//! here answers them. Read `text/parsers` for the syntaxes.
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
+use olivine_lm::ChatTemplate;
+use olivine_lm::parsers::{OutputParser, ParserEvent, ParserOptions};
 
 /// What a piece of text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,132 +13,77 @@ pub enum Kind {
     Answer,
 }
 
-/// Where the text has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Start,
-    ThinkingBegins,
-    Thinking,
-    AnswerBegins,
-    Answer,
-}
-
-/// The splitter of one answer.
-#[derive(Debug)]
-pub struct Splitter {
-    state: State,
-    pending: String,
-}
+/// The splitter of one answer; without a template all is answer.
+pub struct Splitter(Option<OutputParser>);
 
 impl Splitter {
-    /// For the answer to `prompt`, which may end with the opening tag.
-    pub fn new(prompt: &str) -> Splitter {
-        let opened = prompt.trim_end().ends_with(OPEN);
-        Splitter { state: if opened { State::ThinkingBegins } else { State::Start }, pending: String::new() }
+    /// For the answer to `prompt`, which may end inside the thinking.
+    pub fn new(template: Option<&ChatTemplate>, prompt: &str) -> Splitter {
+        let options = ParserOptions { prompt_end: prompt, ..ParserOptions::default() };
+        Splitter(template.map(|template| OutputParser::new(template.syntax(), options)))
     }
 
     /// Take text; returns what is certain.
     pub fn push(&mut self, text: &str) -> Vec<(Kind, String)> {
-        self.pending.push_str(text);
-        let mut ready = Vec::new();
-        while self.step(&mut ready) {}
-        ready
+        match &mut self.0 {
+            Some(parser) => parser.push(text).into_iter().filter_map(part).collect(),
+            None if text.is_empty() => Vec::new(),
+            None => vec![(Kind::Answer, text.into())],
+        }
     }
 
     /// What was held back, at the end.
     pub fn finish(&mut self) -> Vec<(Kind, String)> {
-        let rest = std::mem::take(&mut self.pending);
-        match self.state {
-            _ if rest.trim().is_empty() => Vec::new(),
-            State::Thinking | State::ThinkingBegins => vec![(Kind::Thinking, rest)],
-            State::Start | State::AnswerBegins | State::Answer => vec![(Kind::Answer, rest)],
-        }
-    }
-
-    /// Move one piece out of `pending`; whether the state changed, so that more may follow.
-    fn step(&mut self, ready: &mut Vec<(Kind, String)>) -> bool {
-        let before = self.state;
-        let trimmed = self.pending.trim_start();
-        match self.state {
-            State::Start => {
-                if let Some(rest) = trimmed.strip_prefix(OPEN) {
-                    self.pending = rest.into();
-                    self.state = State::ThinkingBegins;
-                } else if !OPEN.starts_with(trimmed) {
-                    self.state = State::Answer;
-                }
-            }
-            State::ThinkingBegins | State::AnswerBegins => {
-                self.pending = trimmed.into();
-                if !self.pending.is_empty() {
-                    let thinks = self.state == State::ThinkingBegins;
-                    self.state = if thinks { State::Thinking } else { State::Answer };
-                }
-            }
-            State::Thinking => {
-                let (end, closed) = match self.pending.find(CLOSE) {
-                    Some(at) => (at, true),
-                    None => (self.pending.len() - held(&self.pending), false),
-                };
-                // White space in front of the closing tag is not part of the thinking.
-                let end = self.pending[..end].trim_end().len();
-                if end > 0 {
-                    ready.push((Kind::Thinking, self.pending[..end].into()));
-                }
-                self.pending.drain(..end);
-                if closed {
-                    self.pending = self.pending.split_once(CLOSE).map_or(String::new(), |(_, rest)| rest.into());
-                    self.state = State::AnswerBegins;
-                }
-            }
-            State::Answer => {
-                if !self.pending.is_empty() {
-                    ready.push((Kind::Answer, std::mem::take(&mut self.pending)));
-                }
-            }
-        }
-        self.state != before
+        let rest = self.0.as_mut().map_or_else(Vec::new, OutputParser::finish);
+        rest.into_iter().filter_map(part).collect()
     }
 }
 
-/// Bytes at the end of `text` that may be the start of the closing tag.
-fn held(text: &str) -> usize {
-    (1..CLOSE.len()).rev().find(|&length| text.ends_with(&CLOSE[..length])).unwrap_or(0)
+fn part(event: ParserEvent) -> Option<(Kind, String)> {
+    Some(match event {
+        ParserEvent::Thinking(text) => (Kind::Thinking, text),
+        ParserEvent::Content(text) | ParserEvent::CallBroken { text, .. } => (Kind::Answer, text),
+        ParserEvent::CallStart { name, .. } => (Kind::Answer, format!("\n{name} ")),
+        ParserEvent::CallArguments { delta, .. } => (Kind::Answer, delta),
+        ParserEvent::CallEnd { .. } => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Thinking and answer of a text cut into pieces.
-    fn split(prompt: &str, pieces: &[&str]) -> (String, String) {
-        let mut splitter = Splitter::new(prompt);
-        let mut parts: Vec<_> = pieces.iter().flat_map(|piece| splitter.push(piece)).collect();
+    /// Thinking and answer of a text that comes letter by letter.
+    fn split(template: Option<&str>, prompt: &str, text: &str) -> (String, String) {
+        let template =
+            template.map(|source| ChatTemplate::new("test", source, Default::default()).expect("a template"));
+        let mut splitter = Splitter::new(template.as_ref(), prompt);
+        let mut parts: Vec<_> = text.chars().flat_map(|c| splitter.push(&c.to_string())).collect();
         parts.extend(splitter.finish());
         let join = |kind| parts.iter().filter(|(k, _)| *k == kind).map(|(_, text)| &text[..]).collect();
         (join(Kind::Thinking), join(Kind::Answer))
     }
 
+    fn pair(thinking: &str, answer: &str) -> (String, String) {
+        (thinking.into(), answer.into())
+    }
+
     #[test]
-    fn thinking_is_split_off_wherever_the_text_is_cut() {
-        let text = "<think>\nIs 1 < 2? Yes.\n\nIt </is>.\n</think>\n\nYes: 1 < 2 </think> ok";
-        let expected = ("Is 1 < 2? Yes.\n\nIt </is>.".to_string(), "Yes: 1 < 2 </think> ok".to_string());
-        for at in 0..=text.len() {
-            assert_eq!(split("", &[&text[..at], &text[at..]]), expected, "cut at {at}");
-            let opened = text.trim_start_matches("<think>");
-            let at = at.min(opened.len());
-            assert_eq!(split("user: hi\n<think>\n", &[&opened[..at], &opened[at..]]), expected, "opened, cut at {at}");
-        }
-        let letters: Vec<_> = (0..text.len()).map(|at| &text[at..=at]).collect();
-        assert_eq!(split("", &letters), expected);
+    fn thinking_is_split_off_in_the_syntax_of_the_template() {
+        let tags = "{{ messages[0].content }}<think>\n</think>{{ '<tool_call>' }}";
+        let answer = pair("Is 1 < 2? Yes.", "Yes: 1 < 2");
+        assert_eq!(split(Some(tags), "", "<think>\nIs 1 < 2? Yes.\n</think>\n\nYes: 1 < 2"), answer);
+        assert_eq!(split(Some(tags), "<think>\n", "Is 1 < 2? Yes.\n</think>\n\nYes: 1 < 2"), answer);
+        let channels = "<|start|>assistant<|channel|>analysis<|message|>";
+        let text = "<|channel|>analysis<|message|>Is 1 < 2? Yes.<|end|><|start|>assistant<|channel|>final<|message|>Yes: 1 < 2";
+        assert_eq!(split(Some(channels), "<|start|>assistant", text), answer);
     }
 
     #[test]
     fn an_answer_without_thinking_comes_as_it_is() {
-        for text in ["  Hello\n", "<b>bold</b>", "a <think> b </think> c", "<thin"] {
-            assert_eq!(split("", &[text]), (String::new(), text.into()));
+        for text in ["  Hello\n", "<b>bold</b>", "<think>x</think>y"] {
+            assert_eq!(split(None, "", text), pair("", text));
         }
-        assert_eq!(split("", &["<think>\n\n</think>\n\nhi"]), (String::new(), "hi".into()));
-        assert_eq!(split("", &["<think>\nnever ends"]), ("never ends".into(), String::new()));
+        assert_eq!(split(Some("{{ messages }}"), "", "<b>bold</b>"), pair("", "<b>bold</b>"));
     }
 }
