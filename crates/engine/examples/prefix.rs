@@ -1,6 +1,7 @@
 //! Time to the first token of a prompt: computed, again from memory, and from disk after a restart.
 //!
-//! `cargo run --release -p olivine-engine --example prefix -- MODEL [TOKENS] [KV TYPE]`. MODEL is a folder, a GGUF file, or a
+//! `cargo run --release -p olivine-engine --example prefix -- MODEL [TOKENS] [KV TYPE] [cold]`. `cold` drops the system's page
+//! cache before the restart (Linux, as root). MODEL is a folder, a GGUF file, or a
 //! case of `crates/lm/tests/golden`, of which a model with random weights is made.
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,11 @@ fn main() {
     let warm: Vec<f64> = (0..ROUNDS).map(|_| first_token(&engine, tokens).0).collect();
     let used = engine.status().kv_bytes_used;
     engine.shutdown();
+    if arguments.get(3).is_some_and(|word| word == "cold") {
+        // What is not written yet would not be dropped.
+        std::process::Command::new("sync").status().expect("a system with `sync`");
+        std::fs::write("/proc/sys/vm/drop_caches", "3").expect("Linux, as root");
+    }
     let (engine, opened) = start();
     let (disk, usage) = first_token(&engine, tokens);
     let bytes = engine.status().disk_bytes;
