@@ -1,4 +1,5 @@
-//! Bytes of weights a second that products read on a device: `matmul_bench [device] [rows…]`.
+//! Bytes of weights a second that products read on a device, and operations a second that they do:
+//! `matmul_bench [device] [rows… | features x columns as 4096x4096 … | format…]`.
 //!
 //! Weights rotate through half a gigabyte, so that no cache holds them.
 
@@ -16,27 +17,35 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let choice = arguments.next().unwrap_or_else(|| "auto".to_string());
     let device = open(choice.parse().expect("a device")).unwrap_or_else(|error| panic!("{error}"));
-    let mut rows: Vec<usize> = arguments.map(|rows| rows.parse().expect("a number of rows")).collect();
+    let (mut rows, mut shapes, mut names) = (vec![], vec![], vec![]);
+    for argument in arguments {
+        let pair = argument.split_once('x').and_then(|(f, c)| Some((f.parse().ok()?, c.parse().ok()?)));
+        match (argument.parse::<usize>(), pair) {
+            (Ok(count), _) => rows.push(count),
+            (_, Some(pair)) => shapes.push(pair),
+            _ => names.push(argument),
+        }
+    }
     if rows.is_empty() {
         rows = vec![1, 4, 16, 512];
     }
+    if shapes.is_empty() {
+        shapes = SHAPES.to_vec();
+    }
     println!("{} ({})", device.info().name, device.info().driver);
-    let formats = [
-        Some(Format::Affine { bits: 4, group: 64 }),
-        Some(Format::Q4_0),
-        Some(Format::Q4K),
-        Some(Format::Q6K),
-        Some(Format::Q8_0),
-        None,
-    ];
-    for format in formats {
-        for (features, columns) in SHAPES {
-            let packed = pack(format, features, columns);
+    let stored = [Format::Affine { bits: 4, group: 64 }, Format::Q4_0, Format::Q4K, Format::Q6K, Format::Q8_0];
+    let stored = stored.map(|format| (format.name(), Weights::Stored(format)));
+    let dense = [("bf16", Weights::Dense(Code::Bf16)), ("f16", Weights::Dense(Code::F16))];
+    for (name, weights) in stored.into_iter().chain(dense) {
+        if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        for &(features, columns) in &shapes {
+            let packed = pack(weights, features, columns);
             let bytes: usize = packed.parts.iter().map(Vec::len).sum();
             let copies = (ROTATION_BYTES / bytes).clamp(1, 64);
             let upload = |_| packed.clone().upload(&*device).expect("room");
             let matrices: Vec<Matrix> = (0..copies).map(upload).collect();
-            let name = format.map_or("bf16", Format::name);
             print!("{name:>12} {features:>6} x {columns:<6}");
             for &rows in &rows {
                 let seconds = time(&*device, &matrices, rows);
@@ -49,10 +58,20 @@ fn main() {
     }
 }
 
-/// Any bytes will do: the time does not depend on them.
-fn pack(format: Option<Format>, rows: usize, columns: usize) -> Packed {
+/// How weights are stored.
+#[derive(Clone, Copy)]
+enum Weights {
+    Stored(Format),
+    Dense(Code),
+}
+
+/// Bytes that are no special floats in any format.
+fn pack(weights: Weights, rows: usize, columns: usize) -> Packed {
     let noise = |count: usize| -> Vec<u8> { (0..count).map(|i| (i * 7 % 59) as u8).collect() };
-    let Some(format) = format else { return Packed::dense(Code::Bf16, rows, columns, &noise(rows * columns * 2)) };
+    let format = match weights {
+        Weights::Stored(format) => format,
+        Weights::Dense(code) => return Packed::dense(code, rows, columns, &noise(rows * columns * 2)),
+    };
     let data = noise(rows * columns / format.block_columns() * format.block_bytes());
     let scales = match format {
         Format::Affine { group, .. } => noise(rows * columns / usize::from(group) * 2),
@@ -68,6 +87,8 @@ fn pack(format: Option<Format>, rows: usize, columns: usize) -> Packed {
 fn time(device: &dyn Device, matrices: &[Matrix], rows: usize) -> f64 {
     let (features, columns) = (matrices[0].rows, matrices[0].columns);
     let x = device.allocate((rows * columns * 4) as u64).expect("room");
+    let noise: Vec<f32> = (0..rows * columns).map(|i| (i * 7919 % 1009) as f32 / 504.0 - 1.0).collect();
+    device.write(&x, 0, bytemuck::cast_slice(&noise)).expect("written");
     let out = device.allocate((rows * features * 4) as u64).expect("room");
     let mut list = List::new();
     for matrix in matrices {

@@ -72,7 +72,7 @@ pub struct Info {
     pub memory_bytes: Option<u64>,
     /// Fewest and most threads that run in step.
     pub subgroup: (u32, u32),
-    /// Matrix products in hardware.
+    /// Matrix products in hardware that kernels may use.
     pub matrices: Vec<MatrixShape>,
     /// What may be asked of it.
     pub limits: Limits,

@@ -10,6 +10,7 @@ mod native;
 #[cfg(not(target_vendor = "apple"))]
 #[path = "vulkan.rs"]
 mod native;
+mod products;
 mod runtime;
 
 use std::pin::pin;
@@ -69,10 +70,10 @@ fn open_adapter(adapter: &::wgpu::Adapter) -> Result<Wgpu, GpuError> {
     if !there.contains(required) {
         return Err(unusable("its driver is too old: no immediate data".to_string()));
     }
-    let optional = ::wgpu::Features::SHADER_F16 | ::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+    let optional =
+        ::wgpu::Features::SHADER_F16 | ::wgpu::Features::SUBGROUP | ::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
     let features = required | (optional & there);
-    let matrices = matrices(adapter, features);
-    // SAFETY: cooperative matrices are used in one kernel only, with the shapes that the adapter lists.
+    // SAFETY: cooperative matrices are used by `wgsl/matrix.wgsl` only, with a shape that the adapter lists.
     let experimental = unsafe { ::wgpu::ExperimentalFeatures::enabled() };
     let limits = adapter.limits();
     if limits.max_storage_buffers_per_shader_stage < 10 || limits.max_immediate_size < 64 {
@@ -88,6 +89,7 @@ fn open_adapter(adapter: &::wgpu::Adapter) -> Result<Wgpu, GpuError> {
     };
     let (device, queue) = block_on(adapter.request_device(&descriptor)).map_err(|error| unusable(error.to_string()))?;
     let backend = if info.backend == ::wgpu::Backend::Metal { Backend::Metal } else { Backend::Vulkan };
+    let matrices = if products::wants_matrices(backend, &info) { matrices(adapter, features) } else { vec![] };
     let info = Info {
         backend,
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
@@ -110,7 +112,8 @@ fn open_adapter(adapter: &::wgpu::Adapter) -> Result<Wgpu, GpuError> {
 
 /// Square products of f16 summed in f32, where the device has them.
 fn matrices(adapter: &::wgpu::Adapter, features: ::wgpu::Features) -> Vec<MatrixShape> {
-    let needed = ::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | ::wgpu::Features::SHADER_F16;
+    let needed =
+        ::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | ::wgpu::Features::SHADER_F16 | ::wgpu::Features::SUBGROUP;
     if !features.contains(needed) {
         return vec![];
     }

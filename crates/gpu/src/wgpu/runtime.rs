@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 
 use super::memory::Buffers;
+use super::products::{self, Shape};
 use super::{block_on, native};
 use crate::device::{ALIGNMENT, Allocation, Command, Counters, Device, Info, Kernel, List, Memory, Recording, Replay};
 use crate::error::GpuError;
@@ -37,9 +38,13 @@ struct Shared {
     queue: ::wgpu::Queue,
     buffers: Arc<Buffers>,
     pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
+    allocation_bytes: u64,
     binding_bytes: u64,
     failure: Arc<Mutex<Option<Failure>>>,
     staging: Mutex<Option<::wgpu::Buffer>>,
+    /// How products are done, and memory for their inputs; commands run in order, so that all may share it.
+    shape: Shape,
+    scratch: Mutex<Option<Memory>>,
     submissions: AtomicU64,
     dispatches: AtomicU64,
     written: AtomicU64,
@@ -97,9 +102,12 @@ impl Wgpu {
             queue,
             buffers: Arc::default(),
             pipelines: Mutex::default(),
+            allocation_bytes: info.limits.allocation_bytes,
             binding_bytes: info.limits.binding_bytes,
             failure,
             staging: Mutex::default(),
+            shape: Shape::of(&info),
+            scratch: Mutex::default(),
             submissions: AtomicU64::new(0),
             dispatches: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -116,22 +124,7 @@ impl Device for Wgpu {
     }
 
     fn allocate(&self, bytes: u64) -> Result<Memory, GpuError> {
-        let shared = &self.shared;
-        shared.check()?;
-        let fail = |reason: String| GpuError::Memory { device: shared.name.clone(), bytes, reason };
-        let size = bytes.max(4).next_multiple_of(ALIGNMENT);
-        if size > self.info.limits.allocation_bytes {
-            return Err(fail(format!("one allocation holds at most {}", self.info.limits.allocation_bytes)));
-        }
-        let out_of_memory = shared.device.push_error_scope(::wgpu::ErrorFilter::OutOfMemory);
-        let usage = ::wgpu::BufferUsages::STORAGE | ::wgpu::BufferUsages::COPY_SRC | ::wgpu::BufferUsages::COPY_DST;
-        let descriptor = ::wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
-        let buffer = shared.device.create_buffer(&descriptor);
-        if let Some(error) = block_on(out_of_memory.pop()) {
-            return Err(fail(error.to_string()));
-        }
-        shared.check()?;
-        Ok(shared.memory(buffer).slice(0, bytes))
+        self.shared.allocate(bytes)
     }
 
     fn import(&self, owner: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Result<Memory, GpuError> {
@@ -230,6 +223,33 @@ impl Shared {
         }
     }
 
+    fn allocate(&self, bytes: u64) -> Result<Memory, GpuError> {
+        self.check()?;
+        let fail = |reason: String| GpuError::Memory { device: self.name.clone(), bytes, reason };
+        let size = bytes.max(4).next_multiple_of(ALIGNMENT);
+        if size > self.allocation_bytes {
+            return Err(fail(format!("one allocation holds at most {}", self.allocation_bytes)));
+        }
+        let out_of_memory = self.device.push_error_scope(::wgpu::ErrorFilter::OutOfMemory);
+        let usage = ::wgpu::BufferUsages::STORAGE | ::wgpu::BufferUsages::COPY_SRC | ::wgpu::BufferUsages::COPY_DST;
+        let descriptor = ::wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+        let buffer = self.device.create_buffer(&descriptor);
+        if let Some(error) = block_on(out_of_memory.pop()) {
+            return Err(fail(error.to_string()));
+        }
+        self.check()?;
+        Ok(self.memory(buffer).slice(0, bytes))
+    }
+
+    /// Memory for inputs of products. What was recorded keeps the smaller one that it began with.
+    fn scratch(&self, bytes: u64) -> Result<Memory, GpuError> {
+        let mut scratch = lock(&self.scratch);
+        if scratch.as_ref().is_none_or(|memory| memory.bytes() < bytes) {
+            *scratch = Some(self.allocate(bytes)?);
+        }
+        Ok(scratch.as_ref().expect("made above").clone())
+    }
+
     fn memory(&self, buffer: ::wgpu::Buffer) -> Memory {
         let bytes = buffer.size();
         let handle = self.buffers.insert(buffer);
@@ -279,10 +299,19 @@ impl Shared {
     /// Look everything up.
     fn prepare(&self, list: &List) -> Result<Vec<Step>, GpuError> {
         self.check()?;
-        let steps: Result<Vec<Step>, GpuError> =
-            list.commands.iter().map(|command| self.prepare_one(command)).collect();
+        let mut steps = vec![];
+        for command in &list.commands {
+            match products::rewrite(command, self.shape, &|bytes| self.scratch(bytes))? {
+                None => steps.push(self.prepare_one(command)?),
+                Some(commands) => {
+                    for command in &commands {
+                        steps.push(self.prepare_one(command)?);
+                    }
+                }
+            }
+        }
         self.check()?;
-        steps
+        Ok(steps)
     }
 
     fn prepare_one(&self, command: &Command) -> Result<Step, GpuError> {

@@ -18,7 +18,14 @@ const SOURCES: &[(&str, &str)] = &[
     ("math", include_str!("math.wgsl")),
     ("gate", include_str!("gate.wgsl")),
     ("weights", include_str!("weights.wgsl")),
+    ("weights_half", include_str!("weights_half.wgsl")),
+    ("matrix", include_str!("matrix.wgsl")),
     ("matmul", include_str!("matmul.wgsl")),
+    ("matmul_input", include_str!("matmul_input.wgsl")),
+    ("matmul_store", include_str!("matmul_store.wgsl")),
+    ("matmul_tile", include_str!("matmul_tile.wgsl")),
+    ("matmul_matrix", include_str!("matmul_matrix.wgsl")),
+    ("matmul_matrix_few", include_str!("matmul_matrix_few.wgsl")),
     ("attention", include_str!("attention.wgsl")),
     ("attention_join", include_str!("attention_join.wgsl")),
     ("attention_merge", include_str!("attention_merge.wgsl")),
@@ -71,7 +78,15 @@ pub fn module(kernel: &Kernel, also_written: &[bool]) -> Result<Module, GpuError
     if let Some(expression) = &kernel.expression {
         output.text = output.text.replace("$EXPRESSION", &expression.print(Language::Wgsl));
     }
-    Ok(Module { text: output.text, writes: output.writes })
+    Ok(Module { text: enables_first(&output.text), writes: output.writes })
+}
+
+/// WGSL wants them before everything else, and an included source may ask for one too.
+fn enables_first(text: &str) -> String {
+    let (mut enables, others): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("enable "));
+    enables.dedup();
+    enables.extend(others);
+    enables.join("\n") + "\n"
 }
 
 fn source_of(name: &str) -> Option<&'static str> {

@@ -8,6 +8,7 @@ mod common;
 mod matmul;
 mod moe;
 mod msl;
+mod products;
 mod runtime;
 mod small;
 

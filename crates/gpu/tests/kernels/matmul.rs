@@ -11,13 +11,14 @@ use olivine_kernels::quant::{FORMATS, StoredOwned, quantize};
 
 use crate::common::*;
 
-/// `[rows, features]` in f64.
-fn product(x: &[f32], weights: &[f32], columns: usize) -> Vec<f32> {
+/// `[rows, features]`, summed in f64.
+pub fn product(x: &[f32], weights: &[f32], columns: usize) -> Vec<f32> {
     let dot = |x: &[f32], w: &[f32]| x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum::<f64>() as f32;
     x.chunks(columns).flat_map(|x| weights.chunks(columns).map(move |w| dot(x, w))).collect()
 }
 
-fn decoded(stored: &StoredOwned) -> Vec<f32> {
+/// All values of a matrix.
+pub fn decoded(stored: &StoredOwned) -> Vec<f32> {
     let mut all = vec![0.0; stored.rows * stored.columns];
     for (row, out) in all.chunks_mut(stored.columns).enumerate() {
         stored.as_stored().row_dequantize(row, out);

@@ -1,0 +1,217 @@
+//! Which kernels make a product: the dispatch `matmul` as it is, or others that take its place on this device.
+//!
+//! Without matrices in hardware few rows are `matmul`'s own and many rows go to `matmul_tile`, in the same order of sums.
+//! With matrices all rows go through them, for their sums have an order that no other kernel can repeat. Rows of experts
+//! and weights in f32 always stay with `matmul`. Invariant: which family of kernels makes a product depends on the device
+//! and the matrix, never on the number of rows. Read next: `wgsl/matmul_matrix_few.wgsl`, `wgsl/matmul_tile.wgsl`.
+
+use crate::device::{Backend, Command, Info, Kernel, Memory};
+use crate::error::GpuError;
+
+/// From so many rows on a tile of 64 rows pays.
+const MANY_ROWS: u32 = 64;
+/// Most bytes of inputs that are made at a time: longer products are done in turns.
+const SCRATCH_BYTES: u64 = 64 << 20;
+/// Workgroup memory that the kernels with matrices of 16 by 16 take.
+const MATRIX_SHARED_BYTES: u32 = 48 << 10;
+/// The constant CODE of weights in f32.
+const CODE_F32: u32 = 32;
+
+/// How a device does products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// With sums of floats in every thread.
+    Floats,
+    /// With square matrices in hardware.
+    Matrices {
+        /// Their rows.
+        size: u32,
+        /// Threads of a subgroup.
+        subgroup: u32,
+    },
+}
+
+/// Whether matrices in hardware are to be used where there are some: `OLIVINE_MATRICES=on|off` decides; without it, not
+/// on Metal, whose matrices of 8 by 8 are as fast as its floats but would do 8 rows where a decoding step has one.
+pub(super) fn wants_matrices(backend: Backend, info: &::wgpu::AdapterInfo) -> bool {
+    match std::env::var("OLIVINE_MATRICES").as_deref() {
+        Ok("on") => true,
+        Ok("off") => false,
+        // A subgroup of unknown width cannot be given whole matrices.
+        _ => backend == Backend::Vulkan && info.subgroup_min_size == info.subgroup_max_size,
+    }
+}
+
+impl Shape {
+    /// Of a device.
+    pub(super) fn of(info: &Info) -> Shape {
+        // Every Mac's subgroups have 32 threads; wgpu names a range.
+        let subgroup = if info.backend == Backend::Metal { 32 } else { info.subgroup.1 };
+        let usable = |size: u32| match size {
+            16 => info.limits.shared_bytes >= MATRIX_SHARED_BYTES && info.backend != Backend::Metal && subgroup <= 64,
+            8 => subgroup <= 32,
+            _ => false,
+        };
+        let sizes = info.matrices.iter().map(|shape| shape.m).filter(|&size| usable(size));
+        let fits = 8 * subgroup <= info.limits.threads && subgroup >= 4;
+        sizes.max().filter(|_| fits).map_or(Shape::Floats, |size| Shape::Matrices { size, subgroup })
+    }
+}
+
+/// A `matmul` dispatch taken apart.
+struct Product<'a> {
+    kernel: &'a Kernel,
+    buffers: &'a [Memory],
+    params: &'a [u32],
+}
+
+/// What stands for `command` on a device; `None`: itself. `scratch` gives memory of at least so many bytes.
+pub(super) fn rewrite(
+    command: &Command,
+    shape: Shape,
+    scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
+) -> Result<Option<Vec<Command>>, GpuError> {
+    let Command::Dispatch { kernel, buffers, params, .. } = command else { return Ok(None) };
+    if kernel.name != "matmul" || kernel.constant("EXPERTS") == 1 {
+        return Ok(None);
+    }
+    let product = Product { kernel, buffers, params };
+    match shape {
+        Shape::Matrices { size, subgroup } if kernel.constant("CODE") != CODE_F32 => {
+            product.with_matrices(size, subgroup, scratch).map(Some)
+        }
+        _ if product.rows() >= MANY_ROWS => product.with_tiles(scratch).map(Some),
+        _ => Ok(None),
+    }
+}
+
+impl Product<'_> {
+    fn rows(&self) -> u32 {
+        self.params[0]
+    }
+
+    fn features(&self) -> u32 {
+        self.params[1]
+    }
+
+    fn columns(&self) -> u32 {
+        self.params[2]
+    }
+
+    /// The constants of weights, and those of the end of a product.
+    fn constants(&self, more: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
+        let kept = ["CODE", "SCALE", "GROUP", "ZERO", "BIAS", "RESIDUAL"];
+        kept.map(|name| (name, self.kernel.constant(name))).into_iter().chain(more.iter().copied()).collect()
+    }
+
+    /// Rows from `first_row` on, normed or gated, `[rows, stride]` of `to`; of halves when there are `factors`.
+    fn input(&self, [first_row, rows, stride]: [u32; 3], to: &Memory, factors: Option<&Memory>) -> Command {
+        let constants = [
+            ("FORM", u32::from(factors.is_some())),
+            ("INPUT", self.kernel.constant("INPUT")),
+            ("GATE", self.kernel.constant("GATE")),
+        ];
+        let mut buffers = vec![self.buffers[0].clone(), self.buffers[5].clone(), to.clone()];
+        buffers.extend(factors.cloned());
+        let p = self.params;
+        let params = vec![first_row, self.columns(), p[3], stride, p[6], p[8], p[9]];
+        Command::Dispatch { kernel: Kernel::new("matmul_input", &constants), buffers, params, groups: [rows, 1, 1] }
+    }
+
+    /// A product of `rows` rows from `first_row` on, whose inputs are `x` with `stride`.
+    fn product(
+        &self,
+        kernel: Kernel,
+        inputs: &[&Memory],
+        [first_row, rows, stride]: [u32; 3],
+        [tile_rows, tile_features]: [u32; 2],
+    ) -> Command {
+        let mut buffers: Vec<Memory> = inputs.iter().map(|&memory| memory.clone()).collect();
+        buffers.extend_from_slice(&self.buffers[1..5]);
+        buffers.extend_from_slice(&self.buffers[6..8]);
+        buffers.push(self.buffers[8].clone());
+        let p = self.params;
+        let params = vec![rows, first_row, self.features(), self.columns(), stride, p[4], p[5], p[7], p[11]];
+        let groups = [self.features().div_ceil(tile_features), rows.div_ceil(tile_rows), 1];
+        Command::Dispatch { kernel, buffers, params, groups }
+    }
+
+    fn with_tiles(&self, scratch: &dyn Fn(u64) -> Result<Memory, GpuError>) -> Result<Vec<Command>, GpuError> {
+        let kernel = || Kernel::new("matmul_tile", &self.constants(&[]));
+        let rows = self.rows();
+        if self.kernel.constant("INPUT") == 0 {
+            return Ok(vec![self.product(kernel(), &[&self.buffers[0]], [0, rows, self.params[3]], [64, 64])]);
+        }
+        let stride = self.columns();
+        let turn = turn_rows(u64::from(stride) * 4, 64).min(rows);
+        let memory = scratch(u64::from(turn) * u64::from(stride) * 4)?;
+        let mut commands = vec![];
+        for first in (0..rows).step_by(turn as usize) {
+            let part = [first, turn.min(rows - first), stride];
+            commands.push(self.input(part, &memory, None));
+            commands.push(self.product(kernel(), &[&memory], part, [64, 64]));
+        }
+        Ok(commands)
+    }
+
+    fn with_matrices(
+        &self,
+        size: u32,
+        subgroup: u32,
+        scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
+    ) -> Result<Vec<Command>, GpuError> {
+        let rows = self.rows();
+        let stride = self.columns().next_multiple_of(32);
+        let is_few = rows <= 4 * size;
+        let row_tiles = rows.div_ceil(size).next_power_of_two();
+        let (kernel, tile) = if is_few {
+            let more = [("MATRIX", size), ("SUBGROUP", subgroup), ("UNIT", unit(size)), ("ROW_TILES", row_tiles)];
+            (Kernel::new("matmul_matrix_few", &self.constants(&more)), [row_tiles * size, 32])
+        } else {
+            many_rows(size, subgroup, &self.constants(&[]))
+        };
+        // Whole tiles of rows are read; what stands behind the last row is not looked at.
+        let turn = turn_rows(u64::from(stride) * 2, tile[0]).min(rows.next_multiple_of(tile[0]));
+        let factor_bytes = (u64::from(turn) * 4).next_multiple_of(256);
+        let input_bytes = u64::from(turn) * u64::from(stride) * 2;
+        let memory = scratch(factor_bytes + input_bytes)?;
+        let (factors, x) = (memory.slice(0, factor_bytes), memory.slice(factor_bytes, input_bytes));
+        let mut commands = vec![];
+        for first in (0..rows).step_by(turn as usize) {
+            let here = turn.min(rows - first);
+            commands.push(self.input([first, here, stride], &x, Some(&factors)));
+            // One row stands for all rows of a matrix.
+            let stride = if is_few && rows == 1 { 0 } else { stride };
+            commands.push(self.product(kernel.clone(), &[&x, &factors], [first, here, stride], tile));
+        }
+        Ok(commands)
+    }
+}
+
+/// The kernel of many rows, and the rows and features of its tiles.
+fn many_rows(size: u32, subgroup: u32, constants: &[(&'static str, u32)]) -> (Kernel, [u32; 2]) {
+    let [sub_rows, sub_columns, row_tiles, column_tiles] = [2, 4, 4, 2];
+    let mut constants = constants.to_vec();
+    constants.extend([
+        ("MATRIX", size),
+        ("SUBGROUP", subgroup),
+        ("UNIT", unit(size)),
+        ("SUB_ROWS", sub_rows),
+        ("SUB_COLUMNS", sub_columns),
+        ("ROW_TILES", row_tiles),
+        ("COLUMN_TILES", column_tiles),
+    ]);
+    let tile = [sub_rows * row_tiles * size, sub_columns * column_tiles * size];
+    (Kernel::new("matmul_matrix", &constants), tile)
+}
+
+/// Halves of an element of workgroup memory: Metal loads matrices from scalars only.
+fn unit(size: u32) -> u32 {
+    if size == 8 { 1 } else { 4 }
+}
+
+/// Rows whose inputs of `row_bytes` are made at a time: whole tiles.
+fn turn_rows(row_bytes: u64, tile_rows: u32) -> u32 {
+    let rows = SCRATCH_BYTES / row_bytes.max(1) / u64::from(tile_rows);
+    (rows.max(1) as u32).saturating_mul(tile_rows)
+}

@@ -1,0 +1,94 @@
+// Rows as products of many rows take them: normed or gated as `matmul` does it, one row a workgroup.
+// FORM 0: f32. FORM 1: halves, times a power of two that brings the row's largest value to 2^13 .. 2^14, whose inverse
+// is kept in `factors`: no value overflows, and the row alone decides. Behind the columns there are zeros.
+#if FORM == 1
+enable f16;
+#end
+#include math
+#if INPUT == 2
+#include gate
+#end
+#buffer x read array<f32>
+#buffer norm_weight read array<f32>
+#if FORM == 1
+#buffer out write array<f16>
+#buffer factors write array<f32>
+#else
+#buffer out write array<f32>
+#end
+
+struct Params {
+    first_row: u32,
+    columns: u32,
+    x_stride: u32,
+    out_stride: u32,
+    epsilon: f32,
+    alpha: f32,
+    limit: f32,
+}
+var<immediate> params: Params;
+
+var<workgroup> joined: array<f32, 256>;
+
+fn input_value(row: u32, k: u32, inverse: f32) -> f32 {
+    if (k >= params.columns) { return 0.0; }
+#if INPUT == 1
+    return x[row * params.x_stride + k] * inverse * norm_weight[k];
+#elif INPUT == 2
+    let at = row * params.x_stride + k;
+    return gated(x[at], x[at + params.columns], params.alpha, params.limit);
+#else
+    return x[row * params.x_stride + k];
+#end
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let row = params.first_row + group.x;
+    var inverse = 1.0;
+#if INPUT == 1
+    var square = 0.0;
+    for (var k = thread; k < params.columns; k += 256u) {
+        let value = x[row * params.x_stride + k];
+        square = fma(value, value, square);
+    }
+    joined[thread] = square;
+    for (var half = 128u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (thread < half) {
+            joined[thread] += joined[thread + half];
+        }
+    }
+    workgroupBarrier();
+    inverse = 1.0 / sqrt(joined[0] / f32(params.columns) + params.epsilon);
+#end
+    let first = group.x * params.out_stride;
+#if FORM == 1
+    var largest = 0.0;
+    for (var k = thread; k < params.columns; k += 256u) {
+        largest = max(largest, abs(input_value(row, k, inverse)));
+    }
+    workgroupBarrier();
+    joined[thread] = largest;
+    for (var half = 128u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (thread < half) {
+            joined[thread] = max(joined[thread], joined[thread + half]);
+        }
+    }
+    workgroupBarrier();
+    // Exponents of the largest value, of the factor, and of its inverse.
+    let exponent = max((bitcast<u32>(joined[0]) >> 23u) & 0xffu, 13u);
+    let factor = bitcast<f32>((267u - exponent) << 23u);
+    if (thread == 0u) {
+        factors[group.x] = bitcast<f32>((exponent - 13u) << 23u);
+    }
+    for (var k = thread; k < params.out_stride; k += 256u) {
+        out[first + k] = f16(input_value(row, k, inverse) * factor);
+    }
+#else
+    for (var k = thread; k < params.out_stride; k += 256u) {
+        out[first + k] = input_value(row, k, inverse);
+    }
+#end
+}
