@@ -10,7 +10,7 @@ mod native;
 #[cfg(not(target_vendor = "apple"))]
 #[path = "vulkan.rs"]
 mod native;
-mod products;
+pub mod products;
 mod runtime;
 
 use std::pin::pin;

@@ -14,12 +14,14 @@ const MANY_ROWS: u32 = 64;
 const SCRATCH_BYTES: u64 = 64 << 20;
 /// Workgroup memory that the kernels with matrices of 16 by 16 take.
 const MATRIX_SHARED_BYTES: u32 = 48 << 10;
+/// Threads of the kernel that makes halves of a row.
+const INPUT_THREADS: u32 = 1024;
 /// The constant CODE of weights in f32.
 const CODE_F32: u32 = 32;
 
 /// How a device does products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub enum Shape {
     /// With sums of floats in every thread.
     Floats,
     /// With square matrices in hardware.
@@ -44,7 +46,7 @@ pub(super) fn wants_matrices(backend: Backend, info: &::wgpu::AdapterInfo) -> bo
 
 impl Shape {
     /// Of a device.
-    pub(super) fn of(info: &Info) -> Shape {
+    pub fn of(info: &Info) -> Shape {
         // Every Mac's subgroups have 32 threads; wgpu names a range.
         let subgroup = if info.backend == Backend::Metal { 32 } else { info.subgroup.1 };
         let usable = |size: u32| match size {
@@ -53,7 +55,7 @@ impl Shape {
             _ => false,
         };
         let sizes = info.matrices.iter().map(|shape| shape.m).filter(|&size| usable(size));
-        let fits = 8 * subgroup <= info.limits.threads && subgroup >= 4;
+        let fits = INPUT_THREADS <= info.limits.threads && subgroup >= 4;
         sizes.max().filter(|_| fits).map_or(Shape::Floats, |size| Shape::Matrices { size, subgroup })
     }
 }
@@ -66,7 +68,7 @@ struct Product<'a> {
 }
 
 /// What stands for `command` on a device; `None`: itself. `scratch` gives memory of at least so many bytes.
-pub(super) fn rewrite(
+pub fn rewrite(
     command: &Command,
     shape: Shape,
     scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
@@ -104,18 +106,18 @@ impl Product<'_> {
         kept.map(|name| (name, self.kernel.constant(name))).into_iter().chain(more.iter().copied()).collect()
     }
 
-    /// Rows from `first_row` on, normed or gated, `[rows, stride]` of `to`; of halves when there are `factors`.
-    fn input(&self, [first_row, rows, stride]: [u32; 3], to: &Memory, factors: Option<&Memory>) -> Command {
-        let constants = [
-            ("FORM", u32::from(factors.is_some())),
-            ("INPUT", self.kernel.constant("INPUT")),
-            ("GATE", self.kernel.constant("GATE")),
-        ];
-        let mut buffers = vec![self.buffers[0].clone(), self.buffers[5].clone(), to.clone()];
-        buffers.extend(factors.cloned());
+    /// Rows from `first_row` on, normed or gated, `[rows, stride]` of the first of `to`.
+    fn input(&self, [first_row, rows, stride]: [u32; 3], kernel: Kernel, to: &[&Memory]) -> Command {
+        let mut buffers = vec![self.buffers[0].clone(), self.buffers[5].clone()];
+        buffers.extend(to.iter().map(|&memory| memory.clone()));
         let p = self.params;
         let params = vec![first_row, self.columns(), p[3], stride, p[6], p[8], p[9]];
-        Command::Dispatch { kernel: Kernel::new("matmul_input", &constants), buffers, params, groups: [rows, 1, 1] }
+        Command::Dispatch { kernel, buffers, params, groups: [rows, 1, 1] }
+    }
+
+    /// What is done to the input.
+    fn input_constants(&self) -> Vec<(&'static str, u32)> {
+        vec![("INPUT", self.kernel.constant("INPUT")), ("GATE", self.kernel.constant("GATE"))]
     }
 
     /// A product of `rows` rows from `first_row` on, whose inputs are `x` with `stride`.
@@ -148,7 +150,7 @@ impl Product<'_> {
         let mut commands = vec![];
         for first in (0..rows).step_by(turn as usize) {
             let part = [first, turn.min(rows - first), stride];
-            commands.push(self.input(part, &memory, None));
+            commands.push(self.input(part, Kernel::new("matmul_input", &self.input_constants()), &[&memory]));
             commands.push(self.product(kernel(), &[&memory], part, [64, 64]));
         }
         Ok(commands)
@@ -176,10 +178,13 @@ impl Product<'_> {
         let input_bytes = u64::from(turn) * u64::from(stride) * 2;
         let memory = scratch(factor_bytes + input_bytes)?;
         let (factors, x) = (memory.slice(0, factor_bytes), memory.slice(factor_bytes, input_bytes));
+        let mut constants = self.input_constants();
+        constants.extend([("SUBGROUP", subgroup), ("EACH", stride.div_ceil(INPUT_THREADS))]);
+        let halves = Kernel::new("matmul_halves", &constants);
         let mut commands = vec![];
         for first in (0..rows).step_by(turn as usize) {
             let here = turn.min(rows - first);
-            commands.push(self.input([first, here, stride], &x, Some(&factors)));
+            commands.push(self.input([first, here, stride], halves.clone(), &[&x, &factors]));
             // One row stands for all rows of a matrix.
             let stride = if is_few && rows == 1 { 0 } else { stride };
             commands.push(self.product(kernel.clone(), &[&x, &factors], [first, here, stride], tile));

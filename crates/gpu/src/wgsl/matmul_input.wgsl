@@ -1,21 +1,11 @@
-// Rows as products of many rows take them: normed or gated as `matmul` does it, one row a workgroup.
-// FORM 0: f32. FORM 1: halves, times a power of two that brings the row's largest value to 2^13 .. 2^14, whose inverse
-// is kept in `factors`: no value overflows, and the row alone decides. Behind the columns there are zeros.
-#if FORM == 1
-enable f16;
-#end
+// Rows as tiles of many rows take them: normed or gated as `matmul` does it, in the same order, one row a workgroup.
 #include math
 #if INPUT == 2
 #include gate
 #end
 #buffer x read array<f32>
 #buffer norm_weight read array<f32>
-#if FORM == 1
-#buffer out write array<f16>
-#buffer factors write array<f32>
-#else
 #buffer out write array<f32>
-#end
 
 struct Params {
     first_row: u32,
@@ -63,32 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     inverse = 1.0 / sqrt(joined[0] / f32(params.columns) + params.epsilon);
 #end
     let first = group.x * params.out_stride;
-#if FORM == 1
-    var largest = 0.0;
-    for (var k = thread; k < params.columns; k += 256u) {
-        largest = max(largest, abs(input_value(row, k, inverse)));
-    }
-    workgroupBarrier();
-    joined[thread] = largest;
-    for (var half = 128u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (thread < half) {
-            joined[thread] = max(joined[thread], joined[thread + half]);
-        }
-    }
-    workgroupBarrier();
-    // Exponents of the largest value, of the factor, and of its inverse.
-    let exponent = max((bitcast<u32>(joined[0]) >> 23u) & 0xffu, 13u);
-    let factor = bitcast<f32>((267u - exponent) << 23u);
-    if (thread == 0u) {
-        factors[group.x] = bitcast<f32>((exponent - 13u) << 23u);
-    }
-    for (var k = thread; k < params.out_stride; k += 256u) {
-        out[first + k] = f16(input_value(row, k, inverse) * factor);
-    }
-#else
     for (var k = thread; k < params.out_stride; k += 256u) {
         out[first + k] = input_value(row, k, inverse);
     }
-#end
 }

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use olivine_gpu::{Choice, Device, GpuError, List, Memory, open};
+use olivine_gpu::ops::weights::Code;
+use olivine_gpu::{Backend, Choice, Device, GpuError, List, Memory, open};
 
 /// The device that all tests share; `None`, said aloud, where there is none.
 pub fn device() -> Option<Arc<dyn Device>> {
@@ -68,6 +69,12 @@ pub fn run(device: &dyn Device, fill: impl FnOnce(&mut List)) {
     let mut list = List::new();
     fill(&mut list);
     device.submit(&list).expect("submitted");
+}
+
+/// What products with a matrix may be off: matrices in hardware take halves, except where weights are f32.
+pub fn product_tolerance(device: &dyn Device, code: Code) -> f32 {
+    let has_floats = device.info().matrices.is_empty() && device.info().backend != Backend::Cuda;
+    if has_floats || code == Code::F32 { 4e-6 } else { 2e-3 }
 }
 
 /// Panics unless all values are near: the largest difference in units of the largest magnitude.

@@ -10,6 +10,7 @@ mod moe;
 mod msl;
 mod products;
 mod runtime;
+mod sequences;
 mod small;
 
 #[test]

@@ -1,9 +1,9 @@
 //! Products of many rows: matrices in hardware where the device has them, tiles of floats elsewhere. Against exact sums,
 //! and in bits against the same rows alone and in other company.
 
+use olivine_gpu::Device;
 use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
 use olivine_gpu::ops::weights::{Code, Matrix, Packed};
-use olivine_gpu::{Backend, Device};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::quant::{Format, quantize};
 
@@ -24,12 +24,6 @@ const KINDS: [Format; 8] = [
 
 /// Rows of the widths at which kernels take turns.
 const ROWS: [usize; 7] = [1, 3, 16, 17, 40, 65, 150];
-
-/// What the products of a matrix may be off: matrices in hardware take halves.
-fn tolerance(device: &dyn Device, code: Code) -> f32 {
-    let has_floats = device.info().matrices.is_empty() && device.info().backend != Backend::Cuda;
-    if has_floats || code == Code::F32 { 4e-6 } else { 2e-3 }
-}
 
 /// A matrix, what it holds, and its name.
 fn matrices(features: usize, columns: usize) -> Vec<(Packed, Vec<f32>, String)> {
@@ -71,7 +65,7 @@ fn many_rows_are_exact_and_have_the_bits_of_each_row_alone() {
         if index % if other_width() { 4 } else { step } != 0 {
             continue;
         }
-        let tolerance = tolerance(&*device, packed.layout.code);
+        let tolerance = product_tolerance(&*device, packed.layout.code);
         let matrix = packed.upload(&*device).unwrap();
         let x = values(9, 150 * columns);
         let expected = product(&x, &exact, columns);
@@ -99,7 +93,7 @@ fn sizes_that_are_no_whole_tiles() {
         for rows in [70, 1] {
             let found = run_rows(&*device, &matrix, &x[..rows * columns], columns, &Matmul::default());
             let what = format!("{features} x {columns}, {rows} rows");
-            assert_near(&found, &expected[..rows * features], tolerance(&*device, Code::Bf16), &what);
+            assert_near(&found, &expected[..rows * features], product_tolerance(&*device, Code::Bf16), &what);
         }
     }
 }
@@ -115,7 +109,7 @@ fn inputs_and_ends_of_many_rows_are_those_of_few() {
     let exact = decoded(&stored);
     let weights = values(6, columns);
     let [weight, bias] = [&weights, &values(3, features)].map(|values| upload(&*device, values));
-    let tolerance = tolerance(&*device, Code::Bits4);
+    let tolerance = product_tolerance(&*device, Code::Bits4);
     // Rows whose largest values differ much: a scale of one row must not touch another.
     let mut x = values(8, rows * 2 * columns);
     for (row, values) in x.chunks_mut(2 * columns).enumerate() {
