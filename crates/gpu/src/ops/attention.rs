@@ -29,6 +29,28 @@ pub enum Element {
     F16,
     /// Brain float.
     Bf16,
+    /// Rotated, in 8 bits, with a scale for each position and head.
+    Q8,
+    /// Rotated, in 4 bits.
+    Q4,
+}
+
+impl Element {
+    /// Bits of a value, and the kernels' constant ELEMENT.
+    fn numbers(self) -> (u32, u32) {
+        match self {
+            Element::F32 => (32, 0),
+            Element::F16 => (16, 1),
+            Element::Bf16 => (16, 2),
+            Element::Q8 => (8, 3),
+            Element::Q4 => (4, 4),
+        }
+    }
+
+    /// Whether keys and values are rotated integers with scales.
+    pub fn is_quantized(self) -> bool {
+        matches!(self, Element::Q8 | Element::Q4)
+    }
 }
 
 /// Sizes of one layer's cache.
@@ -49,21 +71,20 @@ pub struct KvShape {
 impl KvShape {
     /// Whether the kernels can work on it: rows of whole words, and queries that fit a workgroup.
     pub fn is_supported(&self) -> bool {
-        self.key_dim.is_multiple_of(2) && self.value_dim.is_multiple_of(2) && self.key_dim <= QUERY_FLOATS
+        let words = 32 / self.element.numbers().0.min(16);
+        self.key_dim.is_multiple_of(words) && self.value_dim.is_multiple_of(words) && self.key_dim <= QUERY_FLOATS
     }
 
     /// Bytes of a page.
     pub fn page_bytes(&self) -> u64 {
-        let element = if self.element == Element::F32 { 4 } else { 2 };
-        u64::from(self.kv_heads * self.page_tokens * (self.key_dim + self.value_dim)) * element
+        let bits = u64::from(self.kv_heads * self.page_tokens * (self.key_dim + self.value_dim))
+            * u64::from(self.element.numbers().0);
+        let scales = if self.element.is_quantized() { 8 * u64::from(self.kv_heads * self.page_tokens) } else { 0 };
+        bits / 8 + scales
     }
 
     fn element(&self) -> u32 {
-        match self.element {
-            Element::F32 => 0,
-            Element::F16 => 1,
-            Element::Bf16 => 2,
-        }
+        self.element.numbers().1
     }
 }
 
@@ -124,20 +145,21 @@ pub fn heads(list: &mut List, pass: &Heads, rows: u32, qkv: &Memory) {
 /// Write the keys and values of packed rows `[rows, row_stride]` into their pages: keys of all KV heads begin at value
 /// `first` of a row, values follow them.
 pub fn write(list: &mut List, shape: &KvShape, rows: &Rows, qkv: &Memory, row_stride: u32, first: u32, pages: &Memory) {
-    let kernel = Kernel::new(
-        "kv_write",
-        &[
-            ("KV_HEADS", shape.kv_heads),
-            ("KEY_DIM", shape.key_dim),
-            ("VALUE_DIM", shape.value_dim),
-            ("PAGE", shape.page_tokens),
-            ("ELEMENT", shape.element()),
-        ],
-    );
-    let per_word = if shape.element == Element::F32 { 1 } else { 2 };
-    let words = shape.kv_heads * (shape.key_dim + shape.value_dim) / per_word;
-    let groups = [words.div_ceil(64), rows.count, 1];
-    list.dispatch(kernel, &[qkv, &rows.rows, &rows.tables, pages], &[row_stride, first], groups);
+    let constants = [
+        ("KV_HEADS", shape.kv_heads),
+        ("KEY_DIM", shape.key_dim),
+        ("VALUE_DIM", shape.value_dim),
+        ("PAGE", shape.page_tokens),
+        ("ELEMENT", shape.element()),
+    ];
+    let (name, across) = if shape.element.is_quantized() {
+        ("kv_write_quantized", 2 * shape.kv_heads)
+    } else {
+        let per_word = 32 / shape.element.numbers().0;
+        ("kv_write", (shape.kv_heads * (shape.key_dim + shape.value_dim) / per_word).div_ceil(64))
+    };
+    let buffers = [qkv, &rows.rows, &rows.tables, pages];
+    list.dispatch(Kernel::new(name, &constants), &buffers, &[row_stride, first], [across, rows.count, 1]);
 }
 
 /// How scores are made and limited.
@@ -200,7 +222,7 @@ pub fn attend(
     let shape = &attention.shape;
     let (group, block, blocks) = attention.blocks();
     let is_split = attention.is_split(rows);
-    let kernel = Kernel::new(
+    let mut kernel = Kernel::new(
         "attention",
         &[
             ("GROUP", group),
@@ -217,6 +239,9 @@ pub fn attend(
             ("SINKS", attention.sinks.is_some().into()),
         ],
     );
+    if shape.element.is_quantized() {
+        kernel.constants.push(("ROTATION", rotation(shape.key_dim)));
+    }
     let splits = rows.most_keys.div_ceil(SPLIT_KEYS);
     let window = attention.window.unwrap_or(0);
     let params = [
@@ -242,4 +267,15 @@ pub fn attend(
         let groups = [attention.heads, rows.count, 1];
         list.dispatch(Kernel::new("attention_join", &constants), &[to, &rows.rows, sinks, out], &params, groups);
     }
+    if shape.element.is_quantized() {
+        // Values were rotated too; their mean is rotated back.
+        let constants = [("DIM", shape.value_dim), ("BLOCK", rotation(shape.value_dim))];
+        let groups = [attention.heads, rows.count, 1];
+        list.dispatch(Kernel::new("rotate", &constants), &[&rows.rows, out], &[attention.out_stride], groups);
+    }
+}
+
+/// Values that are rotated together.
+fn rotation(dim: u32) -> u32 {
+    1 << dim.trailing_zeros()
 }

@@ -72,7 +72,13 @@ fn open_adapter(adapter: &::wgpu::Adapter) -> Result<Wgpu, GpuError> {
     }
     let optional =
         ::wgpu::Features::SHADER_F16 | ::wgpu::Features::SUBGROUP | ::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-    let features = required | (optional & there);
+    let mut features = required | (optional & there);
+    let backend = if info.backend == ::wgpu::Backend::Metal { Backend::Metal } else { Backend::Vulkan };
+    let matrices = if products::wants_matrices(backend, &info) { matrices(adapter, features) } else { vec![] };
+    if matrices.is_empty() {
+        // A driver may name the feature and have no shape; opening it with the feature would fail.
+        features.remove(::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+    }
     // SAFETY: cooperative matrices are used by `wgsl/matrix.wgsl` only, with a shape that the adapter lists.
     let experimental = unsafe { ::wgpu::ExperimentalFeatures::enabled() };
     let limits = adapter.limits();
@@ -88,8 +94,6 @@ fn open_adapter(adapter: &::wgpu::Adapter) -> Result<Wgpu, GpuError> {
         trace: ::wgpu::Trace::Off,
     };
     let (device, queue) = block_on(adapter.request_device(&descriptor)).map_err(|error| unusable(error.to_string()))?;
-    let backend = if info.backend == ::wgpu::Backend::Metal { Backend::Metal } else { Backend::Vulkan };
-    let matrices = if products::wants_matrices(backend, &info) { matrices(adapter, features) } else { vec![] };
     let info = Info {
         backend,
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),

@@ -35,13 +35,20 @@ fn score_tile(lane: u32, start: u32, head: u32) {
     var s${h} = 0.0;
 #end
     if (seen) {
-        let at = kv_page(tables[row.y + key / PAGE], head) + (key % PAGE) * KEY_DIM;
+        let page = tables[row.y + key / PAGE];
+        let at = kv_page(page, head) + (key % PAGE) * KEY_DIM;
         for (var d = 0u; d < KEY_DIM; d++) {
             let k = kv_load(at + d);
 #for h in 0..BLOCK
             s${h} = fma(query[${h}u * KEY_DIM + d], k, s${h});
 #end
         }
+#if ELEMENT >= 3
+        let key_scale = kv_scale(page, head, key % PAGE);
+#for h in 0..BLOCK
+        s${h} *= key_scale;
+#end
+#end
     }
 #for h in 0..BLOCK
     s${h} *= params.scale;
@@ -106,6 +113,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let value = qkv[group.z * params.row_stride + first_head * KEY_DIM + min(i, heads_here * KEY_DIM - 1u)];
         query[i] = select(0.0, value, i < heads_here * KEY_DIM);
     }
+#if ELEMENT >= 3
+    // The cached keys are rotated, so queries are too (`rotate`): scores stay what they are.
+    workgroupBarrier();
+    for (var half = 1u; half < ROTATION; half *= 2u) {
+        for (var i = lane; i < BLOCK * KEY_DIM / 2u; i += TILE) {
+            let low = i / half * half * 2u + i % half;
+            let a = query[low];
+            let b = query[low + half];
+            query[low] = a + b;
+            query[low + half] = a - b;
+        }
+        workgroupBarrier();
+    }
+    for (var i = lane; i < BLOCK * KEY_DIM; i += TILE) {
+        query[i] *= 1.0 / sqrt(f32(ROTATION));
+    }
+#end
     var first_seen = 0u;
     if (params.window != 0u && position + 1u > params.window) {
         first_seen = position + 1u - params.window;
@@ -155,12 +179,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let to = min(TILE, position - start + 1u);
             for (var i = first; i < to; i++) {
                 let key = start + i;
-                let at = kv_page(tables[row.y + key / PAGE], head) + PAGE * KEY_DIM + (key % PAGE) * VALUE_DIM;
+                let page = tables[row.y + key / PAGE];
+                let at = kv_page(page, head) + PAGE * KEY_DIM + (key % PAGE) * VALUE_DIM;
 #for d in 0..(VALUE_DIM + 127) / 128
                 let v${d} = kv_load(at + min(lane + ${d * 128}u, VALUE_DIM - 1u));
 #end
+#if ELEMENT >= 3
+                let value_scale = kv_scale(page, head, PAGE + key % PAGE);
+#end
 #for h in 0..BLOCK
+#if ELEMENT >= 3
+                let w${h} = scores[${h}u * TILE + i] * value_scale;
+#else
                 let w${h} = scores[${h}u * TILE + i];
+#end
 #for d in 0..(VALUE_DIM + 127) / 128
                 sum${h}_${d} = fma(w${h}, v${d}, sum${h}_${d});
 #end

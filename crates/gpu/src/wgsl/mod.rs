@@ -34,6 +34,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("gather_rows", include_str!("gather_rows.wgsl")),
     ("heads", include_str!("heads.wgsl")),
     ("kv_element", include_str!("kv_element.wgsl")),
+    ("kv_write_quantized", include_str!("kv_write_quantized.wgsl")),
+    ("rotate", include_str!("rotate.wgsl")),
     ("kv_write", include_str!("kv_write.wgsl")),
     ("sum_group", include_str!("sum_group.wgsl")),
     ("norm", include_str!("norm.wgsl")),

@@ -16,7 +16,11 @@ pub fn fresh_device() -> Option<Arc<dyn Device>> {
     let choice = std::env::var("OLIVINE_DEVICE").unwrap_or_else(|_| "vulkan:0".to_string());
     let choice: Choice = choice.parse().expect("OLIVINE_DEVICE names a device");
     match open(choice) {
-        Ok(device) => Some(device),
+        Ok(device) => {
+            let is_wanted = std::env::var("OLIVINE_MATRICES").is_ok_and(|wanted| wanted == "on");
+            assert!(!is_wanted || !device.info().matrices.is_empty(), "OLIVINE_MATRICES=on, and the device has none");
+            Some(device)
+        }
         Err(GpuError::NotFound { .. }) => {
             eprintln!("SKIPPED: no Vulkan device here; Debian's mesa-vulkan-drivers has a software one");
             None
