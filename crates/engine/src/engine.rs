@@ -540,7 +540,7 @@ impl Limits {
                 return invalid("reasoning", "its markers must be tokens of the vocabulary".into());
             }
         }
-        let tokens = (prompt + request.max_tokens.unwrap_or(1)).min(self.context_tokens);
+        let tokens = prompt.saturating_add(request.max_tokens.unwrap_or(1)).min(self.context_tokens);
         let needed_bytes = self.bytes_for(tokens);
         if needed_bytes > self.kv_bytes {
             return Err(SubmitError::TooLarge { needed_bytes, budget_bytes: self.kv_bytes });

@@ -16,7 +16,7 @@ use crate::types::{EmbedOptions, Event, FinishReason, Finished, Pooling, Request
 
 /// Tokens that come within this time of each other are handed out together: every wake of another thread takes time from
 /// the model.
-const TOGETHER: Duration = Duration::from_millis(8);
+const TOGETHER: Duration = Duration::from_millis(16);
 
 pub(crate) struct Live {
     pub id: RequestId,

@@ -53,6 +53,32 @@ fn an_answer_has_the_same_bits_alone_beside_others_and_after_a_cache_hit() {
 }
 
 #[test]
+fn pages_made_ahead_are_free_and_taken_first() {
+    for case in MODELS {
+        let mut model = tiny(case);
+        let groups = model.cache().groups().count();
+        for group in 0..groups {
+            let cache = model.cache();
+            cache.make_page(group);
+            cache.make_page(group);
+            assert_eq!((cache.pages_free(group), cache.pages_in_use(group)), (2, 0), "{case}");
+            let page = cache.take_page(group);
+            assert_eq!((cache.pages_free(group), cache.pages_in_use(group)), (1, 1), "{case}: page {page}");
+            cache.give_back(group, page);
+        }
+        let logits = |model: &mut olivine_lm::model::Model| {
+            let mut sequence = model.cache().sequence();
+            let tokens: Vec<u32> = (3..40).collect();
+            let logits = model.step(&mut [Work { sequence: &mut sequence, tokens: &tokens, outputs: Outputs::Last }]);
+            model.cache().release(sequence);
+            logits
+        };
+        assert_eq!(logits(&mut model), logits(&mut tiny(case)), "{case}");
+        assert!((0..groups).all(|group| model.cache().pages_free(group) >= 2), "{case}");
+    }
+}
+
+#[test]
 fn too_little_memory_makes_requests_wait_and_changes_no_bit() {
     for case in MODELS {
         let mut numbers = Numbers(2);

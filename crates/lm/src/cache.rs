@@ -270,6 +270,23 @@ impl Cache {
         page
     }
 
+    /// Make a free page ahead of its use and write it once: the first touch of memory costs more than what is written there.
+    pub fn make_page(&mut self, group: usize) {
+        let pages = &mut self.groups[group];
+        let page = pages.owners.len() as u32;
+        pages.owners.push(0);
+        pages.free.push(page);
+        for handle in self.kv_layers(group) {
+            handle.grow(page as usize + 1);
+            handle.write_page(page, &vec![0; handle.page_bytes()]);
+        }
+    }
+
+    /// Pages of a group that are made and nobody owns.
+    pub fn pages_free(&self, group: usize) -> usize {
+        self.groups[group].free.len()
+    }
+
     /// How many own a page.
     pub fn owners(&self, group: usize, page: u32) -> usize {
         self.groups[group].owners[page as usize] as usize

@@ -11,7 +11,7 @@ use olivine_lm::cache::{GONE, PAGE_TOKENS};
 use olivine_lm::spec::KvGroup;
 
 use super::{CHECKPOINT_TOKENS, Worker};
-use crate::engine::{BlockPlace, Probe, pages_for};
+use crate::engine::{BlockPlace, Command, Probe, pages_for};
 use crate::live::Live;
 use crate::prefix::{Evicted, Kind, NodeId, Record};
 use crate::speculation::Drafter;
@@ -19,6 +19,10 @@ use crate::types::Event;
 
 /// Prompts that probes are compared with, each of another adapter or salt.
 const LAST_PROMPTS: usize = 64;
+
+/// Pages of each group, and bytes in all, that are made before they are needed.
+const PAGES_AHEAD: usize = 16;
+const BYTES_AHEAD: usize = 64 << 20;
 
 impl Worker {
     pub(super) fn admit(&mut self) {
@@ -90,6 +94,29 @@ impl Worker {
         }
         self.model.cache().release(sequence);
         false
+    }
+
+    /// While nobody asks for anything, make pages that the next requests will write. Ends with a command that came.
+    pub(super) fn make_pages_ahead(&mut self) -> Option<Command> {
+        // Devices have their memory at once.
+        while olivine_lm::device().is_none() {
+            if let Ok(command) = self.commands.try_recv() {
+                return Some(command);
+            }
+            let page_bytes = &self.page_bytes;
+            let cache = self.model.cache();
+            let made = |(group, bytes)| bytes * (cache.pages_free(group) + cache.pages_in_use(group));
+            let all_bytes: usize = page_bytes.iter().enumerate().map(made).sum();
+            let free = |group: usize| cache.pages_free(group);
+            let Some(group) = (0..page_bytes.len()).min_by_key(|&group| free(group)) else { break };
+            let free_bytes: usize = page_bytes.iter().enumerate().map(|(group, bytes)| bytes * free(group)).sum();
+            let next = page_bytes[group];
+            if free(group) >= PAGES_AHEAD || free_bytes + next > BYTES_AHEAD || all_bytes + next > self.kv_bytes / 2 {
+                break;
+            }
+            cache.make_page(group);
+        }
+        None
     }
 
     /// Prompts whose next block another request has computed meanwhile go on behind it.

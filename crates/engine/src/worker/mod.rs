@@ -133,9 +133,10 @@ impl Worker {
     /// Take commands, waiting for one when there is nothing else to do. False when the handle is gone.
     fn receive(&mut self) -> bool {
         if self.running.is_empty() && self.waiting.is_empty() && !self.closing {
-            match self.commands.recv() {
-                Ok(command) => self.obey(command),
-                Err(_) => return false,
+            let touched = self.make_pages_ahead();
+            match touched.map_or_else(|| self.commands.recv().ok(), Some) {
+                Some(command) => self.obey(command),
+                None => return false,
             }
         }
         loop {
