@@ -209,30 +209,43 @@ template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *m
     }
 }
 
-// Merge the tiles of a row and head: grid (heads, rows), a thread each dimension.
+// Merge the tiles of a row and head: grid (heads, rows), a thread each dimension. The largest score so far is known for
+// all tiles of a hundred at once; what is left is one multiplication and addition a tile, in order.
 extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_constant__ AttentionArgs args) {
     next_may_start();
     previous_done();
     const uint2 row = load_row(args, blockIdx.y);
     if (row.x == ~0u) return;
-    __shared__ float2 scalars[128];
+    __shared__ float befores[128], afters[128], totals[128], ends[4];
     const u32 d = threadIdx.x, head = blockIdx.x, stride = args.value_dim + 2;
     const float *from = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.tiles * stride;
     const u32 last = row.x / KEYS;
     float largest = LEAST, total = 0.0f, sum = 0.0f;
     for (u32 first = first_seen(args, row.x) / KEYS; first <= last; first += 128) {
-        __syncthreads();
-        if (first + d <= last) scalars[d] = __ldcg((const float2 *)(from + (first + d) * stride + args.value_dim));
-        __syncthreads();
         const u32 count = minimum(128u, last - first + 1);
-        const float *at = from + first * stride + minimum(d, args.value_dim - 1);
-#pragma unroll 8
-        for (u32 i = 0; i < count; i++) {
-            const float next = __ldcg(at + i * stride);
-            const Merge step = merge(largest, total, scalars[i].x, scalars[i].y);
-            largest = step.largest, total = step.total;
-            sum = fmaf(sum, step.before, next * step.after);
+        float2 own = make_float2(LEAST, 0.0f);
+        if (d < count) own = __ldcg((const float2 *)(from + (first + d) * stride + args.value_dim));
+        float most = own.x;
+        for (u32 step = 1; step < 32; step *= 2) {
+            const float other = __shfl_up_sync(~0u, most, step);
+            if ((d & 31) >= step) most = fmaxf(most, other);
         }
+        if ((d & 31) == 31) ends[d >> 5] = most;
+        float before = __shfl_up_sync(~0u, most, 1);
+        if ((d & 31) == 0) before = LEAST;
+        __syncthreads();
+        most = fmaxf(most, largest), before = fmaxf(before, largest);
+        for (u32 warp = 0; warp < d >> 5; warp++) most = fmaxf(most, ends[warp]), before = fmaxf(before, ends[warp]);
+        befores[d] = __expf(before - most), afters[d] = __expf(own.x - most), totals[d] = own.y;
+        for (u32 warp = 0; warp < 4; warp++) largest = fmaxf(largest, ends[warp]);
+        __syncthreads();
+        const float *at = from + first * stride + minimum(d, args.value_dim - 1);
+#pragma unroll 16
+        for (u32 i = 0; i < count; i++) {
+            total = fmaf(total, befores[i], totals[i] * afters[i]);
+            sum = fmaf(sum, befores[i], __ldcg(at + i * stride) * afters[i]);
+        }
+        __syncthreads();
     }
     if (d < args.value_dim) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + d] = sum * finish(args, largest, total, head);
 }
@@ -329,10 +342,25 @@ template <int ELEMENT, int DIM> DEV void prefill(const AttentionArgs &args, u8 *
     }
 }
 
+// Element of the cache; of 8 and 4 bits (element 3, 4) without its scale.
 DEV float cached(const AttentionArgs &args, u64 element) {
     if (args.element == 0) return ((const float *)args.pages)[element];
+    if (args.element == 3) return (float)((const signed char *)args.pages)[element];
+    if (args.element == 4) return (float)(2 * (int)(args.pages[element >> 1] >> (element & 1) * 4 & 15) - 15);
     const u32 bits = ((const u16 *)args.pages)[element];
     return args.element == 1 ? f16_f32(bits) : bf16_f32(bits);
+}
+
+// Where a page's keys of a head begin, in elements: their values and, for 8 and 4 bits, all scales stand behind them.
+DEV u64 page_begin(const AttentionArgs &args, u32 page, u32 head) {
+    const u32 scales = args.element < 3 ? 0 : 2 * args.page * (args.element == 3 ? 4 : 8);
+    return (u64)(page * args.kv_heads + head) * (args.page * (args.key_dim + args.value_dim) + scales);
+}
+
+DEV float cached_scale(const AttentionArgs &args, u64 begin, u32 place) {
+    if (args.element < 3) return 1.0f;
+    const u64 integers = begin + args.page * (args.key_dim + args.value_dim);
+    return ((const float *)args.pages)[(integers >> (args.element == 3 ? 2 : 3)) + place];
 }
 
 // Any shape: a block of 128 threads has one query head of one row. Grid (heads, rows); values of up to 1,024.
@@ -344,8 +372,18 @@ extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_con
     if (row.x == ~0u) return;
     const u32 head = blockIdx.x, kv_head = head / args.group, thread = threadIdx.x, seen_from = first_seen(args, row.x);
     for (u32 d = thread; d < args.key_dim; d += 128) query[d] = args.qkv[(u64)blockIdx.y * args.row_stride + head * args.key_dim + d];
+    // Cached keys of few bits are rotated, so queries are too: scores stay what they are.
+    const u32 rotation = args.element < 3 ? 1 : args.key_dim & -args.key_dim;
+    for (u32 half = 1; half < rotation; half *= 2) {
+        __syncthreads();
+        for (u32 i = thread; i < args.key_dim / 2; i += 128) {
+            const u32 low = i / half * half * 2 + i % half;
+            const float a = query[low], b = query[low + half];
+            query[low] = a + b, query[low + half] = a - b;
+        }
+    }
+    const float rotated = 1.0f / sqrtf((float)rotation);
     float whole[8] = {}, largest = LEAST, total = 0.0f;
-    const u64 of_page = (u64)args.page * (args.key_dim + args.value_dim);
     for (u32 start = seen_from / KEYS * KEYS; start <= row.x; start += KEYS) {
         __syncthreads();
         // Two threads share a key.
@@ -353,8 +391,9 @@ extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_con
         float score = 0.0f;
         const bool seen = key <= row.x && key >= seen_from;
         if (seen) {
-            const u64 at = ((u64)args.tables[row.y + key / args.page] * args.kv_heads + kv_head) * of_page + (u64)(key % args.page) * args.key_dim;
+            const u64 begin = page_begin(args, args.tables[row.y + key / args.page], kv_head), at = begin + key % args.page * args.key_dim;
             for (u32 d = thread & 1; d < args.key_dim; d += 2) score = fmaf(query[d], cached(args, at + d), score);
+            score *= rotated * cached_scale(args, begin, key % args.page);
         }
         score += __shfl_xor_sync(~0u, score, 1);
         score = seen ? limited(args, score) : LEAST;
@@ -374,11 +413,12 @@ extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_con
         float sums[8] = {};
         for (u32 i = maximum(start, seen_from) - start; i < KEYS && start + i <= row.x; i++) {
             const u32 k = start + i;
-            const u64 at = ((u64)args.tables[row.y + k / args.page] * args.kv_heads + kv_head) * of_page + (u64)args.page * args.key_dim +
-                           (u64)(k % args.page) * args.value_dim;
+            const u64 begin = page_begin(args, args.tables[row.y + k / args.page], kv_head);
+            const u64 at = begin + args.page * args.key_dim + k % args.page * args.value_dim;
+            const float weight = weights[i] * cached_scale(args, begin, args.page + k % args.page);
 #pragma unroll
             for (u32 j = 0; j < 8; j++) {
-                if (thread + 128 * j < args.value_dim) sums[j] = fmaf(weights[i], cached(args, at + thread + 128 * j), sums[j]);
+                if (thread + 128 * j < args.value_dim) sums[j] = fmaf(weight, cached(args, at + thread + 128 * j), sums[j]);
             }
         }
 #pragma unroll

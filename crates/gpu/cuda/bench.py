@@ -1,7 +1,10 @@
 # Checks the kernels of kernels.bin against float64 and times them, on a Hopper card with PyTorch: `python bench.py`.
 # What is checked: every format and shape, rows alone and together, attention on all its ways; bits must be equal.
+# `python bench.py PART...`: only products, chains, pairs, gemm, attention or whole.
 import ctypes as C, os, zlib
 import torch
+import sys
+want = lambda part: len(sys.argv) < 2 or part in sys.argv[1:]
 HERE = os.path.dirname(os.path.abspath(__file__))
 cu = C.CDLL("libcuda.so.1")
 torch.cuda.init(); torch.zeros(1, device="cuda")
@@ -31,7 +34,7 @@ def fn(file, name):
     m, fs = mods[file]
     if name not in fs:
         f = C.c_void_p(); ck(cu.cuModuleGetFunction(C.byref(f), m, name.encode()), name)
-        cu.cuFuncSetAttribute(f, 8, 232448 - (8192 if file in ("rows", "attention", "plain") else 0))  # max dynamic shared
+        cu.cuFuncSetAttribute(f, 8, 232448 - (16384 if file in ("rows", "attention", "plain") else 0))  # max dynamic shared
         fs[name] = f
     return fs[name]
 def launch(f, grid, block, smem, args, pdl=True, cluster=None):
@@ -64,17 +67,17 @@ U, F, V = C.c_uint, C.c_float, C.c_void_p
 class W(C.Structure): _fields_ = [("codes", V), ("high", V), ("scales", V), ("supers", V), ("kind", U), ("gl", U), ("zero", U), ("blocks", U), ("words", U), ("gw", U), ("factor", F)]
 class RowSource(C.Structure): _fields_ = [("values", V), ("weight", V), ("k", U), ("mode", U), ("act", U), ("alpha", F), ("limit", F), ("eps", F)]
 class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V), ("factors", V), ("tiles", V), ("pairs", V), ("bias", V), ("residual", V), ("y", V),
-    ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F), ("choices", U)]
+    ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("choices", U)]
 class Rows(C.Structure): _fields_ = [("values", V), ("weight", V), ("pairs", V), ("rows", V), ("factors", V), ("k", U), ("x_stride", U), ("stride", U), ("mode", U), ("act", U), ("order", U), ("products", U), ("choices", U), ("alpha", F), ("limit", F), ("eps", F)]
 class Map(C.Structure): _fields_ = [("w", C.c_ulonglong * 16)]
-class Gemm(C.Structure): _fields_ = [("x", Map), ("w", Map), ("offsets", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("factor", F), ("alpha", F), ("limit", F),
+class Some(C.Structure): _fields_ = [("x", Map), ("w", W), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U)]
+class Gemm(C.Structure): _fields_ = [("x", Map), ("w", Map), ("offsets", V), ("pairs", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("factor", F), ("alpha", F), ("limit", F),
     ("m", U), ("n", U), ("k", U), ("out_stride", U), ("gated", U), ("act", U), ("experts", U)]
 class Unpack(C.Structure): _fields_ = [("w", W), ("out", V), ("rows", U)]
 def encode(t, dims, strides, box, swizzle, bf16):
     raw = C.create_string_buffer(256); at = (C.addressof(raw) + 63) & ~63; r = len(dims)
     ck(cu.cuTensorMapEncodeTiled(V(at), 9 if bf16 else 6, r, V(P(t)), (C.c_uint64 * r)(*dims), (C.c_uint64 * (r - 1))(*strides), (C.c_uint * r)(*box), (C.c_uint * r)(*[1] * r), 0, swizzle, 2, 0), "tensormap")
     m = Map(); C.memmove(C.byref(m), at, 128); return m
-def slice_length(k): return 512 if k > 4096 else (k // 8 + 127) // 128 * 128
 r128 = lambda k: (k + 127) // 128 * 128
 dv = "cuda"
 CODES = dict(bits4=(4, 0), bits5=(4, 1), bits6=(4, 2), bits8=(8, 0), signed8=(8, 0), e2m1=(4, 0), bf16=(16, 0), f16=(16, 0))
@@ -128,128 +131,124 @@ UPN = dict(bits4=1, bits5=1, bits6=1, bits8=2, signed8=2, e2m1=1, bf16=0, f16=0)
 def element(M): return "bf16" if M.code == "bf16" else "f16"
 def FACT(M): return 1.0 if M.code in ("bf16", "f16", "e2m1") else 1 / 256
 def name(M):
+    if M.code == "e2m1" and M.w.kind == 7: return "e2m1_exponent"
     if M.code != "bits4": return M.code
-    return "bits4_pair" if M.w.kind == 2 and M.w.gl >= 6 else "bits4_single" if M.w.kind == 4 else "bits4_minima" if M.w.kind == 5 else "bits4"
-def stage(M):
-    bits, high = CODES[M.code]; ch = 2048 // bits
-    return ch // 32 * bits * 64 + ch // 32 * high * 64 + (0 if bits == 16 else ch // 32 * 64 + 192)
-GRID = 2
-def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None, gated=0, halves=None, pdl=True, fname=None):
+    return "bits4_pair" if M.w.kind == 2 else "bits4_single" if M.w.kind == 4 else "bits4_minima" if M.w.kind == 5 else "bits4"
+def best_group(halves, blocks): return min((of for of in (4, 2, 1) if halves % of == 0), key=lambda of: -(-(halves // of) // blocks) * of)
+def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None, halves=None, pdl=True):
     a = Few(); a.w = M.w; n, k = M.n, M.k
     if source: a.source = source
     a.rows, a.factors, a.bias, a.residual, a.y = P(rows), P(factors), P(bias), P(residual), P(y)
-    a.m, a.n, a.k, a.stride, a.out_stride, a.gated, a.choices = m, n, k, r128(k), n // 2 if gated else n, gated, 1
-    a.halves = halves or (2 if gated else 1); a.groups = -(-((n + 31) // 32 * 2) // a.halves)
-    kind = 1 if m == 1 and not rows_only else 8 if m <= 8 else 16
-    ns = 3 if kind == 16 else 2; cols = 1 if kind == 1 else kind
-    smem = 8 * ns * stage(M) + 2 * a.halves * -(-k // slice_length(k)) * cols * 64 + 64 + (a.stride * 2 if kind == 1 else 0)
-    if smem > 232000: raise RuntimeError(f"smem {smem}")
-    occ = 1 if kind == 16 or smem > 115000 else GRID
-    launch(fn("few", fname or f"few{kind}_{name(M)}"), (min(a.groups, SMS * occ), 1, 1), 256, smem, a, pdl)
-rows_only = False
+    a.m, a.n, a.k, a.stride, a.out_stride, a.choices = m, n, k, r128(k), n, 1
+    cols = 1 if m == 1 else 8
+    smem = lambda of: of * 2 * 8 * cols * 64 + 256 + m * a.stride * 2
+    blocks = SMS * max(1, min(2, (232448 + 1024) // (smem(4) + 1024))); all_ = -(-n // 32) * 2
+    a.halves = halves or best_group(all_, blocks); a.groups = all_ // a.halves
+    if smem(a.halves) > 232448: raise RuntimeError(f"smem {smem(a.halves)}")
+    launch(fn("few", f"few{cols}_{name(M)}"), (min(a.groups, blocks), 1, 1), 256, smem(a.halves), a, pdl)
+def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True):
+    a = Some(); n, k = M.n, M.k; width = max(16, 1 << (m - 1).bit_length()); panels = -(-n // 128); parts = parts or max([1] + [of for of in (2, 4, 8) if panels * of <= SMS * (3 if width == 16 else 2)])
+    a.x = encode(rows, (r128(k), m), (r128(k) * 2,), (64, width), 3, element(M) == "bf16"); a.w = M.w
+    a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts = m, n, k, n, parts
+    launch(fn("some", f"some{width}_{name(M)}"), (panels * parts, 1, 1), 256, 3 * width * 256 + 128 + (1 if parts == 1 else 8 // parts) * width * 512, a, pdl, parts if parts > 1 else None)
 def rows(values, weight, out, factors, k, mode, M, m, products=0, stride=None):
-    launch(fn("rows", "rows_" + element(M)), (m, 1, 1), 256, 0, Rows(P(values), P(weight), 0, P(out), P(factors), k, stride or (2 * k if mode == 2 else k), r128(k), mode, 0, UPN[M.code], products, 1, 0, 0, 1e-6))
+    launch(fn("rows", "rows_" + element(M) + ("_wide" if mode == 2 else "")), (m, 1, 1), 1024 if mode == 2 else 256, 0, Rows(P(values), P(weight), 0, P(out), P(factors), k, stride or (2 * k if mode == 2 else k), r128(k), mode, 0, UPN[M.code], products, 1, 0, 0, 1e-6))
 def unpack(M):
     if M.code in ("bf16", "f16"): return M.codes
-    o = torch.empty(-(-M.n // 32), M.k // 32, 4, 32, 8, device=dv, dtype=torch.int16); torch.cuda.synchronize()
+    o = torch.empty(-(-M.n // 32), r128(M.k) // 32, 4, 32, 8, device=dv, dtype=torch.int16); torch.cuda.synchronize()
     unpack_to(M, o); return o
-def unpack_to(M, o): launch(fn("unpack", "unpack_" + M.code), (-(-o.numel() // 32 // 256), 1, 1), 256, 0, Unpack(M.w, P(o), (M.n + 31) // 32 * 32))
-def gemm(x, M, w, m, y, factors, bias=None, residual=None, gated=0, bn=192, cluster=None):
-    a = Gemm(); bf = element(M) == "bf16"; n, k = M.n, M.k; nb = k // 32; T = (n + 31) // 32; h = 2 if gated else 1
+def unpack_to(M, o): launch(fn("unpack", "unpack_" + M.code), (-(-(-(-M.n // 32) * r128(M.k) // 128) // 8), 1, 1), 256, 0, Unpack(M.w, P(o), (M.n + 31) // 32 * 32))
+def gemm(x, M, w, m, y, factors, bias=None, residual=None, bn=192):
+    a = Gemm(); bf = element(M) == "bf16"; n, k = M.n, M.k; T = (n + 31) // 32; nb = k // 32 if M.code in ("bf16", "f16") else r128(k) // 32
     a.x = encode(x, (r128(k), m), (r128(k) * 2,), (64, 128), 3, bf)
-    a.w = encode(w, (256, T // h, h, nb * 4), (nb * 2048, T // h * nb * 2048, 512), (256, bn // 32 // h, h, 8), 0, bf)
+    a.w = encode(w, (256, T, 1, nb * 4), (nb * 2048, T * nb * 2048, 512), (256, bn // 32, 1, 8), 0, bf)
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y)
-    a.factor, a.m, a.n, a.k, a.gated, a.out_stride = FACT(M), m, n, k, gated, n // h
-    t = -(-m // 128) * -(-(n // h) // (bn // h)); st = 5 if bn == 192 else 6
+    a.factor, a.m, a.n, a.k, a.out_stride = FACT(M), m, n, k, n
+    t = -(-m // 128) * -(-n // bn); st = 5 if bn == 192 else 6
     launch(fn("gemm", f"gemm_{element(M)}_{bn}"), (min(t, SMS), 1, 1), 384, st * (128 + bn) * 128 + 1024 + 128, a)
 
-# Products: values, and bits for 1, 3, 8, 16 rows and tiles.
+# Products: values, and bits of one row, a few, some and many.
 torch.manual_seed(1)
 def rel(a, r): return ((a.double() - r).norm() / r.norm()).item()
-M_ = 16; bad = 0
+M_ = 64; bad = 0
 ALL = [("bits4", 2, 64, 0), ("bf16", 0, 32, 0), ("bits4", 4, 32, 8), ("bits4", 5, 32, 0), ("bits4", 1, 32, 0), ("bits6", 6, 16, 32), ("bits5", 5, 32, 0), ("bits5", 4, 32, 16), ("signed8", 4, 32, 0), ("bits8", 2, 64, 0), ("e2m1", 7, 32, 0), ("f16", 0, 32, 0)]
-for k in (4096, 12288, 768, 2880, 320):
-    for code, kind, group, zero in ALL:
-        if kind in (5, 6) and k % 256 or k % group: continue
-        n = 1056; X = matrix(code, n, k, kind, group, zero)
-        x = torch.randn(M_, k, device=dv) * 3; nw = torch.rand(k, device=dv) + 0.5
-        xn = x.double() * torch.rsqrt((x.double() ** 2).mean(-1, keepdim=True) + 1e-6) * nw.double(); ref = xn @ X.value.double().T
-        rf, rn = [torch.empty(M_, r128(k), device=dv, dtype=torch.int16) for _ in range(2)]; fa = torch.empty(M_, device=dv); torch.cuda.synchronize()
-        rows(x, nw, rf, fa, k, 1, X, M_); rows(x, nw, rn, fa, k, 1, X, M_, 1); w = unpack(X); torch.cuda.synchronize()
-        ys = {}
-        for m in (1, 3, 8, 16):
-            y = torch.full((m, n), float("nan"), device=dv); torch.cuda.synchronize()
-            if m == 16 and name(X) not in ("bits4_pair", "bits4_single", "bits4_minima", "bf16"): continue
-            try: few(X, y, m, RowSource(P(x), P(nw), k, 1, 0, 0, 0, 1e-6), rf, fa)
-            except RuntimeError as e: print("skip", code, k, m, e); continue
-            torch.cuda.synchronize(); ys[m] = y
-        for bn in (192, 128):
-            y = torch.full((M_, n), float("nan"), device=dv); torch.cuda.synchronize(); gemm(rn, X, w, M_, y, fa, bn=bn); torch.cuda.synchronize(); ys[f"g{bn}"] = y
-        r = {a: rel(b, ref[:b.shape[0]]) for a, b in ys.items()}; e = {a: torch.equal(b, ys["g192"][:b.shape[0]]) for a, b in ys.items()}
-        ok = all(v < 4e-3 for v in r.values()) and all(e.values()); bad += not ok
-        if not ok or k == 4096: print(k, code, kind, "ok" if ok else "BAD", {a: f"{v:.1e}" for a, v in r.items()}, {} if ok else e, flush=True)
-k, n = 4096, 2048
-for code, kind, group in (("bits4", 2, 64), ("bf16", 0, 32)):
-    X = matrix(code, 2 * n, k, kind, group); x = torch.randn(M_, k, device=dv); bias = torch.randn(2 * n, device=dv); res = torch.randn(M_, 2 * n, device=dv)
-    rf, rn = [torch.empty(M_, k, device=dv, dtype=torch.int16) for _ in range(2)]; fa = torch.empty(M_, device=dv); torch.cuda.synchronize()
-    rows(x, None, rf, fa, k, 0, X, M_); rows(x, None, rn, fa, k, 0, X, M_, 1); w = unpack(X); full = x.double() @ X.value.double().T + bias.double()
-    for gated in (0, 1):
-        ref = torch.nn.functional.silu(full[:, :n]) * full[:, n:] if gated else full; o = ref.shape[1]; R = res[:, :o].contiguous(); ref = ref + R.double(); out = {}
-        for m in (1, 8, 16, "g128", "g192"):
-            mm = M_ if isinstance(m, str) else m; y = torch.full((mm, o), float("nan"), device=dv); torch.cuda.synchronize()
-            if isinstance(m, str): gemm(rn, X, w, M_, y, fa, bias, R, gated, int(m[1:]))
-            else: few(X, y, m, RowSource(P(x), 0, k, 0, 0, 0, 0, 0), rf, fa, bias, R, gated)
-            torch.cuda.synchronize(); out[m] = y
-        r = {a: rel(b, ref[:b.shape[0]]) for a, b in out.items()}; e = {a: torch.equal(b, out["g128"][:b.shape[0]]) for a, b in out.items()}
-        print("gated", gated, code, "ok" if all(e.values()) and max(r.values()) < 4e-3 else "BAD", {a: f"{v:.1e}" for a, v in r.items()}, e, flush=True)
-print("BAD COUNT", bad)
-def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layers=36, pdl=True, gt=2, nt=1, grid=2):
-    global GRID; GRID = grid; mk = lambda n, k: matrix(code, n, k, kind, group, 8 if kind == 4 else 0, check=False)
+if want("products"):
+    for k in (4096, 12288, 768, 2880, 320):
+        for code, kind, group, zero in ALL:
+            if kind in (5, 6) and k % 256 or k % group: continue
+            n = 1056; X = matrix(code, n, k, kind, group, zero)
+            x = torch.randn(M_, k, device=dv) * 3; nw = torch.rand(k, device=dv) + 0.5
+            xn = x.double() * torch.rsqrt((x.double() ** 2).mean(-1, keepdim=True) + 1e-6) * nw.double(); ref = xn @ X.value.double().T
+            rf, rn, rs = [torch.empty(M_, r128(k), device=dv, dtype=torch.int16) for _ in range(3)]; fa = torch.empty(M_, device=dv); torch.cuda.synchronize()
+            rows(x, nw, rf, fa, k, 1, X, M_); rows(x, nw, rn, fa, k, 1, X, M_, 1); rows(x, nw, rs, fa, k, 1, X, M_, 2); w = unpack(X); torch.cuda.synchronize()
+            ys = {}
+            for way in ("f1", "f3", "f8", "s2", "s16", "s31", "s64", "g192", "g128"):
+                m = M_ if way[0] == "g" else int(way[1:]); y = torch.full((m, n), float("nan"), device=dv); torch.cuda.synchronize()
+                try:
+                    if way[0] == "f": few(X, y, m, RowSource(P(x), P(nw), k, 1, 0, 0, 0, 1e-6), rf if m > 1 else None, fa)
+                    elif way[0] == "s":
+                        for parts in (1, 2, 4, 8): some(X, y, m, rs, fa, parts=parts); torch.cuda.synchronize(); ys[f"{way}/{parts}"] = y.clone()
+                    else: gemm(rn, X, w, m, y, fa, bn=int(way[1:]))
+                except RuntimeError as e: print("skip", code, k, way, e); continue
+                torch.cuda.synchronize(); ys[way] = y
+            r = {a: rel(b, ref[:b.shape[0]]) for a, b in ys.items()}; e = {a: torch.equal(b, ys["g192"][:b.shape[0]]) for a, b in ys.items()}
+            ok = all(v < 4e-3 for v in r.values()) and all(e.values()); bad += not ok
+            if not ok or k == 4096: print(k, code, kind, "ok" if ok else "BAD", f"{r['f1']:.1e}", {} if ok else {a: (f"{v:.1e}", e[a]) for a, v in r.items()}, flush=True)
+    print("BAD COUNT", bad)
+def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layers=36, pdl=True, parts=None):
+    mk = lambda n, k: matrix(code, n, k, kind, group, 8 if kind == 4 else 0, check=False)
     L = [(mk(q + 2 * kv, hidden), mk(hidden, q), mk(2 * inter, hidden), mk(hidden, inter)) for _ in range(layers)]
-    x = torch.randn(m, hidden, device=dv); qkv = torch.zeros(m, q + 2 * kv, device=dv); act = torch.zeros(m, inter, device=dv); nw = torch.rand(hidden, device=dv) + .5
+    x = torch.randn(m, hidden, device=dv); qkv = torch.zeros(m, q + 2 * kv, device=dv); act = torch.zeros(m, 2 * inter, device=dv); nw = torch.rand(hidden, device=dv) + .5
     att = torch.randn(m, q, device=dv); r1 = torch.empty(m, max(inter, hidden), device=dv, dtype=torch.int16); fa = torch.empty(m, device=dv)
-    S0 = lambda t, k, nrm: RowSource(P(t), P(nw) if nrm else 0, k, nrm, 0, 0, 0, 1e-6)
-    def step(M, t, k, nrm, y, **kw):
-        if m > 1: rows(t, nw if nrm else None, r1, fa, k, nrm, M, m)
-        few(M, y, m, S0(t, k, nrm), r1, fa, pdl=pdl, **kw)
+    def step(M, t, k, mode, y):
+        if m > 1 or mode == 2 or k > 8192: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, 2 if m > 1 else 0)
+        if m > 1: some(M, y, m, r1, fa, pdl=pdl, parts=parts)
+        else: few(M, y, m, RowSource(P(t), P(nw), k, mode, 0, 0, 0, 1e-6), r1 if mode == 2 else None, fa, pdl=pdl)
     def go():
-        for a, b, c, d in L: step(a, x, hidden, 1, qkv, halves=nt); step(b, att, q, 0, x, halves=nt); step(c, x, hidden, 1, act, gated=1, halves=gt); step(d, act, inter, 0, x, halves=nt)
+        for a, b, c, d in L: step(a, x, hidden, 1, qkv); step(b, att, q, 0, x); step(c, x, hidden, 1, act); step(d, act, inter, 2, x)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go))
     bits, high = CODES[code]; bpw = (bits + high + (32 / group if kind in (1, 2) else 16 / 32 if kind in (4,5) else 0.5 if kind == 6 else 0)) / 8
     gb = layers * (hidden * (2 * q + 2 * kv) + 3 * hidden * inter) * bpw / 1e9
-    print(f"chain {code}/{kind} m={m} h={hidden} pdl={pdl} grid={grid} gt={gt} nt={nt}: {t:.0f} us, {gb / t * 1e6:.0f} GB/s, {gb:.2f} GB", flush=True)
-A = ("bits4", 2, 64)
-for kw in (dict(), dict(pdl=False), dict(gt=4), dict(nt=2), dict(grid=1)): chain(*A, 1, **kw)
-for m in (2, 8, 16): chain(*A, m)
-chain("bits4", 4, 32, 1); chain("bits4", 5, 32, 1); chain("signed8", 4, 32, 1)
-for m in (1, 8, 16): chain("bf16", 0, 32, m)
-Q = dict(hidden=1024, q=2048, kv=1024, inter=3072, layers=28)
-for kw in (dict(), dict(pdl=False), dict(grid=1)): chain(*A, 1, **Q, **kw)
-chain(*A, 16, **Q)
-GRID = 2
-for n, k in ((6144, 4096), (4096, 4096), (24576, 4096), (4096, 12288), (151936, 4096)):
-    c = max(1, int(600e6 / (n * k * .5625))); ws = [matrix("bits4", n, k, 2, 64, check=False) for _ in range(c)]; x = torch.randn(1, k, device=dv); y = torch.zeros(1, n, device=dv); r = []
-    for nt in (1, 2, 4):
-        def go():
-            for w in ws: few(w, y, 1, RowSource(P(x), 0, k, 0, 0, 0, 0, 0), halves=nt)
-        torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go)) / c; r.append(f"{t:.2f} us {n * k * .5625 / t / 1e3:.0f} GB/s")
-    print(f"few1 pair {n}x{k}:", r, flush=True); del ws
+    print(f"chain {code}/{kind} m={m} h={hidden} pdl={pdl} parts={parts}: {t:.0f} us, {gb / t * 1e6:.0f} GB/s, {gb:.2f} GB", flush=True)
+if want("chains"):
+    A = ("bits4", 2, 64)
+    for kw in (dict(), dict(pdl=False)): chain(*A, 1, **kw)
+    for m in (2, 16, 32, 64): chain(*A, m)
+    for m in (16, 64): chain(*A, m, pdl=False)
+    chain("bits4", 4, 32, 1); chain("bits4", 5, 32, 1); chain("signed8", 4, 32, 1); chain("e2m1", 7, 32, 1)
+    for m in (1, 16, 64): chain("bf16", 0, 32, m)
+    Q = dict(hidden=1024, q=2048, kv=1024, inter=3072, layers=28)
+    for m in (1, 16, 64): chain(*A, m, **Q)
+if want("pairs"):
+    for n, k in ((6144, 4096), (4096, 4096), (24576, 4096), (4096, 12288), (151936, 4096)):
+        c = max(1, int(600e6 / (n * k * .5625))); ws = [matrix("bits4", n, k, 2, 64, check=False) for _ in range(c)]; r = []
+        for m in (1, 16, 64):
+            x = torch.randn(m, k, device=dv); y = torch.zeros(m, n, device=dv); r1 = torch.zeros(m, r128(k), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
+            for parts in (1, 2, 4, 8) if m > 1 else ("made", "inside"):
+                def go():
+                    for w in ws:
+                        if m == 1 and parts == "made": few(w, y, 1, None, r1, fa)
+                        elif m == 1: few(w, y, 1, RowSource(P(x), 0, k, 0, 0, 0, 0, 0))
+                        else: some(w, y, m, r1, fa, parts=parts)
+                torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go)) / c; r.append(f"m{m}/{parts} {t:.2f} us {n * k * .5625 / t / 1e3:.0f}")
+        print(f"pair {n}x{k}:", r, flush=True); del ws
 
 # Many rows, beside the library's product.
-for code in ("bf16", "f16"):
-    for n, k in ((6144, 4096), (4096, 4096), (24576, 4096), (4096, 12288), (4096, 2048)):
-        ws = [matrix(code, n, k) for _ in range(3)]; x = (torch.randn(2048, k, device=dv)).to(ws[0].value.dtype); y = torch.zeros(2048, n, device=dv); fa = torch.ones(2048, device=dv); r = []
-        for bn in (192, 128):
-            def go():
-                for w in ws: gemm(x, w, w.codes, 2048, y, fa, bn=bn)
-            torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go)) / 3; r.append(f"bn{bn} {t:.0f} us {2 * 2048 * n * k / t / 1e6:.0f} TF")
-        def lib():
-            with torch.cuda.stream(STREAM):
-                for w in ws: torch.matmul(x, w.value.T)
-        t = timed(lib) / 3
-        print(f"gemm {code} 2048x{n}x{k}:", ", ".join(r), f"cublas {t:.0f} us {2 * 2048 * n * k / t / 1e6:.0f} TF", flush=True); del ws
-M = matrix("bits4", 24576, 4096, 2, 64, check=False); o = torch.empty(768, 128, 4, 32, 8, device=dv, dtype=torch.int16)
-torch.cuda.synchronize(); t = timed(lambda: unpack_to(M, o)); print("unpack 24576x4096", t, "us", 24576 * 4096 * 2.5625 / t / 1e3, "GB/s")
+if want("gemm"):
+    for code in ("bf16", "f16"):
+        for n, k in ((6144, 4096), (4096, 4096), (24576, 4096), (4096, 12288), (4096, 2048)):
+            ws = [matrix(code, n, k) for _ in range(3)]; x = (torch.randn(2048, k, device=dv)).to(ws[0].value.dtype); y = torch.zeros(2048, n, device=dv); fa = torch.ones(2048, device=dv); r = []
+            for bn in (192, 128):
+                def go():
+                    for w in ws: gemm(x, w, w.codes, 2048, y, fa, bn=bn)
+                torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go)) / 3; r.append(f"bn{bn} {t:.0f} us {2 * 2048 * n * k / t / 1e6:.0f} TF")
+            def lib():
+                with torch.cuda.stream(STREAM):
+                    for w in ws: torch.matmul(x, w.value.T)
+            t = timed(lib) / 3
+            print(f"gemm {code} 2048x{n}x{k}:", ", ".join(r), f"cublas {t:.0f} us {2 * 2048 * n * k / t / 1e6:.0f} TF", flush=True); del ws
+    M = matrix("bits4", 24576, 4096, 2, 64, check=False); o = torch.empty(768, 128, 4, 32, 8, device=dv, dtype=torch.int16)
+    torch.cuda.synchronize(); t = timed(lambda: unpack_to(M, o)); print("unpack 24576x4096", t, "us", 24576 * 4096 * 2.5625 / t / 1e3, "GB/s")
 
 # Attention.
 torch.manual_seed(3)
@@ -292,30 +291,31 @@ def reference(S_):
         if S_.sinks is not None: s = torch.cat([s, S_.sinks.double().reshape(1, kvh, -1, 1).expand(n, -1, -1, 1)], -1)
         w = s.softmax(-1)[..., :p + n]; outs.append(torch.einsum("nkgt,ktd->nkgd", w, Vv).reshape(n, heads * dim)); at += n
     return torch.cat(outs)
-for cfg in (dict(seqs=[(70, 0), (1, 300), (5, 1000), (130, 37)], heads=32, kvh=8, dim=128), dict(seqs=[(33, 200), (1, 5), (1, 700)], heads=14, kvh=2, dim=64, el=1, page=16), dict(seqs=[(40, 500), (3, 130)], heads=16, kvh=2, dim=64, win=128, sinks=True), dict(seqs=[(20, 90)], heads=8, kvh=8, dim=128, cap=30.0, page=64), dict(seqs=[(64, 100)], heads=28, kvh=4, dim=128)):
-    S_ = setup(**cfg); r = reference(S_); a = prefill(S_); g = anyone(S_); torch.cuda.synchronize(); same = []
-    for lo, hi in ((0, 1), (S_.count - 1, S_.count), (S_.count // 2, S_.count // 2 + 7)):
-        hi = min(hi, S_.count); d = decode(S_, (lo, hi), 1280); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
-    print("attention", {k: v for k, v in cfg.items() if k != "seqs"}, f"prefill {rel(a, r):.1e} any {rel(g, r):.1e}", same, flush=True)
-S_ = setup([(2048, 0)], 32, 8, 128); a = prefill(S_); o = torch.empty_like(a); ar = args(S_, None, o); torch.cuda.synchronize()
-t = timed(lambda: launch(fn("attention", "attention_prefill_bf16_128"), (8, 128, 1), 128, 65536, ar)); print(f"prefill 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
-for n, rows_ in ((2048, 1), (32768, 1), (2048, 16), (131072, 1)):
-    S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); print(f"decode {rows_} x {n}: {t:.1f} us {rows_ * n * 8 * 256 * 2 / t / 1e3:.0f} GB/s")
+if want("attention"):
+    for cfg in (dict(seqs=[(70, 0), (1, 300), (5, 1000), (130, 37)], heads=32, kvh=8, dim=128), dict(seqs=[(33, 200), (1, 5), (1, 700)], heads=14, kvh=2, dim=64, el=1, page=16), dict(seqs=[(40, 500), (3, 130)], heads=16, kvh=2, dim=64, win=128, sinks=True), dict(seqs=[(20, 90)], heads=8, kvh=8, dim=128, cap=30.0, page=64), dict(seqs=[(64, 100)], heads=28, kvh=4, dim=128)):
+        S_ = setup(**cfg); r = reference(S_); a = prefill(S_); g = anyone(S_); torch.cuda.synchronize(); same = []
+        for lo, hi in ((0, 1), (S_.count - 1, S_.count), (S_.count // 2, S_.count // 2 + 7)):
+            hi = min(hi, S_.count); d = decode(S_, (lo, hi), 1280); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
+        print("attention", {k: v for k, v in cfg.items() if k != "seqs"}, f"prefill {rel(a, r):.1e} any {rel(g, r):.1e}", same, flush=True)
+    S_ = setup([(2048, 0)], 32, 8, 128); a = prefill(S_); o = torch.empty_like(a); ar = args(S_, None, o); torch.cuda.synchronize()
+    t = timed(lambda: launch(fn("attention", "attention_prefill_bf16_128"), (8, 128, 1), 128, 65536, ar)); print(f"prefill 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
+    for n, rows_ in ((2048, 1), (32768, 1), (2048, 16), (131072, 1)):
+        S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); print(f"decode {rows_} x {n}: {t:.1f} us {rows_ * n * 8 * 256 * 2 / t / 1e3:.0f} GB/s")
 
 # A whole step of a decoder as the runtime starts it, random weights: the products, heads, cache and attention of all
 # layers and the output matrix; no embedding, no choice of the token.
-class Heads(C.Structure): _fields_ = [("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("heads", U), ("dim", U), ("rotated", U), ("inter", U), ("rs", U), ("eps", F)]
 class KvWrite(C.Structure): _fields_ = [("qkv", V), ("rows", V), ("tables", V), ("pages", V), ("kvh", U), ("kd", U), ("vd", U), ("page", U), ("element", U), ("rs", U), ("first", U)]
+class Heads(C.Structure): _fields_ = [("cache", KvWrite), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("heads", U), ("dim", U), ("rotated", U), ("inter", U), ("rs", U), ("eps", F)]
 def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None):
-    src = RowSource(P(x), P(norm), k, mode, 0, 0, 0, 1e-6); n = M.n; halves = (n + 31) // 32 * 2; of = 4 if halves // (2 * SMS) >= 16 else 2 if halves // (2 * SMS) >= 5 else 1
-    if m == 1: few(M, y, 1, src, residual=residual, halves=of); return
-    rows(x, norm, rf, fa, k, mode, M, m, 1 if m > 32 else 0)
-    if m > 32:
+    if m == 1 and mode != 2: few(M, y, 1, RowSource(P(x), P(norm), k, mode, 0, 0, 0, 1e-6), residual=residual); return
+    rows(x, norm, rf, fa, k, mode, M, m, 1 if m > 64 else 2 if m > 1 else 0)
+    if m == 1: few(M, y, 1, None, rf, fa, residual=residual)
+    elif m > 64:
         w = M.codes
         if M.code != "bf16": unpack_to(M, scratch); w = scratch
-        waves = lambda b: -(-(-(-m // 128) * -(-n // b)) // SMS); bn = 128 if waves(128) * 128 * 21 < waves(192) * 192 * 20 else 192
+        waves = lambda b: -(-(-(-m // 128) * -(-M.n // b)) // SMS); bn = 128 if waves(128) * 128 * 21 < waves(192) * 192 * 20 else 192
         gemm(rf, M, w, m, y, fa, residual=residual, bn=bn)
-    else: few(M, y, m, None, rf, fa, residual=residual, halves=1)
+    else: some(M, y, m, rf, fa, residual=residual)
 def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabulary, m, context, prefill_=False):
     dim, page = 128, 32; q, kv = heads * dim, kvh * dim; mk = lambda n, k: matrix(code, n, k, kind, group, check=False)
     L = [(mk(q + 2 * kv, hidden), mk(hidden, q), mk(2 * inter, hidden), mk(hidden, inter)) for _ in range(layers)]; head = mk(vocabulary, hidden)
@@ -329,8 +329,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
         for i, (a, b, c, d) in enumerate(L):
             pool = pools[i % len(pools)]
             product(a, x, m, hidden, 1, nw, qkv, rf, fa, scratch)
-            launch(fn("plain", "heads"), (heads + kvh, m, 1), 64, 0, Heads(P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6))
-            launch(fn("plain", "kv_write"), (2 * kv // 128, m, 1), 128, 0, KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q))
+            launch(fn("plain", "heads"), (heads + 2 * kvh, m, 1), 64, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6))
             A = Att(); A.qkv, A.rows, A.tables, A.pages, A.scratch, A.out = P(qkv), P(rws), P(tables), P(pool), P(part), P(att)
             A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.tiles, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, tl, dim ** -0.5
             if prefill_: launch(fn("attention", "attention_prefill_bf16_128"), (kvh, -(-m // (64 // (heads // kvh))), 1), 128, 65536, A)
@@ -340,9 +339,10 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
         product(head, x, logits.shape[0], hidden, 1, nw, logits, rf, fa, scratch)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go), reps=10)
     print(f"{label} {code} {'prefill' if prefill_ else 'decode'} rows {m} context {context}: {t:.0f} us, {m / t * 1e6:.0f} tok/s", flush=True)
-B8 = (4096, 32, 8, 12288, 36, 151936); B06 = (1024, 16, 8, 3072, 28, 151936)
-for code, kind, group in (("bits4", 2, 64), ("bf16", 0, 32)):
-    for m, ctx in ((1, 512), (16, 512), (1, 32768)): whole("8B", code, kind, group, *B8, m, ctx)
-    whole("8B", code, kind, group, *B8, 2048, 2048, True)
-whole("8B", "bits4", 4, 32, *B8, 1, 512); whole("8B", "bits4", 5, 32, *B8, 1, 512); whole("8B", "bits4", 2, 64, *B8, 64, 512)
-whole("0.6B", "bits4", 2, 64, *B06, 1, 512); whole("0.6B", "bits4", 2, 64, *B06, 16, 512); whole("0.6B", "bits4", 2, 64, *B06, 2048, 2048, True)
+if want("whole"):
+    B8 = (4096, 32, 8, 12288, 36, 151936); B06 = (1024, 16, 8, 3072, 28, 151936)
+    for code, kind, group in (("bits4", 2, 64), ("bf16", 0, 32)):
+        for m, ctx in ((1, 512), (16, 512), (64, 512), (1, 32768)): whole("8B", code, kind, group, *B8, m, ctx)
+        whole("8B", code, kind, group, *B8, 2048, 2048, True)
+    whole("8B", "bits4", 4, 32, *B8, 1, 512); whole("8B", "bits4", 5, 32, *B8, 1, 512)
+    whole("0.6B", "bits4", 2, 64, *B06, 1, 512); whole("0.6B", "bits4", 2, 64, *B06, 16, 512); whole("0.6B", "bits4", 2, 64, *B06, 2048, 2048, True)

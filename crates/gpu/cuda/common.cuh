@@ -219,5 +219,5 @@ static __device__ __noinline__ float gated_call(u32 act, float gate, float up, f
     return gated_unit(act, gate, up, alpha, limit);
 }
 
-// How long a stretch of K is that is summed by itself: the order of a sum depends on K alone.
-DEV u32 slice_length(u32 k) { return k > 4096 ? 512 : (k / 8 + 127) / 128 * 128; }
+// How long a slice of K is that is summed by itself: at most eight of them, and the order of a sum depends on K alone.
+DEV u32 slice_length(u32 k) { return (k + 1023) / 1024 * 128; }

@@ -8,7 +8,8 @@
 import ctypes, glob, os, sys, zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCES = {"few": "80 90a 120", "rows": "80 90a 120", "unpack": "80 90a 120", "attention": "80 90a 120", "plain": "80 90a 120", "gemm": "90a"}
+EVERY = "80 90a 120"
+SOURCES = {"few": EVERY, "rows": EVERY, "unpack": EVERY, "attention": EVERY, "plain": EVERY, "moe": EVERY, "recurrent": EVERY, "sequences": EVERY, "some": "90a", "gemm": "90a"}
 
 
 def library():

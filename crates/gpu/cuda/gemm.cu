@@ -5,14 +5,11 @@
 // added in order, as in few.cu: the bits of a row are those of any other kernel here. Read next: wgmma.cuh.
 #include "wgmma.cuh"
 
-struct alignas(64) TensorMap {
-    u64 words[16];
-};
-
 struct GemmArgs {
     TensorMap x;           // [m][stride], swizzled
     TensorMap w;           // dense layout: [piece][half][tile][512 bytes]
     const u32 *offsets;    // experts: first row of each, [experts + 1]; or null
+    const u32 *pairs;      // experts: row of y of each row
     const float *factors;  // [m]
     const float *bias;     // [n] (of all experts) or null
     const float *residual; // [m][out_stride] or null
@@ -27,37 +24,10 @@ struct GemmArgs {
 
 constexpr u32 BM = 128, BK = 64;
 
-DEV void barrier_init(u32 at, u32 count) { asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(at), "r"(count)); }
-
-DEV void barrier_expect(u32 at, u32 bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(at), "r"(bytes) : "memory");
-}
-
-DEV void barrier_arrive(u32 at) { asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(at) : "memory"); }
-
-DEV void barrier_wait(u32 at, u32 parity) {
-    asm volatile("{.reg .pred p; again: mbarrier.try_wait.parity.shared.b64 p, [%0], %1; @p bra done; bra again; done: }" ::"r"(at), "r"(parity) : "memory");
-}
-
 DEV void load_weights(u32 to, const TensorMap *map, u32 tile, u32 piece, u32 barrier) {
     asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %2, %4}], [%5];" ::"r"(to),
                  "l"(map), "r"(0), "r"(tile), "r"(piece), "r"(barrier)
                  : "memory");
-}
-
-DEV void load_tile(u32 to, const TensorMap *map, u32 column, u32 row, u32 barrier) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
-                 "l"(map), "r"(column), "r"(row), "r"(barrier)
-                 : "memory");
-}
-
-// 128-byte rows, swizzled, 8 of them 1,024 bytes.
-DEV u64 descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)64 << 32 | (u64)1 << 62; }
-
-// The compiler may not move these registers across this point.
-template <int N> DEV void hold(float (&values)[N]) {
-#pragma unroll
-    for (int i = 0; i < N; i++) asm volatile("" : "+f"(values[i])::"memory");
 }
 
 // Pieces of 8 rows by 16 bytes: 128 bytes from one to the next along rows, `step` along columns.
@@ -74,15 +44,15 @@ struct Walk {
 
     __device__ __forceinline__ void start() { index = blockIdx.x, expert = 0, before = 0; }
 
-    template <u32 BN> __device__ __forceinline__ bool at(const GemmArgs &args, Tile &tile) {
+    template <u32 BN, bool EXPERTS> __device__ __forceinline__ bool at(const GemmArgs &args, Tile &tile) {
         const u32 outputs = args.gated ? args.n / 2 : args.n;
         const u32 width = args.gated ? BN / 2 : BN, columns = (outputs + width - 1) / width;
         u32 rows, local;
-        if (args.offsets) {
+        if (EXPERTS) {
             u32 begin, end;
             while (true) {
                 if (expert >= args.experts) return false;
-                begin = args.offsets[expert], end = args.offsets[expert + 1];
+                begin = __ldcg(args.offsets + expert), end = __ldcg(args.offsets + expert + 1);
                 rows = (end - begin + BM - 1) / BM;
                 if (index < before + rows * columns) break;
                 before += rows * columns, expert++;
@@ -104,7 +74,7 @@ struct Walk {
     }
 };
 
-template <int ELEMENT, u32 BN, u32 STAGES> DEV void gemm(const GemmArgs &args, u8 *memory) {
+template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS> DEV void gemm(const GemmArgs &args, u8 *memory) {
     constexpr u32 X_BYTES = BM * BK * 2, W_BYTES = BN * BK * 2, STAGE = X_BYTES + W_BYTES;
     const u32 base = (shared_address(memory) + 1023) & ~1023u;
     const u32 full = base + STAGES * STAGE, empty = full + 8 * STAGES;
@@ -127,13 +97,13 @@ template <int ELEMENT, u32 BN, u32 STAGES> DEV void gemm(const GemmArgs &args, u
         previous_done();
         next_may_start();
         if (threadIdx.x == 256) {
-            for (; walk.at<BN>(args, tile); walk.index += gridDim.x) {
+            for (; walk.at<BN, EXPERTS>(args, tile); walk.index += gridDim.x) {
                 for (u32 block = 0; block < blocks; block++, step()) {
                     barrier_wait(empty + 8 * slot, phase ^ 1);
                     const u32 at = base + slot * STAGE, barrier = full + 8 * slot;
                     barrier_expect(barrier, STAGE);
                     load_tile(at, &args.x, block * BK, tile.row, barrier);
-                    const u32 expert = args.offsets ? walk.expert * ((args.n + 31) / 32) : 0;
+                    const u32 expert = EXPERTS ? walk.expert * ((args.n + 31) / 32) : 0;
                     load_weights(at + X_BYTES, &args.w, expert + tile.first / 32, block * 8, barrier);
                 }
             }
@@ -145,7 +115,7 @@ template <int ELEMENT, u32 BN, u32 STAGES> DEV void gemm(const GemmArgs &args, u
         const u32 lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
         const u32 slice_blocks = slice_length(args.k) / BK;
         const bool elected = (threadIdx.x & 127) == 0;
-        for (; walk.at<BN>(args, tile); walk.index += gridDim.x) {
+        for (; walk.at<BN, EXPERTS>(args, tile); walk.index += gridDim.x) {
             float total[BN / 2], sums[BN / 2];
 #pragma unroll
             for (u32 i = 0; i < BN / 2; i++) total[i] = 0.0f;
@@ -173,14 +143,15 @@ template <int ELEMENT, u32 BN, u32 STAGES> DEV void gemm(const GemmArgs &args, u
                 for (u32 i = 0; i < BN / 2; i++) total[i] = first == 0 ? sums[i] : total[i] + sums[i];
             }
             const u32 outputs = args.gated ? args.n / 2 : args.n;
-            const float *bias = args.bias ? args.bias + (args.offsets ? walk.expert * args.n : 0) : nullptr;
+            const float *bias = args.bias ? args.bias + (EXPERTS ? walk.expert * args.n : 0) : nullptr;
 #pragma unroll
             for (u32 high = 0; high < 2; high++) {
                 const u32 row = tile.row + group * 64 + warp * 16 + high * 8 + (lane >> 2);
                 if (row >= tile.end) continue;
                 const float factor = args.factors[row] * args.factor;
-                float *y = args.y + (u64)row * args.out_stride;
-                const float *residual = args.residual ? args.residual + (u64)row * args.out_stride : nullptr;
+                const u64 to = (u64)(EXPERTS ? __ldcg(args.pairs + row) : row) * args.out_stride;
+                float *y = args.y + to;
+                const float *residual = args.residual ? args.residual + to : nullptr;
 #pragma unroll
                 for (u32 i = 0; i < BN / 8; i++) {
                     if (args.gated && i >= BN / 16) continue;
@@ -207,12 +178,16 @@ template <int ELEMENT, u32 BN, u32 STAGES> DEV void gemm(const GemmArgs &args, u
 }
 
 #define GEMM(name, element, bn, stages)                                                                                \
-    extern "C" __global__ void __launch_bounds__(384, 1) name(const __grid_constant__ GemmArgs args) {               \
+    extern "C" __global__ void __launch_bounds__(384, 1) gemm_##name(const __grid_constant__ GemmArgs args) {        \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
-        gemm<element, bn, stages>(args, memory);                                                                     \
+        gemm<element, bn, stages, false>(args, memory);                                                              \
+    }                                                                                                                \
+    extern "C" __global__ void __launch_bounds__(384, 1) gemm_experts_##name(const __grid_constant__ GemmArgs args) { \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        gemm<element, bn, stages, true>(args, memory);                                                               \
     }
 
-GEMM(gemm_bf16_192, BF16, 192, 5)
-GEMM(gemm_f16_192, F16, 192, 5)
-GEMM(gemm_bf16_128, BF16, 128, 6)
-GEMM(gemm_f16_128, F16, 128, 6)
+GEMM(bf16_192, BF16, 192, 5)
+GEMM(f16_192, F16, 192, 5)
+GEMM(bf16_128, BF16, 128, 6)
+GEMM(f16_128, F16, 128, 6)

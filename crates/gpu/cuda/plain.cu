@@ -1,7 +1,152 @@
 // The small operations around products and attention. Order of buffers and parameters: src/ops.
 #include "common.cuh"
 
+struct KvWriteArgs {
+    const float *qkv;
+    const uint2 *rows;
+    const u32 *tables;
+    u8 *pages;
+    u32 kv_heads, key_dim, value_dim, page, element, row_stride, first;
+};
+
+// Element e of a row's keys, then values, to its page.
+DEV void write_cached(const KvWriteArgs &args, uint2 row, u32 e, float value) {
+    const u32 keys = args.kv_heads * args.key_dim;
+    const bool is_value = e >= keys;
+    const u32 width = is_value ? args.value_dim : args.key_dim;
+    e -= is_value ? keys : 0;
+    const u32 page = args.tables[row.y + row.x / args.page];
+    const u64 at = (u64)(page * args.kv_heads + e / width) * args.page * (args.key_dim + args.value_dim) +
+                   (is_value ? args.page * args.key_dim : 0) + (row.x % args.page) * width + e % width;
+    if (args.element == 0) {
+        ((float *)args.pages)[at] = value;
+    } else {
+        ((u16 *)args.pages)[at] = args.element == 1 ? pack_f16(value, 0.0f) : pack_bf16(value, 0.0f);
+    }
+}
+
+// Grid (elements / 128, rows).
+extern "C" __global__ void __launch_bounds__(128) kv_write(const __grid_constant__ KvWriteArgs args) {
+    next_may_start();
+    previous_done();
+    const uint2 row = args.rows[blockIdx.y];
+    const u32 e = blockIdx.x * 128 + threadIdx.x;
+    if (row.x == ~0u || e >= args.kv_heads * (args.key_dim + args.value_dim)) return;
+    write_cached(args, row, e, load_again_4(args.qkv + (u64)blockIdx.y * args.row_stride + args.first + e));
+}
+
+// Blocks of `block` values, a power of two, times the Hadamard matrix, over its root.
+DEV void rotate_vector(float *vector, u32 width, u32 block) {
+    for (u32 half = 1; half < block; half *= 2) {
+        __syncthreads();
+        for (u32 i = threadIdx.x; i < width / 2; i += 64) {
+            const u32 low = i / half * half * 2 + i % half;
+            const float a = vector[low], b = vector[low + half];
+            vector[low] = a + b, vector[low + half] = a - b;
+        }
+    }
+    __syncthreads();
+    const float factor = 1.0f / sqrtf((float)block);
+    for (u32 i = threadIdx.x; i < width; i += 64) vector[i] *= factor;
+    __syncthreads();
+}
+
+struct RotateArgs {
+    const uint2 *rows;
+    float *x;
+    u32 row_stride, dim, block;
+};
+
+// Rotate heads in place: grid (heads, rows), 64 threads.
+extern "C" __global__ void __launch_bounds__(64) rotate(const __grid_constant__ RotateArgs args) {
+    __shared__ float vector[1024];
+    next_may_start();
+    previous_done();
+    if (args.rows[blockIdx.y].x == ~0u) return;
+    float *x = args.x + (u64)blockIdx.y * args.row_stride + blockIdx.x * args.dim;
+    for (u32 i = threadIdx.x; i < args.dim; i += 64) vector[i] = load_again_4(x + i);
+    rotate_vector(vector, args.dim, args.block);
+    for (u32 i = threadIdx.x; i < args.dim; i += 64) x[i] = vector[i];
+}
+
+// Odd integers of -15 .. 15.
+DEV float level(float value, float inverse) { return 2.0f * fminf(fmaxf(floorf(value * inverse), -8.0f), 7.0f) + 1.0f; }
+
+// Keys and values to pages of 8 and 4 bits: rotated, as integers with one scale for each position and head, by the steps
+// of the CPU's cache. Grid (2 KV heads, rows), 64 threads.
+extern "C" __global__ void __launch_bounds__(64) kv_write_quantized(const __grid_constant__ KvWriteArgs args) {
+    __shared__ float vector[1024], parts[16], others[16];
+    next_may_start();
+    previous_done();
+    const uint2 row = args.rows[blockIdx.y];
+    if (row.x == ~0u) return;
+    const u32 thread = threadIdx.x, head = blockIdx.x / 2, is_value = blockIdx.x % 2;
+    const u32 width = is_value ? args.value_dim : args.key_dim, per_word = args.element == 3 ? 4 : 8;
+    const u32 start = is_value ? args.kv_heads * args.key_dim + head * args.value_dim : head * args.key_dim;
+    const float *from = args.qkv + (u64)blockIdx.y * args.row_stride + args.first + start;
+    for (u32 i = thread; i < width; i += 64) vector[i] = load_again_4(from + i);
+    rotate_vector(vector, width, width & -width);
+    if (thread < 16) {
+        float part = 0.0f;
+        for (u32 i = thread; i < width; i += 16) {
+            const float v = vector[i];
+            // What is no number makes the scale none.
+            if (args.element == 3) {
+                if (!(fabsf(v) <= part)) part = fabsf(v);
+            } else {
+                part += v * v;
+            }
+        }
+        parts[thread] = part;
+    }
+    __syncthreads();
+    float scale, inverse;
+    if (args.element == 3) {
+        float most = 0.0f;
+        for (u32 i = 0; i < 16; i++) {
+            if (!(parts[i] <= most)) most = parts[i];
+        }
+        inverse = most > 0.0f ? 127.0f / most : 0.0f, scale = most / 127.0f;
+    } else {
+        float squares = 0.0f;
+        for (u32 i = 0; i < 16; i++) squares += parts[i];
+        const float half_step = sqrtf(squares / (float)width) * 0.1676f;
+        inverse = half_step > 0.0f ? 0.5f / half_step : 0.0f;
+        __syncthreads();
+        if (thread < 16) {
+            float product = 0.0f, square = 0.0f;
+            for (u32 i = thread; i < width; i += 16) {
+                const float l = level(vector[i], inverse);
+                product += l * vector[i], square += l * l;
+            }
+            parts[thread] = product, others[thread] = square;
+        }
+        __syncthreads();
+        float products = 0.0f;
+        squares = 0.0f;
+        for (u32 i = 0; i < 16; i++) products += parts[i], squares += others[i];
+        scale = products / squares;
+    }
+    const u32 integers = args.page * (args.key_dim + args.value_dim) / per_word, place = row.x % args.page;
+    u32 *page = (u32 *)args.pages + (u64)(args.tables[row.y + row.x / args.page] * args.kv_heads + head) * (integers + 2 * args.page);
+    u32 *words = page + (is_value ? args.page * args.key_dim + place * args.value_dim : place * args.key_dim) / per_word;
+    for (u32 w = thread; w < width / per_word; w += 64) {
+        u32 word = 0;
+        for (u32 i = 0; i < per_word; i++) {
+            const float v = vector[w * per_word + i];
+            if (args.element == 3) {
+                word |= ((u32)(int)fminf(fmaxf(rintf(v * inverse), -127.0f), 127.0f) & 255) << 8 * i;
+            } else {
+                word |= (u32)(level(v, inverse) + 15.0f) / 2 << 4 * i;
+            }
+        }
+        words[w] = word;
+    }
+    if (thread == 0) page[integers + is_value * args.page + place] = __float_as_uint(scale);
+}
+
 struct HeadsArgs {
+    KvWriteArgs cache; // where pages are null only the heads are made
     float *qkv;
     const float *query_norm, *key_norm; // or null
     const float2 *angles;
@@ -9,13 +154,22 @@ struct HeadsArgs {
     float epsilon;
 };
 
-// Norm and rotate one head of one row: grid (heads, rows), 64 threads.
+// Norm and rotate one head of one row, and write keys and values to their pages: grid (heads, rows), 64 threads.
 extern "C" __global__ void __launch_bounds__(64) heads(const __grid_constant__ HeadsArgs args) {
     __shared__ float head[1024], part[2];
     next_may_start();
     previous_done();
     const u32 thread = threadIdx.x;
     float *row = args.qkv + (u64)blockIdx.y * args.row_stride + blockIdx.x * args.head_dim;
+    const bool cached = args.cache.pages && blockIdx.x >= args.heads;
+    uint2 place = make_uint2(~0u, 0);
+    if (cached) place = args.cache.rows[blockIdx.y];
+    const u32 first = (blockIdx.x - args.heads) * args.head_dim;
+    if (cached && first >= args.cache.kv_heads * args.head_dim) {
+        // Values as they are.
+        for (u32 d = thread; d < args.head_dim && place.x != ~0u; d += 64) write_cached(args.cache, place, first + d, load_again_4(row + d));
+        return;
+    }
     float sum = 0.0f;
     for (u32 d = thread; d < args.head_dim; d += 64) {
         const float value = load_again_4(row + d);
@@ -32,43 +186,16 @@ extern "C" __global__ void __launch_bounds__(64) heads(const __grid_constant__ H
         __syncthreads();
     }
     for (u32 i = thread; i < args.rotated / 2; i += 64) {
-        const u32 first = args.interleaved ? 2 * i : i, second = args.interleaved ? 2 * i + 1 : i + args.rotated / 2;
+        const u32 low = args.interleaved ? 2 * i : i, high = args.interleaved ? 2 * i + 1 : i + args.rotated / 2;
         const float2 angle = args.angles[(u64)blockIdx.y * (args.rotated / 2) + i];
-        const float a = head[first], b = head[second];
-        head[first] = fmaf(a, angle.x, -(b * angle.y));
-        head[second] = fmaf(b, angle.x, a * angle.y);
+        const float a = head[low], b = head[high];
+        head[low] = fmaf(a, angle.x, -(b * angle.y));
+        head[high] = fmaf(b, angle.x, a * angle.y);
     }
     __syncthreads();
-    for (u32 d = thread; d < args.head_dim; d += 64) row[d] = head[d];
-}
-
-struct KvWriteArgs {
-    const float *qkv;
-    const uint2 *rows;
-    const u32 *tables;
-    u8 *pages;
-    u32 kv_heads, key_dim, value_dim, page, element, row_stride, first;
-};
-
-// Grid (elements / 128, rows).
-extern "C" __global__ void __launch_bounds__(128) kv_write(const __grid_constant__ KvWriteArgs args) {
-    next_may_start();
-    previous_done();
-    const uint2 row = args.rows[blockIdx.y];
-    u32 e = blockIdx.x * 128 + threadIdx.x;
-    const u32 keys = args.kv_heads * args.key_dim;
-    if (row.x == ~0u || e >= keys + args.kv_heads * args.value_dim) return;
-    const float value = load_again_4(args.qkv + (u64)blockIdx.y * args.row_stride + args.first + e);
-    const bool is_value = e >= keys;
-    const u32 width = is_value ? args.value_dim : args.key_dim;
-    e -= is_value ? keys : 0;
-    const u32 page = args.tables[row.y + row.x / args.page];
-    const u64 at = (u64)(page * args.kv_heads + e / width) * args.page * (args.key_dim + args.value_dim) +
-                   (is_value ? args.page * args.key_dim : 0) + (row.x % args.page) * width + e % width;
-    if (args.element == 0) {
-        ((float *)args.pages)[at] = value;
-    } else {
-        ((u16 *)args.pages)[at] = args.element == 1 ? pack_f16(value, 0.0f) : pack_bf16(value, 0.0f);
+    for (u32 d = thread; d < args.head_dim; d += 64) {
+        row[d] = head[d];
+        if (cached && place.x != ~0u) write_cached(args.cache, place, first + d, head[d]);
     }
 }
 

@@ -1,8 +1,9 @@
 // What happens to a row of f32 on its way into a product: norm or gate, then rounding to the product's element type.
-// Invariant: 256 threads make a row in the same order wherever this runs, so its bits are the same in every kernel.
+// Invariant: 256 threads make a normed row in the same order wherever this runs (no other row has sums), so its bits are
+// the same in every kernel.
 // Read next: few.cu, rows.cu.
 #pragma once
-#include "common.cuh"
+#include "weights.cuh"
 
 enum Prologue { PLAIN = 0, NORM = 1, GATE = 2 };
 
@@ -16,14 +17,25 @@ struct RowSource {
     float epsilon;
 };
 
+// Values i..i+4 of `end`, zeros behind them; `whole`: all four are there and aligned.
+DEV float4 four(const float *from, u32 i, u32 end, bool whole) {
+    if (whole) return load_again(from + i);
+    float v[4] = {};
+#pragma unroll
+    for (u32 j = 0; j < 4; j++) {
+        if (i + j < end) v[j] = load_again_4(from + i + j);
+    }
+    return make_float4(v[0], v[1], v[2], v[3]);
+}
+
 // Values i..i+4 of a row before they are scaled by the norm; adds up the squares.
-DEV float4 row_values(const RowSource &row, u32 i, float4 v, float &squares) {
+DEV float4 row_values(const RowSource &row, u32 i, bool whole, float4 v, float &squares) {
     squares += (v.x * v.x + v.y * v.y) + (v.z * v.z + v.w * v.w);
     if (row.mode == NORM && row.weight) {
-        float4 w = *(const float4 *)(row.weight + i);
+        const float4 w = four(row.weight, i, row.k, whole);
         v.x *= w.x, v.y *= w.y, v.z *= w.z, v.w *= w.w;
     } else if (row.mode == GATE) {
-        float4 u = load_again(row.values + row.k + i);
+        const float4 u = four(row.values + row.k, i, row.k, whole);
         v.x = gated_call(row.act, v.x, u.x, row.alpha, row.limit);
         v.y = gated_call(row.act, v.y, u.y, row.alpha, row.limit);
         v.z = gated_call(row.act, v.z, u.z, row.alpha, row.limit);
@@ -39,36 +51,39 @@ DEV float most_of(float most, float4 v) {
 // 2^n for n in -126..=127.
 DEV float power_of_two(int n) { return bits_f32((u32)(n + 127) << 23); }
 
-// Make a row: `store(i, pair01, pair23)` gets elements i..i+4. Halves are scaled by a power of two so that the largest
-// magnitude is near 2^10; the result is what products of the row are to be multiplied by. `scratch`: 16 floats.
-template <int ELEMENT, typename Store> DEV float make_row(const RowSource &row, float *scratch, Store store) {
-    constexpr u32 HELD = 8;
+// Make a row: `store(i, v)` gets elements i..i+4. What becomes halves is scaled by a power of two so that the largest
+// magnitude is near 2^10; the result is what products of the row are to be multiplied by. `scratch`: 64 floats.
+// HELD: of the elements, 4 THREADS at a time, those that stay in registers.
+template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row(const RowSource &row, float *scratch, Store store) {
+    constexpr u32 WIDTH = 4 * THREADS, GROUPS = THREADS / 32;
+    const bool whole = row.k % 4 == 0 && ((u64)row.values & 15) == 0;
     float squares = 0.0f, most = 0.0f;
     float4 held[HELD];
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
-        const u32 i = 4 * threadIdx.x + 1024 * j;
-        if (i < row.k) held[j] = load_again(row.values + i);
+        const u32 i = 4 * threadIdx.x + WIDTH * j;
+        if (i < row.k) held[j] = four(row.values, i, row.k, whole);
     }
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
-        const u32 i = 4 * threadIdx.x + 1024 * j;
-        if (i < row.k) held[j] = row_values(row, i, held[j], squares), most = most_of(most, held[j]);
+        const u32 i = 4 * threadIdx.x + WIDTH * j;
+        if (i < row.k) held[j] = row_values(row, i, whole, held[j], squares), most = most_of(most, held[j]);
     }
-    for (u32 i = 4 * threadIdx.x + 1024 * HELD; i < row.k; i += 1024) {
-        most = most_of(most, row_values(row, i, load_again(row.values + i), squares));
+    for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < row.k; i += WIDTH) {
+        most = most_of(most, row_values(row, i, whole, four(row.values, i, row.k, whole), squares));
     }
     squares = warp_sum(squares);
     most = warp_max(most);
     if ((threadIdx.x & 31) == 0) {
         scratch[threadIdx.x >> 5] = squares;
-        scratch[8 + (threadIdx.x >> 5)] = most;
+        scratch[GROUPS + (threadIdx.x >> 5)] = most;
     }
     __syncthreads();
     squares = 0.0f, most = 0.0f;
-    for (int warp = 0; warp < 8; warp++) {
+#pragma unroll
+    for (u32 warp = 0; warp < GROUPS; warp++) {
         squares += scratch[warp];
-        most = fmaxf(most, scratch[8 + warp]);
+        most = fmaxf(most, scratch[GROUPS + warp]);
     }
     const float norm = row.mode == NORM ? rsqrtf(squares / (float)row.k + row.epsilon) : 1.0f;
     float scale = 1.0f, factor = 1.0f;
@@ -79,16 +94,27 @@ template <int ELEMENT, typename Store> DEV float make_row(const RowSource &row, 
         factor = power_of_two(exponent);
     }
     auto put = [&](u32 i, float4 v) {
-        float a = v.x * norm * scale, b = v.y * norm * scale, c = v.z * norm * scale, d = v.w * norm * scale;
-        store(i, pack<ELEMENT>(a, b), pack<ELEMENT>(c, d));
+        store(i, make_float4(v.x * norm * scale, v.y * norm * scale, v.z * norm * scale, v.w * norm * scale));
     };
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
-        const u32 i = 4 * threadIdx.x + 1024 * j;
+        const u32 i = 4 * threadIdx.x + WIDTH * j;
         if (i < row.k) put(i, held[j]);
     }
-    for (u32 i = 4 * threadIdx.x + 1024 * HELD; i < row.k; i += 1024) {
-        put(i, row_values(row, i, load_again(row.values + i), squares));
+    for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < row.k; i += WIDTH) {
+        put(i, row_values(row, i, whole, four(row.values, i, row.k, whole), squares));
     }
     return factor;
+}
+
+// Four elements at their places in a row of 16-bit elements.
+template <int ELEMENT> DEV void put_four(u16 *to, u32 order, u32 arrangement, u32 i, float4 v) {
+    const u32 p = pack<ELEMENT>(v.x, v.y), q = pack<ELEMENT>(v.z, v.w), at = position(arrangement, order, i);
+    if (order == NIBBLES) {
+        // Columns j and j + 1 of eight are a pair apart, or two.
+        const u32 one = arrangement == REGISTERS ? 8 : 2, two = arrangement == LANES ? 4 : 16;
+        to[at] = p, to[at + one] = p >> 16, to[at + two] = q, to[at + two + one] = q >> 16;
+    } else {
+        *(u32 *)(to + at) = p, *(u32 *)(to + position(arrangement, order, i + 2)) = q;
+    }
 }

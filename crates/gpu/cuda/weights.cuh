@@ -1,31 +1,36 @@
-// Matrices in the device's layout (src/ops/weights.rs), as products read them: 16 rows by a chunk of columns come into
-// shared memory, and a lane turns its part of 32 columns of two rows into operands of two k16 products.
+// Matrices in the device's layout (src/ops/weights.rs), as products read them: a warp has 16 rows, a lane its part of a
+// stretch of 128 columns of two of them, straight from memory to registers.
 //
-// Lane t of four has columns 8 t .. 8 t + 8 of a block of 32. Which columns form a product is the code's choice (its
-// order), so that unpacking is cheap; activations and, for many rows, unpacked weights are laid out in the same order.
-// Quantized weights are multiplied by SCALE_UP on the way to halves (FACTOR takes it back), so that small scales keep
-// their precision. Read next: few.cu, unpack.cu.
+// Quantized: lane t of four has the 32 columns of block t of the stretch; a k16 product takes four columns of each lane,
+// so that no lane needs another's scales. Dense: products are 16 neighbours. Activations and, for many rows, unpacked
+// weights are laid out in the same order. Quantized weights are multiplied by SCALE_UP on the way to halves (FACTOR takes
+// it back), so that small scales keep their precision. Read next: few.cu, some.cu, unpack.cu.
 #pragma once
 #include "common.cuh"
 
 enum Order { DENSE = 0, NIBBLES = 1, BYTES = 2 };
 
-// Where column k lies among what the lanes of a product read: of each 32, lane t has 8 in a row.
+// Where column k lies among what the lanes of a product read: of each 128, four words for each lane, 8 columns each.
 DEV u32 fragment_position(u32 order, u32 k) {
     if (order == DENSE) return (k & ~31u) + ((k & 12) << 1) + ((k & 16) >> 2) + (k & 3);
-    if (order == NIBBLES) return (k & ~7u) + ((k & 3) << 1) + ((k >> 2) & 1);
-    return k;
+    const u32 i = order == NIBBLES ? ((k & 3) << 1) + ((k >> 2) & 1) : k & 7;
+    return (k & ~127u) + ((k >> 3) & 3) * 32 + ((k >> 5) & 3) * 8 + i;
 }
 
-// The same where products of 16 columns lie one behind the other, as gemm.cu reads them.
-DEV u32 product_position(u32 order, u32 k) {
-    if (order == DENSE) return k;
-    const u32 f = fragment_position(order, k);
-    return (f & ~31u) + ((f >> 2) & 1) * 16 + ((f >> 3) & 3) * 4 + (f & 3);
+// How rows of x are laid out: for lanes; product behind product, both operands in shared memory (gemm.cu); the same where
+// a lane has one operand in registers (some.cu).
+enum Arrangement { LANES = 0, PRODUCTS = 1, REGISTERS = 2 };
+
+DEV u32 position(u32 arrangement, u32 order, u32 k) {
+    if (arrangement == PRODUCTS && order == DENSE) return k;
+    const u32 f = fragment_position(order, k), lane = (f >> 3) & 3;
+    if (arrangement == LANES) return f;
+    const u32 in_product = arrangement == PRODUCTS ? lane * 4 + (f & 3) : ((f >> 1) & 1) * 8 + lane * 2 + (f & 1);
+    return (f & ~31u) + ((f >> 2) & 1) * 16 + in_product;
 }
 
 // The numbers of ops/weights.rs.
-enum Code { BITS4 = 4, BITS5 = 5, BITS6 = 6, BITS8 = 8, SIGNED8 = 9, E2M1 = 20, CODE_BF16 = 30, CODE_F16 = 31 };
+enum Code { BITS2 = 2, BITS3 = 3, BITS4 = 4, BITS5 = 5, BITS6 = 6, BITS8 = 8, SIGNED8 = 9, E2M1 = 20, CODE_E4M3 = 21, CODE_BF16 = 30, CODE_F16 = 31, CODE_F32 = 32 };
 enum ScaleKind { NONE = 0, PAIR_F16 = 1, PAIR_BF16 = 2, PAIR_F32 = 3, SINGLE = 4, MINIMA = 5, SIGNED = 6, E8M0 = 7, E4M3 = 8 };
 
 struct Weights {
@@ -49,16 +54,19 @@ DEV float e4m3(u32 code) {
     return code & 0x80 ? -magnitude : magnitude;
 }
 
-// Scale and offset of a group as halves: s in the low one, b in the high one. `word` and `super_word` are the group's.
-// KIND is that of the scales, or -1 where it is known only at run time.
-template <int CODE, int KIND> DEV u32 scale_pair(const Weights &w, u32 word, u32 super_word, u32 group) {
-    float s, b;
-    switch (KIND < 0 ? (int)w.kind : KIND) {
+// Scale and offset of a group. `word` and `super_word` are the group's (PAIR_F32: the scale and the offset).
+DEV float2 scale_offset(const Weights &w, int kind, u32 word, u32 super_word, u32 group) {
+    float s, b = 0.0f;
+    switch (kind) {
     case PAIR_BF16:
         s = bf16_f32(word & 0xffff), b = bits_f32(word & 0xffff0000);
         break;
     case PAIR_F16:
-        return half2_mul(word, 0x5c005c00);
+        s = f16_f32(word & 0xffff), b = f16_f32(word >> 16);
+        break;
+    case PAIR_F32:
+        s = bits_f32(word), b = bits_f32(super_word);
+        break;
     case SINGLE:
         s = f16_f32(group & 1 ? word >> 16 : word & 0xffff), b = -(float)w.zero * s;
         break;
@@ -71,80 +79,112 @@ template <int CODE, int KIND> DEV u32 scale_pair(const Weights &w, u32 word, u32
         s = f16_f32(super_word & 0xffff) * (float)(signed char)(word >> (8 * (group & 3))), b = -(float)w.zero * s;
         break;
     case E8M0:
-        s = bits_f32(maximum((word >> (8 * (group & 3))) & 255, 1u) << 23), b = 0.0f;
+        s = bits_f32(maximum((word >> (8 * (group & 3)) & 255) << 23, 0x400000u));
         break;
     default:
-        s = e4m3((word >> (8 * (group & 3))) & 255), b = 0.0f;
+        s = e4m3((word >> (8 * (group & 3))) & 255);
     }
-    if (CODE == E2M1) return pack_f16(s * 16384.0f, 0.0f);
-    return pack_f16(s * SCALE_UP, b * SCALE_UP);
+    return make_float2(s, b);
+}
+
+// The same as halves: s in the low one, b in the high one. KIND is that of the scales, or -1 where it is known only at
+// run time.
+template <int CODE, int KIND> DEV u32 scale_pair(const Weights &w, u32 word, u32 super_word, u32 group) {
+    const int kind = KIND < 0 ? (int)w.kind : KIND;
+    if (kind == PAIR_F16) return half2_mul(word, 0x5c005c00);
+    const float2 v = scale_offset(w, kind, word, super_word, group);
+    if (CODE == E2M1) return pack_f16(v.x * 16384.0f, 0.0f);
+    return pack_f16(v.x * SCALE_UP, v.y * SCALE_UP);
 }
 
 template <int CODE> struct Traits {
     static constexpr int ELEMENT = CODE == CODE_BF16 ? BF16 : F16;
-    static constexpr u32 BITS = CODE >= CODE_BF16 ? 16 : CODE == BITS8 || CODE == SIGNED8 ? 8 : 4;
-    static constexpr u32 HIGH = CODE == BITS5 ? 1 : CODE == BITS6 ? 2 : 0; // bits of the high part
+    static constexpr u32 BITS = CODE >= CODE_BF16 ? 16 : CODE == BITS8 || CODE == SIGNED8 || CODE == CODE_E4M3 ? 8 : CODE == BITS2 || CODE == BITS3 ? 2 : 4;
+    static constexpr u32 HIGH = CODE == BITS3 || CODE == BITS5 ? 1 : CODE == BITS6 ? 2 : 0; // bits of the high part
     static constexpr u32 ORDER = BITS == 16 ? DENSE : BITS == 8 ? BYTES : NIBBLES;
-    static constexpr u32 CHUNK = BITS == 16 ? 128 : BITS == 8 ? 256 : 512;
-    static constexpr u32 BLOCK = BITS * 64; // bytes of 16 rows by 32 columns
-    static constexpr u32 CODES = CHUNK / 32 * BLOCK;
-    static constexpr u32 HIGH_AT = CODES, HIGHS = CHUNK / 32 * HIGH * 64;
-    static constexpr u32 SCALES_AT = HIGH_AT + HIGHS, SCALES = BITS == 16 ? 0 : CHUNK / 32 * 64;
-    static constexpr u32 SUPERS_AT = SCALES_AT + SCALES;
-    static constexpr u32 STAGE = SUPERS_AT + (BITS == 16 ? 0 : 192);
-    static constexpr float FACTOR = BITS == 16 || CODE == E2M1 ? 1.0f : 1.0f / SCALE_UP;
+    static constexpr float FACTOR = BITS == 16 || CODE == E2M1 || CODE == CODE_E4M3 ? 1.0f : 1.0f / SCALE_UP;
 };
 
-// Copy 16 rows from `row` on (half a tile) of columns k..k + here. Rows of dense pieces change places so that lanes that
-// read together meet different banks.
-template <int CODE> DEV void stage_weights(u32 to, const Weights &w, u32 row, u32 k, u32 here, u32 lane) {
+// What a lane holds of a row and a stretch.
+template <int CODE> struct Piece {
+    u32 codes[Traits<CODE>::BITS];
+    u32 high[Traits<CODE>::HIGH ? Traits<CODE>::HIGH : 1];
+    u32 scale, super_word;
+};
+
+// Loads that stay where they are written, past the first cache.
+DEV uint4 load_stream_16(const void *from) {
+    uint4 v;
+    asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
+    return v;
+}
+
+DEV uint2 load_stream_8(const void *from) {
+    uint2 v;
+    asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(from));
+    return v;
+}
+
+DEV u32 load_stream_4(const void *from) {
+    u32 v;
+    asm volatile("ld.global.nc.L2::128B.u32 %0, [%1];" : "=r"(v) : "l"(from));
+    return v;
+}
+
+// Where a lane's parts of a row of a tile begin.
+struct Place {
+    const u8 *codes, *high;
+    const u32 *scales, *supers;
+};
+
+template <int CODE> DEV Place place_of(const Weights &w, u32 tile, u32 row, u32 t) {
     typedef Traits<CODE> T;
-    constexpr u32 PIECES = T::BITS == 16 ? 4 : T::BITS == 8 ? 2 : 1;
-    const u32 tile = row >> 5, half = row & 16, block = k >> 5;
-    {
-        const u8 *from = w.codes + ((u64)(tile * w.blocks + block) * PIECES * 32 + half + (lane & 15)) * 16 + (lane >> 4) * 512;
-        const u32 shift = PIECES > 1 ? (lane >> 4) * 4 : 0;
-        const u32 at = to + (lane >> 4) * 256 + ((lane & 15) ^ shift) * 16;
-        const u32 rows = (here >> 5) * PIECES;
-        if (here == T::CHUNK) {
+    const u64 block = (u64)tile * w.blocks;
+    Place place;
+    place.codes = w.codes + block * T::BITS * 128 + row * (T::BITS == 2 ? 8 : 16) + (T::BITS == 16 ? (t >> 1) * 512 + (t & 1) * 8 : 0);
+    place.high = w.high + (block * 32 + row) * T::HIGH * 4;
+    place.scales = w.scales + (u64)tile * w.words * 32 + row;
+    place.supers = w.supers + (u64)tile * (w.blocks >> 3) * 32 + row;
+    return place;
+}
+
+// A lane's part of the row BELOW its place, in a stretch. Behind the last block that one is read again: rows of x have
+// zeros there.
+template <int CODE, int KIND, u32 BELOW> DEV void load_piece(Piece<CODE> &to, const Weights &w, const Place &place, u32 stretch, u32 t) {
+    typedef Traits<CODE> T;
+    if (T::BITS == 16) {
 #pragma unroll
-            for (u32 i = 0; i < T::CODES / 512; i++) copy_async<16>(at + i * 512, from + i * 1024);
-        } else {
-            for (u32 i = 0; i < rows; i += 2) {
-                if (i + (lane >> 4) < rows) copy_async<16>(at + i * 256, from + i * 512);
-            }
+        for (u32 b = 0; b < 4; b++) {
+            const u8 *from = place.codes + (u64)minimum(stretch * 4 + b, w.blocks - 1) * 2048 + BELOW * 16;
+            const uint2 v = load_stream_8(from), u = load_stream_8(from + 1024);
+            to.codes[4 * b % T::BITS] = v.x, to.codes[(4 * b + 1) % T::BITS] = v.y;
+            to.codes[(4 * b + 2) % T::BITS] = u.x, to.codes[(4 * b + 3) % T::BITS] = u.y;
         }
+        return;
     }
-    if (T::HIGH) {
-        const u32 units = T::HIGH * 4; // of 16 bytes, for 16 rows of a block
-        const u8 *from = w.high + ((u64)(tile * w.blocks + block) * 32 + half) * T::HIGH * 4;
-        for (u32 i = lane; i < (here >> 5) * units; i += 32) {
-            copy_async<16>(to + T::HIGH_AT + i * 16, from + i / maximum(units, 1u) * 128 * T::HIGH + i % maximum(units, 1u) * 16);
-        }
+    const u32 block = minimum(stretch * 4 + t, w.blocks - 1);
+    if (T::BITS == 2) {
+        const uint2 v = load_stream_8(place.codes + (u64)block * 256 + BELOW * 8);
+        to.codes[0] = v.x, to.codes[1] = v.y;
     }
-    if (T::SCALES) {
-        const u32 log2 = w.group_log2 + w.groups_of_word_log2; // columns of a word
-        const u32 count = (here + (1 << log2) - 1) >> log2;
-        const u8 *from = (const u8 *)(w.scales + ((u64)tile * w.words + (k >> log2)) * 32 + half);
-        for (u32 i = lane; i < count * 4; i += 32) copy_async<16>(to + T::SCALES_AT + i * 16, from + (i >> 2) * 128 + (i & 3) * 16);
-        if (w.supers) {
-            const u32 first = k >> 8, supers = ((k + here - 1) >> 8) - first + 1;
-            const u8 *source = (const u8 *)(w.supers + ((u64)tile * (w.blocks >> 3) + first) * 32 + half);
-            if (lane < supers * 4) copy_async<16>(to + T::SUPERS_AT + lane * 16, source + (lane >> 2) * 128 + (lane & 3) * 16);
-        }
+#pragma unroll
+    for (u32 p = 0; p < T::BITS / 4; p++) {
+        const uint4 v = load_stream_16(place.codes + (u64)block * (T::BITS * 128) + p * 512 + BELOW * 16);
+        to.codes[4 * p % T::BITS] = v.x, to.codes[(4 * p + 1) % T::BITS] = v.y;
+        to.codes[(4 * p + 2) % T::BITS] = v.z, to.codes[(4 * p + 3) % T::BITS] = v.w;
     }
-    if (here & 127) {
-        // Products go on to a multiple of 128 columns, over zeros.
-        const u32 end = (here + 127) & ~127u;
-        for (u32 i = (here >> 5) * T::BLOCK + lane * 8; i < (end >> 5) * T::BLOCK; i += 256) store_shared_8(to + i, 0, 0);
-        for (u32 i = (here >> 5) * T::HIGH * 64 + lane * 8; i < (end >> 5) * T::HIGH * 64; i += 256) {
-            store_shared_8(to + T::HIGH_AT + i, 0, 0);
-        }
-        const u32 log2 = w.group_log2 + w.groups_of_word_log2, done = (here + (1 << log2) - 1) >> log2;
-        if (T::SCALES) {
-            for (u32 i = done * 64 + lane * 8; i < (end >> log2) * 64; i += 256) store_shared_8(to + T::SCALES_AT + i, 0, 0);
-        }
+    if (T::HIGH == 1) to.high[0] = load_stream_4(place.high + (u64)block * 128 + BELOW * 4);
+    if (T::HIGH == 2) {
+        const uint2 v = load_stream_8(place.high + (u64)block * 256 + BELOW * 8);
+        to.high[0] = v.x, to.high[maximum(T::HIGH, 1u) - 1] = v.y;
     }
+    const u32 group = block * 32 >> w.group_log2;
+    const bool wide = KIND < 0 && w.kind == PAIR_F32;
+    const u32 *scale = place.scales + (u64)(wide ? 2 * group : group >> w.groups_of_word_log2) * 32 + BELOW;
+    to.scale = load_stream_4(scale);
+    to.super_word = 0;
+    if (KIND < 0 ? w.supers != nullptr : KIND == MINIMA || KIND == SIGNED) to.super_word = load_stream_4(place.supers + (u64)(block >> 3) * 32 + BELOW);
+    if (wide) to.super_word = load_stream_4(scale + 32);
 }
 
 // Four codes to two pairs of halves: the words' nibbles or bytes are given as magic numbers already.
@@ -158,7 +198,12 @@ DEV u32 e2m1_pair(u32 nibbles) { // in bits 0..4 and 16..20
 template <int CODE> DEV void unpack_eight(u32 v, u32 u, u32 h, u32 pair, u32 (&out)[4]) {
     typedef Traits<CODE> T;
     const u32 s = __byte_perm(pair, 0, 0x1010), b = __byte_perm(pair, 0, 0x3232), next = v >> 8;
-    if (T::BITS == 8) {
+    if (CODE == CODE_E4M3) {
+        // The bits of a half, times 2^-8: the scale comes times 2^8.
+        const u32 two[4] = {__byte_perm(v, 0, 0x1404), __byte_perm(v, 0, 0x3424), __byte_perm(u, 0, 0x1404), __byte_perm(u, 0, 0x3424)};
+#pragma unroll
+        for (u32 j = 0; j < 4; j++) out[j] = half2_mul((two[j] & 0x80008000) | ((two[j] & 0x7f007f00) >> 1), s);
+    } else if (T::BITS == 8) {
         u32 offset = 0x64006400;
         if (CODE == SIGNED8) v ^= 0x80808080, u ^= 0x80808080, offset = 0x64806480;
         out[0] = dequantize(__byte_perm(v, 0x64646464, 0x4140), offset, s, b);
@@ -170,6 +215,14 @@ template <int CODE> DEV void unpack_eight(u32 v, u32 u, u32 h, u32 pair, u32 (&o
         out[1] = half2_mul(e2m1_pair(v >> 4), s);
         out[2] = half2_mul(e2m1_pair(next), s);
         out[3] = half2_mul(e2m1_pair(next >> 4), s);
+    } else if (T::BITS == 2) {
+        // Eight codes of two bits: four to each half of a word.
+        const u32 w = (v & 0xff) | (v & 0xff00) << 8;
+#pragma unroll
+        for (u32 j = 0; j < 4; j++) {
+            const u32 high = T::HIGH ? (h >> j & 1) << 2 | (h >> (j + 4) & 1) << 18 : 0;
+            out[j] = dequantize((w >> 2 * j & 0x00030003) | high | 0x64006400, 0x64006400, s, b);
+        }
     } else if (T::HIGH) {
         // Column j of eight: j and j + 4 are a pair.
 #pragma unroll
@@ -187,35 +240,32 @@ template <int CODE> DEV void unpack_eight(u32 v, u32 u, u32 h, u32 pair, u32 (&o
     }
 }
 
-// Lane t's 8 values of one row.
-template <int CODE>
-DEV void unpack_weights(u32 stage, const Weights &w, u32 first, u32 k, u32 row, u32 t, u32 pair, u32 (&out)[4]) {
-    typedef Traits<CODE> T;
-    const u32 block = (k - first) >> 5, at = stage + block * T::BLOCK;
-    if (T::BITS >= 8) {
-        const u32 place = at + (t >> 1) * 256 + (row ^ ((t >> 1) * 4)) * 16 + (t & 1) * 8;
-        uint2 v = load_shared_8(place);
-        if (T::BITS == 8) return unpack_eight<CODE>(v.x, v.y, 0, pair, out);
-        uint2 u = load_shared_8(place + 512);
-        out[0] = v.x, out[1] = v.y, out[2] = u.x, out[3] = u.y;
-        return;
-    }
-    u32 h = 0;
-    if (T::HIGH) {
-        h = load_shared_4(stage + T::HIGH_AT + (block * 16 + row) * T::HIGH * 4 + (T::HIGH == 2 ? (t >> 1) * 4 : 0));
-        h >>= T::HIGH == 2 ? (t & 1) * 16 : t * 8;
-    }
-    unpack_eight<CODE>(load_shared_4(at + row * 16 + t * 4), 0, h, pair, out);
+// Scale pairs of a piece: of its first and its second 16 columns.
+template <int CODE, int KIND> DEV void piece_scales(const Weights &w, const Piece<CODE> &piece, u32 stretch, u32 t, u32 (&pairs)[2]) {
+    pairs[0] = pairs[1] = 0;
+    if (Traits<CODE>::BITS == 16) return;
+    const u32 group = (stretch * 4 + t) * 32 >> w.group_log2;
+    pairs[0] = pairs[1] = scale_pair<CODE, KIND>(w, piece.scale, piece.super_word, group);
+    if (KIND < 0 && w.group_log2 < 5) pairs[1] = scale_pair<CODE, KIND>(w, piece.scale, piece.super_word, group + 1);
 }
 
-// The scale of lane t's columns in a block at k, from a stage that begins at `first`.
-template <int CODE, int KIND> DEV u32 staged_scale(u32 stage, const Weights &w, u32 first, u32 k, u32 row, u32 t) {
+// Word 0..4 of a piece: operands of two products.
+template <int CODE> DEV void unpack_word(const Piece<CODE> &piece, u32 word, const u32 (&pairs)[2], u32 (&out)[4]) {
     typedef Traits<CODE> T;
-    if (T::BITS == 16) return 0;
-    const u32 column = k + t * 8, group = column >> w.group_log2;
-    const u32 words = (group >> w.groups_of_word_log2) - (first >> (w.group_log2 + w.groups_of_word_log2));
-    const u32 word = load_shared_4(stage + T::SCALES_AT + (words * 16 + row) * 4);
-    u32 super_word = 0;
-    if (KIND < 0 ? w.supers != nullptr : KIND == MINIMA || KIND == SIGNED) super_word = load_shared_4(stage + T::SUPERS_AT + (((column >> 8) - (first >> 8)) * 16 + row) * 4);
-    return scale_pair<CODE, KIND>(w, word, super_word, group);
+    if (T::BITS == 16) {
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) out[i] = piece.codes[(4 * word + i) % T::BITS];
+        return;
+    }
+    const u32 pair = pairs[word >> 1];
+    u32 h = 0;
+    if (T::HIGH == 1) h = piece.high[0] >> 8 * word;
+    if (T::HIGH == 2) h = piece.high[(word >> 1) % maximum(T::HIGH, 1u)] >> (word & 1) * 16;
+    if (T::BITS == 8) {
+        unpack_eight<CODE>(piece.codes[2 * word % T::BITS], piece.codes[(2 * word + 1) % T::BITS], 0, pair, out);
+    } else if (T::BITS == 2) {
+        unpack_eight<CODE>(piece.codes[(word >> 1) % T::BITS] >> (word & 1) * 16, 0, h, pair, out);
+    } else {
+        unpack_eight<CODE>(piece.codes[word % T::BITS], 0, h, pair, out);
+    }
 }

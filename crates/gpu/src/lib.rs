@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Which device to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The best one found: Metal, then a Vulkan device that is not a program on the CPU.
+    /// The best one found: CUDA, Metal, then a Vulkan device that is not a program on the CPU.
     Auto,
     /// The Vulkan device of this number, software ones among them.
     Vulkan(usize),
@@ -65,6 +65,8 @@ impl fmt::Display for Choice {
 pub fn open(choice: Choice) -> Result<Arc<dyn Device>, GpuError> {
     match choice {
         Choice::Cuda(number) => cuda::open(number),
-        Choice::Auto | Choice::Metal | Choice::Vulkan(_) => wgpu::open(choice),
+        // Without a driver for CUDA, or with one that is too old, the others get their turn and their say.
+        Choice::Auto => cuda::open(0).or_else(|_| wgpu::open(choice)),
+        Choice::Metal | Choice::Vulkan(_) => wgpu::open(choice),
     }
 }

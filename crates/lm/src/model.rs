@@ -62,7 +62,7 @@ pub struct Model {
 type PlanKey = (usize, usize, bool);
 
 /// Steps of up to this many rows are traced once and replayed; larger ones do not repeat their shape.
-const PLAN_ROWS: usize = 32;
+const PLAN_ROWS: usize = 64;
 
 /// Traced steps that are kept, each with its intermediate memory.
 const PLANS: usize = 8;

@@ -138,6 +138,8 @@ pub struct Shape {
     pub shared: u32,
     /// It may start before the kernel in front is done, for which it waits itself.
     pub overlap: bool,
+    /// Blocks, neighbours in the first dimension, that run together and see each other's memory; 1: none.
+    pub cluster: u32,
 }
 
 impl Driver {
@@ -297,16 +299,27 @@ impl Context {
 
     /// Start a kernel on the stream, or on the one that is recorded. `arguments` is its one parameter.
     pub fn launch(&self, function: Function, shape: &Shape, arguments: &mut [u8], capture: bool) -> Result<(), String> {
+        const CLUSTER_DIMENSION: c_int = 4;
         const PROGRAMMATIC_SERIALIZATION: c_int = 6;
-        let mut attribute = LaunchAttribute { id: PROGRAMMATIC_SERIALIZATION, pad: [0; 4], value: [0; 16] };
-        attribute.value[0] = 1;
+        let attribute = |id, first: [u32; 3]| {
+            let mut attribute = LaunchAttribute { id, pad: [0; 4], value: [0; 16] };
+            attribute.value[..3].copy_from_slice(&first);
+            attribute
+        };
+        let mut attributes = Vec::with_capacity(2);
+        if shape.overlap {
+            attributes.push(attribute(PROGRAMMATIC_SERIALIZATION, [1, 0, 0]));
+        }
+        if shape.cluster > 1 {
+            attributes.push(attribute(CLUSTER_DIMENSION, [shape.cluster, 1, 1]));
+        }
         let config = LaunchConfig {
             grid: shape.grid,
             block: [shape.block, 1, 1],
             shared: shape.shared,
             stream: if capture { self.capture } else { self.stream },
-            attributes: &attribute,
-            count: u32::from(shape.overlap),
+            attributes: attributes.as_ptr(),
+            count: attributes.len() as c_uint,
         };
         let mut parameters = [arguments.as_mut_ptr().cast::<c_void>()];
         // SAFETY: the kernel's one parameter is no longer than `arguments`, which the driver copies.

@@ -77,12 +77,15 @@ mod tests {
 
     #[test]
     fn every_source_is_there_for_every_architecture() {
-        for name in ["few", "rows", "unpack", "attention", "plain"] {
+        for name in ["few", "rows", "unpack", "attention", "plain", "moe", "recurrent", "sequences"] {
             for (major, minor) in [(8, 0), (8, 6), (8, 9), (9, 0), (12, 0)] {
                 let cubin = cubin(name, major, minor).unwrap_or_else(|| panic!("{name} for {major}.{minor}"));
                 assert_eq!(&cubin[..4], b"\x7fELF", "{name} for {major}.{minor}");
             }
         }
-        assert!(cubin("gemm", 9, 0).is_some() && cubin("gemm", 8, 0).is_none() && cubin("few", 7, 5).is_none());
+        for name in ["gemm", "some"] {
+            assert!(cubin(name, 9, 0).is_some() && cubin(name, 8, 0).is_none(), "{name}");
+        }
+        assert!(cubin("few", 7, 5).is_none());
     }
 }

@@ -6,6 +6,7 @@
 use super::arguments::Arguments;
 use super::driver::Shape;
 use super::formula;
+use super::layers;
 use super::matmul::{self, Weights};
 use super::runtime::{Shared, address};
 use crate::device::{Buffers, Command, Kernel, List};
@@ -54,7 +55,8 @@ pub(super) fn steps(shared: &Shared, list: &List, scratch: u64) -> Result<Vec<St
 
 fn plan<'a>(shared: &'a Shared, list: &List, scratch: u64) -> Result<Plan<'a>, GpuError> {
     let mut plan = Plan { shared, steps: vec![], scratch, taken: 0, most: 0, split: None };
-    for command in &list.commands {
+    let mut commands = list.commands.iter().peekable();
+    while let Some(command) = commands.next() {
         match command {
             Command::Copy { from, to } => {
                 plan.steps.push(Step::Copy { to: address(to), from: address(from), bytes: from.bytes() });
@@ -63,11 +65,34 @@ fn plan<'a>(shared: &'a Shared, list: &List, scratch: u64) -> Result<Plan<'a>, G
                 if kernel.name != "attention_join" {
                     plan.taken = 0;
                 }
-                dispatch(&mut plan, &Call { kernel, buffers, params, groups: *groups })?;
+                let call = Call { kernel, buffers, params, groups: *groups };
+                if kernel.name == "heads" {
+                    let write = commands.peek().and_then(|next| written_heads(&call, next));
+                    if write.is_some() {
+                        commands.next();
+                    }
+                    heads(&mut plan, &call, write.as_ref());
+                } else {
+                    dispatch(&mut plan, &call)?;
+                }
             }
         }
     }
     Ok(plan)
+}
+
+/// The command that writes the keys and values of just these heads to their pages, when `next` is that.
+fn written_heads<'a>(heads: &Call, next: &'a Command) -> Option<Call<'a>> {
+    let Command::Dispatch { kernel, buffers, params, groups } = next else { return None };
+    let write = Call { kernel, buffers, params, groups: *groups };
+    let dim = heads.constant("HEAD_DIM");
+    let same = kernel.name == "kv_write"
+        && write.address(0) == heads.address(0)
+        && groups[1] == heads.groups[1]
+        && (write.constant("KEY_DIM"), write.constant("VALUE_DIM")) == (dim, dim)
+        && write.constant("KV_HEADS") + heads.constant("HEADS") == heads.groups[0]
+        && params[..2] == [heads.params[0], heads.constant("HEADS") * dim];
+    same.then_some(write)
 }
 
 impl Plan<'_> {
@@ -81,9 +106,21 @@ impl Plan<'_> {
 
     /// Start a kernel.
     pub fn launch(&mut self, name: impl Into<String>, grid: [u32; 3], block: u32, shared: u32, arguments: Arguments) {
+        self.launch_clusters(name, grid, (block, 1), shared, arguments);
+    }
+
+    /// Start a kernel whose blocks, of so many threads, run together in clusters of so many.
+    pub fn launch_clusters(
+        &mut self,
+        name: impl Into<String>,
+        grid: [u32; 3],
+        (block, cluster): (u32, u32),
+        shared: u32,
+        arguments: Arguments,
+    ) {
         let behind_kernel = matches!(self.steps.last(), Some(Step::Launch { .. }));
         let overlap = behind_kernel && self.shared.chip.major >= 9;
-        let shape = Shape { grid, block, shared, overlap };
+        let shape = Shape { grid, block, shared, overlap, cluster };
         self.steps.push(Step::Launch { name: name.into(), shape, arguments: arguments.finish() });
     }
 }
@@ -118,8 +155,13 @@ fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
         "attention" => attention(plan, call)?,
         "attention_join" => attention_join(plan, call)?,
         "elementwise" => elementwise(plan, call)?,
-        "heads" => heads(plan, call),
         "kv_write" => kv_write(plan, call),
+        "kv_write_quantized" => plan.launch(call.kernel.name, [call.groups[0], call.groups[1], 1], 64, 0, cache(call)),
+        "rotate" => {
+            let arguments = Arguments::new().address(call.address(0)).address(call.address(1));
+            let arguments = arguments.words(&[call.params[0], call.constant("DIM"), call.constant("BLOCK")]);
+            plan.launch("rotate", [call.groups[0], call.groups[1], 1], 64, 0, arguments);
+        }
         "gather_rows" => {
             let [columns, rows] = [call.params[0], call.groups[1]];
             take(plan, call, [columns * rows, columns, u32::MAX, 0]);
@@ -143,6 +185,14 @@ fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
             let arguments = arguments.words(&p[4..8]).words(&p[9..13]).words(&[p[8], p[13]]);
             plan.launch("copy", [p[0].div_ceil(256), 1, 1], 256, 0, arguments);
         }
+        "route" => layers::route(plan, call),
+        "sort_pairs" => layers::sort_pairs(plan, call),
+        "mix" => layers::mix(plan, call),
+        "convolution" => layers::convolution(plan, call),
+        "delta" => layers::delta(plan, call),
+        "sort" => layers::sort(plan, call),
+        "scan" => layers::scan(plan, call),
+        "random" => layers::random(plan, call),
         _ => return Err(call.error("there is no such kernel for CUDA")),
     }
     Ok(())
@@ -161,31 +211,37 @@ fn norm(plan: &mut Plan, call: &Call) {
     plan.launch("norm_rows", [call.groups[0], 1, 1], 256, 0, arguments);
 }
 
-fn heads(plan: &mut Plan, call: &Call) {
+/// Heads, written to their pages too where `write` is there.
+fn heads(plan: &mut Plan, call: &Call, write: Option<&Call>) {
     let normed = call.constant("NORMS") == 1;
-    let arguments = Arguments::new().address(call.address(0)).address(call.address_if(normed, 1));
+    let values = write.map_or(0, |write| write.constant("KV_HEADS"));
+    let cache =
+        write.map_or_else(|| Arguments::new().address(0).address(0).address(0).address(0).words(&[0; 7]), cache);
+    let arguments = Arguments::new().inner(cache).address(call.address(0)).address(call.address_if(normed, 1));
     let arguments = arguments.address(call.address_if(normed, 2)).address(call.address(3));
     let names = ["HEADS", "HEAD_DIM", "ROTATED", "INTERLEAVED"];
     let arguments = arguments.words(&names.map(|name| call.constant(name))).words(&call.params[..2]);
-    plan.launch("heads", [call.groups[0], call.groups[1], 1], 64, 0, arguments);
+    plan.launch("heads", [call.groups[0] + values, call.groups[1], 1], 64, 0, arguments);
+}
+
+/// struct KvWriteArgs.
+fn cache(call: &Call) -> Arguments {
+    let names = ["KV_HEADS", "KEY_DIM", "VALUE_DIM", "PAGE", "ELEMENT"].map(|name| call.constant(name));
+    let arguments = (0..4).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)));
+    arguments.words(&names).words(&call.params[..2])
 }
 
 fn kv_write(plan: &mut Plan, call: &Call) {
-    let names = ["KV_HEADS", "KEY_DIM", "VALUE_DIM", "PAGE", "ELEMENT"].map(|name| call.constant(name));
-    let arguments = (0..4).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)));
-    let elements = names[0] * (names[1] + names[2]);
-    let grid = [elements.div_ceil(128), call.groups[1], 1];
-    plan.launch("kv_write", grid, 128, 0, arguments.words(&names).words(&call.params[..2]));
+    let elements = call.constant("KV_HEADS") * (call.constant("KEY_DIM") + call.constant("VALUE_DIM"));
+    plan.launch("kv_write", [elements.div_ceil(128), call.groups[1], 1], 128, 0, cache(call));
 }
 
 fn embedding(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
     let columns = call.params[0];
     let weights = Weights::of(call, 1, columns, call.float(1))?;
     let arguments = Arguments::new().inner(weights.arguments()).address(call.address(0)).address(call.address(5));
-    // Every token is a row.
-    let arguments = arguments.words(&[columns, u32::MAX]).floats(&[call.float(2)]);
-    let grid = [columns.div_ceil(256), call.groups[1], 1];
-    plan.launch(format!("embed_{}", weights.code_name()), grid, 256, 0, arguments);
+    let arguments = arguments.words(&[columns, weights.code]).floats(&[call.float(2)]);
+    plan.launch("embed", [columns.div_ceil(256), call.groups[1], 1], 256, 0, arguments);
     Ok(())
 }
 

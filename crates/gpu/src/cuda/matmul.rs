@@ -1,22 +1,48 @@
-//! Products: which of the kernels `few.cu` and `gemm.cu` take how many rows, and the kernels that make their inputs.
+//! Products: which of the kernels `few.cu`, `some.cu` and `gemm.cu` take how many rows, and the kernels that make their
+//! inputs.
 //!
 //! One row is made inside the product; more are made by `rows.cu` first, and for many rows quantized weights are
-//! unpacked by `unpack.cu`. All of them sum in one order. Read next: `cuda/few.cu`.
+//! unpacked by `unpack.cu`. All of them sum in one order. Weights of f32 have a kernel of their own, for any number of
+//! rows. Read next: `cuda/few.cu`.
 
 use super::arguments::Arguments;
 use super::launch::{Call, Plan};
 use crate::error::GpuError;
 
-/// From so many rows on the product of tiles is faster than several of few rows.
-const MANY_ROWS: u32 = 33;
+/// Up to so many rows every weight is decoded once for all of them (`some.cu`); beyond, weights are unpacked first.
+const SOME_ROWS: u32 = 64;
 
-/// The constant INPUT of rows that are normed on the way in.
+/// Most rows of `few.cu`.
+const FEW_ROWS: u32 = 8;
+
+/// From so many rows an expert has on average, experts' weights are unpacked too.
+const MANY_OF_EXPERT: u32 = 16;
+
+/// Most bytes that unpacked experts may take.
+const MOST_UNPACKED: u64 = 2 << 30;
+
+/// The constants INPUT of rows that are normed or gated on the way in.
 const NORM: u32 = 1;
+const GATED: u32 = 2;
+
+/// Columns of one row that every block of a product makes by itself.
+const LONG_ROW: u32 = 8192;
+
+/// How made rows are laid out: enum Arrangement of `weights.cuh`.
+#[derive(Clone, Copy)]
+enum Arrangement {
+    Lanes = 0,
+    Products = 1,
+    Registers = 2,
+}
+
+/// Code of weights in f32.
+const F32: u32 = 32;
 
 /// A matrix as kernels see it: struct Weights of `weights.cuh`.
 pub(super) struct Weights {
     parts: [u64; 4],
-    code: u32,
+    pub code: u32,
     kind: u32,
     group: u32,
     zero: u32,
@@ -28,25 +54,26 @@ impl Weights {
     /// The matrix whose parts begin at buffer `first`.
     pub fn of(call: &Call, first: usize, columns: u32, factor: f32) -> Result<Weights, GpuError> {
         let [code, kind, group, zero] = ["CODE", "SCALE", "GROUP", "ZERO"].map(|name| call.constant(name));
-        let there = [true, code == 5 || code == 6, kind != 0, kind == 5 || kind == 6];
+        let there = [true, matches!(code, 3 | 5 | 6), kind != 0, kind == 5 || kind == 6];
         let parts = [0, 1, 2, 3].map(|part| call.address_if(there[part], first + part));
-        let known = matches!(code, 4 | 5 | 6 | 8 | 9 | 20 | 30 | 31) && kind != 3;
-        if !known || !columns.is_multiple_of(32) {
-            let scales = if kind == 3 { " with scales in f32" } else { "" };
-            return Err(call.error(format!("weights of code {code}{scales}, {columns} columns: not on CUDA")));
+        if !matches!(code, 2 | 3 | 4 | 5 | 6 | 8 | 9 | 20 | 21 | 30 | 31 | F32) {
+            return Err(call.error(format!("weights of code {code}")));
         }
         Ok(Weights { parts, code, kind, group, zero, columns, factor })
     }
 
     /// The code as kernels are named for it.
-    pub fn code_name(&self) -> &'static str {
+    fn code_name(&self) -> &'static str {
         match self.code {
+            2 => "bits2",
+            3 => "bits3",
             4 => "bits4",
             5 => "bits5",
             6 => "bits6",
             8 => "bits8",
             9 => "signed8",
             20 => "e2m1",
+            21 => "e4m3",
             30 => "bf16",
             _ => "f16",
         }
@@ -55,9 +82,10 @@ impl Weights {
     /// Code and scales as products are named for them.
     fn product_name(&self) -> String {
         let scales = match (self.code, self.kind) {
-            (4, 2) if self.group >= 64 => "_pair",
+            (4, 2) => "_pair",
             (4, 4) => "_single",
             (4, 5) => "_minima",
+            (20, 7) => "_exponent",
             _ => "",
         };
         format!("{}{scales}", self.code_name())
@@ -71,7 +99,7 @@ impl Weights {
     fn order(&self) -> u32 {
         match self.code {
             30 | 31 => 0,
-            8 | 9 => 2,
+            8 | 9 | 21 => 2,
             _ => 1,
         }
     }
@@ -81,23 +109,25 @@ impl Weights {
         if self.code == 30 { "bf16" } else { "f16" }
     }
 
-    /// Bytes that a warp brings at a time: Traits::STAGE.
-    fn stage_bytes(&self) -> u32 {
-        let (bits, high) = match self.code {
-            30 | 31 => (16, 0),
-            8 | 9 => (8, 0),
-            5 => (4, 1),
-            6 => (4, 2),
-            _ => (4, 0),
+    fn blocks(&self) -> u32 {
+        self.columns.div_ceil(32)
+    }
+
+    /// Bytes of the codes of 32 rows.
+    fn tile_bytes(&self) -> u64 {
+        let bits = match self.code {
+            2 | 3 => 2,
+            8 | 9 | 21 => 8,
+            30 | 31 => 16,
+            F32 => 32,
+            _ => 4,
         };
-        let blocks = 2048 / bits / 32;
-        let scales = if bits == 16 { 0 } else { blocks * 64 + 192 };
-        blocks * bits * 64 + blocks * high * 64 + scales
+        u64::from(self.blocks()) * 128 * bits
     }
 
     /// What products come times the weights: 1 over FACTOR.
     fn result_factor(&self) -> f32 {
-        let scaled = !self.is_dense() && self.code != 20;
+        let scaled = !self.is_dense() && !matches!(self.code, 20 | 21);
         self.factor * if scaled { 1.0 / 256.0 } else { 1.0 }
     }
 
@@ -109,10 +139,14 @@ impl Weights {
             _ => 0,
         };
         let groups = self.columns.div_ceil(self.group.max(1));
-        let words = if self.kind == 0 { 0 } else { groups.div_ceil(1 << of_word_log2) };
+        let words = match self.kind {
+            0 => 0,
+            3 => 2 * groups,
+            _ => groups.div_ceil(1 << of_word_log2),
+        };
         let arguments = self.parts.iter().fold(Arguments::new(), |arguments, &part| arguments.address(part));
-        let blocks = self.columns.div_ceil(32);
-        arguments.words(&[self.kind, log2, self.zero, blocks, words, of_word_log2]).floats(&[self.factor])
+        let words = [self.kind, log2, self.zero, self.blocks(), words, of_word_log2];
+        arguments.words(&words).floats(&[self.factor])
     }
 }
 
@@ -158,9 +192,6 @@ pub(super) fn matmul(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
     let first = u64::from(p.get(11).copied().unwrap_or(0)) * 4;
     let behind = |address: u64| if address == 0 { 0 } else { address + first };
     let bias = call.address_if(call.constant("BIAS") == 1, 6);
-    if !p[3].is_multiple_of(4) && p[0] > 1 {
-        return Err(call.error(format!("rows {} values apart", p[3])));
-    }
     let product = Product {
         call,
         weights: Weights::of(call, 1, p[2], call.float(7))?,
@@ -177,122 +208,193 @@ pub(super) fn matmul(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
         experts,
         choices: p[10].max(1),
     };
-    if experts.is_none() && product.rows == 1 && few(plan, &product, 0, 1, None) {
-        return Ok(());
-    }
-    let many = product.rows >= MANY_ROWS && experts.is_none() && plan.shared.chip.major == 9;
+    let hopper = plan.shared.chip.major == 9;
     let in_pairs =
         product.features.is_multiple_of(2) && product.out_stride.is_multiple_of(2) && first.is_multiple_of(8);
-    if many && in_pairs {
-        return tiles(plan, &product);
+    if product.weights.code == F32 {
+        return f32_weights(plan, &product);
     }
-    let x_rows = if experts.is_some() { product.rows.div_ceil(product.choices) } else { product.rows };
-    let (made, factors) = make_rows(plan, &product, x_rows, false);
+    if let Some(experts) = experts {
+        return match many_experts(&product) {
+            Some(count) if hopper && in_pairs => tiles(plan, &product, Some((experts, count))),
+            _ => few_rows(plan, &product),
+        };
+    }
+    match product.rows {
+        1 => one(plan, &product),
+        _ if !hopper => few_rows(plan, &product),
+        rows if rows > SOME_ROWS && in_pairs => tiles(plan, &product, None),
+        _ => some(plan, &product),
+    }
+}
+
+/// How many experts there are, where so many rows come to each that their weights are better unpacked, and may be.
+fn many_experts(product: &Product) -> Option<u32> {
+    let tiles = u64::from(product.features.div_ceil(32));
+    let experts = product.call.buffers[1].bytes() / (tiles * product.weights.tile_bytes()).max(1);
+    let unpacked = experts * tiles * u64::from(product.weights.blocks()) * 2048;
+    let experts = u32::try_from(experts).ok()?;
+    let fits = experts <= 512 && (product.weights.is_dense() || unpacked <= MOST_UNPACKED);
+    (fits && product.rows >= MANY_OF_EXPERT * experts).then_some(experts)
+}
+
+/// How rows are made, and the pairs that say which row each is made of.
+struct Made {
+    name: String,
+    element_bytes: u64,
+    rows: u32,
+    arrangement: Arrangement,
+    pairs: u64,
+}
+
+/// Have rows made; gives where they and their factors are.
+fn make(plan: &mut Plan, product: &Product, made: &Made) -> (u64, u64) {
+    let (call, weights) = (product.call, &product.weights);
+    let rows = plan.take(u64::from(made.rows) * u64::from(product.stride) * made.element_bytes);
+    let factors = plan.take(u64::from(made.rows) * 4);
+    let norm = call.address_if(product.input == NORM, 5);
+    let arguments =
+        Arguments::new().address(product.x).address(norm).address(made.pairs).address(rows).address(factors);
+    let words = [weights.columns, product.x_stride, product.stride, product.input, call.constant("GATE")];
+    let arguments = arguments.words(&words).words(&[weights.order(), made.arrangement as u32, product.choices]);
+    let arguments = arguments.floats(&[call.float(8), call.float(9), call.float(6)]);
+    // Rows without sums are made alike by any number of threads.
+    let wide = made.element_bytes == 2 && product.input == GATED;
+    let (name, threads) =
+        if wide { (format!("rows_{}_wide", made.name), 1024) } else { (format!("rows_{}", made.name), 256) };
+    plan.launch(name, [made.rows, 1, 1], threads, 0, arguments);
+    (rows, factors)
+}
+
+fn make_rows(plan: &mut Plan, product: &Product, rows: u32, arrangement: Arrangement, pairs: u64) -> (u64, u64) {
+    let name = product.weights.element().to_string();
+    make(plan, product, &Made { name, element_bytes: 2, rows, arrangement, pairs })
+}
+
+/// A product of one row. Gates, and long rows, cost more than a kernel of their own: not every block makes them again.
+fn one(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
+    let made = (product.input == GATED || product.weights.columns > LONG_ROW)
+        .then(|| make_rows(plan, product, 1, Arrangement::Lanes, 0));
+    few(plan, product, 0, 1, made)
+}
+
+/// Products of a few rows at a time; of experts, tile by tile.
+fn few_rows(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
+    let x_rows = if product.experts.is_some() { product.rows.div_ceil(product.choices) } else { product.rows };
+    let made = make_rows(plan, product, x_rows, Arrangement::Lanes, 0);
+    if product.experts.is_some() {
+        return few(plan, product, 0, product.rows, Some(made));
+    }
+    let room = plan.shared.chip.shared_bytes.saturating_sub(4 * FEW_ROWS * 1024) / (product.stride * 2);
+    let most = room.clamp(1, FEW_ROWS);
     let mut first = 0;
     while first < product.rows {
-        let rows = (product.rows - first).min(16);
-        let wide = rows > 8 && few(plan, &product, first, rows, Some((made, factors)));
-        let narrow = !wide && few(plan, &product, first, rows.min(8), Some((made, factors)));
-        if !wide && !narrow {
-            return Err(call.error("its memory of a block is more than this device has"));
-        }
-        first += if product.experts.is_some() {
-            product.rows
-        } else if wide {
-            rows
-        } else {
-            rows.min(8)
-        };
+        let rows = (product.rows - first).min(most);
+        few(plan, product, first, rows, Some(made))?;
+        first += rows;
     }
     Ok(())
 }
 
-/// Have rows made; gives where they and their factors are.
-fn make_rows(plan: &mut Plan, product: &Product, rows: u32, products: bool) -> (u64, u64) {
-    let (call, weights) = (product.call, &product.weights);
-    let made = plan.take(u64::from(rows) * u64::from(product.stride) * 2);
-    let factors = plan.take(u64::from(rows) * 4);
-    let norm = call.address_if(product.input == NORM, 5);
-    let arguments = Arguments::new().address(product.x).address(norm).address(0).address(made).address(factors);
-    let words = [weights.columns, product.x_stride, product.stride, product.input, call.constant("GATE")];
-    let arguments = arguments.words(&words).words(&[weights.order(), products.into(), 1]);
-    let arguments = arguments.floats(&[call.float(8), call.float(9), call.float(6)]);
-    plan.launch(format!("rows_{}", weights.element()), [rows, 1, 1], 256, 0, arguments);
-    (made, factors)
+/// Half tiles that a block takes together: few waits, and no block left with more work than others.
+fn group_of(halves: u32, blocks: u32) -> u32 {
+    let work = |of: u32| (halves / of).div_ceil(blocks) * of;
+    let fits = |of: &u32| halves.is_multiple_of(*of);
+    [4, 2, 1].into_iter().filter(fits).min_by_key(|&of| work(of)).unwrap_or(1)
 }
 
-/// A product of few rows, of one made inside or of `made` ones; false when the device has too little memory of a block.
-fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, made: Option<(u64, u64)>) -> bool {
-    let (call, weights) = (product.call, &product.weights);
+/// A product of few rows, of one made inside or of `made` ones.
+fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, made: Option<(u64, u64)>) -> Result<(), GpuError> {
+    let (call, weights, chip) = (product.call, &product.weights, plan.shared.chip);
     let most = product.experts.map_or(rows, |experts| experts.tile_rows);
-    let slices = weights.columns.div_ceil(slice_length(weights.columns));
-    let mut name = weights.product_name();
-    let (columns, stages) = match made {
-        None => (1, 2),
-        Some(_) if most <= 8 => (8, 2),
-        Some(_) => (16, 3),
-    };
-    // Sixteen rows at a time are there for the common formats.
-    if columns == 16 && !matches!(&name[..], "bits4_pair" | "bits4_single" | "bits4_minima" | "bf16") {
-        return false;
-    }
-    name.insert_str(0, &format!("few{columns}_"));
-    let row_bytes = if made.is_none() { product.stride * 2 } else { 0 };
-    let shared = 8 * stages * weights.stage_bytes() + 2 * slices * columns * 64 + 64 + row_bytes;
-    if shared > plan.shared.chip.shared_bytes {
-        return false;
-    }
+    let columns = if most == 1 && product.experts.is_none() { 1 } else { FEW_ROWS };
+    let name = format!("few{columns}_{}", weights.product_name());
+    let shared_of = |of_group: u32| of_group * 2 * 8 * columns * 64 + 256 + most * product.stride * 2;
+    // As many blocks of a processor as its memory allows, and registers.
+    let all = chip.multiprocessors * ((chip.shared_bytes + 1024) / (shared_of(4) + 1024)).clamp(1, 2);
     let halves = product.features.div_ceil(32) * 2;
-    let of_processor = if columns < 16 && 2 * (shared + 1024) <= plan.shared.chip.shared_bytes { 2 } else { 1 };
     let stacks = product.experts.map_or(1, |experts| experts.most_tiles);
-    // Where a block has many groups, larger ones spare it waiting.
-    let all = plan.shared.chip.multiprocessors * of_processor;
-    let of_group = match halves / all {
-        16.. if halves.is_multiple_of(4) => 4,
-        5.. => 2,
-        _ => 1,
-    };
-    let groups = halves / of_group;
-    let shared = shared + 2 * (of_group - 1) * slices * columns * 64;
-    if shared > plan.shared.chip.shared_bytes {
-        return false;
+    let of_stack = all.div_ceil(stacks.min(8));
+    let of_group = group_of(halves, of_stack);
+    if shared_of(of_group) > chip.shared_bytes {
+        return Err(call.error("its memory of a block is more than this device has"));
     }
-    let blocks = groups.min(all.div_ceil(stacks.min(8)));
+    let groups = halves / of_group;
     let norm = call.address_if(product.input == NORM, 5);
     let source = Arguments::new().address(product.x).address(norm);
     let source = source.words(&[weights.columns, product.input, call.constant("GATE")]);
     let source = source.floats(&[call.float(8), call.float(9), call.float(6)]);
-    let (made, factors) = made.unwrap_or((0, 0));
     let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
     let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };
-    let arguments = Arguments::new().inner(weights.arguments()).inner(source);
-    let arguments = arguments.address(made + skipped(u64::from(product.stride) * 2)).address(factors + skipped(4));
+    let (made, factors) =
+        made.map_or((0, 0), |(made, factors)| (made + skipped(u64::from(product.stride) * 2), factors + skipped(4)));
+    let arguments = Arguments::new().inner(weights.arguments()).inner(source).address(made).address(factors);
     let (tiles, pairs) = product.experts.map_or((0, 0), |experts| (experts.tiles, experts.pairs));
     let arguments = arguments.address(tiles).address(pairs).address(product.bias);
     let arguments = arguments.address(of_row(product.residual)).address(of_row(product.out));
-    let sizes = [rows, product.features, weights.columns, product.stride, product.out_stride, of_group, groups, 0, 0];
-    let arguments = arguments.words(&sizes).floats(&[0.0, 0.0]).words(&[product.choices]);
-    plan.launch(name, [blocks, stacks, 1], 256, shared, arguments);
-    true
+    let sizes = [rows, product.features, weights.columns, product.stride, product.out_stride, of_group, groups];
+    let arguments = arguments.words(&sizes).words(&[product.choices]);
+    plan.launch(name, [groups.min(of_stack), stacks, 1], 256, shared_of(of_group), arguments);
+    Ok(())
 }
 
-/// A product of many rows, tile by tile.
-fn tiles(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
+/// Products of up to 64 rows at a time, on Hopper.
+fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let (call, weights) = (product.call, &product.weights);
-    let blocks = u64::from(weights.columns.div_ceil(32));
-    let row_tiles = u64::from(product.features.div_ceil(32));
-    let (made, factors) = make_rows(plan, product, product.rows, true);
-    let dense = if weights.is_dense() {
-        weights.parts[0]
+    let (made, factors) = make_rows(plan, product, product.rows, Arrangement::Registers, 0);
+    let panels = product.features.div_ceil(128);
+    for first in (0..product.rows).step_by(SOME_ROWS as usize) {
+        let rows = (product.rows - first).min(SOME_ROWS);
+        let width = rows.next_power_of_two().max(16);
+        // Blocks that share a panel's columns, so that all processors have work.
+        let all = plan.shared.chip.multiprocessors * if width == 16 { 3 } else { 2 };
+        let parts: u32 = [8, 4, 2].into_iter().find(|parts| panels * parts <= all).unwrap_or(1);
+        let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
+        let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };
+        let stride = u64::from(product.stride);
+        let at = made + skipped(stride * 2);
+        let (sizes, part) = ([stride, rows.into()], [64, width]);
+        let x = plan.shared.context().tensor_map(weights.code == 30, at, &sizes, &[stride * 2], &part, true);
+        let x = x.map_err(|reason| call.error(reason))?;
+        let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(factors + skipped(4));
+        let arguments = arguments.address(product.bias).address(of_row(product.residual)).address(of_row(product.out));
+        let sizes = [rows, product.features, weights.columns, product.out_stride, parts];
+        let slots = if parts == 1 { 1 } else { 8 / parts };
+        let shared = 3 * width * 256 + 128 + slots * width * 128 * 4;
+        let name = format!("some{width}_{}", weights.product_name());
+        plan.launch_clusters(name, [panels * parts, 1, 1], (256, parts), shared, arguments.words(&sizes));
+    }
+    Ok(())
+}
+
+/// A product of many rows, tile by tile; of experts, whose rows are sorted by `offsets`.
+fn tiles(plan: &mut Plan, product: &Product, experts: Option<(Experts, u32)>) -> Result<(), GpuError> {
+    let (call, weights) = (product.call, &product.weights);
+    let (pairs, offsets) = match experts {
+        None => (0, 0),
+        Some((tiles, count)) => {
+            let offsets = plan.take(u64::from(count + 1) * 4);
+            let arguments = Arguments::new().address(tiles.tiles).address(offsets).words(&[tiles.most_tiles, count]);
+            plan.launch("expert_offsets", [1, 1, 1], 512, 0, arguments);
+            (tiles.pairs, offsets)
+        }
+    };
+    let count = experts.map_or(1, |(_, count)| count);
+    let row_tiles = u64::from(product.features.div_ceil(32) * count);
+    let (made, factors) = make_rows(plan, product, product.rows, Arrangement::Products, pairs);
+    let (dense, blocks) = if weights.is_dense() {
+        (weights.parts[0], u64::from(weights.blocks()))
     } else {
-        let dense = plan.take(row_tiles * blocks * 2048);
+        let stretches = u64::from(weights.blocks().div_ceil(4));
+        let dense = plan.take(row_tiles * stretches * 4 * 2048);
         let arguments = Arguments::new().inner(weights.arguments()).address(dense).words(&[row_tiles as u32 * 32]);
         let name = format!("unpack_{}", weights.code_name());
-        plan.launch(name, [(row_tiles * blocks).div_ceil(8) as u32, 1, 1], 256, 0, arguments);
-        dense
+        plan.launch(name, [(row_tiles * stretches).div_ceil(8) as u32, 1, 1], 256, 0, arguments);
+        (dense, stretches * 4)
     };
     let processors = plan.shared.chip.multiprocessors;
-    let row_blocks = product.rows.div_ceil(128);
+    // Of experts, each may have a block that is not full.
+    let row_blocks = if count > 1 { product.rows / 128 + count } else { product.rows.div_ceil(128) };
     let waves = |width: u32| (row_blocks * product.features.div_ceil(width)).div_ceil(processors);
     // The narrower tile asks more of the second cache.
     let width: u32 = if waves(128) * 128 * 21 < waves(192) * 192 * 20 { 128 } else { 192 };
@@ -305,17 +407,31 @@ fn tiles(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let strides = [blocks * 2048, row_tiles * blocks * 2048, 512];
     let w = context.tensor_map(brain, dense, &sizes, &strides, &[256, width / 32, 1, 8], false);
     let (x, w) = (x.map_err(|reason| call.error(reason))?, w.map_err(|reason| call.error(reason))?);
-    let arguments = Arguments::new().map(&x).map(&w).address(0).address(factors).address(product.bias);
-    let arguments = arguments.address(product.residual).address(product.out);
+    let arguments = Arguments::new().map(&x).map(&w).address(offsets).address(pairs).address(factors);
+    let arguments = arguments.address(product.bias).address(product.residual).address(product.out);
     let arguments = arguments.floats(&[weights.result_factor(), 0.0, 0.0]);
-    let arguments = arguments.words(&[product.rows, product.features, weights.columns, product.out_stride, 0, 0, 0]);
+    let sizes = [product.rows, product.features, weights.columns, product.out_stride, 0, 0, count];
     let grid = [(row_blocks * product.features.div_ceil(width)).min(processors), 1, 1];
     let shared = stages * (128 + width) * 128 + 1024 + 128;
-    plan.launch(format!("gemm_{}_{width}", weights.element()), grid, 384, shared, arguments);
+    let of_experts = if experts.is_some() { "experts_" } else { "" };
+    plan.launch(format!("gemm_{of_experts}{}_{width}", weights.element()), grid, 384, shared, arguments.words(&sizes));
     Ok(())
 }
 
-/// As in `common.cuh`.
-fn slice_length(columns: u32) -> u32 {
-    if columns > 4096 { 512 } else { (columns / 8).next_multiple_of(128) }
+/// A product with weights of f32.
+fn f32_weights(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
+    let (x_rows, stacks) = match product.experts {
+        Some(experts) => (product.rows.div_ceil(product.choices), experts.most_tiles),
+        None => (product.rows, product.rows.div_ceil(FEW_ROWS)),
+    };
+    let made =
+        Made { name: "f32".to_string(), element_bytes: 4, rows: x_rows, arrangement: Arrangement::Lanes, pairs: 0 };
+    let (rows, _) = make(plan, product, &made);
+    let (tiles, pairs) = product.experts.map_or((0, 0), |experts| (experts.tiles, experts.pairs));
+    let arguments = Arguments::new().inner(product.weights.arguments()).address(rows).address(tiles).address(pairs);
+    let arguments = arguments.address(product.bias).address(product.residual).address(product.out);
+    let sizes = [product.rows, product.features, product.weights.columns, product.stride, product.out_stride];
+    let arguments = arguments.words(&sizes).words(&[product.choices]);
+    plan.launch("product_f32", [product.features.div_ceil(32), stacks, 1], 256, 0, arguments);
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod driver;
 mod formula;
 mod image;
 mod launch;
+mod layers;
 mod matmul;
 mod runtime;
 

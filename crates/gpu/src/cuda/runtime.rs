@@ -317,8 +317,8 @@ impl Shared {
             }
         };
         let symbol = CString::new(name).expect("kernels have names without zeros");
-        // What a kernel has of its own comes on top: 1 KiB leaves room for it.
-        let room = self.chip.shared_bytes.saturating_sub(if dynamic_only(name) { 0 } else { 5 * 1024 });
+        // What a kernel has of its own comes on top: 16 KiB leaves room for it.
+        let room = self.chip.shared_bytes.saturating_sub(if dynamic_only(name) { 0 } else { 16 * 1024 });
         let function = self.context.function(module, &symbol, room).map_err(fail)?;
         kernels.functions.insert(name.to_string(), function);
         Ok(function)
@@ -342,15 +342,24 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let known = ["few", "rows_", "unpack", "embed", "attention", "gemm"];
-    let sources = ["few", "rows", "unpack", "unpack", "attention", "gemm"];
-    let found = known.iter().position(|prefix| name.starts_with(prefix));
-    found.map_or("plain", |index| sources[index])
+    let sources: [(&[&str], &str); 9] = [
+        (&["few"], "few"),
+        (&["some"], "some"),
+        (&["rows_"], "rows"),
+        (&["unpack", "embed"], "unpack"),
+        (&["attention"], "attention"),
+        (&["gemm"], "gemm"),
+        (&["route", "sort_pairs", "expert_offsets", "mix", "product_f32"], "moe"),
+        (&["convolution", "delta"], "recurrent"),
+        (&["sort_values", "sort_apart", "sort_ends", "sort_taken", "scan", "random"], "sequences"),
+    ];
+    let found = sources.iter().find(|(prefixes, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+    found.map_or("plain", |(_, source)| source)
 }
 
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
-    name.starts_with("few") || name.starts_with("gemm")
+    ["few", "some", "gemm"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Where memory lies on the device.

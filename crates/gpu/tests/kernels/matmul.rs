@@ -7,7 +7,7 @@ use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
 use olivine_gpu::ops::weights::{Code, Packed};
 use olivine_gpu::{Device, Memory};
 use olivine_kernels::pool::Pool;
-use olivine_kernels::quant::{FORMATS, StoredOwned, quantize};
+use olivine_kernels::quant::{FORMATS, Format, StoredOwned, quantize};
 
 use crate::common::*;
 
@@ -71,7 +71,7 @@ fn every_storage_format_multiplies_what_it_decodes_to() {
 #[test]
 fn dense_matrices_of_any_width() {
     let Some(device) = device() else { return };
-    for (rows, columns) in [(33, 40), (5, 1), (32, 1000)] {
+    for (rows, columns) in [(33, 40), (5, 1), (32, 1000), (34, 1028)] {
         let weights = values(3, rows * columns);
         let x = values(4, 3 * columns);
         let halves: Vec<half::f16> = weights.iter().map(|&w| half::f16::from_f32(w)).collect();
@@ -109,6 +109,51 @@ fn a_row_has_the_same_bits_in_every_number_of_rows() {
             assert_bits(&some, &all[12 * features..(12 + rows) * features], &format!("{input:?}, {rows} rows"));
         }
     }
+}
+
+/// Every format, its scales of every type, and long rows; all ways that products of many rows go.
+#[test]
+fn stored_rows_have_the_same_bits_in_every_number_of_rows() {
+    let Some(device) = device() else { return };
+    // A software device takes minutes for what one format with short rows shows there.
+    let many = !device.info().software;
+    let shapes: &[(usize, usize)] = if many { &[(160, 768), (160, 4608), (5120, 1024)] } else { &[(40, 256)] };
+    let counts: &[usize] = if many { &[2, 5, 9, 17, 33, 64, 65, 130] } else { &[5] };
+    let most = *counts.last().expect("some");
+    for &(features, columns) in shapes {
+        let source = values(5, features * columns);
+        let x = values(8, most * columns);
+        let stored = FORMATS.iter().flat_map(|info| with_every_scale(info.format, features, columns, &source));
+        for stored in stored.take(if many { usize::MAX } else { 1 }) {
+            let Some(packed) = Packed::quantized(&stored.as_stored()) else { continue };
+            let matrix = packed.upload(&*device).unwrap();
+            let all = run_plain(&*device, &matrix, &x, &Matmul::default());
+            let last = (most - 1) * columns;
+            let expected = product(&x[last..], &decoded(&stored), columns);
+            let tolerance = product_tolerance(&*device, matrix.layout.code);
+            let what = format!("{:?} {:?} {features} x {columns}", stored.format, stored.scale_type);
+            assert_near(&all[(most - 1) * features..], &expected, tolerance, &what);
+            let alone = run_plain(&*device, &matrix, &x[last..], &Matmul::default());
+            assert_bits(&alone, &all[(most - 1) * features..], &what);
+            for &rows in counts {
+                let some = run_plain(&*device, &matrix, &x[..rows * columns], &Matmul::default());
+                assert_bits(&some, &all[..rows * features], &format!("{what}, {rows} rows"));
+            }
+        }
+    }
+}
+
+/// A matrix in a format; affine ones with scales of each type. None where the format has no encoder for the width.
+fn with_every_scale(format: Format, rows: usize, columns: usize, source: &[f32]) -> Vec<StoredOwned> {
+    let pool = Pool::new(1);
+    let mut all: Vec<StoredOwned> = quantize(&pool, format, rows, columns, source).into_iter().collect();
+    if matches!(format, Format::Affine { .. }) && !all.is_empty() {
+        let halves: Vec<half::f16> = source.iter().map(|&value| half::f16::from_f32(value)).collect();
+        let brains: Vec<half::bf16> = source.iter().map(|&value| half::bf16::from_f32(value)).collect();
+        all.extend(quantize(&pool, format, rows, columns, &halves[..]));
+        all.extend(quantize(&pool, format, rows, columns, &brains[..]));
+    }
+    all
 }
 
 #[test]

@@ -1,0 +1,183 @@
+// Products of 2 to 64 rows on Hopper: y[m][n] = x[m][k] . w[n][k], every weight read and decoded once.
+//
+// A block has a panel of 128 weight rows, 16 for each of 8 warps, which come straight to registers and are decoded there;
+// the tensor cores multiply them with all rows of x, which the copy engine brings, a stretch of 128 columns at a time.
+// Where there are few panels the blocks of a cluster share the slices of k, and add up what each has for a part of the
+// outputs. Invariant: a slice is one chain of k16 products, slices are added in order, as in few.cu. Read next: few.cu.
+#include "weights.cuh"
+#include "wgmma.cuh"
+
+struct SomeArgs {
+    TensorMap x; // [m][stride], arranged for registers, boxes of 64 columns by N rows, swizzled
+    Weights weights;
+    const float *factors;  // [m]
+    const float *bias;     // [n] or null
+    const float *residual; // [m][out_stride] or null
+    float *y;              // [m][out_stride]
+    u32 m, n, k, out_stride;
+    u32 parts;             // blocks of a cluster: 1, 4 or 8
+};
+
+constexpr u32 SLICES = 8, PANEL = 128;
+
+DEV void cluster_meet() {
+    // Not `aligned`: threads of a warp may come here apart.
+    asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+    asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+}
+
+// What the block of this number has at an address of its shared memory.
+DEV float load_of_block(u32 address, u32 block) {
+    float v;
+    asm volatile("{.reg .u32 at; mapa.shared::cluster.u32 at, %1, %2; ld.shared::cluster.f32 %0, [at];}" : "=f"(v) : "r"(address), "r"(block) : "memory");
+    return v;
+}
+
+// Where a sum lies among those of a slice: neighbouring rows next to each other, lanes that write together apart.
+DEV u32 sum_place(u32 column, u32 row) { return column * PANEL + (row ^ ((column >> 1) & 3) << 3); }
+
+template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const SomeArgs &args, u8 *memory) {
+    typedef Traits<CODE> T;
+    constexpr u32 STAGE = N * 256, DEPTH = D;
+    const u32 lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3, group = threadIdx.x >> 7;
+    const u32 g = lane >> 2, t = lane & 3;
+    const u32 base = shared_address(memory), full = base + STAGES * STAGE, empty = full + 8 * STAGES;
+    float *partials = (float *)(memory + STAGES * STAGE + 128);
+    const u32 panel = blockIdx.x / args.parts, part = blockIdx.x % args.parts;
+    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, each = SLICES / args.parts;
+    const u32 first_k = minimum(part * each * length, args.k), end_k = minimum((part + 1) * each * length, args.k);
+    const u32 first_stretch = first_k / 128, stretches = (end_k - first_k + 127) / 128, of_slice = length / 128;
+    const u32 tile = minimum(panel * (PANEL / 32) + group * 2 + (warp >> 1), (args.n + 31) / 32 - 1), row = (warp & 1) * 16 + g;
+
+    next_may_start();
+    Piece<CODE> low[DEPTH], high[DEPTH];
+    const Place place = place_of<CODE>(args.weights, tile, row, t);
+    u32 ahead = 0;
+    auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
+        if (ahead >= stretches) return;
+        load_piece<CODE, KIND, 0>(to_low, args.weights, place, first_stretch + ahead, t);
+        load_piece<CODE, KIND, 8>(to_high, args.weights, place, first_stretch + ahead, t);
+        ahead++;
+    };
+#pragma unroll
+    for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
+    if (threadIdx.x == 0) {
+        for (u32 s = 0; s < STAGES; s++) barrier_init(full + 8 * s, 1), barrier_init(empty + 8 * s, 2);
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncthreads();
+    previous_done();
+    auto bring = [&](u32 stretch) {
+        const u32 slot = stretch % STAGES, barrier = full + 8 * slot;
+        barrier_expect(barrier, STAGE);
+        load_tile(base + slot * STAGE, &args.x, (first_stretch + stretch) * 128, 0, barrier);
+        load_tile(base + slot * STAGE + STAGE / 2, &args.x, (first_stretch + stretch) * 128 + 64, 0, barrier);
+    };
+    if (threadIdx.x == 0) {
+        for (u32 s = 0; s + 1 < STAGES && s < stretches; s++) bring(s);
+    }
+
+    float sums[N / 2];
+    u32 slot = 0, phase = 0, in_slice = 0, slice = 0;
+    for (u32 first = 0; first < stretches; first += DEPTH) {
+#pragma unroll
+        for (u32 d = 0; d < DEPTH; d++) {
+            const u32 stretch = first + d;
+            if (stretch >= stretches) break;
+            if (threadIdx.x == 0 && stretch + STAGES - 1 < stretches) {
+                // The slot of the stretch before: everybody is done with it at the turn before this one.
+                if (stretch > 0) barrier_wait(empty + 8 * ((stretch - 1) % STAGES), ((stretch - 1) / STAGES) & 1);
+                bring(stretch + STAGES - 1);
+            }
+            __syncwarp();
+            u32 low_pairs[2], high_pairs[2];
+            piece_scales<CODE, KIND>(args.weights, low[d], first_stretch + stretch, t, low_pairs);
+            piece_scales<CODE, KIND>(args.weights, high[d], first_stretch + stretch, t, high_pairs);
+            u32 a[2][2][4];
+            barrier_wait(full + 8 * slot, phase);
+#pragma unroll
+            for (u32 word = 0; word < 4; word++) {
+                u32 v[4], u[4];
+                unpack_word<CODE>(low[d], word, low_pairs, v);
+                unpack_word<CODE>(high[d], word, high_pairs, u);
+#pragma unroll
+                for (u32 i = 0; i < 2; i++) {
+                    a[word & 1][i][0] = v[2 * i], a[word & 1][i][1] = u[2 * i];
+                    a[word & 1][i][2] = v[2 * i + 1], a[word & 1][i][3] = u[2 * i + 1];
+                }
+                const u64 x = descriptor(base + slot * STAGE + (word >> 1) * (STAGE / 2)) + 4 * (word & 1);
+                hold(sums);
+                asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+                WgmmaRows<T::ELEMENT, N>::run(sums, a[word & 1][0], x, word > 0 || in_slice > 0);
+                WgmmaRows<T::ELEMENT, N>::run(sums, a[word & 1][1], x + 2, 1);
+                asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+                asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+            }
+            asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+            hold(sums);
+            if ((threadIdx.x & 127) == 0) barrier_arrive(empty + 8 * slot);
+            fetch(low[d], high[d]);
+            if (++slot == STAGES) slot = 0, phase ^= 1;
+            if (++in_slice < of_slice && stretch + 1 < stretches) continue;
+            in_slice = 0;
+            float *to = partials + (args.parts == 1 ? 0 : slice * N * PANEL);
+            const bool add = args.parts == 1 && slice > 0;
+            slice++;
+            const u32 at = group * 64 + warp * 16 + g;
+#pragma unroll
+            for (u32 i = 0; i < N / 2; i++) {
+                float *sum = to + sum_place(i / 4 * 8 + 2 * t + (i & 1), at + (i >> 1 & 1) * 8);
+                *sum = add ? *sum + sums[i] : sums[i];
+            }
+        }
+    }
+    if (args.parts > 1) {
+        cluster_meet();
+    } else {
+        __syncthreads();
+    }
+    for (u32 i = part * 256 + threadIdx.x; i < args.m * PANEL; i += args.parts * 256) {
+        const u32 column = i / PANEL, of = i % PANEL, output = panel * PANEL + of;
+        if (output >= args.n) continue;
+        const u32 at = sum_place(column, of);
+        float sum = partials[at];
+        if (args.parts > 1) {
+            sum = load_of_block(shared_address(partials + at), 0);
+            for (u32 s = 1; s < slices; s++) sum += load_of_block(shared_address(partials + s % each * N * PANEL + at), s / each);
+        }
+        sum *= load_again_4(args.factors + column) * T::FACTOR * args.weights.factor;
+        if (args.bias) sum += args.bias[output];
+        const u64 to = (u64)column * args.out_stride + output;
+        if (args.residual) sum += load_again_4(args.residual + to);
+        args.y[to] = sum;
+    }
+    // Nobody may go while others read what it has.
+    if (args.parts > 1) cluster_meet();
+}
+
+#define SOME(name, code, kind, n, blocks, depth)                                                                       \
+    extern "C" __global__ void __launch_bounds__(256, blocks) some##n##_##name(const __grid_constant__ SomeArgs args) { \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        some<code, kind, n, 3, depth>(args, memory);                                                                 \
+    }
+
+#define SOME_OF(name, code, kind, blocks, depth)                                                                       \
+    SOME(name, code, kind, 16, blocks, depth)                                                                          \
+    SOME(name, code, kind, 32, 2, depth)                                                                               \
+    SOME(name, code, kind, 64, 2, depth)
+
+SOME_OF(bits4_pair, BITS4, PAIR_BF16, 3, 2)
+SOME_OF(bits4_single, BITS4, SINGLE, 3, 2)
+SOME_OF(bits4_minima, BITS4, MINIMA, 2, 2)
+SOME_OF(e2m1_exponent, E2M1, E8M0, 3, 2)
+SOME_OF(bits2, BITS2, -1, 2, 2)
+SOME_OF(bits3, BITS3, -1, 2, 2)
+SOME_OF(bits4, BITS4, -1, 2, 2)
+SOME_OF(bits5, BITS5, -1, 2, 2)
+SOME_OF(bits6, BITS6, -1, 2, 2)
+SOME_OF(bits8, BITS8, -1, 2, 2)
+SOME_OF(signed8, SIGNED8, -1, 2, 2)
+SOME_OF(e2m1, E2M1, -1, 2, 2)
+SOME_OF(e4m3, CODE_E4M3, -1, 2, 2)
+SOME_OF(bf16, CODE_BF16, NONE, 3, 1)
+SOME_OF(f16, CODE_F16, NONE, 3, 1)
