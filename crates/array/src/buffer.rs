@@ -117,6 +117,11 @@ impl Buffer {
         }
     }
 
+    /// Whether the host would have to ask a GPU for the content.
+    pub fn is_on_gpu_alone(&self) -> bool {
+        self.host.get().is_none() && self.device.get().is_some()
+    }
+
     /// The memory on `gpu`, to read. What only the host has is sent there.
     pub fn on_gpu(&self, gpu: &Arc<Gpu>) -> &Memory {
         let side = self.device.get_or_init(|| DeviceSide {

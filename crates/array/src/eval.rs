@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::array::{Array, Node, Source, Value};
 use crate::dtype::Dtype;
 use crate::gpu;
-use crate::ops::copy::copy_into;
+use crate::ops::copy::copy_to_output;
 use crate::primitive::{EvalContext, Primitive, Reuse, Tensor};
 use crate::shape::{Layout, element_count};
 
@@ -117,14 +117,14 @@ fn compute(context: &EvalContext, source: Source, node: &Node) -> Value {
                     let first = tensors.swap_remove(0);
                     return Value::One(Tensor { layout, dtype: node.dtype, ..first });
                 }
-                let mut outputs = [output(&*primitive, &node.shape, node.dtype, &mut tensors, true)];
+                let mut outputs = [output(context, &*primitive, &node.shape, node.dtype, &mut tensors, true)];
                 context.run(&*primitive, &tensors, &mut outputs);
                 let [output] = outputs;
                 return Value::One(output);
             }
             let mut outputs: Vec<Tensor> = Vec::with_capacity(specs.len());
             for (index, spec) in specs.iter().enumerate() {
-                outputs.push(output(&*primitive, &spec.shape, spec.dtype, &mut tensors, index == 0));
+                outputs.push(output(context, &*primitive, &spec.shape, spec.dtype, &mut tensors, index == 0));
             }
             context.run(&*primitive, &tensors, &mut outputs);
             Value::Many(outputs)
@@ -152,7 +152,14 @@ pub(crate) fn is_reusable(tensor: &Tensor, bytes: usize) -> bool {
 }
 
 /// Memory for an output: an input's when the primitive and its last reader allow, else new.
-fn output(primitive: &dyn Primitive, shape: &[usize], dtype: Dtype, inputs: &mut [Tensor], first: bool) -> Tensor {
+fn output(
+    context: &EvalContext,
+    primitive: &dyn Primitive,
+    shape: &[usize],
+    dtype: Dtype,
+    inputs: &mut [Tensor],
+    first: bool,
+) -> Tensor {
     let bytes = element_count(shape) * dtype.size();
     let donor = match primitive.reuse() {
         Reuse::Elementwise if first => {
@@ -168,7 +175,7 @@ fn output(primitive: &dyn Primitive, shape: &[usize], dtype: Dtype, inputs: &mut
         return Tensor { buffer: input.buffer.take(), layout: Layout::contiguous(shape), dtype };
     }
     let mut out = Tensor::new(shape, dtype);
-    copy_into(input, out.bytes_mut());
+    copy_to_output(context, input, &mut out);
     input.buffer = None;
     out
 }

@@ -1,14 +1,18 @@
 //! The GPU that evaluation uses: commands of an evaluation are collected and sent together; memory comes from it.
 //!
 //! Invariants: commands of a thread run in the order in which they were recorded, and reading back waits for all before it; an
-//! error of the device is a panic that names it, so that it fails the evaluation that met it and nothing else.
+//! error of the device is a panic that names it, so that it fails the evaluation that met it and nothing else. Scratch
+//! memory of an operation is the next one's too.
 //! Read next: [`crate::eval`], [`crate::buffer`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+pub use olivine_gpu::Counters;
 pub use olivine_gpu::GpuError;
+use olivine_gpu::device::ALIGNMENT;
 pub use olivine_gpu::ops::moe::MAX_EXPERTS;
 pub use olivine_gpu::ops::weights;
 use olivine_gpu::ops::weights::{Matrix, Packed};
@@ -17,19 +21,33 @@ use olivine_gpu::{Choice, Device, List, Memory, Recording};
 /// A device, and what recorded commands depend on.
 pub struct Gpu {
     device: Arc<dyn Device>,
+    /// Tells it from those before.
+    number: u64,
     epoch: AtomicU64,
+    /// Operations that the CPU did for want of kernels, by name.
+    by_host: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 thread_local! {
     /// What this thread recorded and did not send. Threads work on memory of their own: each has its own order.
     static PENDING: RefCell<List> = RefCell::default();
+    /// How often this thread sent something.
+    static SENT: Cell<u64> = const { Cell::new(0) };
+    /// Scratch memory of this thread's operations.
+    static SCRATCH: RefCell<Option<(u64, Memory)>> = const { RefCell::new(None) };
 }
 
+/// The name that the device was chosen by.
+static CHOSEN: Mutex<String> = Mutex::new(String::new());
+static GPUS: AtomicU64 = AtomicU64::new(0);
 static GPU: RwLock<Option<Arc<Gpu>>> = RwLock::new(None);
 
 /// Evaluate on `device` what has kernels there, from the next evaluation on; none: everything on the CPU.
 pub fn set_gpu(device: Option<Arc<dyn Device>>) {
-    let gpu = device.map(|device| Arc::new(Gpu { device, epoch: AtomicU64::new(1) }));
+    let gpu = device.map(|device| {
+        let number = GPUS.fetch_add(1, Relaxed);
+        Arc::new(Gpu { device, number, epoch: AtomicU64::new(1), by_host: Mutex::default() })
+    });
     *GPU.write().unwrap_or_else(PoisonError::into_inner) = gpu;
 }
 
@@ -41,6 +59,7 @@ pub fn gpu() -> Option<Arc<Gpu>> {
 /// Evaluate on the device of this name from now on: `cpu`, `auto` (a GPU if there is one), `gpu`, `metal`, `vulkan:N`,
 /// `cuda:N`. Returns what the device calls itself; none for the CPU.
 pub fn use_device(name: &str) -> Result<Option<String>, GpuError> {
+    *CHOSEN.lock().unwrap_or_else(PoisonError::into_inner) = name.to_string();
     let device = match name {
         "cpu" => None,
         "auto" => olivine_gpu::open(Choice::Auto).ok(),
@@ -51,15 +70,54 @@ pub fn use_device(name: &str) -> Result<Option<String>, GpuError> {
     Ok(called)
 }
 
+/// If the GPU was lost, open the device that was chosen anew. What lay on the old one is gone.
+pub fn reopen_if_lost() -> Result<(), GpuError> {
+    if gpu().is_some_and(|gpu| gpu.is_lost()) {
+        let name = CHOSEN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        set_gpu(None);
+        use_device(&name)?;
+    }
+    Ok(())
+}
+
+/// Forget what this thread recorded and did not send: an evaluation failed.
+pub fn discard_recorded() {
+    PENDING.take();
+}
+
+/// Bytes that may still be taken of the GPU's own memory; none where it has none, or its driver does not say.
+pub fn room_bytes() -> Option<usize> {
+    let gpu = gpu()?;
+    let info = gpu.device().info();
+    let all = info.memory_bytes.filter(|_| !info.unified && !info.software)?;
+    // The driver and other programs want a share.
+    Some((all / 10 * 9).saturating_sub(gpu.device().counters().allocated_bytes) as usize)
+}
+
 /// What the GPU that evaluation uses calls itself; none on the CPU.
 pub fn device() -> Option<String> {
     gpu().map(|gpu| gpu.device().info().name.clone())
+}
+
+/// What has happened so far on the GPU that evaluation uses; none on the CPU.
+pub fn gpu_counters() -> Option<Counters> {
+    gpu().map(|gpu| gpu.device().counters())
+}
+
+/// Operations that the CPU did since the GPU was chosen because there are no kernels for them, by name.
+pub fn host_operations() -> BTreeMap<&'static str, u64> {
+    gpu().map_or_else(BTreeMap::new, |gpu| gpu.by_host.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
 
 impl Gpu {
     /// The device.
     pub fn device(&self) -> &dyn Device {
         &*self.device
+    }
+
+    /// Whether the device is gone, with everything on it.
+    pub fn is_lost(&self) -> bool {
+        self.device.wait().is_err()
     }
 
     /// A number that grows when memory behind a handle has moved or a step has another shape: commands that were recorded
@@ -83,8 +141,14 @@ impl Gpu {
     pub fn submit(&self) {
         let list = self.take();
         if !list.commands.is_empty() {
+            SENT.set(SENT.get() + 1);
             check(self.device.submit(&list));
         }
+    }
+
+    /// How often this thread sent something so far.
+    pub(crate) fn sent(&self) -> u64 {
+        SENT.get()
     }
 
     /// What was recorded and not sent.
@@ -115,6 +179,28 @@ impl Gpu {
     #[track_caller]
     pub fn allocate(&self, bytes: usize) -> Memory {
         check(self.device.allocate(padded(bytes.max(1))))
+    }
+
+    /// Memory for what lies between the commands of one operation, of these sizes: other operations of this thread use it
+    /// too, one after the other.
+    #[track_caller]
+    pub fn scratch<const N: usize>(&self, bytes: [usize; N]) -> [Memory; N] {
+        let step = ALIGNMENT as usize;
+        let all: usize = bytes.iter().map(|bytes| bytes.next_multiple_of(step).max(step)).sum();
+        let known = SCRATCH.take().filter(|(number, known)| *number == self.number && known.bytes() >= all as u64);
+        let whole = known.map_or_else(|| self.allocate(all.next_power_of_two()), |(_, known)| known);
+        SCRATCH.set(Some((self.number, whole.clone())));
+        let mut at = 0;
+        bytes.map(|bytes| {
+            let part = whole.slice(at, padded(bytes.max(1)));
+            at += bytes.next_multiple_of(step).max(step) as u64;
+            part
+        })
+    }
+
+    /// The CPU does an operation of this name.
+    pub(crate) fn count_host(&self, name: &'static str) {
+        *self.by_host.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
     }
 
     /// New memory with the content of `bytes`.

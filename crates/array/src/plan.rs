@@ -15,7 +15,7 @@ use crate::buffer::Buffer;
 use crate::dtype::Dtype;
 use crate::eval;
 use crate::gpu::{self, Gpu};
-use crate::ops::copy::copy_into;
+use crate::ops::copy::{copy_into, copy_to_output};
 use crate::primitive::{EvalContext, Primitive, Reuse, Spec, Tensor};
 use crate::shape::{Layout, element_count};
 
@@ -123,16 +123,14 @@ impl Plan {
             return gpu.replay(recording);
         }
         gpu.submit();
-        let epoch = gpu.epoch();
+        let (epoch, sent) = (gpu.epoch(), gpu.sent());
         let mut whole = true;
         for step in &mut self.steps {
             whole &= step.run(context, &mut self.slots);
         }
-        if !whole {
-            self.kept = Kept::default();
-            return gpu.submit();
-        }
-        if self.kept.epoch != epoch {
+        // What was sent in between, to bring something, is not among the commands.
+        whole &= gpu.sent() == sent;
+        if !whole || self.kept.epoch != epoch {
             self.kept = Kept { epoch, recording: None };
             return gpu.submit();
         }
@@ -211,7 +209,7 @@ impl Step {
         if let Some((index, layout)) = &self.copy_first {
             let source = &mut self.inputs[*index];
             let from = Tensor { buffer: source.buffer.take(), layout: layout.clone(), dtype: source.dtype };
-            copy_into(&from, self.outputs[0].bytes_mut());
+            copy_to_output(context, &from, &mut self.outputs[0]);
         }
         let on_gpu = context.run(&*self.primitive, &self.inputs, &mut self.outputs);
         for (tensor, &slot) in self.outputs.iter_mut().zip(&self.output_slots) {

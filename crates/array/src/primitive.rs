@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytemuck::Pod;
 use olivine_gpu::Memory;
+use olivine_gpu::ops::copy::{Element as GpuElement, View, copy};
 use olivine_kernels::pool::Pool;
 use smallvec::SmallVec;
 
@@ -91,6 +92,9 @@ impl EvalContext {
     pub(crate) fn run(&self, primitive: &dyn Primitive, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
         let on_gpu = self.gpu.as_ref().is_some_and(|gpu| primitive.eval_gpu(gpu, inputs, outputs));
         if !on_gpu {
+            if let Some(gpu) = &self.gpu {
+                gpu.count_host(primitive.name());
+            }
             primitive.eval_cpu(self, inputs, outputs);
         }
         on_gpu
@@ -244,6 +248,36 @@ impl Tensor {
         }
         let memory = self.buffer().on_gpu(gpu);
         Some(if start == 0 { memory.clone() } else { memory.slice(start as u64, padded(bytes)) })
+    }
+
+    /// The elements on `gpu`, to read, one behind the other: where they lie, or a copy that is made there. None for what the
+    /// GPU cannot copy.
+    pub fn on_gpu_dense(&self, gpu: &Arc<Gpu>) -> Option<Memory> {
+        self.on_gpu(gpu).or_else(|| {
+            let can_copy = self.size() > 0 && self.can_copy_on_gpu();
+            let to = can_copy.then(|| gpu.allocate(self.size() * self.dtype.size()))?;
+            self.copy_on_gpu(gpu, &to);
+            Some(to)
+        })
+    }
+
+    /// Whether the GPU can put the elements in order.
+    pub(crate) fn can_copy_on_gpu(&self) -> bool {
+        self.dtype.size() == 4 && self.layout.coalesce().shape.len() <= 4
+    }
+
+    /// Record the copy of the elements, one behind the other, to memory on `gpu`.
+    pub(crate) fn copy_on_gpu(&self, gpu: &Arc<Gpu>, to: &Memory) {
+        let layout = self.layout.coalesce();
+        let (mut shape, mut strides) = ([1; 4], [0; 4]);
+        let first = 4 - layout.shape.len();
+        shape[first..].copy_from_slice(&layout.shape);
+        strides[first..].copy_from_slice(&layout.strides);
+        let plain = [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1].map(|stride| stride as isize);
+        let memory = self.buffer().on_gpu(gpu);
+        let from = View { memory, element: GpuElement::Word, start: layout.offset, strides };
+        let to = View { memory: to, element: GpuElement::Word, start: 0, strides: plain };
+        gpu.record(|list| copy(list, shape, from, to));
     }
 
     /// Memory of an output on `gpu`, all of which will be written.

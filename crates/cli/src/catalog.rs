@@ -142,6 +142,7 @@ impl Sources {
             }
             return Ok(parts);
         }
+        olivine_lm::reopen_if_lost()?;
         let model = found.open(&self.load)?;
         let adapter = found.adapter()?;
         let options = self.engine_options(card, &found, &model)?;

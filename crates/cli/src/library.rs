@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use olivine_hub::{ModelName, Store, StoredModel, local};
 use olivine_lm::language_model::LanguageModel;
-use olivine_lm::model::{Checkpoint, LoadOptions};
+use olivine_lm::model::{Checkpoint, LoadOptions, Model};
 use olivine_lm::sampling::SamplingOptions;
 use serde_json::{Map, Value};
 
@@ -108,6 +108,7 @@ impl Found {
             None => LanguageModel::from_memory(&built_in::FILES, &options)?,
             Some(path) => LanguageModel::open(path, &options)?,
         };
+        say_where(&model.model);
         model.template = overlay.chat_template(&self.name, model.template)?;
         overlay.apply_sampling(&mut model.sampling);
         Ok(model)
@@ -183,6 +184,19 @@ impl Overlay {
     /// Most tokens of an answer.
     pub fn max_tokens(&self) -> Option<usize> {
         usize::try_from(self.parameters.get("num_predict")?.as_i64()?).ok()
+    }
+}
+
+/// Tells that a model is larger than the memory of the GPU.
+fn say_where(model: &Model) {
+    let all = model.spec().layers.len();
+    if let (Some(layers), Some(device)) = (model.gpu_layers().filter(|layers| *layers < all), olivine_lm::device()) {
+        let weights = human_bytes(model.weight_sizes().total() as u64);
+        let room = olivine_lm::room_bytes()
+            .map_or(String::new(), |room| format!(", {} of it free now", human_bytes(room as u64)));
+        eprintln!(
+            "olivine: {layers} of {all} layers on {device}, the others on the CPU ({weights} of weights{room}; --device cpu: all on the CPU)"
+        );
     }
 }
 

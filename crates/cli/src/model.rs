@@ -16,9 +16,13 @@ pub struct ModelOptions {
     /// Threads to compute with [default: the physical cores]
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Where to compute: cpu, gpu (the best there is), metal, vulkan:N, cuda:N, or auto (a GPU if there is one)
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    /// Where to compute: auto (the best GPU if there is one, else the CPU), cpu, gpu (an error if there is none), metal,
+    /// vulkan:N, cuda:N
+    #[arg(long, default_value = "auto", env = "OLIVINE_DEVICE", value_name = "DEVICE")]
     pub device: String,
+    /// How many layers the GPU computes, from the first on; the CPU does the others [default: as many as it has room for]
+    #[arg(long, value_name = "LAYERS")]
+    pub gpu_layers: Option<u32>,
     /// Longest conversation in tokens [default: what the model was made for]. Models that stretch their positions for
     /// long contexts (LongRoPE, dynamic NTK) do so by this number, once for the whole run
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(2..))]
@@ -75,7 +79,8 @@ impl ModelOptions {
             || self.context.is_some()
             || self.kv_type.is_some()
             || self.precision != Accuracy::Fast
-            || self.device != "cpu"
+            || self.gpu_layers.is_some()
+            || self.device != "auto"
     }
 
     /// Set the threads and the device, and say how to load.
@@ -91,6 +96,7 @@ impl ModelOptions {
             },
             context_tokens: self.context.map(|tokens| tokens as usize),
             kv_dtype: self.kv_type.map(KvType::dtype),
+            gpu_layers: self.gpu_layers.map(|layers| layers as usize),
         })
     }
 

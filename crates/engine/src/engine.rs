@@ -144,6 +144,14 @@ pub struct Status {
     pub accepted_tokens: u64,
     /// Tokens of answers a second, of the last seconds.
     pub tokens_per_second: f64,
+    /// The GPU that computes, as it calls itself; none: the CPU.
+    pub device: Option<String>,
+    /// Bytes of its memory that this process has taken, all models together.
+    pub device_bytes_used: u64,
+    /// All of its memory, where its driver says.
+    pub device_bytes: Option<u64>,
+    /// Layers that it computes, where the CPU does the others.
+    pub device_layers: Option<usize>,
 }
 
 /// How much of a prompt is cached, and where.
@@ -263,7 +271,16 @@ impl Engine {
         };
         let adapters = Adapters::new(model.adapters().clone(), options.memory.clone());
         let shared = Arc::new(Shared::default());
-        let status = Status { fixed_bytes, kv_bytes_budget: kv_bytes, ..Status::default() };
+        let on_gpu = |layers: &usize| *layers < model.spec().layers.len();
+        let status = Status {
+            fixed_bytes,
+            kv_bytes_budget: kv_bytes,
+            device: olivine_lm::device(),
+            device_bytes_used: olivine_lm::gpu_counters().map_or(0, |counters| counters.allocated_bytes),
+            device_bytes: olivine_lm::gpu().and_then(|gpu| gpu.device().info().memory_bytes),
+            device_layers: model.gpu_layers().filter(on_gpu),
+            ..Status::default()
+        };
         *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         let (commands, receiver) = mpsc::channel();
         let worker_shared = shared.clone();
@@ -307,6 +324,11 @@ impl Engine {
         let thread = Some(thread.expect("the system has room for a thread"));
         let adapters = Adapters::default();
         Ok(Engine { commands, shared, limits, adapters, thread, _reservations: reservation.into_iter().collect() })
+    }
+
+    /// Whether its thread has ended, because the device under the model was lost: the model must be loaded again.
+    pub fn is_gone(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Whether it makes vectors and writes no text.

@@ -69,9 +69,12 @@ impl Drop for Reservation {
     }
 }
 
-/// Bytes that a process may still take: what the system calls available, within the limits of a container.
-/// None where the system does not tell.
+/// Bytes that a process may still take where models lie: of a GPU's own memory, else what the system calls available, within
+/// the limits of a container. None where nobody tells.
 pub fn available_bytes() -> Option<usize> {
+    if let Some(room) = olivine_lm::room_bytes() {
+        return Some(room);
+    }
     let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return most_of_all_memory() };
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: usize = line.split_whitespace().next()?.parse().ok()?;

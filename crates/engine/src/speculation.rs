@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use olivine_lm::cache::{PAGE_TOKENS, REWIND_TOKENS, Sequence};
 use olivine_lm::generate::PREFILL_ROWS;
+use olivine_lm::logits::Ask;
 use olivine_lm::model::{Model, Outputs, Work};
 use olivine_lm::sampling::SamplingOptions;
 
@@ -151,14 +152,19 @@ impl Drafter {
             if work.is_empty() {
                 break;
             }
-            let mut logits = self.model.step(&mut work);
-            let mut rows = logits.chunks_exact_mut(self.model.spec().vocabulary);
-            for (index, piece) in pieces.iter().enumerate().filter(|(_, piece)| !piece.is_empty()) {
-                let row = rows.next().expect("[drafter] a row for each sequence");
-                let (drafted, guess) = (&mut drafted[index], &wanted[index]);
-                drafted.tokens.extend(piece);
-                if drafted.tokens.len() == guess.tokens.len() + guesses[index].len() {
-                    let choice = guess.sampling.choose(row, &drafted.tokens, drafted.tokens.len());
+            let logits = self.model.logits(&mut work);
+            for (index, piece) in pieces.iter().enumerate() {
+                drafted[index].tokens.extend(piece);
+            }
+            let active: Vec<usize> = (0..pieces.len()).filter(|&index| !pieces[index].is_empty()).collect();
+            // A prompt that is not done has no token yet; its row is asked all the same, once in a while.
+            let asks = active.iter().map(|&index| {
+                let history = &drafted[index].tokens[..];
+                Ask { sampling: wanted[index].sampling, history, position: history.len() }
+            });
+            let choices = logits.choose(&asks.collect::<Vec<_>>());
+            for (&index, choice) in active.iter().zip(choices) {
+                if drafted[index].tokens.len() == wanted[index].tokens.len() + guesses[index].len() {
                     guesses[index].push(choice.token);
                 }
             }

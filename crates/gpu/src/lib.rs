@@ -24,7 +24,8 @@ use std::sync::Arc;
 /// Which device to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The best one found: CUDA, Metal, then a Vulkan device that is not a program on the CPU.
+    /// The best one found: CUDA, Metal, then a Vulkan device, one with memory of its own before others; never a program on
+    /// the CPU.
     Auto,
     /// The Vulkan device of this number, software ones among them.
     Vulkan(usize),
@@ -65,8 +66,17 @@ impl fmt::Display for Choice {
 pub fn open(choice: Choice) -> Result<Arc<dyn Device>, GpuError> {
     match choice {
         Choice::Cuda(number) => cuda::open(number),
+        Choice::Auto if !may_have_gpu() => {
+            Err(GpuError::NotFound { choice, found: "the system shows no GPU".to_string() })
+        }
         // Without a driver for CUDA, or with one that is too old, the others get their turn and their say.
         Choice::Auto => cuda::open(0).or_else(|_| wgpu::open(choice)),
         Choice::Metal | Choice::Vulkan(_) => wgpu::open(choice),
     }
+}
+
+/// Whether it is worth while to load drivers, which takes a moment: Linux shows GPUs among its devices.
+fn may_have_gpu() -> bool {
+    let shown = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"];
+    std::env::consts::OS != "linux" || shown.iter().any(|path| std::path::Path::new(path).exists())
 }

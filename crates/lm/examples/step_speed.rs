@@ -1,10 +1,14 @@
-//! `step_speed DEVICE FOLDER [PROMPT [GENERATE [ROWS…]]]`: tokens a second of `Model::step` on a device, without tokenizer,
-//! server and sampling: a small program that travels to a machine where a device is lent. `olivine bench` does more.
+//! `step_speed DEVICE FOLDER [PROMPT [GENERATE [ROWS…]]]`: tokens a second of a model on a device, without tokenizer and
+//! server: a small program that travels to a machine where a device is lent. Each token is chosen (greedily, and with
+//! temperature 0.7, top-k 20, top-p 0.8) and is the next step's input; beside it stands the same with all logits brought
+//! back, and what came back for each step. `olivine bench` does more.
 
 use std::path::Path;
 use std::time::Instant;
 
+use olivine_lm::logits::Ask;
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
+use olivine_lm::sampling::SamplingOptions;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,8 +33,15 @@ fn main() {
     for _ in 0..3 {
         println!("prefill {prompt}: {:.0} tokens/s", prefill(&mut model, prompt));
     }
+    let greedy = SamplingOptions::default();
+    let sampled = SamplingOptions { temperature: 0.7, top_k: 20, top_p: 0.8, seed: 1, ..SamplingOptions::default() };
     for rows in rows {
-        println!("decode {rows} rows: {:.1} tokens/s", decode(&mut model, rows, generate));
+        for (what, sampling) in [("greedy", Some(&greedy)), ("sampled", Some(&sampled)), ("all logits", None)] {
+            let Decoded { speed, read_bytes, dispatches } = decode(&mut model, rows, generate, sampling);
+            println!(
+                "decode {rows} rows, {what}: {speed:.1} tokens/s, {read_bytes:.0} bytes back and {dispatches:.0} dispatches a step"
+            );
+        }
     }
 }
 
@@ -39,37 +50,69 @@ fn fail(problem: &str) -> ! {
     std::process::exit(1)
 }
 
-fn tokens(count: usize, seed: usize) -> Vec<u32> {
-    (0..count).map(|index| ((index + seed) * 7919 % 10_007) as u32).collect()
+fn tokens(count: usize, seed: usize, vocabulary: usize) -> Vec<u32> {
+    (0..count).map(|index| ((index + seed) * 7919 % vocabulary.min(10_007)) as u32).collect()
 }
 
 fn prefill(model: &mut Model, count: usize) -> f64 {
     let mut sequence = model.cache().sequence();
-    let tokens = tokens(count, 1);
+    let tokens = tokens(count, 1, model.spec().vocabulary);
     let started = Instant::now();
     let outputs = Outputs::Last;
-    std::hint::black_box(model.step(&mut [Work { sequence: &mut sequence, tokens: &tokens, outputs }]));
+    let logits = model.logits(&mut [Work { sequence: &mut sequence, tokens: &tokens, outputs }]);
+    std::hint::black_box(logits.choose(&[Ask {
+        sampling: &SamplingOptions::default(),
+        history: &tokens,
+        position: count,
+    }]));
     let speed = count as f64 / started.elapsed().as_secs_f64();
     model.cache().release(sequence);
     speed
 }
 
-/// Tokens a second of all rows together; the first steps, which compile and record, are not counted.
-fn decode(model: &mut Model, rows: usize, steps: usize) -> f64 {
+struct Decoded {
+    /// Tokens a second of all rows together.
+    speed: f64,
+    read_bytes: f64,
+    dispatches: f64,
+}
+
+/// The first steps, which compile and record, are not counted. Without sampling all logits come back, and the tokens are
+/// made up.
+fn decode(model: &mut Model, rows: usize, steps: usize, sampling: Option<&SamplingOptions>) -> Decoded {
     let mut sequences: Vec<_> = (0..rows).map(|_| model.cache().sequence()).collect();
-    let mut started = Instant::now();
+    let counters = || olivine_lm::gpu_counters().unwrap_or_default();
+    let mut started = (Instant::now(), counters());
+    let mut drawn = tokens(rows, 0, model.spec().vocabulary);
     for step in 0..steps + 8 {
         if step == 8 {
-            started = Instant::now();
+            started = (Instant::now(), counters());
         }
-        let drawn = tokens(rows, step);
         let work = sequences.iter_mut().zip(&drawn);
         let mut work: Vec<Work> = work
             .map(|(sequence, token)| Work { sequence, tokens: std::slice::from_ref(token), outputs: Outputs::Last })
             .collect();
-        std::hint::black_box(model.step(&mut work));
+        let logits = model.logits(&mut work);
+        match sampling {
+            Some(sampling) => {
+                let asks: Vec<Ask> = drawn
+                    .chunks(1)
+                    .enumerate()
+                    .map(|(row, history)| Ask { sampling, history, position: step * 1000 + row })
+                    .collect();
+                drawn = logits.choose(&asks).into_iter().map(|choice| choice.token).collect();
+            }
+            None => {
+                std::hint::black_box(logits.all());
+                drawn = tokens(rows, step, model.spec().vocabulary);
+            }
+        }
     }
-    let speed = (rows * steps) as f64 / started.elapsed().as_secs_f64();
+    let (seconds, after) = (started.0.elapsed().as_secs_f64(), counters());
     sequences.into_iter().for_each(|sequence| model.cache().release(sequence));
-    speed
+    Decoded {
+        speed: (rows * steps) as f64 / seconds,
+        read_bytes: (after.read_bytes - started.1.read_bytes) as f64 / steps as f64,
+        dispatches: (after.dispatches - started.1.dispatches) as f64 / steps as f64,
+    }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use olivine_array::fast::linear::Precision;
-use olivine_array::fast::lora::{Adapter, LowRank, Storage};
+use olivine_array::fast::lora::{Adapter, Factors, Storage};
 use olivine_formats::TensorView;
 use olivine_formats::safetensors::Safetensors;
 use serde_json::{Map, Value};
@@ -117,9 +117,6 @@ impl AdapterSites {
     /// (mlx-lm).
     pub fn load(&self, folder: &Path) -> Result<LoadedAdapter, ModelError> {
         let (config_path, weights_path) = files(folder)?;
-        if olivine_array::gpu().is_some() {
-            return Err(unsupported(&config_path.display().to_string(), "an adapter of a model on a GPU".into()));
-        }
         let text = std::fs::read_to_string(&config_path)
             .map_err(|source| ModelError::Io { path: config_path.clone(), source })?;
         let file = config_path.display().to_string();
@@ -138,7 +135,7 @@ impl AdapterSites {
         if pairs.is_empty() {
             return Err(tensor(&weights_file, "lora_A", "there is none: this is no adapter".into()));
         }
-        let mut sites: Vec<Vec<(LowRank, usize)>> = self.sites.iter().map(|_| Vec::new()).collect();
+        let mut sites: Vec<Vec<Factors>> = self.sites.iter().map(|_| Vec::new()).collect();
         let modules = pairs.len();
         for (module, pair) in pairs {
             let (site, factors) = self.fit(&weights_file, &module, &pair, &config)?;
@@ -155,7 +152,7 @@ impl AdapterSites {
         module: &str,
         pair: &Pair,
         scaling: &Scaling,
-    ) -> Result<(usize, Vec<(LowRank, usize)>), ModelError> {
+    ) -> Result<(usize, Vec<Factors>), ModelError> {
         let (Some(down), Some(up)) = (&pair.down, &pair.up) else {
             return Err(tensor(file, module, "has one of the two factors only".into()));
         };
@@ -180,7 +177,7 @@ impl AdapterSites {
         let storage = self.storage.unwrap_or(Storage::F32);
         let factor = |(first, rows): &(usize, Vec<usize>)| {
             let up: Vec<f32> = rows.iter().flat_map(|row| &up[row * rank..(row + 1) * rank]).copied().collect();
-            (LowRank::new(site.columns, rows.len(), scale, &down, &up, storage), *first)
+            Factors::new(site.columns, *first, scale, &down, &up, storage)
         };
         Ok((index, of.places.iter().map(factor).collect()))
     }

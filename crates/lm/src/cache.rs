@@ -90,13 +90,15 @@ impl Sequence {
 }
 
 impl Cache {
-    /// Empty stores for every layer of `spec`.
-    pub fn new(spec: &ModelSpec, dtype: KvDtype) -> Cache {
+    /// Empty stores for every layer of `spec`; those of the first `gpu_layers` lie on the GPU, if there is one.
+    pub fn new(spec: &ModelSpec, dtype: KvDtype, gpu_layers: usize) -> Cache {
         let kinds = spec.kv_groups();
-        let layers = spec.layers.iter().map(|layer| match (&layer.mixer, layer.mixer.kv_shape()) {
+        let gpu = |index: usize| olivine_array::gpu().filter(|_| index < gpu_layers);
+        let stores = spec.layers.iter().enumerate();
+        let layers = stores.map(|(index, layer)| match (&layer.mixer, layer.mixer.kv_shape()) {
             (Mixer::GatedDelta(delta), _) => {
                 let convolution = ConvolutionShape { channels: delta.conv_channels(), kernel: delta.conv_taps };
-                LayerStore::State(StateHandle::new(&delta.shape(), &convolution))
+                LayerStore::State(StateHandle::new(&delta.shape(), &convolution, gpu(index)))
             }
             (_, Some(shape)) => {
                 let layout = KvLayout {
@@ -107,7 +109,7 @@ impl Cache {
                     dtype,
                 };
                 let group = kinds.iter().position(|&kind| kind == shape.group).expect("every group is listed");
-                LayerStore::Kv { group, handle: KvHandle::new(layout) }
+                LayerStore::Kv { group, handle: KvHandle::new(layout, gpu(index)) }
             }
             (_, None) => unreachable!("a block has keys and values or a state"),
         });

@@ -52,14 +52,20 @@ struct Norm {
 }
 
 impl Decoder {
-    /// Load every layer of the loader's spec.
-    pub fn load(loader: &mut Loader<'_>) -> Result<Decoder, ModelError> {
+    /// Load every layer of the loader's spec: the first `gpu_layers` to the GPU, what is around them only when all are there.
+    pub fn load(loader: &mut Loader<'_>, gpu_layers: usize) -> Result<Decoder, ModelError> {
         let spec = loader.spec;
+        let is_whole = gpu_layers >= spec.layers.len();
+        loader.place(is_whole);
         let table = loader.tensor("embedding", None, spec.vocabulary, spec.hidden)?;
         let embedding = loader.matrix(&[table])?;
         loader.sizes.get_mut().embedding = embedding.bytes();
-        let layers = spec.layers.iter().enumerate().map(|(index, layer)| Layer::load(loader, index, layer));
-        let layers = layers.collect::<Result<_, _>>()?;
+        let mut layers = Vec::with_capacity(spec.layers.len());
+        for (index, layer) in spec.layers.iter().enumerate() {
+            loader.place(index < gpu_layers);
+            layers.push(Layer::load(loader, index, layer)?);
+        }
+        loader.place(is_whole);
         let head = match spec.head.tied {
             true => Arc::new(Linear::new(vec![embedding.clone()], None, loader.precision)),
             false => loader.linear(None, &[("head", spec.vocabulary)], spec.hidden)?,

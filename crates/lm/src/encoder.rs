@@ -271,7 +271,7 @@ impl Encoder {
             head: HeadSpec { tied: true, soft_cap: None, scale: 1.0 },
             layers: Vec::new(),
         };
-        let cache = Cache::new(&shell, KvDtype::F32);
+        let cache = Cache::new(&shell, KvDtype::F32, 0);
         let loader = Loader {
             weights,
             spec: &shell,
@@ -282,7 +282,9 @@ impl Encoder {
             ropes: Vec::new(),
             sizes: Default::default(),
             sites: Default::default(),
+            gpu: Default::default(),
         };
+        loader.place(true);
         let table = |name: &str, rows: usize| loader.matrix(&[loader.tensor(name, None, rows, spec.hidden)?]);
         let rank = |labels: usize| {
             let dense = loader.linear(None, &[("rank.dense", spec.hidden)], spec.hidden)?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::ModelError;
 use crate::cache::Sequence;
 use crate::language_model::LanguageModel;
+use crate::logits::{Ask, Logits};
 use crate::model::{Outputs, Work};
 use crate::sampling::{Choice, SamplingOptions};
 
@@ -126,13 +127,13 @@ impl LanguageModel {
         let (mut tokens, mut answer) = (Vec::new(), String::new());
         let limit = options.max_tokens.unwrap_or(usize::MAX).min(context - prompt.len());
         let finish = loop {
-            if options.is_cancelled() || logits.is_empty() {
-                break FinishReason::Cancelled;
-            }
+            let Some(row) = logits.take().filter(|_| !options.is_cancelled()) else { break FinishReason::Cancelled };
             if tokens.len() == limit {
                 break FinishReason::Length;
             }
-            let choice = options.sampling.choose(&mut logits, &session.tokens, session.tokens.len());
+            let (history, position) = (&session.tokens[..], session.tokens.len());
+            let choice = row.choose(&[Ask { sampling: &options.sampling, history, position }]).remove(0);
+            drop(row);
             if !options.ignore_end && self.end_tokens.contains(&choice.token) {
                 break FinishReason::End;
             }
@@ -145,9 +146,10 @@ impl LanguageModel {
             if text.stopped {
                 break FinishReason::StopString;
             }
-            if tokens.len() < limit {
-                logits = self.append(session, &[choice.token], Outputs::Last);
+            if tokens.len() == limit {
+                break FinishReason::Length;
             }
+            logits = Some(self.append(session, &[choice.token], Outputs::Last));
         };
         if !text.stopped {
             let rest = text.push(&decoder.finish()) + &text.flush();
@@ -173,25 +175,26 @@ impl LanguageModel {
     }
 
     /// Logits behind the prompt; none when it was cancelled before its end.
-    fn prefill(&mut self, session: &mut Session, prompt: &[u32], options: &GenerateOptions) -> Vec<f32> {
-        let mut logits = Vec::new();
+    fn prefill(&mut self, session: &mut Session, prompt: &[u32], options: &GenerateOptions) -> Option<Logits> {
+        let mut logits = None;
         let start = session.tokens.len();
         let pieces = prompt[start..].chunks(PREFILL_ROWS);
         let last = pieces.len() - 1;
         for (index, piece) in pieces.enumerate() {
             if options.is_cancelled() {
-                return Vec::new();
+                return None;
             }
-            logits = self.append(session, piece, if index == last { Outputs::Last } else { Outputs::None });
+            let outputs = if index == last { Outputs::Last } else { Outputs::None };
+            logits = Some(self.append(session, piece, outputs)).filter(|_| index == last);
         }
         // The answer has no use for the buffers of a long prompt.
         olivine_array::clear_cache();
         logits
     }
 
-    fn append(&mut self, session: &mut Session, tokens: &[u32], outputs: Outputs) -> Vec<f32> {
+    fn append(&mut self, session: &mut Session, tokens: &[u32], outputs: Outputs) -> Logits {
         let sequence = session.sequence.as_mut().expect("a session in use has a sequence");
-        let logits = self.model.step(&mut [Work { sequence, tokens, outputs }]);
+        let logits = self.model.logits(&mut [Work { sequence, tokens, outputs }]);
         session.tokens.extend_from_slice(tokens);
         logits
     }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod cost;
 pub mod decoder;
 pub mod digest;
+mod draw;
 pub mod encoder;
 mod error;
 pub mod export;
@@ -17,6 +18,7 @@ mod gguf_config;
 pub mod inspect;
 pub mod language_model;
 pub mod load;
+pub mod logits;
 pub mod model;
 pub mod nn;
 pub mod perplexity;
@@ -29,7 +31,10 @@ pub mod weights;
 pub use error::ModelError;
 pub use olivine_array::fast::linear::Precision;
 pub use olivine_array::fast::lora::Adapter;
-pub use olivine_array::gpu::{GpuError, device, use_device};
+pub use olivine_array::gpu::{
+    Counters, GpuError, device, discard_recorded, gpu_counters, reopen_if_lost, room_bytes, use_device,
+};
+pub use olivine_array::{Gpu, gpu};
 pub use olivine_array::{pool, set_threads};
 pub use olivine_kernels::attention::KvDtype;
 pub use olivine_kernels::cpu::tier;

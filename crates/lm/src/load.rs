@@ -49,6 +49,8 @@ pub struct Loader<'a> {
     pub sizes: Cell<WeightSizes>,
     /// Linear layers that adapters may correct, by their numbers.
     pub sites: RefCell<Vec<Site>>,
+    /// Where matrices go; none: they stay with the CPU. See [`Loader::place`].
+    pub gpu: RefCell<Option<Arc<Gpu>>>,
 }
 
 /// Bytes of matrices in memory, as the kernels read them.
@@ -72,6 +74,11 @@ impl WeightSizes {
 }
 
 impl Loader<'_> {
+    /// Bring what is loaded next to the GPU, if there is one, or leave it with the CPU.
+    pub fn place(&self, on_gpu: bool) {
+        *self.gpu.borrow_mut() = olivine_array::gpu().filter(|_| on_gpu);
+    }
+
     /// A norm weight `[dim]` with the stored offset folded in.
     pub fn norm(&self, canonical: &str, layer: Option<usize>, dim: usize) -> Result<Array, ModelError> {
         Ok(Array::from_slice(&self.norm_values(canonical, layer, dim)?, &[dim]))
@@ -112,8 +119,8 @@ impl Loader<'_> {
     fn matrix_of(&self, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
         let first = tensors.first().expect("a matrix has at least one tensor");
         tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
-        if let Some(gpu) = olivine_array::gpu() {
-            return self.gpu_matrix(&gpu, tensors);
+        if let Some(gpu) = &*self.gpu.borrow() {
+            return self.gpu_matrix(gpu, tensors);
         }
         if let Some(stored) = stored_all(tensors) {
             let packed = PackedMatrix::pack(&self.pool, &stored);
@@ -170,7 +177,7 @@ impl Loader<'_> {
     /// Whether tensors with one input become one matrix.
     fn joins(&self, a: &WeightTensor, b: &WeightTensor) -> bool {
         // On the CPU dense ones stay where they lie in the file.
-        a.is_quantized() && a.joins(b) || olivine_array::gpu().is_some() && a.is_dense_like(b)
+        a.is_quantized() && a.joins(b) || self.gpu.borrow().is_some() && a.is_dense_like(b)
     }
 
     /// A linear layer whose outputs are those of `modules` side by side: `(canonical name, rows)`.
@@ -258,10 +265,10 @@ impl Loader<'_> {
 
     fn expert_matrix_of(&self, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
         let first = tensors.first().expect("experts have tensors");
-        if let Some(gpu) = olivine_array::gpu()
+        if let Some(gpu) = &*self.gpu.borrow()
             && experts <= MOST_GPU_EXPERTS
         {
-            return self.gpu_experts(&gpu, tensors, experts);
+            return self.gpu_experts(gpu, tensors, experts);
         }
         if let Some(stored) = stored_all(tensors) {
             tensors.iter().for_each(|tensor| tensor.populate(&self.pool));

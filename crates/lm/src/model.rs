@@ -6,9 +6,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use olivine_array::fast::greatest::Reader;
 use olivine_array::fast::linear::Precision;
 use olivine_array::fast::step::{Span, StepSlot};
-use olivine_array::{Array, Plan};
+use olivine_array::{Array, Gpu, Plan};
 use olivine_formats::Mapped;
 use olivine_formats::gguf::Gguf;
 use olivine_formats::safetensors::Safetensors;
@@ -21,9 +22,11 @@ use crate::cache::{Cache, Sequence};
 use crate::config::Config;
 use crate::decoder::Decoder;
 use crate::families::{self, Family};
+use crate::generate::PREFILL_ROWS;
 use crate::gguf_config;
 use crate::language_model::ModelFiles;
 use crate::load::{Loader, WeightSizes};
+use crate::logits::Logits;
 use crate::spec::ModelSpec;
 use crate::weights::Weights;
 
@@ -36,11 +39,13 @@ pub struct LoadOptions {
     pub kv_dtype: Option<KvDtype>,
     /// Longest sequence in tokens; none: what the model was made for.
     pub context_tokens: Option<usize>,
+    /// How many of the first layers a GPU computes, the CPU doing the others; none: as many as it has room for.
+    pub gpu_layers: Option<usize>,
 }
 
 impl Default for LoadOptions {
     fn default() -> LoadOptions {
-        LoadOptions { precision: Precision::Fast, kv_dtype: None, context_tokens: None }
+        LoadOptions { precision: Precision::Fast, kv_dtype: None, context_tokens: None, gpu_layers: None }
     }
 }
 
@@ -53,19 +58,30 @@ pub struct Model {
     ropes: Vec<Frequencies>,
     context_tokens: usize,
     plans: Vec<(PlanKey, Plan)>,
+    /// Shapes of the last steps that no plan was made for.
+    seen: Vec<PlanKey>,
+    reader: Reader,
     sizes: WeightSizes,
     adapters: Arc<AdapterSites>,
     options: LoadOptions,
+    /// Where it was loaded to.
+    gpu: Option<Arc<Gpu>>,
+    gpu_layers: usize,
 }
 
 /// Rows, wanted rows, and whether these go through the head.
 type PlanKey = (usize, usize, bool);
 
-/// Steps of up to this many rows are traced once and replayed; larger ones do not repeat their shape.
-const PLAN_ROWS: usize = 64;
+/// Steps of up to this many rows are traced once and replayed.
+const PLAN_ROWS: usize = 32;
 
-/// Traced steps that are kept, each with its intermediate memory.
-const PLANS: usize = 8;
+/// On a GPU larger steps are traced as well, when one of the same shape comes again: pieces of prompts seldom do, answers
+/// of many sequences always.
+const GPU_PLAN_ROWS: usize = 128;
+
+/// Traced steps that are kept, each with its intermediate memory, and how much of that there may be altogether.
+const PLANS: usize = 12;
+const PLAN_BYTES: usize = 1 << 30;
 
 /// Which rows of a piece of work want logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,11 +187,13 @@ impl Model {
             return Err(ModelError::Unsupported {
                 file: spec.family.into(),
                 feature: "a cache of 8 or 4 bits on a GPU".into(),
-                hint: "; use bf16, f16 or f32".into(),
+                hint: "; use bf16, f16 or f32, or compute on the CPU (--device cpu)".into(),
             });
         }
         let options = LoadOptions { kv_dtype: Some(kv_dtype), ..options.clone() };
-        let cache = Cache::new(&spec, kv_dtype);
+        let gpu_layers =
+            options.gpu_layers.unwrap_or_else(|| layers_that_fit(checkpoint, kv_dtype)).min(spec.layers.len());
+        let cache = Cache::new(&spec, kv_dtype, gpu_layers);
         let step = StepSlot::default();
         let mut loader = Loader {
             weights: &checkpoint.weights,
@@ -187,14 +205,30 @@ impl Model {
             ropes: Vec::new(),
             sizes: Default::default(),
             sites: Default::default(),
+            gpu: Default::default(),
         };
-        let decoder = Decoder::load(&mut loader)?;
+        let decoder = Decoder::load(&mut loader, gpu_layers)?;
         let sizes = loader.sizes.get();
         let sites = loader.sites.take();
         let adapters = Arc::new(AdapterSites::new(sites, checkpoint.family, options.precision));
         let ropes = loader.ropes.into_iter().map(|(_, frequencies)| frequencies).collect();
         let context_tokens = options.context_tokens.unwrap_or(spec.context_tokens);
-        Ok(Model { spec, decoder, cache, step, ropes, context_tokens, plans: Vec::new(), sizes, adapters, options })
+        Ok(Model {
+            spec,
+            decoder,
+            cache,
+            step,
+            ropes,
+            context_tokens,
+            plans: Vec::new(),
+            seen: Vec::new(),
+            reader: Reader::default(),
+            sizes,
+            adapters,
+            options,
+            gpu: olivine_array::gpu(),
+            gpu_layers,
+        })
     }
 
     /// The resolved model.
@@ -217,6 +251,17 @@ impl Model {
         &self.options
     }
 
+    /// How many of its layers a GPU computes; none when there was no GPU.
+    pub fn gpu_layers(&self) -> Option<usize> {
+        self.gpu.as_ref().map(|_| self.gpu_layers)
+    }
+
+    /// Whether the device that it was loaded to is gone: it must be loaded again.
+    pub fn is_lost(&self) -> bool {
+        let is_current = |own: &Arc<Gpu>| olivine_array::gpu().is_some_and(|gpu| Arc::ptr_eq(own, &gpu));
+        self.gpu.as_ref().is_some_and(|own| !is_current(own) || own.is_lost())
+    }
+
     /// What adapters are fitted to; sequences carry them ([`Sequence::set_adapter`]).
     pub fn adapters(&self) -> &Arc<AdapterSites> {
         &self.adapters
@@ -229,16 +274,26 @@ impl Model {
 
     /// Run one step over all work at once; the wanted rows' logits, `[rows, vocabulary]`, in the order of the work.
     pub fn step(&mut self, work: &mut [Work<'_>]) -> Vec<f32> {
-        self.run(work, true)
+        self.logits(work).all()
+    }
+
+    /// As [`Model::step`], where the model ran: to choose tokens from. They must be gone before the next step, or it takes
+    /// other memory.
+    pub fn logits(&mut self, work: &mut [Work<'_>]) -> Logits {
+        let (rows, count) = self.run(work, true);
+        Logits::new(rows, count, self.spec.vocabulary, self.reader.clone())
     }
 
     /// Run one step over all work at once; the wanted rows' hidden states behind the last norm, `[rows, hidden]`, in the
     /// order of the work.
     pub fn hidden(&mut self, work: &mut [Work<'_>]) -> Vec<f32> {
-        self.run(work, false)
+        let (rows, count) = self.run(work, false);
+        let rows = rows.to_vec();
+        if count == 0 { Vec::new() } else { rows }
     }
 
-    fn run(&mut self, work: &mut [Work<'_>], head: bool) -> Vec<f32> {
+    /// The rows, and how many are wanted: where that is none, there is one all the same.
+    fn run(&mut self, work: &mut [Work<'_>], head: bool) -> (Array, usize) {
         let (mut tokens, mut outputs, mut positions) = (Vec::new(), Vec::new(), Vec::new());
         let mut spans: Vec<Span> = Vec::with_capacity(work.len());
         for piece in work {
@@ -268,8 +323,7 @@ impl Model {
         let tokens = Array::from_slice(&tokens, &[tokens.len()]);
         let wanted = Array::from_slice(&wanted, &[wanted.len()]);
         // Rows that nobody wants need not go through the head, which is a large part of a small model.
-        let rows = self.forward(&tokens, &wanted, head && !outputs.is_empty()).to_vec::<f32>();
-        if outputs.is_empty() { Vec::new() } else { rows }
+        (self.forward(&tokens, &wanted, head && !outputs.is_empty()), outputs.len())
     }
 
     fn forward(&mut self, tokens: &Array, wanted: &Array, head: bool) -> Array {
@@ -279,10 +333,10 @@ impl Model {
             false => decoder.hidden(tokens, wanted).array(),
         };
         let key = (tokens.size(), wanted.size(), head);
-        if key.0 > PLAN_ROWS {
+        let known = self.plans.iter().position(|(of, _)| *of == key);
+        if known.is_none() && !is_worth_a_plan(&mut self.seen, key) {
             return through(tokens, wanted);
         }
-        let known = self.plans.iter().position(|(of, _)| *of == key);
         let mut entry = match known {
             Some(index) => self.plans.remove(index),
             None => (key, Plan::trace(&[tokens, wanted], |inputs| vec![through(&inputs[0], &inputs[1])])),
@@ -290,9 +344,44 @@ impl Model {
         let logits = entry.1.run(&[tokens, wanted]).remove(0);
         // The most recently used plan is the last.
         self.plans.push(entry);
-        if self.plans.len() > PLANS {
+        let bytes = |plans: &[(PlanKey, Plan)]| plans.iter().map(|(_, plan)| plan.workspace_bytes()).sum::<usize>();
+        while self.plans.len() > PLANS || self.plans.len() > 1 && bytes(&self.plans) > PLAN_BYTES {
             self.plans.remove(0);
         }
         logits
     }
+}
+
+/// Tokens of context that a GPU must have room for beside the weights.
+const LEAST_TOKENS: usize = 4096;
+
+/// How many of the first layers the GPU has room for, a cache and what lies between the layers included. All where it does
+/// not say.
+fn layers_that_fit(checkpoint: &Checkpoint, kv_dtype: KvDtype) -> usize {
+    let (layers, Some(room)) = (checkpoint.spec.layers.len(), olivine_array::gpu::room_bytes()) else {
+        return usize::MAX;
+    };
+    let weights: usize = checkpoint.weights.listing().iter().map(|(.., bytes)| bytes).sum();
+    let each = weights + checkpoint.spec.cache_bytes(LEAST_TOKENS.min(checkpoint.spec.context_tokens), kv_dtype);
+    let room = room.saturating_sub(checkpoint.spec.activation_bytes(PREFILL_ROWS));
+    if each <= room { layers } else { (layers as f64 * room as f64 / each as f64) as usize }
+}
+
+/// Whether steps of this shape are worth tracing; `seen` remembers those that were not yet.
+fn is_worth_a_plan(seen: &mut Vec<PlanKey>, key: PlanKey) -> bool {
+    let most = if olivine_array::gpu().is_some() { GPU_PLAN_ROWS } else { PLAN_ROWS };
+    if key.0 > most {
+        return false;
+    }
+    if key.0 <= PLAN_ROWS {
+        return true;
+    }
+    let known = seen.iter().position(|of| *of == key);
+    if known.is_none() {
+        seen.push(key);
+        if seen.len() > PLANS {
+            seen.remove(0);
+        }
+    }
+    known.is_some()
 }

@@ -1,9 +1,13 @@
 //! From logits to a token: penalties, bias, temperature, the truncations, a draw by counter.
 //!
-//! Order: repetition, presence and frequency penalties; bias; temperature; top-k; typical-p; top-p; min-p; draw. The random number of a token
-//! is a function of (seed, position) alone, so a text does not depend on what else is in the batch.
+//! Order: repetition, presence and frequency penalties; bias; temperature; top-k; typical-p; top-p; min-p; draw. The random
+//! number of a token is a function of (seed, position) alone, so a text does not depend on what else is in the batch.
+//! Read next: `draw.rs`, `logits.rs`.
 
+use olivine_array::fast::greatest::{Head, MOST_VALUES, Question};
 use olivine_kernels::top_k;
+
+use crate::draw::{Candidates, most_likely_first};
 
 /// How tokens are chosen.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,11 +109,9 @@ impl SamplingOptions {
         allowed: Option<&[u32]>,
     ) -> Choice {
         let report = self.logprobs.map(|count| (count, log_softmax(logits)));
-        self.penalize(logits, history);
-        for &(token, bias) in &self.logit_bias {
-            if let Some(logit) = logits.get_mut(token as usize) {
-                *logit += bias;
-            }
+        for change in self.changes(history, logits.len()) {
+            let logit = &mut logits[change.token as usize];
+            *logit = self.changed(&change, *logit);
         }
         if let Some(allowed) = allowed {
             for (token, logit) in logits.iter_mut().enumerate() {
@@ -117,111 +119,116 @@ impl SamplingOptions {
                 *logit = if word >> (token % 32) & 1 == 1 { *logit } else { f32::NEG_INFINITY };
             }
         }
-        let token = if self.temperature == 0.0 { top_k::argmax(logits) as u32 } else { self.draw(logits, position) };
+        let token = match self.temperature == 0.0 {
+            true => top_k::argmax(logits) as u32,
+            false => self.draw(logits, uniform(self.seed, position as u64)),
+        };
         let logprobs = report.map(|(count, logprobs)| (logprobs[token as usize], best(&logprobs, count)));
         Choice { token, logprobs }
     }
 
-    fn penalize(&self, logits: &mut [f32], history: &[u32]) {
-        if self.repetition_penalty == 1.0 && self.presence_penalty == 0.0 && self.frequency_penalty == 0.0 {
-            return;
+    /// What of a row [`SamplingOptions::choose_by_head`] needs; none when only the whole row will do.
+    pub fn question(&self, history: &[u32], vocabulary: usize) -> Option<Question> {
+        let is_greedy = self.temperature == 0.0;
+        let is_cut = (1..=MOST_VALUES).contains(&self.top_k);
+        if self.logprobs.is_some() || !is_greedy && !is_cut && (self.top_k > 0 || self.typical_p < 1.0) {
+            return None;
         }
-        let mut seen = history[history.len().saturating_sub(self.penalty_tokens)..].to_vec();
-        seen.sort_unstable();
-        for run in seen.chunk_by(|a, b| a == b) {
-            let Some(logit) = logits.get_mut(run[0] as usize) else { continue };
-            let penalty = self.repetition_penalty;
-            *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
-            *logit -= self.presence_penalty + self.frequency_penalty * run.len() as f32;
+        let changes = self.changes(history, vocabulary);
+        let factor = (!is_greedy && !is_cut).then(|| 1.0 / self.temperature);
+        if changes.len() > MOST_CHANGES || factor.is_some_and(|factor| !factor.is_finite()) {
+            return None;
         }
+        let count = if is_greedy && changes.is_empty() { 1 } else { MOST_VALUES };
+        Some(Question { count, factor, numbers: changes.iter().map(|change| change.token).collect() })
     }
 
-    fn draw(&self, logits: &[f32], position: usize) -> u32 {
-        let mut candidates = self.candidates(logits);
-        if self.typical_p < 1.0 {
-            keep_typical(&mut candidates, self.typical_p);
+    /// [`SamplingOptions::choose`] from the answer to [`SamplingOptions::question`]: the same token, or none when the head
+    /// of the row does not decide it.
+    pub fn choose_by_head(&self, head: &Head, history: &[u32], position: usize, vocabulary: usize) -> Option<Choice> {
+        let changes = self.changes(history, vocabulary);
+        let mut list = head.greatest.clone();
+        let last = list.last().copied()?;
+        let is_whole = list.len() >= vocabulary;
+        // Changed logits move; what is behind the last one that is known stays out of sight.
+        list.retain(|(token, _)| changes.binary_search_by_key(token, |change| change.token).is_err());
+        let new: Vec<f32> = changes.iter().zip(&head.values).map(|(change, old)| self.changed(change, *old)).collect();
+        let in_sight = |moved: &(u32, f32)| is_whole || most_likely_first(moved, &last).is_le();
+        let moved = changes.iter().zip(&new).map(|(change, new)| (change.token, new + 0.0));
+        list.extend(moved.filter(in_sight));
+        if list.iter().any(|(_, logit)| logit.is_nan()) || new.iter().any(|logit| logit.is_nan()) {
+            return None;
         }
-        if self.top_p < 1.0 {
-            keep_top_p(&mut candidates, self.top_p);
+        list.sort_unstable_by(most_likely_first);
+        let &(first, max) = list.first()?;
+        if self.temperature == 0.0 {
+            return Some(Choice { token: first, logprobs: None });
         }
-        if self.min_p > 0.0 {
-            let floor = self.min_p * candidates.iter().fold(0.0, |max: f32, (_, p)| max.max(*p));
-            candidates.retain(|(_, p)| *p >= floor);
+        let total = match head.sum {
+            Some(sum) => self.total(sum, max, &head.values, &new)?,
+            None => (0.0, 0.0),
+        };
+        let candidates = Candidates { head: &list, is_whole, total };
+        let token = self.draw_from(candidates, uniform(self.seed, position as u64))?;
+        Some(Choice { token, logprobs: None })
+    }
+
+    /// The sum of all weights relative to `max` when `old` logits become `new`, and how far off it may be.
+    fn total(&self, (old_max, sum): (f32, f64), max: f32, old: &[f32], new: &[f32]) -> Option<(f64, f64)> {
+        let weight = |logit: &f32| (f64::from(logit - old_max) / f64::from(self.temperature)).exp();
+        let (gone, come): (f64, f64) = (old.iter().map(weight).sum(), new.iter().map(weight).sum());
+        let scale = (f64::from(old_max - max) / f64::from(self.temperature)).exp();
+        let total = (sum - gone + come) * scale;
+        let error = (sum + come) * scale * DEVICE_ERROR;
+        (total.is_finite() && error.is_finite() && total > error).then_some((total, error))
+    }
+
+    /// What penalties and bias change, by token.
+    fn changes(&self, history: &[u32], vocabulary: usize) -> Vec<Change> {
+        let mut changes: Vec<Change> = Vec::new();
+        if self.repetition_penalty != 1.0 || self.presence_penalty != 0.0 || self.frequency_penalty != 0.0 {
+            let mut seen = history[history.len().saturating_sub(self.penalty_tokens)..].to_vec();
+            seen.sort_unstable();
+            let runs = seen.chunk_by(|a, b| a == b);
+            changes.extend(runs.map(|run| Change { token: run[0], seen: run.len(), bias: 0.0 }));
         }
-        let total: f64 = candidates.iter().map(|(_, p)| f64::from(*p)).sum();
-        let mut rest = uniform(self.seed, position as u64) * total;
-        for (token, p) in &candidates {
-            rest -= f64::from(*p);
-            if rest < 0.0 {
-                return *token;
+        changes.extend(self.logit_bias.iter().map(|&(token, bias)| Change { token, seen: 0, bias }));
+        changes.retain(|change| (change.token as usize) < vocabulary);
+        changes.sort_by_key(|change| change.token);
+        changes.dedup_by(|next, kept| {
+            let same = next.token == kept.token;
+            if same {
+                kept.seen += next.seen;
+                kept.bias += next.bias;
             }
-        }
-        candidates[candidates.len() - 1].0
+            same
+        });
+        changes
     }
 
-    /// Tokens and probabilities after temperature and top-k. Where a truncation needs an order, the most likely come
-    /// first, ties by id, as many as it can need; else they come by id, for sorting a whole vocabulary takes as long as
-    /// a step of a small model.
-    fn candidates(&self, logits: &[f32]) -> Vec<(u32, f32)> {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        // Beyond e^-25 of the most likely, a token cannot be drawn with 53 random bits worth mentioning.
-        let floor = if self.typical_p < 1.0 { f32::MIN } else { max - 25.0 * self.temperature };
-        let within = logits.iter().enumerate().filter(|(_, logit)| **logit >= floor);
-        let mut list: Vec<_> = within.map(|(token, logit)| (token as u32, *logit)).collect();
-        if self.top_k > 0 && self.top_k < list.len() {
-            list.select_nth_unstable_by(self.top_k - 1, most_likely_first);
-            list.truncate(self.top_k);
-            list.sort_unstable_by(most_likely_first);
+    fn changed(&self, change: &Change, logit: f32) -> f32 {
+        let mut logit = logit;
+        if change.seen > 0 {
+            logit = if logit > 0.0 { logit / self.repetition_penalty } else { logit * self.repetition_penalty };
+            logit -= self.presence_penalty + self.frequency_penalty * change.seen as f32;
         }
-        list.iter_mut().for_each(|(_, value)| *value = ((*value - max) / self.temperature).exp());
-        let total: f32 = list.iter().map(|(_, p)| p).sum();
-        list.iter_mut().for_each(|(_, p)| *p /= total);
-        if self.typical_p < 1.0 {
-            list.sort_unstable_by(most_likely_first);
-        } else if self.top_p < 1.0 {
-            order_nucleus(&mut list, self.top_p);
-        }
-        list
+        logit + change.bias
     }
 }
 
-fn most_likely_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
-    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
+/// What happens to a token's logit before the draw.
+struct Change {
+    token: u32,
+    /// How often it was seen lately.
+    seen: usize,
+    bias: f32,
 }
 
-/// Sort the most likely tokens to the front, as many as reach the sum `top_p`, and drop others.
-fn order_nucleus(list: &mut Vec<(u32, f32)>, top_p: f32) {
-    let mut count = 128;
-    while count < list.len() {
-        list.select_nth_unstable_by(count - 1, most_likely_first);
-        if list[..count].iter().map(|(_, p)| p).sum::<f32>() > top_p {
-            list.truncate(count);
-            break;
-        }
-        count *= 8;
-    }
-    list.sort_unstable_by(most_likely_first);
-}
+/// Most changed logits that are asked for one by one.
+const MOST_CHANGES: usize = 1024;
 
-fn keep_top_p(candidates: &mut Vec<(u32, f32)>, top_p: f32) {
-    let mut sum = 0.0;
-    let before = candidates.iter().take_while(|(_, p)| {
-        let inside = sum < top_p;
-        sum += p;
-        inside
-    });
-    let kept = before.count().max(1);
-    candidates.truncate(kept);
-}
-
-fn keep_typical(candidates: &mut Vec<(u32, f32)>, typical_p: f32) {
-    let surprise = |p: f32| -p.max(f32::MIN_POSITIVE).ln();
-    let entropy: f32 = candidates.iter().map(|(_, p)| p * surprise(*p)).sum();
-    let distance = |p: f32| (surprise(p) - entropy).abs();
-    candidates.sort_by(|a, b| distance(a.1).total_cmp(&distance(b.1)).then(a.0.cmp(&b.0)));
-    keep_top_p(candidates, typical_p);
-    candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-}
+/// How far a device's sum of weights may be off, as a share: a bound with room, for it was seen within 1e-5.
+const DEVICE_ERROR: f64 = 1e-4;
 
 /// Natural logarithms of the softmax.
 pub fn log_softmax(logits: &[f32]) -> Vec<f32> {
@@ -298,18 +305,61 @@ mod tests {
     #[test]
     fn a_nucleus_of_a_large_vocabulary_is_that_of_a_full_sort() {
         let logits: Vec<f32> = (0..5_000u32).map(|x| ((x * 7919 % 5_000) as f32).sqrt() / 8.0).collect();
+        let mut all: Vec<(u32, f32)> =
+            log_softmax(&logits).iter().map(|p| p.exp()).zip(0..).map(|(p, t)| (t, p)).collect();
+        all.sort_by(most_likely_first);
         for top_p in [0.01, 0.3, 0.9, 0.999] {
             let options = SamplingOptions { temperature: 1.0, top_p, ..Default::default() };
-            let mut all: Vec<(u32, f32)> =
-                log_softmax(&logits).iter().map(|p| p.exp()).zip(0..).map(|(p, t)| (t, p)).collect();
-            all.sort_by(most_likely_first);
-            keep_top_p(&mut all, top_p);
-            let mut own = options.candidates(&logits);
-            keep_top_p(&mut own, top_p);
-            // Sums in another order may differ in the last bit, and the nucleus by a token.
-            assert!(own.len().abs_diff(all.len()) <= 1, "{} and {}", own.len(), all.len());
-            assert!(own.iter().zip(&all).all(|(a, b)| a.0 == b.0));
+            let mut sum = 0.0;
+            let mut is_kept = |p: f32| {
+                sum += p;
+                sum - p < top_p
+            };
+            let kept = all.iter().take_while(|(_, p)| is_kept(*p)).count();
+            // The last one by the largest random number, the first one by the least.
+            let last = options.draw(&logits, 1.0 - f64::EPSILON);
+            let place = all.iter().position(|(token, _)| *token == last).expect("a token");
+            assert!(place.abs_diff(kept - 1) <= 1, "{place} of {kept}");
+            assert_eq!(options.draw(&logits, 0.0), all[0].0);
         }
+    }
+
+    #[test]
+    fn heads_give_the_tokens_of_rows() {
+        let row =
+            |seed: u32| (0..900u32).map(|x| ((x * 7919 + seed * 31) % 900) as f32 / 45.0 - 10.0).collect::<Vec<_>>();
+        let base = SamplingOptions::default();
+        let penalties = SamplingOptions { repetition_penalty: 1.3, frequency_penalty: 0.2, ..base.clone() };
+        let biased = SamplingOptions { logit_bias: vec![(7, 3.0), (8, -100.0), (7, 30.0)], ..base.clone() };
+        let mut decided = 0;
+        for options in [base, penalties, biased] {
+            for temperature in [0.0, 0.6, 1.0] {
+                for (top_k, top_p) in [(0, 1.0), (20, 1.0), (20, 0.9), (0, 0.8)] {
+                    let options = SamplingOptions { temperature, top_k, top_p, seed: 5, ..options.clone() };
+                    for seed in 0..20 {
+                        let (mut row, history) = (row(seed), [899 - seed, 7, 8, 7, 100_000]);
+                        let question = options.question(&history, row.len()).expect("a head may do");
+                        let mut sorted: Vec<(u32, f32)> = (0..).zip(row.iter().copied()).collect();
+                        sorted.sort_by(most_likely_first);
+                        sorted.truncate(question.count);
+                        let max = sorted[0].1;
+                        let sum = |factor: f32| row.iter().map(|x| f64::from((x - max) * factor).exp()).sum();
+                        let head = Head {
+                            sum: question.factor.map(|factor| (max, sum(factor))),
+                            values: question.numbers.iter().map(|&token| row[token as usize]).collect(),
+                            greatest: sorted,
+                        };
+                        let early = options.choose_by_head(&head, &history, 9, row.len());
+                        let whole = options.choose(&mut row, &history, 9);
+                        if let Some(early) = early {
+                            assert_eq!(early, whole, "{options:?}");
+                            decided += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(decided > 500, "{decided} of 720");
     }
 
     #[test]

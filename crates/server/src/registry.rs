@@ -300,8 +300,10 @@ impl Registry {
     /// Counts a user of the model, so that it stays.
     fn enter(&self, card: ModelCard, keep_alive: Option<KeepAlive>) -> Arc<Entry> {
         let mut entries = self.lock();
-        // A name that means other files now is another model; who uses the old one keeps it.
-        if entries.get(&card.name).is_some_and(|entry| entry.card.digest != card.digest) {
+        // A name that means other files now is another model; who uses the old one keeps it. One whose engine has ended, as
+        // it does when its device is lost, is loaded again.
+        let is_gone = |entry: &Entry| entry.cell.get().is_some_and(|loaded| loaded.parts.engine.is_gone());
+        if entries.get(&card.name).is_some_and(|entry| entry.card.digest != card.digest || is_gone(entry)) {
             discard(entries.remove(&card.name));
         }
         let entry = entries.entry(card.name.clone()).or_insert_with(|| {

@@ -146,6 +146,13 @@ impl TinyTensor {
         }
     }
 
+    /// The same with another name, and so with other values.
+    pub fn renamed(&self, name: String) -> TinyTensor {
+        let mut tensor = TinyTensor { name, ..self.clone() };
+        tensor.checksum = fnv1a64(&tensor.bytes());
+        tensor
+    }
+
     /// Number of elements.
     pub fn count(&self) -> usize {
         self.shape.iter().product()

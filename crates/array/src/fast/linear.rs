@@ -61,6 +61,12 @@ pub struct GpuMatrix {
     bytes: usize,
 }
 
+impl std::fmt::Debug for GpuMatrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} on the GPU", self.matrix.layout)
+    }
+}
+
 impl GpuMatrix {
     /// Bring a matrix to the GPU.
     #[track_caller]
@@ -293,10 +299,12 @@ impl Primitive for LinearOp {
         if !self.layer.is_on_gpu() {
             return false;
         }
-        let x = inputs[0].contiguous();
-        let weight = inputs.get(1).map(Tensor::contiguous);
-        let memory = |tensor: &Tensor| tensor.on_gpu(gpu).unwrap_or_else(|| gpu.upload(tensor.bytes()));
-        let (from, weight) = (memory(&x), weight.as_ref().map(memory));
+        let x = &inputs[0];
+        let weight = inputs.get(1).map(|weight| weight.on_gpu_dense(gpu));
+        let (Some(from), true) = (x.on_gpu_dense(gpu), weight.as_ref().is_none_or(Option::is_some)) else {
+            return false;
+        };
+        let weight = weight.flatten();
         let input = match self.step {
             Step::None => Input::Plain,
             Step::Norm(epsilon) => Input::Norm { weight: weight.as_ref().expect("a norm has a weight"), epsilon },
@@ -314,6 +322,9 @@ impl Primitive for LinearOp {
             let options = Matmul { input, bias, out_stride: self.layer.rows, out_first: first, ..Matmul::default() };
             gpu.record(|list| matmul(list, part.matrix(), &from, x_stride, rows, &options, &out));
             first += part.matrix().rows;
+        }
+        if let Some(site) = &self.layer.site {
+            site.record(gpu, (&from, x_stride), input, &out, self.layer.rows);
         }
         true
     }
@@ -378,10 +389,9 @@ impl Primitive for EmbeddingOp {
 
     fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
         let Matrix::OnGpu(weights) = &*self.weights else { return false };
-        let tokens = inputs[0].contiguous();
-        let from = tokens.on_gpu(gpu).unwrap_or_else(|| gpu.upload(tokens.bytes()));
+        let Some(from) = inputs[0].on_gpu_dense(gpu) else { return false };
         let out = outputs[0].on_gpu_fresh(gpu);
-        gpu.record(|list| gpu_embedding(list, weights.matrix(), &from, tokens.size(), self.scale, &out));
+        gpu.record(|list| gpu_embedding(list, weights.matrix(), &from, inputs[0].size(), self.scale, &out));
         true
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod attention;
 pub mod gated_delta;
+pub mod greatest;
 pub mod latent;
 pub mod linear;
 pub mod lora;

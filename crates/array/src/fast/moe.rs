@@ -7,6 +7,7 @@
 use std::sync::{Arc, OnceLock};
 
 use olivine_gpu::Memory;
+use olivine_gpu::ops::elementwise;
 use olivine_gpu::ops::matmul::{self as on_gpu, Input, Matmul};
 use olivine_gpu::ops::moe as gpu_moe;
 use olivine_kernels::activation::{self, Gate, GatedRows};
@@ -339,6 +340,15 @@ impl Primitive for GatedOp {
         let width = *outputs[0].shape().last().expect("checked");
         join(context.pool(), self.0, inputs[0].contiguous().slice(), width, outputs[0].slice_mut());
     }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let (Some(gate), Some(from)) = (gpu_gate(self.0), inputs[0].on_gpu_dense(gpu)) else { return false };
+        let width = *outputs[0].shape().last().expect("checked");
+        let rows = outputs[0].size() / width;
+        let out = outputs[0].on_gpu_fresh(gpu);
+        gpu.record(|list| elementwise::gated(list, gate, &from, [2 * width, width], [rows, width], &out));
+        true
+    }
 }
 
 /// All experts of a layer.
@@ -416,11 +426,8 @@ impl Primitive for MoeOp {
         if !experts.gate_up.is_on_gpu() || !experts.down.is_on_gpu() {
             return false;
         }
-        let bring = |tensor: &Tensor| {
-            let tensor = tensor.contiguous();
-            tensor.on_gpu(gpu).unwrap_or_else(|| gpu.upload(tensor.bytes()))
-        };
-        let (x, logits) = (bring(&inputs[0]), bring(&inputs[1]));
+        let [x, logits] = [&inputs[0], &inputs[1]].map(|input| input.on_gpu_dense(gpu));
+        let (Some(x), Some(logits)) = (x, logits) else { return false };
         let (tokens, hidden, count) = (inputs[0].shape()[0], inputs[0].shape()[1], inputs[1].shape()[1]);
         let router = &experts.router;
         let correction = experts.correction.as_ref().map(|values| values.tensor().buffer().on_gpu(gpu));
@@ -441,9 +448,8 @@ impl Primitive for MoeOp {
         let tile_rows = gpu_moe::tile_rows(pairs, count);
         let max_tiles = gpu_moe::max_tiles(pairs, count, tile_rows);
         let (double, width) = (experts.gate_up.rows(), experts.down.rows());
-        let words = |count: usize| gpu.allocate(4 * count);
-        let (chosen, weights, sorted, tiles) = (words(pairs), words(pairs), words(pairs), words(4 * max_tiles));
-        let (gate_up, down) = (words(pairs * double), words(pairs * width));
+        let words = [pairs, pairs, pairs, 4 * max_tiles, pairs * double, pairs * width];
+        let [chosen, weights, sorted, tiles, gate_up, down] = gpu.scratch(words.map(|count| 4 * count));
         gpu.record(|list| {
             gpu_moe::route(list, &on_gpu_router, &logits, tokens, &chosen, &weights);
             gpu_moe::sort(list, &chosen, pairs, count, tile_rows, &sorted, &tiles);

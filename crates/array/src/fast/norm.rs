@@ -114,7 +114,9 @@ impl Primitive for Norm {
         if inputs.iter().any(|input| input.dtype() != Dtype::F32) {
             return false;
         }
-        let Some(from) = inputs.iter().map(|input| input.on_gpu(gpu)).collect::<Option<Vec<_>>>() else { return false };
+        let Some(from) = inputs.iter().map(|input| input.on_gpu_dense(gpu)).collect::<Option<Vec<_>>>() else {
+            return false;
+        };
         let dim = *inputs[0].shape().last().expect("a norm has rows");
         let rows = inputs[0].size() / dim;
         let mut parameters = from[1..].iter();

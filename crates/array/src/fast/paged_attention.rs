@@ -187,8 +187,7 @@ impl Primitive for PagedAttention {
         let step = self.step.read();
         self.cache.with(|cache| {
             let (KvStore::Gpu(kv), Some(on_gpu)) = (cache, step.on_gpu()) else { return false };
-            let qkv = inputs[0].contiguous();
-            let qkv = qkv.on_gpu(gpu).unwrap_or_else(|| gpu.upload(qkv.bytes()));
+            let Some(qkv) = inputs[0].on_gpu_dense(gpu) else { return false };
             let (q, k, v) = self.widths();
             let sinks = self.sinks.as_ref().map(|sinks| sinks.tensor().buffer().on_gpu(gpu).clone());
             let attention = on_gpu_attention::Attention {
@@ -204,12 +203,20 @@ impl Primitive for PagedAttention {
             let rows = &on_gpu.groups[self.group];
             let scratch = match attention.scratch_bytes(rows) {
                 0 => None,
-                bytes => Some(gpu.allocate(bytes as usize)),
+                bytes => Some(gpu.scratch([bytes as usize])),
             };
             let out = outputs[0].on_gpu_fresh(gpu);
             gpu.record(|list| {
                 on_gpu_attention::write(list, &kv.shape, rows, &qkv, attention.row_stride, q as u32, &kv.memory);
-                on_gpu_attention::attend(list, &attention, rows, &qkv, &kv.memory, scratch.as_ref(), &out);
+                on_gpu_attention::attend(
+                    list,
+                    &attention,
+                    rows,
+                    &qkv,
+                    &kv.memory,
+                    scratch.as_ref().map(|[scratch]| scratch),
+                    &out,
+                );
             });
             true
         })

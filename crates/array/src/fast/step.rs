@@ -10,7 +10,7 @@ use olivine_gpu::ops::attention::{Element, KvShape, Rows, SPLIT_KEYS};
 use olivine_kernels::attention::{BatchSequence, KvCacheLayer, KvDtype, KvLayout};
 use olivine_kernels::rope::Angles;
 
-use crate::fast::lora::Adapter;
+use crate::fast::lora::{AdaptedRows, Adapter};
 use crate::gpu::{self, Gpu};
 
 /// One sequence's share of a step.
@@ -47,6 +47,12 @@ pub(crate) struct GpuStep {
     pub groups: Vec<Rows>,
     /// Cosines and sines of the rows, for each kind of rope.
     pub angles: Vec<Memory>,
+    /// (first row, rows, slot of the state, 0) of each sequence.
+    pub spans: Memory,
+    /// How many sequences.
+    pub sequences: usize,
+    /// Rows that adapters correct.
+    pub adapted: Vec<AdaptedRows>,
 }
 
 impl Step {
@@ -76,7 +82,18 @@ impl Step {
         let groups = self.spans.iter().map(|span| span.pages.len()).max().unwrap_or(0);
         let old = self.on_gpu.take();
         let mut place = Place { gpu, fits: old.is_some() };
-        let mut sent = GpuStep { groups: Vec::new(), angles: Vec::new() };
+        let span = |span: &Span| [span.first_row as u32, span.rows as u32, span.state_slot as u32, 0];
+        let spans: Vec<[u32; 4]> = self.spans.iter().map(span).collect();
+        place.fits &= old.as_ref().is_some_and(|old| old.sequences == spans.len());
+        let adapted = AdaptedRows::of(gpu, &self.spans, old.as_ref().map_or(&[], |old| &old.adapted));
+        place.fits &= adapted.is_none();
+        let mut sent = GpuStep {
+            groups: Vec::new(),
+            angles: Vec::new(),
+            spans: place.bring(old.as_ref().map(|old| &old.spans), bytemuck::cast_slice(&spans)),
+            sequences: spans.len(),
+            adapted: adapted.unwrap_or_else(|| old.as_ref().map_or_else(Vec::new, |old| old.adapted.clone())),
+        };
         for group in 0..groups {
             let (mut rows, mut tables) = (vec![[u32::MAX, 0]; count], Vec::new());
             for span in &self.spans {
@@ -166,9 +183,9 @@ pub(crate) struct GpuKv {
 }
 
 impl KvHandle {
-    /// An empty store of `layout`, on the GPU if there is one.
-    pub fn new(layout: KvLayout) -> KvHandle {
-        let store = match gpu::gpu() {
+    /// An empty store of `layout`, on a GPU if one is given.
+    pub fn new(layout: KvLayout, gpu: Option<Arc<Gpu>>) -> KvHandle {
+        let store = match gpu {
             None => KvStore::Host(KvCacheLayer::new(layout)),
             Some(gpu) => match GpuKv::new(gpu, layout) {
                 Some(kv) => KvStore::Gpu(kv),

@@ -17,7 +17,7 @@ use crate::dtype::{Complex64, Dtype, promote};
 use crate::gpu::Gpu;
 use crate::ops::lanes::{Class, class, map};
 use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
-use crate::shape::{Shape, broadcast};
+use crate::shape::{Shape, broadcast, element_count};
 use smallvec::SmallVec;
 
 /// A function of two numbers.
@@ -258,21 +258,23 @@ impl Primitive for BinaryOp {
             return false;
         };
         let count = outputs[0].size();
-        // Whole operands and single numbers; what is stretched otherwise, the CPU does.
-        let whole = |tensor: &Tensor| tensor.is_donated() || tensor.size() == count && tensor.is_contiguous();
-        if count == 0 || !inputs.iter().all(|input| whole(input) || input.size() == 1 && input.layout().offset == 0) {
+        let stretched: SmallVec<[Option<(usize, usize)>; 2]> = inputs
+            .iter()
+            .map(|input| if input.is_donated() { Some((1, count)) } else { stretch(input.shape(), outputs[0].shape()) })
+            .collect();
+        if count == 0 || stretched.iter().any(Option::is_none) {
             return false;
         }
         let donated = inputs.iter().any(Tensor::is_donated);
         let from: SmallVec<[Option<Memory>; 2]> =
-            inputs.iter().map(|input| if input.is_donated() { None } else { input.on_gpu(gpu) }).collect();
+            inputs.iter().map(|input| if input.is_donated() { None } else { input.on_gpu_dense(gpu) }).collect();
         if inputs.iter().zip(&from).any(|(input, memory)| !input.is_donated() && memory.is_none()) {
             return false;
         }
         let out = if donated { outputs[0].on_gpu_mut(gpu) } else { outputs[0].on_gpu_fresh(gpu) };
         let operand = |i: usize| {
-            let modulo = if whole(&inputs[i]) { count } else { 1 };
-            GpuOperand { memory: from[i].as_ref().unwrap_or(&out), divide: 1, modulo }
+            let (divide, modulo) = stretched[i].expect("checked above");
+            GpuOperand { memory: from[i].as_ref().unwrap_or(&out), divide, modulo }
         };
         let formula = Arc::new(Expression::input(0).binary(function, Expression::input(1)));
         let operands = [operand(0), operand(1)];
@@ -287,6 +289,18 @@ impl Primitive for BinaryOp {
     fn is_equivalent(&self, other: &dyn Primitive) -> bool {
         (other as &dyn Any).downcast_ref::<BinaryOp>() == Some(self)
     }
+}
+
+/// How an operand is stretched to `to`: how many neighbours share a value, and how many values there are before they come
+/// again. None where it is stretched in more ways.
+fn stretch(shape: &[usize], to: &[usize]) -> Option<(usize, usize)> {
+    let missing = to.len() - shape.len();
+    let own = |axis: usize| if axis < missing { 1 } else { shape[axis - missing] };
+    // Behind the last dimension that it has, values are shared; before the first one, they come again.
+    let last = (0..to.len()).rev().find(|&axis| own(axis) > 1).map_or(0, |axis| axis + 1);
+    let first = (0..last).find(|&axis| own(axis) > 1).unwrap_or(last);
+    let whole = (first..last).all(|axis| own(axis) == to[axis]);
+    whole.then(|| (element_count(&to[last..]), element_count(&to[first..last])))
 }
 
 /// The GPU's formula of `function`, where its result is the CPU's for all numbers.

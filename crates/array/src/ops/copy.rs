@@ -2,7 +2,10 @@
 //!
 //! Invariant: only the size of an element matters here, never its type. Read next: [`crate::ops::view`].
 
+use std::sync::Arc;
+
 use crate::array::Array;
+use crate::gpu::Gpu;
 use crate::ops::lanes::{for_chunks, gather};
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
 use crate::shape::Layout;
@@ -10,6 +13,17 @@ use crate::shape::Layout;
 /// Write the elements of `tensor` in row-major order to `out`.
 pub fn copy_into(tensor: &Tensor, out: &mut [u8]) {
     copy_range(tensor, &tensor.layout().coalesce(), 0, out);
+}
+
+/// Fill a new output with the elements of `tensor`, on the GPU if there is one that can.
+pub(crate) fn copy_to_output(context: &EvalContext, tensor: &Tensor, out: &mut Tensor) {
+    match &context.gpu {
+        Some(gpu) if tensor.size() > 0 && tensor.can_copy_on_gpu() => {
+            let to = out.on_gpu_fresh(gpu);
+            tensor.copy_on_gpu(gpu, &to);
+        }
+        _ => copy_into(tensor, out.bytes_mut()),
+    }
 }
 
 /// Write the elements from position `first` on, seen through `layout`, until `out` is full.
@@ -104,6 +118,15 @@ impl Primitive for Contiguous {
 
     fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
         copy_parallel(context, &inputs[0], &mut outputs[0]);
+    }
+
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let can_copy = inputs[0].size() > 0 && inputs[0].can_copy_on_gpu();
+        if can_copy {
+            let to = outputs[0].on_gpu_fresh(gpu);
+            inputs[0].copy_on_gpu(gpu, &to);
+        }
+        can_copy
     }
 
     fn is_equivalent(&self, other: &dyn Primitive) -> bool {

@@ -118,7 +118,10 @@ impl Primitive for Take {
         let (source, indices) = (&inputs[0], &inputs[1]);
         // Unsigned 32-bit indices are not negative, but they may be too large: whoever brings them from the host checks.
         let fits = self.axis == 0 && source.dtype().size() == 4 && indices.dtype() == Dtype::U32;
-        let (true, Some(from), Some(rows)) = (fits, source.on_gpu(gpu), indices.on_gpu(gpu)) else { return false };
+        if !fits {
+            return false;
+        }
+        let (Some(from), Some(rows)) = (source.on_gpu_dense(gpu), indices.on_gpu_dense(gpu)) else { return false };
         let columns = source.size() / source.shape()[0];
         let out = outputs[0].on_gpu_fresh(gpu);
         let (columns, count) = (columns as u32, indices.size() as u32);

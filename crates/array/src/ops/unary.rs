@@ -4,12 +4,16 @@
 //! integers); abs, negative, sign, square and rounding keep the type. Read next: [`crate::ops::binary`].
 
 use std::any::Any;
+use std::sync::Arc;
 
+use olivine_gpu::expression::{Expression as GpuExpression, Unary as GpuFunction};
+use olivine_gpu::ops::elementwise::{self as on_gpu, Operand};
 use olivine_kernels::activation::Activation;
 use olivine_kernels::elementwise::{self, UnaryOp as UnaryKernel};
 
 use crate::array::Array;
 use crate::dtype::{Complex64, Dtype};
+use crate::gpu::Gpu;
 use crate::ops::copy::copy_parallel;
 use crate::ops::lanes::{Class, class, map};
 use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
@@ -273,6 +277,23 @@ impl Primitive for UnaryOp {
         }
     }
 
+    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
+        let (Some(function), Dtype::F32, count @ 1..) = (gpu_function(self.0), outputs[0].dtype(), outputs[0].size())
+        else {
+            return false;
+        };
+        let from = if inputs[0].is_donated() { None } else { Some(inputs[0].on_gpu_dense(gpu)) };
+        let (from, out) = match from {
+            None => (None, outputs[0].on_gpu_mut(gpu)),
+            Some(None) => return false,
+            Some(from) => (from, outputs[0].on_gpu_fresh(gpu)),
+        };
+        let formula = Arc::new(GpuExpression::input(0).unary(function));
+        let operand = Operand { memory: from.as_ref().unwrap_or(&out), divide: 1, modulo: count };
+        gpu.record(|list| on_gpu::elementwise(list, &formula, &[operand], &[], count, &out));
+        true
+    }
+
     fn reuse(&self) -> Reuse {
         Reuse::Elementwise
     }
@@ -376,6 +397,19 @@ fn unary_i64(function: Unary, x: &[i64], out: &mut [i64]) {
         IsFinite => out.fill(1),
         _ => out.copy_from_slice(x),
     }
+}
+
+/// The GPU's formula of `function`, where it has one that is as good for all numbers.
+fn gpu_function(function: Unary) -> Option<GpuFunction> {
+    Some(match function {
+        Negative => GpuFunction::Negative,
+        Abs => GpuFunction::Absolute,
+        Exp => GpuFunction::Exp,
+        Sqrt => GpuFunction::Sqrt,
+        Tanh => GpuFunction::Tanh,
+        Sigmoid => GpuFunction::Sigmoid,
+        _ => return None,
+    })
 }
 
 fn unary_u64(function: Unary, x: &[u64], out: &mut [u64]) {

@@ -58,9 +58,19 @@ fn row(model: &Value) -> Vec<String> {
         (None, _) => "forever".into(),
         (Some(seconds), _) => format!("{}:{:02} min from now", seconds / 60, seconds % 60),
     };
+    let device = match (model["device_bytes"].as_u64(), model["device_layers"].as_u64()) {
+        (None, _) => text("device"),
+        (Some(all), None) => {
+            format!("{} ({} of {})", text("device"), human_bytes(number("device_bytes_used")), human_bytes(all))
+        }
+        (Some(all), Some(layers)) => {
+            let used = human_bytes(number("device_bytes_used"));
+            format!("{} ({used} of {}; {layers} layers, CPU the others)", text("device"), human_bytes(all))
+        }
+    };
     vec![
         text("name"),
-        text("device"),
+        device,
         text("quantization"),
         human_bytes(number("weight_bytes")),
         number("context_tokens").to_string(),

@@ -4,6 +4,7 @@
 //! pending; whole blocks that are computed are in the prefix index. Read next: `cached.rs`, `saved.rs`, `live.rs`.
 
 mod cached;
+mod pick;
 mod saved;
 
 use std::collections::HashMap;
@@ -13,16 +14,17 @@ use std::sync::{Arc, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use olivine_lm::cache::{PAGE_TOKENS, REWIND_TOKENS};
+use olivine_lm::logits::Logits;
 use olivine_lm::model::{Model, Outputs, Work};
-use olivine_lm::sampling::{Choice, log_softmax};
+use olivine_lm::sampling::Choice;
 use olivine_lm::spec::KvGroup;
 
+use self::pick::{Chosen, Pick};
 use crate::constraint::Guide;
 use crate::disk::Store;
 use crate::engine::{Command, EngineOptions, Shared};
 use crate::live::{Live, identity};
 use crate::prefix::PrefixIndex;
-use crate::reasoning::only;
 use crate::scheduler::{Candidate, Scheduler};
 use crate::speculation::{Drafter, Guess};
 use crate::types::{Event, Failure, FailureKind, FinishReason, Pooling, Task, Token};
@@ -48,6 +50,8 @@ pub(crate) struct Worker {
     reported: Option<Instant>,
     /// No more requests are taken.
     closing: bool,
+    /// The device went away under the model.
+    is_lost: bool,
 }
 
 /// A part of the next step: index of a running request, rows, whether its logits are wanted, whether it decodes.
@@ -97,6 +101,7 @@ impl Worker {
             speed: Speed::default(),
             reported: None,
             closing: false,
+            is_lost: false,
         }
     }
 
@@ -120,13 +125,24 @@ impl Worker {
             }
             if !slices.is_empty() {
                 self.step(&slices);
+                if self.is_lost {
+                    return self.end("the device was lost; the model will be loaded again");
+                }
             } else if self.closing && self.waiting.is_empty() {
                 break;
             }
             self.report();
         }
+        self.end("the engine was closed");
+    }
+
+    /// All that is left fails.
+    fn end(mut self, message: &str) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(command);
+        }
         for live in self.waiting.drain(..).chain(self.running.drain(..)) {
-            fail(&live, FailureKind::Closed, "the engine was closed".into());
+            fail(&live, FailureKind::Closed, message.into());
         }
     }
 
@@ -275,17 +291,24 @@ impl Worker {
             }
         }
         let began = Instant::now();
-        let (logits, hidden) = match self.compute(slices) {
-            Ok(rows) => rows,
-            Err(message) => return self.fail_step(slices, &message),
-        };
-        self.observe(slices, began.elapsed().as_secs_f64());
-        self.emit(slices, logits, &hidden);
+        let computed = self.compute(slices).and_then(|(logits, hidden)| Ok((self.choose(slices, logits)?, hidden)));
+        match computed {
+            Ok((choices, hidden)) => {
+                self.observe(slices, began.elapsed().as_secs_f64());
+                self.emit(slices, choices, &hidden);
+            }
+            Err(message) => {
+                // What the failed step recorded for a GPU must not run with the next one.
+                olivine_lm::discard_recorded();
+                self.is_lost = self.model.is_lost();
+                self.fail_step(slices, &message);
+            }
+        }
     }
 
     /// The model's part of a step: logits of the rows that are sampled, hidden states of those that are embedded. An
     /// error is the message of a panic.
-    fn compute(&mut self, slices: &[Slice]) -> Result<(Vec<f32>, Vec<f32>), String> {
+    fn compute(&mut self, slices: &[Slice]) -> Result<(Option<Logits>, Vec<f32>), String> {
         let mut slots: Vec<Option<Slice>> = vec![None; self.running.len()];
         slices.iter().for_each(|slice| slots[slice.index] = Some(*slice));
         let guessed = |live: &Live| [&live.tokens[live.tokens.len() - 1..], &live.guesses].concat();
@@ -320,7 +343,7 @@ impl Worker {
                 let masks =
                     |guides: Vec<(&mut Guide, &[u32])>| guides.into_iter().for_each(|(g, stop)| g.prepare(stop));
                 let masks = (!guides.is_empty()).then(|| scope.spawn(move || masks(guides)));
-                let logits = if answering.is_empty() { Vec::new() } else { model.step(&mut answering) };
+                let logits = if answering.is_empty() { None } else { Some(model.logits(&mut answering)) };
                 let hidden = if embedded.is_empty() { Vec::new() } else { model.hidden(&mut embedded) };
                 if let Some(Err(panic)) = masks.map(|masks| masks.join()) {
                     std::panic::resume_unwind(panic);
@@ -332,11 +355,11 @@ impl Worker {
     }
 
     /// Hand out what a step gave.
-    fn emit(&mut self, slices: &[Slice], mut logits: Vec<f32>, hidden: &[f32]) {
-        let (vocabulary, width) = (self.model.spec().vocabulary, self.model.spec().hidden);
+    fn emit(&mut self, slices: &[Slice], choices: Vec<Chosen>, hidden: &[f32]) {
+        let width = self.model.spec().hidden;
         let context = self.model.context_tokens();
         let mut hidden = hidden.chunks_exact(width);
-        let mut choices = self.choose(slices, logits.chunks_exact_mut(vocabulary)).into_iter();
+        let mut choices = choices.into_iter();
         let (mut ended, mut answer_tokens) = (Vec::new(), 0);
         for slice in slices {
             let live = &mut self.running[slice.index];
@@ -448,32 +471,36 @@ impl Worker {
         });
     }
 
-    /// Choose all sampled requests' next tokens, on all cores: over a large vocabulary it takes a while.
-    fn choose<'a>(&mut self, slices: &[Slice], mut logits: impl Iterator<Item = &'a mut [f32]>) -> Vec<Chosen> {
-        let mut picks = Vec::new();
+    /// Choose all sampled requests' next tokens: from the heads of their rows where the rows are on a GPU, else on all
+    /// cores, for over a large vocabulary it takes a while. An error is the message of a panic.
+    fn choose(&mut self, slices: &[Slice], logits: Option<Logits>) -> Result<Vec<Chosen>, String> {
+        let Some(logits) = logits else { return Ok(Vec::new()) };
         let mut slots: Vec<bool> = vec![false; self.running.len()];
         slices.iter().filter(|slice| slice.samples).for_each(|slice| slots[slice.index] = true);
+        let mut picks = Vec::new();
         for (live, _) in self.running.iter_mut().zip(&slots).filter(|(_, sampled)| **sampled) {
             if let Task::Embed(_) = live.request.task {
                 continue;
             }
-            let rows: Vec<_> = logits.by_ref().take(1 + live.guesses.len()).collect();
             let mask = live.guide.as_mut().map_or(Ok(None), Guide::take_mask);
-            picks.push((&*live, rows, mask, None));
+            picks.push(Pick::new(live, mask));
         }
-        olivine_lm::pool().run_chunks(&mut picks, 1, |_, picks| {
-            for (live, rows, mask, chosen) in picks {
-                *chosen = Some(match (&live.request.task, mask) {
-                    (Task::Score(tokens), _) => {
-                        let scores = log_softmax(rows[0]);
-                        Chosen::Scores(tokens.iter().map(|&token| scores[token as usize]).collect())
-                    }
-                    (_, Err(problem)) => Chosen::Nothing(problem.clone()),
-                    (_, Ok(mask)) => Chosen::Tokens(choose_tokens(live, rows, mask.as_deref())),
-                });
+        let choose = || {
+            let mut asks = Vec::with_capacity(logits.count());
+            picks.iter().for_each(|pick| pick.ask(&mut asks));
+            let mut early = logits.choose_by_heads(&asks).into_iter();
+            drop(asks);
+            let mut first = 0;
+            for pick in &mut picks {
+                pick.first_row = first;
+                first += pick.rows();
+                pick.early = early.by_ref().take(pick.rows()).collect();
             }
-        });
-        picks.into_iter().map(|(.., chosen)| chosen.expect("[engine] every pick was worked on")).collect()
+            olivine_lm::pool()
+                .run_chunks(&mut picks, 1, |_, picks| picks.iter_mut().for_each(|pick| pick.settle(&logits)));
+        };
+        catch_unwind(AssertUnwindSafe(choose)).map_err(|panic| panic_message(&*panic))?;
+        Ok(picks.into_iter().map(|pick| pick.chosen.expect("[engine] every pick was worked on")).collect())
     }
 
     fn observe(&mut self, slices: &[Slice], seconds: f64) {
@@ -555,6 +582,7 @@ impl Worker {
                 status.disk_error = store.last_error().map(String::from);
             }
             status.tokens_per_second = speed;
+            status.device_bytes_used = olivine_lm::gpu_counters().map_or(0, |counters| counters.allocated_bytes);
         });
     }
 }
@@ -572,15 +600,6 @@ fn guesses_of<'a>(running: &'a [Live], wanted: &[(usize, usize)]) -> Vec<Guess<'
 enum End {
     Finish(FinishReason, Option<u32>),
     Fail(FailureKind, String),
-}
-
-/// What came of a row of logits.
-enum Chosen {
-    /// One, and one more for each guess that was right.
-    Tokens(Vec<Choice>),
-    Scores(Vec<f32>),
-    /// The constraint allows no token, and why.
-    Nothing(String),
 }
 
 /// Send what was chosen for a request; how it ends, if it does.
@@ -618,29 +637,6 @@ fn take_token(live: &mut Live, choice: Choice, context: usize) -> Option<End> {
     }
     let full = live.tokens.len() >= context || live.request.max_tokens.is_some_and(|most| live.answer_tokens() >= most);
     full.then_some(End::Finish(FinishReason::Length, None))
-}
-
-/// Choose from the logits behind the last token, and go on as long as guesses were right.
-fn choose_tokens(live: &Live, rows: &mut [&mut [f32]], mask: Option<&[u32]>) -> Vec<Choice> {
-    let sampling = &live.request.sampling;
-    let position = live.tokens.len();
-    let mut history = live.tokens[position.saturating_sub(sampling.penalty_tokens)..].to_vec();
-    let limit = live.request.reasoning.as_ref();
-    let mut answer = limit.map_or(Vec::new(), |_| live.tokens[live.request.tokens.len()..].to_vec());
-    let mut choices = Vec::new();
-    for (index, logits) in rows.iter_mut().enumerate() {
-        // A constraint that is active begins behind the reasoning.
-        let forced = limit.filter(|_| mask.is_none()).and_then(|limit| limit.forced(&answer)).map(only);
-        let choice = sampling.choose_among(logits, &history, position + index, forced.as_deref().or(mask));
-        history.push(choice.token);
-        answer.push(choice.token);
-        let right = live.guesses.get(index) == Some(&choice.token);
-        choices.push(choice);
-        if !right {
-            break;
-        }
-    }
-    choices
 }
 
 pub(crate) fn fail(live: &Live, kind: FailureKind, message: String) {

@@ -27,6 +27,16 @@ impl Drop for Scratch {
     }
 }
 
+/// The device of `OLIVINE_DEVICE`, if it says one: all of these tests hold there too.
+fn choose_device() {
+    static CHOSEN: std::sync::Once = std::sync::Once::new();
+    CHOSEN.call_once(|| {
+        if let Ok(name) = std::env::var("OLIVINE_DEVICE") {
+            olivine_lm::use_device(&name).unwrap_or_else(|error| panic!("OLIVINE_DEVICE: {error}"));
+        }
+    });
+}
+
 /// The tiny model of a golden case, with room for 2,048 tokens.
 pub fn tiny(case: &str) -> Model {
     tiny_with(case, None, 2048)
@@ -34,6 +44,7 @@ pub fn tiny(case: &str) -> Model {
 
 /// The same with another type of keys and values, or more room.
 pub fn tiny_with(case: &str, kv_dtype: Option<KvDtype>, context: usize) -> Model {
+    choose_device();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden").join(case);
     let folder = Scratch::new(case);
     TinyModel::load(&golden).write_folder(&folder.0);

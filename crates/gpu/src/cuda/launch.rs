@@ -168,6 +168,7 @@ fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
         }
         "take" => take(plan, call, [call.params[0], call.params[1], call.params[2], call.constant("SCATTER")]),
         "norm" => norm(plan, call),
+        "greatest" => greatest(plan, call),
         "rows" => {
             let arguments = Arguments::new().address(call.address(0)).address(call.address(1));
             let arguments = arguments.words(&[call.constant("KIND"), call.params[0], call.params[1], call.params[2]]);
@@ -209,6 +210,14 @@ fn norm(plan: &mut Plan, call: &Call) {
     let arguments = arguments.address(there("ADD", 3)).address(call.address(4));
     let arguments = arguments.words(&[call.constant("KIND")]).words(&call.params[..4]);
     plan.launch("norm_rows", [call.groups[0], 1, 1], 256, 0, arguments);
+}
+
+fn greatest(plan: &mut Plan, call: &Call) {
+    let has_sums = call.constant("SUMS") == 1;
+    let arguments = Arguments::new().address(call.address(0)).address(call.address(1));
+    let arguments = arguments.address(call.address_if(has_sums, 2)).address(call.address_if(has_sums, 3));
+    let arguments = arguments.words(&[call.constant("COUNT"), call.constant("FIRST")]).words(&call.params[..2]);
+    plan.launch("greatest", [call.groups[0], call.groups[1], 1], 256, 0, arguments);
 }
 
 /// Heads, written to their pages too where `write` is there.

@@ -342,7 +342,7 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 9] = [
+    let sources: [(&[&str], &str); 10] = [
         (&["few"], "few"),
         (&["some"], "some"),
         (&["rows_"], "rows"),
@@ -351,6 +351,7 @@ fn source_of(name: &str) -> &'static str {
         (&["gemm"], "gemm"),
         (&["route", "sort_pairs", "expert_offsets", "mix", "product_f32"], "moe"),
         (&["convolution", "delta"], "recurrent"),
+        (&["greatest"], "greatest"),
         (&["sort_values", "sort_apart", "sort_ends", "sort_taken", "scan", "random"], "sequences"),
     ];
     let found = sources.iter().find(|(prefixes, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)));

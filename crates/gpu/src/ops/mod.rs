@@ -9,6 +9,7 @@ pub mod copy;
 pub mod elementwise;
 pub mod embedding;
 pub mod gather;
+pub mod greatest;
 pub mod matmul;
 pub mod moe;
 pub mod norm;

@@ -47,6 +47,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("random", include_str!("random.wgsl")),
     ("scan", include_str!("scan.wgsl")),
     ("sort", include_str!("sort.wgsl")),
+    ("greatest", include_str!("greatest.wgsl")),
     ("route", include_str!("route.wgsl")),
     ("sort_pairs", include_str!("sort_pairs.wgsl")),
     ("mix", include_str!("mix.wgsl")),

@@ -5,6 +5,7 @@
 
 mod attention;
 mod common;
+mod greatest;
 mod matmul;
 mod moe;
 mod msl;

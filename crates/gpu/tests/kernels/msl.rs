@@ -9,7 +9,7 @@ use olivine_gpu::expression::{Binary, Expression, Unary};
 use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
 use olivine_gpu::ops::weights::{Code, Layout, Matrix, Scale};
 use olivine_gpu::ops::{
-    attention, copy, elementwise, embedding, gather, moe, norm, random, recurrent, rows, scan, sort,
+    attention, copy, elementwise, embedding, gather, greatest, moe, norm, random, recurrent, rows, scan, sort,
 };
 use olivine_gpu::wgpu::products::{Shape, rewrite};
 use olivine_gpu::{Kernel, List, Memory, wgsl};
@@ -102,6 +102,10 @@ fn others(list: &mut List, memory: &Memory) {
     }
     sort::sort(list, memory, 5000, [2, 5000], memory, memory, memory);
     random::words(list, memory, 100, memory);
+    for count in [1, 64] {
+        greatest::greatest(list, memory, [2, 5000], count, Some((memory, memory)), memory, memory);
+        greatest::greatest(list, memory, [2, 5000], count, None, memory, memory);
+    }
     for scoring in [moe::Scoring::Softmax, moe::Scoring::SoftmaxOfChosen, moe::Scoring::Sigmoid] {
         let groups = (scoring == moe::Scoring::Sigmoid).then_some((8, 4));
         let correction = groups.map(|_| memory);

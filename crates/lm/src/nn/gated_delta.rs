@@ -43,6 +43,7 @@ impl GatedDelta {
             norm: (weights.floats("delta.norm", at, "weight", &[spec.value_dim])?, loader.spec.norm_epsilon),
             states: loader.cache.state(layer),
             step: loader.step.clone(),
+            on_gpu: Default::default(),
         };
         Ok(GatedDelta {
             rows: load_rows(loader, layer, spec)?,

@@ -59,7 +59,7 @@ impl LatentAttention {
                 latent: spec.latent,
                 nope_dim: spec.nope_dim,
                 rope_dim: spec.rope_dim,
-                norm: (loader.norm_values("latent.kv_a_norm", at, spec.latent)?, INNER_EPSILON),
+                norm: (loader.norm("latent.kv_a_norm", at, spec.latent)?, INNER_EPSILON),
                 rope: (loader.rope(&spec.rope), pairing),
                 absorb,
                 step: loader.step.clone(),
@@ -125,7 +125,7 @@ fn head_matrices(
         let (dtype, bytes) = compact(&values);
         let owner = Arc::new(bytes);
         let weights = ExpertMatrix::Dense { dtype, experts: heads, rows, columns, owner, start: 0 };
-        Arc::new(HeadMatrices { weights, precision: loader.precision })
+        Arc::new(HeadMatrices { weights, precision: loader.precision, on_gpu: Default::default() })
     };
     Ok((matrices(keys, latent, nope), matrices(values, value, latent)))
 }

@@ -67,8 +67,8 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
 /// What the server is doing.
 pub async fn status(State(app): State<Arc<App>>) -> Response {
     let mut models: Vec<Value> = app.registry.residents().iter().map(model).collect();
-    for (model, library) in models.iter_mut().zip(app.library.iter().cycle()) {
-        model["device"] = json!(library.device);
+    for model in models.iter_mut().filter(|model| model["device"].is_null()) {
+        model["device"] = json!(app.library.as_ref().map_or("CPU", |library| &library.device));
     }
     let document = json!({
         "version": app.options.version,
@@ -93,6 +93,10 @@ fn model(resident: &Resident) -> Value {
     let share = status.cached_tokens as f64 / status.prompt_tokens.max(1) as f64;
     json!({
         "name": card.name,
+        "device": status.device,
+        "device_bytes_used": status.device_bytes_used,
+        "device_bytes": status.device_bytes,
+        "device_layers": status.device_layers,
         "format": card.format,
         "quantization": card.quantization,
         "weight_bytes": resident.model.parts.weight_bytes,
