@@ -39,26 +39,48 @@ DEV u32 first_seen(const AttentionArgs &args, u32 position) {
     return args.window && position + 1 > args.window ? position + 1 - args.window : 0;
 }
 
-// What two sums of exponentials give together.
+// 2^x. Scores and what is made of them are logarithms to this base.
+DEV float power(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+constexpr float LOG2E = 1.44269504f;
+
+// What two sums of powers give together.
 struct Merge {
     float largest, total, before, after;
 };
 
 DEV Merge merge(float largest, float total, float next_largest, float next_total) {
     const float most = fmaxf(largest, next_largest);
-    const float before = __expf(largest - most), after = __expf(next_largest - most);
+    const float before = power(largest - most), after = power(next_largest - most);
     return {most, fmaf(total, before, next_total * after), before, after};
 }
 
 DEV float finish(const AttentionArgs &args, float largest, float total, u32 head) {
     if (!args.sinks) return 1.0f / total;
-    const Merge step = merge(largest, total, args.sinks[head], 1.0f);
+    const Merge step = merge(largest, total, args.sinks[head] * LOG2E, 1.0f);
     return step.before / step.total;
 }
 
 DEV float limited(const AttentionArgs &args, float score) {
-    score *= args.scale;
-    return args.cap > 0.0f ? args.cap * tanhf(score / args.cap) : score;
+    return args.cap > 0.0f ? args.cap * LOG2E * tanhf(score * args.scale / args.cap) : score * (args.scale * LOG2E);
+}
+
+// d = a * b, added to d unless `fresh`.
+template <int ELEMENT> DEV void mma_16816(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, bool fresh) {
+    if (!fresh) return mma_16816<ELEMENT>(d, a, b0, b1);
+    if (ELEMENT == BF16) {
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+                     : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+    } else {
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+                     : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+    }
 }
 
 // Four 8 x 8 blocks of 16 bits; lane l gives the address of row l % 8 of block l / 8.
@@ -108,12 +130,12 @@ template <int ELEMENT, int DIM> struct Queries {
 };
 
 // One tile of keys: sums of 16 rows, [dim / 8] fragments, with the largest score and the total of rows g and g + 8.
-// With WAITS the values may still be on their way.
-template <int ELEMENT, int DIM, bool WAITS>
+// `between` is called once the keys are no longer needed and before the values are.
+template <int ELEMENT, int DIM, typename Between>
 DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u32 keys_at, u32 values_at, u32 start, const u32 (&first)[2],
-                   const u32 (&last)[2], u32 lane, float (&sums)[DIM / 8][4], float (&largest)[2], float (&total)[2]) {
+                   const u32 (&last)[2], u32 lane, float (&sums)[DIM / 8][4], float (&largest)[2], float (&total)[2], Between between) {
     const u32 t = lane & 3;
-    float scores[KEYS / 8][4] = {};
+    float scores[KEYS / 8][4];
 #pragma unroll
     for (u32 n = 0; n < KEYS / 16; n++) {
 #pragma unroll
@@ -122,34 +144,59 @@ DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u3
             const u32 row = n * 16 + (lane >> 4) * 8 + (lane & 7), piece = 2 * i + ((lane >> 3) & 1);
             u32 k[4];
             load_matrices(k, keys_at + row * DIM * 2 + ((piece ^ (row & 7)) << 4), false);
-            mma_16816<ELEMENT>(scores[2 * n], q.parts[i], k[0], k[1]);
-            mma_16816<ELEMENT>(scores[2 * n + 1], q.parts[i], k[2], k[3]);
+            mma_16816<ELEMENT>(scores[2 * n], q.parts[i], k[0], k[1], i == 0);
+            mma_16816<ELEMENT>(scores[2 * n + 1], q.parts[i], k[2], k[3], i == 0);
+        }
+    }
+    if (args.cap > 0.0f) {
+#pragma unroll 1
+        for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+            for (u32 e = 0; e < 4; e++) {
+#pragma unroll
+                for (u32 m = 0; m < KEYS / 8; m++) scores[m][e] = m == n ? limited(args, scores[m][e]) : scores[m][e];
+            }
+        }
+    } else {
+        const float scale = args.scale * LOG2E;
+#pragma unroll
+        for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+            for (u32 e = 0; e < 4; e++) scores[n][e] *= scale;
+        }
+    }
+    const bool sees_all = maximum(first[0], first[1]) <= start && minimum(last[0], last[1]) >= start + KEYS - 1;
+    if (!__all_sync(~0u, sees_all)) {
+#pragma unroll
+        for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+            for (u32 e = 0; e < 4; e++) {
+                const u32 key = start + n * 8 + 2 * t + (e & 1), half = e >> 1;
+                if (key > last[half] || key < first[half]) scores[n][e] = LEAST;
+            }
         }
     }
     largest[0] = largest[1] = LEAST;
 #pragma unroll
     for (u32 n = 0; n < KEYS / 8; n++) {
 #pragma unroll
-        for (u32 e = 0; e < 4; e++) {
-            const u32 key = start + n * 8 + 2 * t + (e & 1), half = e >> 1;
-            const bool seen = key <= last[half] && key >= first[half];
-            scores[n][e] = seen ? limited(args, scores[n][e]) : LEAST;
-            largest[half] = fmaxf(largest[half], scores[n][e]);
-        }
+        for (u32 e = 0; e < 4; e++) largest[e >> 1] = fmaxf(largest[e >> 1], scores[n][e]);
     }
+    float from[2];
 #pragma unroll
     for (u32 half = 0; half < 2; half++) {
         largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 1));
         largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 2));
         total[half] = 0.0f;
+        // What is not seen weighs nothing, also where nothing is seen.
+        from[half] = largest[half] == LEAST ? 0.0f : largest[half];
     }
 #pragma unroll
     for (u32 n = 0; n < KEYS / 8; n++) {
 #pragma unroll
         for (u32 e = 0; e < 4; e++) {
-            const float weight = scores[n][e] == LEAST ? 0.0f : __expf(scores[n][e] - largest[e >> 1]);
-            scores[n][e] = weight;
-            total[e >> 1] += weight;
+            scores[n][e] = power(scores[n][e] - from[e >> 1]);
+            total[e >> 1] += scores[n][e];
         }
     }
 #pragma unroll
@@ -157,12 +204,7 @@ DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u3
         total[half] += __shfl_xor_sync(~0u, total[half], 1);
         total[half] += __shfl_xor_sync(~0u, total[half], 2);
     }
-    if (WAITS) {
-        copy_wait<0>();
-        __syncwarp();
-    }
-#pragma unroll
-    for (u32 d = 0; d < DIM / 8; d++) sums[d][0] = sums[d][1] = sums[d][2] = sums[d][3] = 0.0f;
+    between();
 #pragma unroll
     for (u32 n = 0; n < KEYS / 16; n++) {
         const u32 weights[4] = {pack<ELEMENT>(scores[2 * n][0], scores[2 * n][1]), pack<ELEMENT>(scores[2 * n][2], scores[2 * n][3]),
@@ -172,20 +214,24 @@ DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u3
             const u32 row = n * 16 + ((lane >> 3) & 1) * 8 + (lane & 7), piece = 2 * d + (lane >> 4);
             u32 v[4];
             load_matrices(v, values_at + row * DIM * 2 + ((piece ^ (row & 7)) << 4), true);
-            mma_16816<ELEMENT>(sums[2 * d], weights, v[0], v[1]);
-            mma_16816<ELEMENT>(sums[2 * d + 1], weights, v[2], v[3]);
+            mma_16816<ELEMENT>(sums[2 * d], weights, v[0], v[1], n == 0);
+            mma_16816<ELEMENT>(sums[2 * d + 1], weights, v[2], v[3], n == 0);
         }
     }
 }
 
-// A warp has one tile of keys for up to 16 query heads of one row: grid (tiles / warps, KV heads * blocks of 16, rows).
+// A warp has tiles of keys, each by itself, for up to 16 query heads of one row: grid (blocks of warps, KV heads * blocks
+// of 16 heads, rows). The keys of its next tile come while it weighs the values of this one, and the other way round.
 template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *memory) {
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-    const u32 blocks = (args.group + 15) / 16, head = blockIdx.y / blocks, tile = blockIdx.x * (blockDim.x >> 5) + warp;
+    const u32 blocks = (args.group + 15) / 16, head = blockIdx.y / blocks, warps = blockDim.x >> 5, step = gridDim.x * warps;
     next_may_start();
     previous_done();
     const uint2 row = load_row(args, blockIdx.z);
-    if (row.x == ~0u || tile > row.x / KEYS || tile < first_seen(args, row.x) / KEYS) return;
+    if (row.x == ~0u) return;
+    const u32 seen = first_seen(args, row.x), first[2] = {seen, seen}, last[2] = {row.x, row.x}, last_tile = row.x / KEYS;
+    u32 tile = seen / KEYS + blockIdx.x * warps + warp;
+    if (tile > last_tile) return;
     const u32 keys_at = shared_address(memory) + warp * KEYS * DIM * 4, values_at = keys_at + KEYS * DIM * 2;
     stage_tile<DIM, 32>(args, keys_at, row.y, head, tile * KEYS, row.x, false);
     stage_tile<DIM, 32>(args, values_at, row.y, head, tile * KEYS, row.x, true);
@@ -194,56 +240,92 @@ template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *m
     const float *from = args.qkv + (u64)blockIdx.z * args.row_stride + first_head * DIM;
     const u32 here = minimum(16u, args.group - of_group);
     q.load(g < here ? from + g * DIM : nullptr, g + 8 < here ? from + (g + 8) * DIM : nullptr, t);
-    const u32 seen = first_seen(args, row.x), first[2] = {seen, seen}, last[2] = {row.x, row.x};
-    float sums[DIM / 8][4], largest[2], total[2];
-    copy_wait<1>();
-    __syncwarp();
-    tile_sums<ELEMENT, DIM, true>(args, q, keys_at, values_at, tile * KEYS, first, last, lane, sums, largest, total);
+    for (; tile <= last_tile; tile += step) {
+        const bool more = tile + step <= last_tile;
+        auto bring = [&](u32 to, bool values) {
+            __syncwarp();
+            if (more) {
+                stage_tile<DIM, 32>(args, to, row.y, head, (tile + step) * KEYS, row.x, values);
+            } else {
+                copy_commit();
+            }
+        };
+        copy_wait<1>();
+        __syncwarp();
+        float sums[DIM / 8][4], largest[2], total[2];
+        auto between = [&]() {
+            bring(keys_at, false);
+            copy_wait<1>();
+            __syncwarp();
+        };
+        tile_sums<ELEMENT, DIM>(args, q, keys_at, values_at, tile * KEYS, first, last, lane, sums, largest, total, between);
+        bring(values_at, true);
 #pragma unroll
-    for (u32 half = 0; half < 2; half++) {
-        if (g + 8 * half >= here) continue;
-        float *to = args.scratch + ((u64)(blockIdx.z * args.heads + first_head + g + 8 * half) * args.tiles + tile) * (DIM + 2);
+        for (u32 half = 0; half < 2; half++) {
+            if (g + 8 * half >= here) continue;
+            float *to = args.scratch + ((u64)(blockIdx.z * args.heads + first_head + g + 8 * half) * args.tiles + tile) * (DIM + 2);
 #pragma unroll
-        for (u32 d = 0; d < DIM / 8; d++) *(float2 *)(to + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
-        if (t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
+            for (u32 d = 0; d < DIM / 8; d++) *(float2 *)(to + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
+            if (t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
+        }
     }
 }
 
-// Merge the tiles of a row and head: grid (heads, rows), a thread each dimension. The largest score so far is known for
-// all tiles of a hundred at once; what is left is one multiplication and addition a tile, in order.
+constexpr u32 JOINED = 1024, IN_FLIGHT = 32;
+
+// Merge the tiles of a row and head: grid (heads, rows), a thread each dimension. The largest score so far is found for
+// a thousand tiles at once; what is left is one multiplication and addition a tile, in order.
 extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_constant__ AttentionArgs args) {
+    constexpr u32 EACH = JOINED / 128;
     next_may_start();
     previous_done();
     const uint2 row = load_row(args, blockIdx.y);
     if (row.x == ~0u) return;
-    __shared__ float befores[128], afters[128], totals[128], ends[4];
+    __shared__ float befores[JOINED], afters[JOINED], totals[JOINED], ends[4];
     const u32 d = threadIdx.x, head = blockIdx.x, stride = args.value_dim + 2;
     const float *from = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.tiles * stride;
     const u32 last = row.x / KEYS;
     float largest = LEAST, total = 0.0f, sum = 0.0f;
-    for (u32 first = first_seen(args, row.x) / KEYS; first <= last; first += 128) {
-        const u32 count = minimum(128u, last - first + 1);
-        float2 own = make_float2(LEAST, 0.0f);
-        if (d < count) own = __ldcg((const float2 *)(from + (first + d) * stride + args.value_dim));
-        float most = own.x;
-        for (u32 step = 1; step < 32; step *= 2) {
-            const float other = __shfl_up_sync(~0u, most, step);
-            if ((d & 31) >= step) most = fmaxf(most, other);
+    for (u32 first = first_seen(args, row.x) / KEYS; first <= last; first += JOINED) {
+        const u32 count = minimum(JOINED, last - first + 1);
+        float2 own[EACH];
+        float most[EACH];
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) {
+            own[j] = make_float2(LEAST, 0.0f);
+            if (d * EACH + j < count) own[j] = __ldcg((const float2 *)(from + (u64)(first + d * EACH + j) * stride + args.value_dim));
+            most[j] = j ? fmaxf(most[j - 1], own[j].x) : own[j].x;
         }
-        if ((d & 31) == 31) ends[d >> 5] = most;
-        float before = __shfl_up_sync(~0u, most, 1);
+        float all = most[EACH - 1];
+        for (u32 step = 1; step < 32; step *= 2) {
+            const float other = __shfl_up_sync(~0u, all, step);
+            if ((d & 31) >= step) all = fmaxf(all, other);
+        }
+        if ((d & 31) == 31) ends[d >> 5] = all;
+        float before = __shfl_up_sync(~0u, all, 1);
         if ((d & 31) == 0) before = LEAST;
         __syncthreads();
-        most = fmaxf(most, largest), before = fmaxf(before, largest);
-        for (u32 warp = 0; warp < d >> 5; warp++) most = fmaxf(most, ends[warp]), before = fmaxf(before, ends[warp]);
-        befores[d] = __expf(before - most), afters[d] = __expf(own.x - most), totals[d] = own.y;
+        before = fmaxf(before, largest);
+        for (u32 warp = 0; warp < d >> 5; warp++) before = fmaxf(before, ends[warp]);
         for (u32 warp = 0; warp < 4; warp++) largest = fmaxf(largest, ends[warp]);
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) {
+            const float now = fmaxf(before, own[j].x);
+            befores[d * EACH + j] = power(before - now), afters[d * EACH + j] = power(own[j].x - now), totals[d * EACH + j] = own[j].y;
+            before = now;
+        }
         __syncthreads();
-        const float *at = from + first * stride + minimum(d, args.value_dim - 1);
-#pragma unroll 16
-        for (u32 i = 0; i < count; i++) {
-            total = fmaf(total, befores[i], totals[i] * afters[i]);
-            sum = fmaf(sum, befores[i], __ldcg(at + i * stride) * afters[i]);
+        const float *at = from + (u64)first * stride + minimum(d, args.value_dim - 1);
+        for (u32 i = 0; i < count; i += IN_FLIGHT) {
+            // Behind the last tile one is read again, and counts nothing.
+            float values[IN_FLIGHT];
+#pragma unroll
+            for (u32 j = 0; j < IN_FLIGHT; j++) values[j] = __ldcg(at + minimum(i + j, count - 1) * stride);
+#pragma unroll
+            for (u32 j = 0; j < IN_FLIGHT; j++) {
+                total = fmaf(total, befores[i + j], totals[i + j] * afters[i + j]);
+                sum = fmaf(sum, befores[i + j], values[j] * afters[i + j]);
+            }
         }
         __syncthreads();
     }
@@ -313,7 +395,7 @@ template <int ELEMENT, int DIM> DEV void prefill(const AttentionArgs &args, u8 *
             if (!__any_sync(~0u, sees[0] || sees[1])) continue;
             float sums[DIM / 8][4], largest[2], total[2];
             const u32 at = slot * KEYS * DIM * 2;
-            tile_sums<ELEMENT, DIM, false>(args, q, keys_at + at, values_at + at, start, first, last, lane, sums, largest, total);
+            tile_sums<ELEMENT, DIM>(args, q, keys_at + at, values_at + at, start, first, last, lane, sums, largest, total, []() {});
 #pragma unroll
             for (u32 half = 0; half < 2; half++) {
                 if (!sees[half]) continue;
@@ -401,7 +483,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_con
         if ((thread & 31) == 0) shares[thread >> 5] = most_of_warp;
         __syncthreads();
         const float most = fmaxf(fmaxf(shares[0], shares[1]), fmaxf(shares[2], shares[3]));
-        const float weight = seen ? __expf(score - most) : 0.0f;
+        const float weight = seen ? power(score - most) : 0.0f;
         if ((thread & 1) == 0) weights[thread / 2] = weight;
         const float sum_of_warp = warp_sum(thread & 1 ? 0.0f : weight);
         __syncthreads();

@@ -136,13 +136,13 @@ def name(M):
     return "bits4_pair" if M.w.kind == 2 else "bits4_single" if M.w.kind == 4 else "bits4_minima" if M.w.kind == 5 else "bits4"
 def best_group(halves, blocks): return min((of for of in (4, 2, 1) if halves % of == 0), key=lambda of: -(-(halves // of) // blocks) * of)
 def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None, halves=None, pdl=True):
-    a = Few(); a.w = M.w; n, k = M.n, M.k
+    a = Few(); a.w = M.w; n, k = M.n, M.k; all_ = -(-n // 32) * 2
     if source: a.source = source
     a.rows, a.factors, a.bias, a.residual, a.y = P(rows), P(factors), P(bias), P(residual), P(y)
     a.m, a.n, a.k, a.stride, a.out_stride, a.choices = m, n, k, r128(k), n, 1
     cols = 1 if m == 1 else 8
     smem = lambda of: of * 2 * 8 * cols * 64 + 256 + m * a.stride * 2
-    blocks = SMS * max(1, min(2, (232448 + 1024) // (smem(4) + 1024))); all_ = -(-n // 32) * 2
+    blocks = SMS * max(1, min(2, (232448 + 1024) // (smem(4) + 1024)))
     a.halves = halves or best_group(all_, blocks); a.groups = all_ // a.halves
     if smem(a.halves) > 232448: raise RuntimeError(f"smem {smem(a.halves)}")
     launch(fn("few", f"few{cols}_{name(M)}"), (min(a.groups, blocks), 1, 1), 256, smem(a.halves), a, pdl)
@@ -203,7 +203,7 @@ def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layer
     def step(M, t, k, mode, y):
         if m > 1 or mode == 2 or k > 8192: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, 2 if m > 1 else 0)
         if m > 1: some(M, y, m, r1, fa, pdl=pdl, parts=parts)
-        else: few(M, y, m, RowSource(P(t), P(nw), k, mode, 0, 0, 0, 1e-6), r1 if mode == 2 else None, fa, pdl=pdl)
+        else: few(M, y, m, RowSource(P(t), P(nw), k, mode, 0, 0, 0, 1e-6), r1 if mode == 2 or k > 8192 else None, fa, pdl=pdl)
     def go():
         for a, b, c, d in L: step(a, x, hidden, 1, qkv); step(b, att, q, 0, x); step(c, x, hidden, 1, act); step(d, act, inter, 2, x)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go))
@@ -270,13 +270,16 @@ def args(S_, sub=None, out=None, scratch=None, tiles=0):
     a.count, a.heads, a.group, a.kvh, a.kd, a.vd, a.page, a.element, a.rs, a.os, a.tiles, a.window, a.scale, a.cap = hi - lo, heads, heads // kvh, kvh, dim, dim, page, el, heads * dim, heads * dim, tiles, win, dim ** -0.5, cap
     return a
 NM = {1: "f16", 2: "bf16"}
+def across(tiles, others):
+    work = -(-tiles // 2); of = min(range(1, 17), key=lambda of: -(-(-(-work // of) * others) // (3 * SMS)) * (of + 0.75))
+    return -(-work // of)
 def prefill(S_, sub=None):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
     launch(fn("attention", f"attention_prefill_{NM[el]}_{dim}"), (kvh, -(-(hi - lo) // (64 // (heads // kvh))), 1), 128, 4 * 64 * dim * 2, args(S_, sub, out)); return out
 def decode(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4
     scratch = torch.full(((hi - lo) * heads * tiles * (dim + 2),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, tiles); S_.keep = scratch
-    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (tiles // 2, kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), launch(fn("attention", "attention_join"), (heads, hi - lo, 1), 128, 0, a))
+    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), launch(fn("attention", "attention_join"), (heads, hi - lo, 1), 128, 0, a))
     go(); S_.go = go; return out
 def anyone(S_, sub=None):
     heads, kvh, dim, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
@@ -299,8 +302,8 @@ if want("attention"):
         print("attention", {k: v for k, v in cfg.items() if k != "seqs"}, f"prefill {rel(a, r):.1e} any {rel(g, r):.1e}", same, flush=True)
     S_ = setup([(2048, 0)], 32, 8, 128); a = prefill(S_); o = torch.empty_like(a); ar = args(S_, None, o); torch.cuda.synchronize()
     t = timed(lambda: launch(fn("attention", "attention_prefill_bf16_128"), (8, 128, 1), 128, 65536, ar)); print(f"prefill 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
-    for n, rows_ in ((2048, 1), (32768, 1), (2048, 16), (131072, 1)):
-        S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); print(f"decode {rows_} x {n}: {t:.1f} us {rows_ * n * 8 * 256 * 2 / t / 1e3:.0f} GB/s")
+    for n, rows_ in ((512, 1), (2048, 1), (32768, 1), (512, 16), (2048, 16), (512, 64), (131072, 1)):
+        S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); t1 = timed(graph(lambda: [S_.go() for _ in range(20)])) / 20; print(f"decode {rows_} x {n}: {t:.1f} us, in a row {t1:.1f} us {rows_ * n * 8 * 256 * 2 / t1 / 1e3:.0f} GB/s", flush=True)
 
 # A whole step of a decoder as the runtime starts it, random weights: the products, heads, cache and attention of all
 # layers and the output matrix; no embedding, no choice of the token.
@@ -334,7 +337,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
             A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.tiles, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, tl, dim ** -0.5
             if prefill_: launch(fn("attention", "attention_prefill_bf16_128"), (kvh, -(-m // (64 // (heads // kvh))), 1), 128, 65536, A)
             else:
-                launch(fn("attention", "attention_decode_bf16_128"), (tl // 2, kvh, m), 64, 65536, A); launch(fn("attention", "attention_join"), (heads, m, 1), 128, 0, A)
+                launch(fn("attention", "attention_decode_bf16_128"), (across(tl, kvh * m), kvh, m), 64, 65536, A); launch(fn("attention", "attention_join"), (heads, m, 1), 128, 0, A)
             product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x); product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x)
         product(head, x, logits.shape[0], hidden, 1, nw, logits, rf, fa, scratch)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go), reps=10)

@@ -5,7 +5,7 @@
 #
 # kernels.bin: a line of text with the number of bytes of the table, the table (one line each: hash of the sources, then
 # name, architecture, bytes, compressed bytes), then the cubins, each compressed by zlib.
-import ctypes, glob, os, sys, zlib
+import concurrent.futures, ctypes, glob, os, sys, zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EVERY = "80 90a 120"
@@ -19,7 +19,8 @@ def library():
     sys.exit("libnvrtc.so.12 not found: pip install nvidia-cuda-nvrtc-cu12==12.9.86")
 
 
-def compile(nvrtc, name, arch):
+def compile(name, arch):
+    nvrtc = library()
     text = open(os.path.join(HERE, name + ".cu"), "rb").read()
     program = ctypes.c_void_p()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, name.encode() + b".cu", 0, None, None) == 0
@@ -65,14 +66,12 @@ def sources_hash():
 
 if __name__ == "__main__":
     out, only = sys.argv[1], sys.argv[2].split(",") if len(sys.argv) > 2 else None
-    nvrtc = library()
     os.makedirs(out, exist_ok=True)
     table, packed = [sources_hash()], b""
-    for name, architectures in SOURCES.items():
-        for arch in architectures.split():
-            if only and arch not in only:
-                continue
-            cubin, log = compile(nvrtc, name, arch)
+    jobs = [(name, arch) for name, architectures in SOURCES.items() for arch in architectures.split() if not only or arch in only]
+    with concurrent.futures.ProcessPoolExecutor() as pool:
+        compiled = pool.map(compile, *zip(*jobs))
+        for (name, arch), (cubin, log) in zip(jobs, compiled):
             report(name, arch, cubin, log)
             small = zlib.compress(cubin, 9)
             table.append(f"{name} {arch} {len(cubin)} {len(small)}")

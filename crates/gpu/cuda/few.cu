@@ -51,20 +51,19 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     u16 *x = (u16 *)(scratch + 64);
 
     Piece<CODE> low[DEPTH], high[DEPTH];
-    u32 ahead_group = stretches ? blockIdx.x : args.groups, ahead_half = 0, ahead_stretch = 0;
+    u32 ahead = stretches ? blockIdx.x * args.halves : ~0u, ahead_stretch = first_stretch;
+    const u32 last_stretch = first_stretch + stretches, skipped = (gridDim.x - 1) * args.halves, all = args.groups * args.halves;
+    u32 ahead_end = ahead + args.halves;
     Place place;
+    if (ahead < all) place = place_of<CODE>(args.weights, (base + ahead) >> 1, ((base + ahead) & 1) * 16 + g, t);
     auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
-        if (ahead_group >= args.groups) return;
-        if (ahead_stretch == 0) {
-            const u32 half = base + ahead_group * args.halves + ahead_half;
-            place = place_of<CODE>(args.weights, half >> 1, (half & 1) * 16 + g, t);
-        }
-        load_piece<CODE, KIND, 0>(to_low, args.weights, place, first_stretch + ahead_stretch, t);
-        load_piece<CODE, KIND, 8>(to_high, args.weights, place, first_stretch + ahead_stretch, t);
-        if (++ahead_stretch == stretches) {
-            ahead_stretch = 0;
-            if (++ahead_half == args.halves) ahead_half = 0, ahead_group += gridDim.x;
-        }
+        if (ahead >= all) return;
+        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead_stretch, t);
+        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead_stretch, t);
+        if (++ahead_stretch < last_stretch) return;
+        ahead_stretch = first_stretch;
+        if (++ahead == ahead_end) ahead += skipped, ahead_end = ahead + args.halves;
+        if (ahead < all) place = place_of<CODE>(args.weights, (base + ahead) >> 1, ((base + ahead) & 1) * 16 + g, t);
     };
 #pragma unroll
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
@@ -88,8 +87,8 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
         if (COLUMNS == 1) factor = load_again_4(args.factors);
     }
     __syncthreads();
-    const u32 of_lane = minimum(g, columns - 1);
-    const u32 x_at = shared_address(x) + of_lane * args.stride * 2 + t * 16, turn = (of_lane & 1) << 6;
+    const u32 of_lane = COLUMNS == 1 ? 0 : minimum(g, columns - 1), turn = (of_lane & 1) << 6;
+    const u32 x_at = shared_address(x) + of_lane * args.stride * 2 + t * 16 + first_stretch * 256;
 
     const u32 halves = args.halves;
     u32 group = blockIdx.x, half = 0, stretch = 0, parity = 0, round = 0;
@@ -134,7 +133,7 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
                 unpack_word<CODE>(low[d], word, low_pairs, a);
                 unpack_word<CODE>(high[d], word, high_pairs, b);
                 const u32 first[4] = {a[0], b[0], a[1], b[1]}, second[4] = {a[2], b[2], a[3], b[3]};
-                const uint4 v = load_shared_16(x_at + k * 256 + ((word << 6) ^ turn));
+                const uint4 v = load_shared_16(x_at + stretch * 256 + ((word << 6) ^ turn));
                 mma_16816<T::ELEMENT>(sums, first, v.x, v.y);
                 mma_16816<T::ELEMENT>(sums, second, v.z, v.w);
             }

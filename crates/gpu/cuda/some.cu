@@ -26,6 +26,9 @@ DEV void cluster_meet() {
     asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
 }
 
+// The compiler may not compute this again from what it came from.
+template <typename T> DEV void keep_address(T *&address) { asm volatile("" : "+l"(address)); }
+
 // What the block of this number has at an address of its shared memory.
 DEV float load_of_block(u32 address, u32 block) {
     float v;
@@ -51,13 +54,16 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
 
     next_may_start();
     Piece<CODE> low[DEPTH], high[DEPTH];
-    const Place place = place_of<CODE>(args.weights, tile, row, t);
-    u32 ahead = 0;
+    Place place = place_of<CODE>(args.weights, tile, row, t);
+    keep_address(place.codes);
+    if (KIND != NONE) keep_address(place.scales);
+    // What is counted down here need not be computed again.
+    u32 ahead = first_stretch, to_fetch = stretches;
     auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
-        if (ahead >= stretches) return;
-        load_piece<CODE, KIND, 0>(to_low, args.weights, place, first_stretch + ahead, t);
-        load_piece<CODE, KIND, 8>(to_high, args.weights, place, first_stretch + ahead, t);
-        ahead++;
+        if (to_fetch == 0) return;
+        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead, t);
+        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead, t);
+        ahead++, to_fetch--;
     };
 #pragma unroll
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
@@ -67,32 +73,38 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
     }
     __syncthreads();
     previous_done();
-    auto bring = [&](u32 stretch) {
-        const u32 slot = stretch % STAGES, barrier = full + 8 * slot;
+    u32 to_bring = stretches, column = first_stretch * 128, bring_slot = 0, bring_phase = 1;
+    auto bring = [&]() {
+        if (to_bring == 0) return;
+        const u32 barrier = full + 8 * bring_slot, to = base + bring_slot * STAGE;
+        barrier_wait(empty + 8 * bring_slot, bring_phase);
         barrier_expect(barrier, STAGE);
-        load_tile(base + slot * STAGE, &args.x, (first_stretch + stretch) * 128, 0, barrier);
-        load_tile(base + slot * STAGE + STAGE / 2, &args.x, (first_stretch + stretch) * 128 + 64, 0, barrier);
+        load_tile(to, &args.x, column, 0, barrier);
+        load_tile(to + STAGE / 2, &args.x, column + 64, 0, barrier);
+        to_bring--, column += 128;
+        if (++bring_slot == STAGES) bring_slot = 0, bring_phase ^= 1;
     };
     if (threadIdx.x == 0) {
-        for (u32 s = 0; s + 1 < STAGES && s < stretches; s++) bring(s);
+        for (u32 s = 0; s + 1 < STAGES; s++) bring();
     }
 
+    // Where the sums of rows g and g + 8 go.
+    const u32 at = group * 64 + warp * 16 + g;
+    float *low_sums = partials + 2 * t * PANEL + (at ^ t << 3), *high_sums = partials + 2 * t * PANEL + (at ^ t << 3 ^ 8);
     float sums[N / 2];
-    u32 slot = 0, phase = 0, in_slice = 0, slice = 0;
-    for (u32 first = 0; first < stretches; first += DEPTH) {
+    u32 slot = 0, phase = 0, left = stretches, of_this = of_slice, has_sums = 0, current = first_stretch;
+    bool add = false;
+    while (left) {
 #pragma unroll
         for (u32 d = 0; d < DEPTH; d++) {
-            const u32 stretch = first + d;
-            if (stretch >= stretches) break;
-            if (threadIdx.x == 0 && stretch + STAGES - 1 < stretches) {
-                // The slot of the stretch before: everybody is done with it at the turn before this one.
-                if (stretch > 0) barrier_wait(empty + 8 * ((stretch - 1) % STAGES), ((stretch - 1) / STAGES) & 1);
-                bring(stretch + STAGES - 1);
-            }
+            if (left == 0) break;
+            left--;
+            // Into the slot of the stretch before, which everybody is done with, or nearly.
+            if (threadIdx.x == 0) bring();
             __syncwarp();
             u32 low_pairs[2], high_pairs[2];
-            piece_scales<CODE, KIND>(args.weights, low[d], first_stretch + stretch, t, low_pairs);
-            piece_scales<CODE, KIND>(args.weights, high[d], first_stretch + stretch, t, high_pairs);
+            piece_scales<CODE, KIND>(args.weights, low[d], current, t, low_pairs);
+            piece_scales<CODE, KIND>(args.weights, high[d], current, t, high_pairs);
             u32 a[2][2][4];
             barrier_wait(full + 8 * slot, phase);
 #pragma unroll
@@ -108,7 +120,7 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
                 const u64 x = descriptor(base + slot * STAGE + (word >> 1) * (STAGE / 2)) + 4 * (word & 1);
                 hold(sums);
                 asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-                WgmmaRows<T::ELEMENT, N>::run(sums, a[word & 1][0], x, word > 0 || in_slice > 0);
+                WgmmaRows<T::ELEMENT, N>::run(sums, a[word & 1][0], x, word > 0 ? 1 : has_sums);
                 WgmmaRows<T::ELEMENT, N>::run(sums, a[word & 1][1], x + 2, 1);
                 asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
                 asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
@@ -118,17 +130,16 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
             if ((threadIdx.x & 127) == 0) barrier_arrive(empty + 8 * slot);
             fetch(low[d], high[d]);
             if (++slot == STAGES) slot = 0, phase ^= 1;
-            if (++in_slice < of_slice && stretch + 1 < stretches) continue;
-            in_slice = 0;
-            float *to = partials + (args.parts == 1 ? 0 : slice * N * PANEL);
-            const bool add = args.parts == 1 && slice > 0;
-            slice++;
-            const u32 at = group * 64 + warp * 16 + g;
+            has_sums = 1, current++;
+            if (--of_this && left) continue;
+            of_this = of_slice, has_sums = 0;
 #pragma unroll
             for (u32 i = 0; i < N / 2; i++) {
-                float *sum = to + sum_place(i / 4 * 8 + 2 * t + (i & 1), at + (i >> 1 & 1) * 8);
+                float *sum = (i >> 1 & 1 ? high_sums : low_sums) + (i / 4 * 8 + (i & 1)) * PANEL;
                 *sum = add ? *sum + sums[i] : sums[i];
             }
+            add = args.parts == 1;
+            if (!add) low_sums += N * PANEL, high_sums += N * PANEL;
         }
     }
     if (args.parts > 1) {

@@ -178,9 +178,10 @@ template <int CODE, int KIND, u32 BELOW> DEV void load_piece(Piece<CODE> &to, co
         const uint2 v = load_stream_8(place.high + (u64)block * 256 + BELOW * 8);
         to.high[0] = v.x, to.high[maximum(T::HIGH, 1u) - 1] = v.y;
     }
-    const u32 group = block * 32 >> w.group_log2;
+    // A scale has 32 columns or more, or a word some of them.
+    const u32 word = block >> (w.group_log2 + w.groups_of_word_log2 - 5);
     const bool wide = KIND < 0 && w.kind == PAIR_F32;
-    const u32 *scale = place.scales + (u64)(wide ? 2 * group : group >> w.groups_of_word_log2) * 32 + BELOW;
+    const u32 *scale = place.scales + (wide ? 2 * word : word) * 32 + BELOW;
     to.scale = load_stream_4(scale);
     to.super_word = 0;
     if (KIND < 0 ? w.supers != nullptr : KIND == MINIMA || KIND == SIGNED) to.super_word = load_stream_4(place.supers + (u64)(block >> 3) * 32 + BELOW);

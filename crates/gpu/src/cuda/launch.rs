@@ -286,6 +286,13 @@ fn attention_arguments(call: &Call, scratch: u64, out: u64, count: u32, tiles: u
     arguments.floats(&[call.float(3), cap])
 }
 
+/// How many blocks share the pairs of tiles of each row and KV head, so that all that run at a time (`room`) have about
+/// as much to do; each block's beginning costs as much as three quarters of a pair.
+fn blocks_across(pairs: u32, others: u32, room: u32) -> u32 {
+    let cost = |each: &u32| (pairs.div_ceil(*each) * others).div_ceil(room) * (4 * each + 3);
+    pairs.div_ceil((1..=16).min_by_key(cost).unwrap_or(1)).max(1)
+}
+
 /// Name of the cache's element where the tensor cores' kernels know the shape.
 fn on_matrices(call: &Call) -> Option<String> {
     let dim = call.constant("KEY_DIM");
@@ -311,7 +318,9 @@ fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
             let floats = u64::from(rows) * u64::from(heads) * u64::from(tiles) * u64::from(dim + 2);
             let scratch = plan.take(floats * 4);
             let arguments = attention_arguments(call, scratch, 0, rows, tiles);
-            let grid = [tiles.div_ceil(2), kv_heads * group.div_ceil(16), rows];
+            let others = kv_heads * group.div_ceil(16) * rows;
+            let blocks = blocks_across(tiles.div_ceil(2), others, plan.shared.chip.multiprocessors * 3);
+            let grid = [blocks, kv_heads * group.div_ceil(16), rows];
             plan.launch(format!("attention_decode_{name}"), grid, 64, 2 * TILE_KEYS * dim * 4, arguments);
             // The join knows the output; the rest of its arguments are these.
             plan.split = Some((attention_arguments(call, scratch, JOINED, rows, tiles), "attention_join"));
