@@ -7,13 +7,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use olivine_hub::{ModelName, Store, StoredModel, local};
+use clap::ValueEnum;
+use olivine_hub::{ModelName, Store, StoredModel, local, parameters};
 use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::{Checkpoint, LoadOptions, Model};
 use olivine_lm::sampling::SamplingOptions;
+use olivine_lm::spec::{LayerSpec, Mixer, ModelSpec};
 use serde_json::{Map, Value};
 
 use crate::built_in;
+use crate::model::KvType;
 
 /// A model that is here.
 #[derive(Clone, Debug)]
@@ -101,13 +104,20 @@ impl Found {
     /// Loads it, with the template and the sampling that its manifest asks for; its adapter is the caller's.
     pub fn open(&self, options: &LoadOptions) -> Result<LanguageModel> {
         let overlay = self.overlay()?;
+        overlay.check(&self.name)?;
         let mut options = options.clone();
+        options.kv_dtype = options.kv_dtype.or(overlay.kv_dtype());
         let context = overlay.parameters.get("num_ctx").and_then(Value::as_u64);
         options.context_tokens = options.context_tokens.or(context.map(|tokens| tokens as usize));
         let mut model = match &self.path {
             None => LanguageModel::from_memory(&built_in::FILES, &options)?,
             Some(path) => LanguageModel::open(path, &options)?,
         };
+        if let Some(base) = overlay.parameters.get("rope_frequency_base").and_then(Value::as_f64)
+            && !thetas(model.model.spec()).contains(&(base as f32))
+        {
+            bail!("{}: parameter rope_frequency_base {base}: the model's files say otherwise", self.name);
+        }
         say_where(&model.model);
         model.template = overlay.chat_template(&self.name, model.template)?;
         overlay.apply_sampling(&mut model.sampling);
@@ -137,6 +147,19 @@ impl Found {
 }
 
 impl Overlay {
+    /// Refuses parameters that cannot be honoured.
+    fn check(&self, name: &str) -> Result<()> {
+        match parameters::refused(&self.parameters) {
+            Some(why) => bail!("{name}: {why}"),
+            None => Ok(()),
+        }
+    }
+
+    /// How keys and values are kept, where the manifest says so.
+    fn kv_dtype(&self) -> Option<olivine_lm::KvDtype> {
+        KvType::from_str(self.parameters.get("kv_type")?.as_str()?, true).ok().map(KvType::dtype)
+    }
+
     /// The manifest's template, or that of the files.
     ///
     /// The manifest's wins, as in Ollama: who gave the model its name chose it, and it is there to replace that of the
@@ -187,6 +210,14 @@ impl Overlay {
     }
 }
 
+/// Bases of the rotary frequencies.
+fn thetas(spec: &ModelSpec) -> Vec<f32> {
+    let theta = |layer: &LayerSpec| match &layer.mixer {
+        Mixer::Attention(attention) => attention.rope.as_ref().map(|rope| rope.theta),
+        Mixer::Latent(latent) => Some(latent.rope.theta),
+        Mixer::GatedDelta(_) => None,
+    };
+    spec.layers.iter().filter_map(theta).collect()
 /// Tells that a model is larger than the memory of the GPU.
 fn say_where(model: &Model) {
     let all = model.spec().layers.len();

@@ -52,7 +52,8 @@ pub enum KvType {
 }
 
 impl KvType {
-    fn dtype(self) -> KvDtype {
+    /// As models are opened.
+    pub fn dtype(self) -> KvDtype {
         match self {
             KvType::F16 => KvDtype::F16,
             KvType::Bf16 => KvDtype::Bf16,

@@ -232,3 +232,25 @@ fn a_smaller_copy_is_made_and_run() {
     assert!(fails(&folder, &["create", "no", "-f", &again, "--quantize", "q4_0"]).contains("quantized already"));
     assert!(!stdout(&folder, &["list"]).contains("no:latest"));
 }
+
+#[test]
+fn parameters_that_are_not_about_requests_hold_too() {
+    let folder = Folder::new("store-parameters");
+    let mica = mica().display().to_string();
+    let text = folder.write("text.txt", "The river Nile is long, and the road along it is old. ".repeat(40).as_bytes());
+    create(&folder, "small", &format!("FROM {mica}\nPARAMETER kv_type q4\nPARAMETER rope_frequency_base 100000\n"));
+    let score = |model: &str, more: &[&str]| {
+        stdout(&folder, &[&["perplexity", model, &text, "--window", "200"], more].concat())
+    };
+    assert_eq!(score("small", &[]), score(&mica, &["--kv-type", "q4"]));
+    assert_eq!(score("small", &["--kv-type", "bf16"]), score(&mica, &[]));
+    assert_ne!(score("small", &[]), score(&mica, &[]));
+    create(&folder, "other", &format!("FROM {mica}\nPARAMETER rope_frequency_base 12345\n"));
+    let message = fails(&folder, &["run", "other", "Hello there"]);
+    assert!(message.contains("rope_frequency_base 12345") && message.contains("say otherwise"), "{message}");
+    for (parameter, part) in [("mirostat 1", "mirostat 1 is not supported"), ("kv_type q3", "bf16, f16, f32, q8, q4")] {
+        let path = folder.write("Modelfile", format!("FROM {mica}\nPARAMETER {parameter}\n").as_bytes());
+        let message = fails(&folder, &["create", "x", "-f", &path]);
+        assert!(message.contains(part), "{message}");
+    }
+}

@@ -53,6 +53,9 @@ impl Vocabulary {
         let (tag, text) = match &constraint.grammar {
             Grammar::JsonObject => ("json_schema", bounded_space(r#"{"type":"object"}"#)?),
             Grammar::JsonSchema(schema) => ("json_schema", bounded_space(schema)?),
+            Grammar::Closed { schema, close } => {
+                ("lark", format!("start: \"\\n\"? json \"\\n\"? <[{close}]>\njson: %json {}\n", bounded_space(schema)?))
+            }
             Grammar::Regex(regex) => ("regex", regex.clone()),
             Grammar::Lark(grammar) => ("lark", grammar.clone()),
             Grammar::Choice(choices) if choices.is_empty() => return Err("a choice among no strings".into()),
@@ -60,8 +63,10 @@ impl Vocabulary {
         };
         let grammar = TopLevelGrammar::from_tagged_str(tag, &text).map_err(|error| error.to_string())?;
         let parser = self.factory()?.create_parser(grammar).map_err(|error| error.to_string())?;
+        let matcher = Matcher::new(Ok(parser));
         Ok(Guide {
-            matcher: Matcher::new(Ok(parser)),
+            fresh: constraint.again.then(|| matcher.clone()),
+            matcher,
             after: constraint.after.clone(),
             active: constraint.after.is_empty(),
             mask: None,
@@ -74,6 +79,8 @@ pub(crate) struct Guide {
     matcher: Matcher,
     after: Vec<u32>,
     active: bool,
+    /// At the beginning, where the form may come again.
+    fresh: Option<Matcher>,
     mask: Option<Result<SimpleVob, String>>,
 }
 
@@ -113,7 +120,14 @@ impl Guide {
             return Ok(false);
         }
         self.matcher.consume_token(token).map_err(|error| error.to_string())?;
-        Ok(self.matcher.is_stopped())
+        let stopped = self.matcher.is_stopped();
+        match &self.fresh {
+            Some(fresh) if stopped => {
+                (self.matcher, self.active) = (fresh.clone(), false);
+                Ok(false)
+            }
+            _ => Ok(stopped),
+        }
     }
 }
 
@@ -172,7 +186,7 @@ mod tests {
     }
 
     fn constraint(grammar: Grammar) -> Constraint {
-        Constraint { grammar, after: Vec::new() }
+        Constraint { grammar, after: Vec::new(), again: false }
     }
 
     /// Tokens that are allowed first, then after each byte of `text`; whether it is complete at the end.
@@ -255,7 +269,8 @@ mod tests {
     #[test]
     fn a_constraint_begins_behind_its_marker() {
         let grammar = Grammar::Choice(vec!["ja".into()]);
-        let mut guide = vocabulary().compile(&Constraint { grammar, after: vec![60, 62] }).expect("it compiles");
+        let mut guide =
+            vocabulary().compile(&Constraint { grammar, after: vec![60, 62], again: false }).expect("it compiles");
         let mut answer = Vec::new();
         for token in [5, 60, 7, 60, 62] {
             guide.prepare(&[256]);
@@ -266,5 +281,37 @@ mod tests {
         guide.prepare(&[256]);
         let mask = guide.take_mask().expect("it goes on").expect("active now");
         assert_eq!(mask.iter().map(|word| word.count_ones()).sum::<u32>(), 2);
+    }
+
+    #[test]
+    fn a_form_that_may_come_again_leaves_what_is_between_free() {
+        let schema =
+            r#"{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"],"additionalProperties":false}"#;
+        let bytes = (0..=255u8).map(|byte| (vec![byte], false));
+        let vocabulary = Vocabulary::new(bytes.chain([(Vec::new(), true), (b"</call>".to_vec(), true)]), 256);
+        for close in [257, b'!'.into()] {
+            let grammar = Grammar::Closed { schema: schema.into(), close };
+            let mut guide =
+                vocabulary.compile(&Constraint { grammar, after: vec![60], again: true }).expect("it compiles");
+            let mut answer: Vec<u32> = Vec::new();
+            let mut allowed = |guide: &mut Guide, text: &[u32]| -> Result<(), u32> {
+                for &token in text {
+                    guide.prepare(&[256]);
+                    let mask = guide.take_mask().expect("a token");
+                    if mask.is_some_and(|mask| mask[token as usize / 32] >> (token % 32) & 1 == 0) {
+                        return Err(token);
+                    }
+                    answer.push(token);
+                    assert!(!guide.accept(&answer).expect("it goes on"), "more may follow");
+                }
+                Ok(())
+            };
+            let of = |text: &str| -> Vec<u32> { text.bytes().map(u32::from).collect() };
+            for text in ["first: {oops} <", "\n{\"a\": 1}\n", "", " then <", "{\"a\":23}", "", "{\"b\": free"] {
+                let tokens = if text.is_empty() { vec![close] } else { of(text) };
+                assert_eq!(allowed(&mut guide, &tokens), Ok(()), "{text:?}");
+            }
+            assert_eq!(allowed(&mut guide, &of("<{\"b\"")), Err(b'b'.into()));
+        }
     }
 }

@@ -91,6 +91,9 @@ pub struct Constraint {
     /// The form begins behind the first occurrence of these tokens in the answer (the end of a thinking block);
     /// empty: at the first token.
     pub after: Vec<u32>,
+    /// What follows the form is free, and every further occurrence of `after` begins it anew. Without this the answer
+    /// ends with the form.
+    pub again: bool,
 }
 
 /// A form of text.
@@ -100,6 +103,13 @@ pub enum Grammar {
     JsonObject,
     /// JSON that satisfies this schema (the schema's text).
     JsonSchema(String),
+    /// The same between line breaks, and then a token that closes it.
+    Closed {
+        /// The schema's text.
+        schema: String,
+        /// The token.
+        close: u32,
+    },
     /// A regular expression that matches the whole answer.
     Regex(String),
     /// A Lark grammar, as llguidance reads it.

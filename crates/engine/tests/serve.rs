@@ -221,7 +221,7 @@ fn constrained_answers_match_their_grammar_and_keep_their_bits_in_a_batch() {
         Grammar::Lark("start: \"<\" /[a-z]{1,5}/ \">\"".into()),
     ];
     let ask = |seed: u64| {
-        let constraint = Constraint { grammar: grammars[seed as usize % 4].clone(), after: Vec::new() };
+        let constraint = Constraint { grammar: grammars[seed as usize % 4].clone(), after: Vec::new(), again: false };
         let asked = request(Numbers(seed).tokens(20, 120), 300, seed);
         Request { constraint: Some(constraint), stop_tokens: vec![127], ..asked }
     };
@@ -246,11 +246,11 @@ fn constrained_answers_match_their_grammar_and_keep_their_bits_in_a_batch() {
         let (beside, end) = answer(receiver);
         assert_eq!((bits(&beside), end.reason), (bits(tokens), finished.reason));
     }
-    let wrong = Constraint { grammar: Grammar::Regex("(".into()), after: Vec::new() };
+    let wrong = Constraint { grammar: Grammar::Regex("(".into()), after: Vec::new(), again: false };
     let refused = engine.submit(Request { constraint: Some(wrong), ..request(vec![1], 5, 0) });
     assert!(matches!(refused, Err(SubmitError::Invalid { field: "constraint", .. })));
     // Words that the vocabulary cannot spell.
-    let unspeakable = Constraint { grammar: Grammar::Choice(vec!["\u{e9}".into()]), after: Vec::new() };
+    let unspeakable = Constraint { grammar: Grammar::Choice(vec!["\u{e9}".into()]), after: Vec::new(), again: false };
     let failed = engine.submit(Request { constraint: Some(unspeakable), ..request(vec![1], 5, 0) }).expect("fits");
     let last = failed.last();
     assert!(matches!(&last, Some(Event::Failed(failure)) if failure.kind == FailureKind::Constraint), "{last:?}");

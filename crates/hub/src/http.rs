@@ -16,6 +16,8 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use crate::HubError;
+use crate::key::{self, Key};
+use crate::name::DEFAULT_REGISTRY;
 
 /// Largest document that is not a blob.
 const MOST_BYTES: u64 = 64 << 20;
@@ -25,10 +27,12 @@ const MOST_BYTES: u64 = 64 << 20;
 const BODY: Duration = Duration::from_secs(60);
 
 /// Who may come in where: `OLIVINE_REGISTRY_AUTH` holds `HOST=TOKEN` or `HOST=USER:PASSWORD`, several with spaces
-/// between them. `HF_TOKEN` is for the Hugging Face hub alone.
+/// between them. `HF_TOKEN` is for the Hugging Face hub alone, the key in `~/.ollama` for Ollama's registry.
 #[derive(Clone, Default)]
 pub struct Credentials {
     by_host: HashMap<String, Credential>,
+    /// By whose signatures which host knows the user.
+    key: Option<(String, Arc<Key>)>,
 }
 
 #[derive(Clone)]
@@ -46,7 +50,20 @@ impl Credentials {
             let host = host_of(&crate::huggingface::endpoint()).to_string();
             credentials.by_host.insert(host, Credential::Token(token.trim().into()));
         }
+        // A file that cannot be read is as good as none: who needs it is told where it should lie.
+        if let Some(key) = key::path_of_user().and_then(|path| Key::open(&path).ok().flatten()) {
+            credentials = credentials.with_key(DEFAULT_REGISTRY, key);
+        }
         credentials
+    }
+
+    /// The same, and a host that knows the user by this key.
+    pub fn with_key(self, host: &str, key: Key) -> Credentials {
+        Credentials { key: Some((host.to_ascii_lowercase(), Arc::new(key))), ..self }
+    }
+
+    fn key(&self, host: &str) -> Option<&Key> {
+        self.key.as_ref().filter(|(known, _)| known.eq_ignore_ascii_case(host)).map(|(_, key)| &**key)
     }
 
     /// See [`Credentials`].
@@ -60,7 +77,7 @@ impl Credentials {
             };
             by_host.insert(host.to_ascii_lowercase(), credential);
         }
-        Credentials { by_host }
+        Credentials { by_host, key: None }
     }
 
     fn header(&self, host: &str) -> Option<String> {
@@ -227,18 +244,32 @@ impl Client {
             return Err(failed(ask.url, 401, format!("it wants a token from {realm}, which is not encrypted")));
         }
         let scope = ask.scope.or_else(|| field("scope")).unwrap_or_default();
-        let mut query = vec![("scope", scope)];
-        query.extend(field("service").map(|service| ("service", service)));
-        let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        let joint = if realm.contains('?') { '&' } else { '?' };
-        let url = format!("{realm}{joint}{}", query.join("&"));
+        let host = host_of(ask.url);
+        let (url, credential) = match self.credentials.key(host) {
+            Some(key) => {
+                let scope = field("scope").unwrap_or(scope);
+                let (url, header) = key.token_request(realm, field("service").unwrap_or_default(), scope)?;
+                (url, Some(header))
+            }
+            None => {
+                let mut query = vec![("scope", scope)];
+                query.extend(field("service").map(|service| ("service", service)));
+                let query: Vec<String> =
+                    query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+                let joint = if realm.contains('?') { '&' } else { '?' };
+                // The registry says where its tokens come from; what is meant for it is meant for that place.
+                (format!("{realm}{joint}{}", query.join("&")), self.credentials.header(host))
+            }
+        };
         let mut builder = Request::builder().uri(&url);
-        // The registry says where its tokens come from; what is meant for it is meant for that place.
-        if let Some(credential) = self.credentials.header(host_of(ask.url)) {
+        if let Some(credential) = credential {
             builder = builder.header(AUTHORIZATION, credential);
         }
         let request = builder.body(()).map_err(|error| HubError::form(&url, error))?;
         let mut response = self.agent.run(request).map_err(|error| unreachable(&url, &error))?;
+        if let (401 | 403, Some(advice)) = (response.status().as_u16(), self.key_advice(host)) {
+            return Err(failed(&url, response.status().as_u16(), advice));
+        }
         self.expect(&url, &mut response, &[200])?;
         let text = response.body_mut().with_config().limit(1 << 20).read_to_string();
         let text = text.map_err(|error| broken(&url, &error))?;
@@ -247,6 +278,22 @@ impl Client {
         token
             .map(|token| Some(format!("Bearer {token}")))
             .ok_or_else(|| HubError::form(url, "the answer holds no token"))
+    }
+
+    /// What the user of a registry that knows its users by keys has to do.
+    fn key_advice(&self, host: &str) -> Option<String> {
+        let path = key::path_of_user().map_or_else(|| "~/.ollama/id_ed25519".into(), |path| path.display().to_string());
+        match self.credentials.key(host) {
+            Some(_) => Some(format!(
+                "it does not take this user's key: {path}.pub must be among the keys of the account, and the model's name \
+                 must begin with that of the account"
+            )),
+            None if host == DEFAULT_REGISTRY => Some(format!(
+                "it wants the key of an Ollama account, which is not here: {path} (ssh-keygen -t ed25519 makes one; its \
+                 public half goes into the settings of the account)"
+            )),
+            None => None,
+        }
     }
 
     /// An error that says what the other side said.
@@ -311,7 +358,7 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
@@ -350,6 +397,14 @@ mod tests {
         for other in ["example", "b.example", "a.example.evil.com", ""] {
             assert!(credentials.header(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn who_has_no_key_is_told_where_it_belongs() {
+        let client = Client::new(Credentials::default());
+        let advice = client.key_advice(DEFAULT_REGISTRY).unwrap();
+        assert!(advice.contains("id_ed25519") && advice.contains("settings of the account"), "{advice}");
+        assert!(client.key_advice("a.example").is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod error;
 pub mod http;
 pub mod hub;
 pub mod huggingface;
+pub mod key;
 pub mod local;
 pub mod manifest;
 pub mod model;

@@ -12,6 +12,7 @@ enum Kind {
     Decimal,
     Switch,
     Texts,
+    OneOf(&'static [&'static str]),
 }
 
 const PARAMETERS: &[(&str, Kind)] = &[
@@ -49,6 +50,8 @@ const PARAMETERS: &[(&str, Kind)] = &[
     ("vocab_only", Kind::Switch),
     ("logits_all", Kind::Switch),
     ("stop", Kind::Texts),
+    // Our own: how keys and values are kept.
+    ("kv_type", Kind::OneOf(&["bf16", "f16", "f32", "q8", "q4"])),
 ];
 
 /// Names and texts of a Modelfile → a map of values; a name that may come several times becomes a list.
@@ -65,6 +68,8 @@ pub fn values<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> R
                 json!(number.ok_or_else(|| wrong("a number"))?)
             }
             Kind::Switch => json!(text.parse::<bool>().map_err(|_| wrong("true or false"))?),
+            Kind::OneOf(words) if words.contains(&text) => json!(text),
+            Kind::OneOf(words) => return Err(wrong(&words.join(", "))),
             Kind::Texts => {
                 let list = map.entry(name).or_insert_with(|| json!([]));
                 if let Value::Array(list) = list {
@@ -83,6 +88,7 @@ pub fn check(map: &Map<String, Value>) -> Result<(), HubError> {
     for (name, value) in map {
         let (_, kind) = known(name)?;
         let (fits, wanted) = match kind {
+            Kind::OneOf(words) => (words.iter().any(|word| value == word), "another word"),
             Kind::Whole => (value.as_f64().is_some_and(|number| number.fract() == 0.0), "a whole number"),
             Kind::Decimal => (value.is_number(), "a number"),
             Kind::Switch => (value.is_boolean(), "true or false"),
@@ -95,7 +101,26 @@ pub fn check(map: &Map<String, Value>) -> Result<(), HubError> {
             return Err(HubError::form(format!("parameter {name}"), format!("{wanted} is wanted, not {value}")));
         }
     }
-    Ok(())
+    match refused(map) {
+        Some(why) => Err(HubError::Refused(why)),
+        None => Ok(()),
+    }
+}
+
+/// The parameter among them that would change answers in a way that is not here, and why.
+pub fn refused(map: &Map<String, Value>) -> Option<String> {
+    let plain = |name: &str| match name {
+        "mirostat" => Some((json!(0), "use temperature, top_p or min_p")),
+        "tfs_z" => Some((json!(1), "use top_p or min_p")),
+        "penalize_newline" => Some((json!(true), "line breaks are tokens like others")),
+        "rope_frequency_scale" => Some((json!(1), "positions are those of the model's files")),
+        _ => None,
+    };
+    map.iter().find_map(|(name, value)| {
+        let (usual, why) = plain(name)?;
+        let same = *value == usual || value.as_f64().is_some_and(|value| Some(value) == usual.as_f64());
+        (!same).then(|| format!("parameter {name} {value} is not supported: {why}"))
+    })
 }
 
 /// Values → names and texts, as Modelfiles write them.
@@ -137,11 +162,29 @@ mod tests {
             ("num_ctx", "many", "a whole number is wanted, not `many`"),
             ("temperature", "NaN", "a number is wanted"),
             ("use_mmap", "1", "true or false"),
+            ("kv_type", "q3", "bf16, f16, f32, q8, q4"),
         ] {
             let error = values([(name, text)]).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
-        let wrong = json!({"num_ctx": 1.5});
-        assert!(check(wrong.as_object().unwrap()).is_err());
+        for wrong in [json!({"num_ctx": 1.5}), json!({"kv_type": "q3"}), json!({"kv_type": 8})] {
+            assert!(check(wrong.as_object().unwrap()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_would_change_answers_otherwise_is_refused() {
+        for (name, usual, other) in [
+            ("mirostat", "0", "1"),
+            ("tfs_z", "1.0", "0.5"),
+            ("penalize_newline", "true", "false"),
+            ("rope_frequency_scale", "1", "0.5"),
+        ] {
+            let of = |text| values([(name, text)]).unwrap();
+            check(&of(usual)).unwrap();
+            let error = check(&of(other)).unwrap_err().to_string();
+            assert!(error.contains(&format!("parameter {name} {other} is not supported")), "{error}");
+        }
+        check(&values([("mirostat_tau", "5"), ("kv_type", "q8"), ("rope_frequency_base", "1e6")]).unwrap()).unwrap();
     }
 }

@@ -5,7 +5,9 @@ mod common;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use common::{Faults, Folder, Remote, noise};
+use common::{Faults, Folder, KEY_FILE, Remote, noise};
+use olivine_hub::http::Credentials;
+use olivine_hub::key::Key;
 use olivine_hub::manifest::{FILE, MODEL, TEMPLATE};
 use olivine_hub::{Digest, HubError, ModelName, Progress, Reporter, Weights};
 
@@ -154,6 +156,21 @@ fn a_token_is_got_where_one_is_wanted() {
     let hub = folder.hub_with(&format!("{}=user:secret", remote.address));
     hub.pull(&name, false, Reporter::SILENT).unwrap();
     assert!(hub.store().has(&Digest::of(b"weights")));
+}
+
+#[test]
+fn a_token_is_got_by_a_signature_where_the_registry_knows_the_key() {
+    let (remote, folder) = (Remote::start(), Folder::new("key"));
+    remote.offer("library/m/latest", &[(MODEL, b"weights")]);
+    remote.state().faults.wants_token = true;
+    let (begin, end) = ("-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----");
+    let key = || Key::parse(&format!("{begin}\n{KEY_FILE}\n{end}\n")).unwrap();
+    let with = |host: &str| folder.hub_of(Credentials::default().with_key(host, key()));
+    let name = remote.name("library/m");
+    let error = with("other.example").pull(&name, false, Reporter::SILENT).unwrap_err().to_string();
+    assert!(error.contains("a token is wanted"), "{error}");
+    with(&remote.address.to_string()).pull(&name, false, Reporter::SILENT).unwrap();
+    assert!(folder.hub().store().has(&Digest::of(b"weights")));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Instant;
 use olivine_engine::{Constraint, Grammar, ReasoningLimit, Request, SamplingOptions};
 use olivine_text::chat_template::reasoning_variables;
 use olivine_text::parsers::{OutputParser, ParserOptions, Syntax};
-use olivine_text::{EncodeOptions, RenderInput};
+use olivine_text::{ChatTemplate, EncodeOptions, RenderInput};
 use serde_json::{Map, Value, json};
 
 use crate::adapters;
@@ -95,6 +95,9 @@ pub struct Overrides {
     pub logprobs: Option<usize>,
 }
 
+/// [`Call::max_tokens`] of a request that wants no limit, whatever the model's defaults are.
+pub const NO_LIMIT: usize = usize::MAX;
+
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -118,6 +121,8 @@ pub struct Call {
     pub format: Option<Grammar>,
     /// The answer must be a call.
     pub force: Option<Force>,
+    /// Tools whose arguments must satisfy their schema in calls that nobody forces, too.
+    pub strict: Vec<String>,
     /// How many answers.
     pub choices: usize,
     /// Go on behind end tokens.
@@ -128,6 +133,8 @@ pub struct Call {
     pub cache_salt: String,
     /// Name of an adapter of the model.
     pub adapter: Option<String>,
+    /// In the place of the model's chat template, in any of the forms that Modelfiles have.
+    pub template: Option<String>,
     /// Longest prompt and answer together.
     pub context_tokens: Option<usize>,
     /// Leave the oldest messages out where the prompt is too long.
@@ -158,11 +165,13 @@ impl Call {
             stop: Vec::new(),
             format: None,
             force: None,
+            strict: Vec::new(),
             choices: 1,
             ignore_end: false,
             keep_alive: None,
             cache_salt: String::new(),
             adapter: None,
+            template: None,
             context_tokens: None,
             truncate: false,
             context: Vec::new(),
@@ -245,7 +254,7 @@ fn parser(syntax: &Syntax, call: &Call, prepared: &Prepared) -> OutputParser {
 
 /// The engine's request for a prepared call.
 fn request(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Request, ApiError> {
-    let mut max_tokens = call.max_tokens;
+    let mut max_tokens = call.max_tokens.filter(|most| *most != NO_LIMIT);
     if let Some(context) = call.context_tokens {
         let room = context.saturating_sub(prepared.tokens.len());
         if room == 0 {
@@ -289,7 +298,8 @@ fn sampling(base: &SamplingOptions, overrides: &Overrides) -> SamplingOptions {
     }
 }
 
-fn clock_seed() -> u64 {
+/// Another one each time.
+pub(crate) fn clock_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     now.as_nanos() as u64
 }
@@ -297,7 +307,7 @@ fn clock_seed() -> u64 {
 /// The form of the answer; behind the reasoning where the answer begins with it.
 fn constraint(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Option<Constraint>, ApiError> {
     let grammar = match (&call.force, &call.format) {
-        (None, None) => return Ok(None),
+        (None, None) => return strict_calls(model, call, prepared),
         (Some(_), Some(_)) => {
             return Err(ApiError::invalid(
                 "tool_choice",
@@ -309,7 +319,35 @@ fn constraint(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Option
     };
     let markers = prepared.thinking.filter(|(open, _)| prepared.text.trim_end().ends_with(open));
     let after = markers.map_or(Ok(Vec::new()), |(_, close)| encode(model, close, EncodeOptions::RENDERED))?;
-    Ok(Some(Constraint { grammar, after }))
+    Ok(Some(Constraint { grammar, after, again: false }))
+}
+
+/// Calls whose arguments satisfy the schemas of strict tools. For models that write calls as JSON between two tokens of
+/// their own; the syntax of others is not held to schemas.
+fn strict_calls(model: &Loaded, call: &Call, prepared: &Prepared) -> Result<Option<Constraint>, ApiError> {
+    let Input::Chat { tools, .. } = &call.input else { return Ok(None) };
+    if call.strict.is_empty() || prepared.parser.is_none_or(|syntax| syntax.name != "hermes") {
+        return Ok(None);
+    }
+    let token = |text: &str| encode(model, text, EncodeOptions::RENDERED);
+    let (open, close) = (token("<tool_call>")?, token("</tool_call>")?);
+    let ([_], [close]) = (&open[..], &close[..]) else { return Ok(None) };
+    let schemas = tools.iter().map(|tool| {
+        let is_strict = call.strict.iter().any(|name| tool["function"]["name"] == name.as_str());
+        call_schema(tool, if is_strict { tool["function"]["parameters"].clone() } else { json!({"type": "object"}) })
+    });
+    let schema = json!({ "anyOf": schemas.collect::<Vec<Value>>() }).to_string();
+    Ok(Some(Constraint { grammar: Grammar::Closed { schema, close: *close }, after: open, again: true }))
+}
+
+/// A call as JSON.
+fn call_schema(tool: &Value, arguments: Value) -> Value {
+    json!({
+        "type": "object",
+        "properties": {"name": {"const": tool["function"]["name"]}, "arguments": arguments},
+        "required": ["name", "arguments"],
+        "additionalProperties": false,
+    })
 }
 
 /// The end of reasoning that is too long.
@@ -329,15 +367,7 @@ fn forced_call(force: &Force, call: &Call) -> Result<Grammar, ApiError> {
         Force::Any => true,
         Force::Named(name) => tool["function"]["name"] == name.as_str(),
     };
-    let one = |tool: &Value| {
-        let function = &tool["function"];
-        json!({
-            "type": "object",
-            "properties": {"name": {"const": function["name"]}, "arguments": function["parameters"]},
-            "required": ["name", "arguments"],
-            "additionalProperties": false,
-        })
-    };
+    let one = |tool: &Value| call_schema(tool, tool["function"]["parameters"].clone());
     let schemas: Vec<Value> = tools.iter().filter(wanted).map(one).collect();
     match schemas.len() {
         0 => Err(ApiError::invalid("tool_choice", "the tool of `tool_choice` is not among `tools`")),
@@ -382,7 +412,8 @@ fn encode(model: &Loaded, text: &str, options: EncodeOptions) -> Result<Vec<u32>
 }
 
 fn chat(model: &Loaded, call: &Call, messages: &[Value], tools: &[Value], prefill: bool) -> Result<Prepared, ApiError> {
-    let Some(template) = &model.parts.template else {
+    let own = call.template.as_deref().map(|source| own_template(model, source)).transpose()?;
+    let Some(template) = own.as_ref().or(model.parts.template.as_ref()) else {
         let message = format!("{} has no chat template; it completes text only", model.card.name);
         return Err(ApiError::invalid("messages", message));
     };
@@ -403,6 +434,13 @@ fn chat(model: &Loaded, call: &Call, messages: &[Value], tools: &[Value], prefil
             return Ok(Prepared { tokens, text, adapter: None, parser, thinking, end: Vec::new() });
         }
     }
+}
+
+/// The template that a request brings.
+fn own_template(model: &Loaded, source: &str) -> Result<ChatTemplate, ApiError> {
+    let special = model.parts.template.as_ref().map(|template| template.special().clone()).unwrap_or_default();
+    ChatTemplate::of_modelfile("template", source, special)
+        .map_err(|error| ApiError::invalid("template", error.to_string()))
 }
 
 /// Leaves the oldest message out that is not the system's; false when only the last is left.

@@ -21,7 +21,7 @@ pub(crate) fn applied(card: &ModelCard, call: &Call) -> Call {
     let positive = |name: &str| whole(name).and_then(|number| usize::try_from(number).ok());
     call.max_tokens = call.max_tokens.or(positive("num_predict"));
     call.context_tokens = call.context_tokens.or(positive("num_ctx"));
-    call.sampling.seed = call.sampling.seed.or(whole("seed").map(|seed| seed as u64));
+    call.sampling.seed = call.sampling.seed.or(whole("seed").and_then(|seed| u64::try_from(seed).ok()));
     let stop = match card.options.get("stop") {
         Some(Value::String(text)) => vec![text.clone()],
         Some(Value::Array(list)) => list.iter().filter_map(|text| text.as_str().map(str::to_string)).collect(),

@@ -95,7 +95,6 @@ fn what_is_known_and_cannot_be_is_refused() {
         (3, "output_config", json!({"effort": "huge"})),
         (4, "format", json!("yaml")),
         (5, "suffix", json!("end")),
-        (5, "template", json!("{{ .Prompt }}")),
         (5, "images", json!(["aGk="])),
     ];
     for (index, field, value) in refused {
@@ -359,4 +358,156 @@ fn an_answer_in_one_piece_is_not_made_for_nobody() {
     drop(stream);
     until(|| running(&server) == 0);
     assert_eq!(server.app.metrics.finished.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_is_inside_of_fields_is_known_or_refused() {
+    let server = Server::plain();
+    let message = |more: Value| {
+        let mut message = json!({"role": "user", "content": "Hi"});
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([message])
+    };
+    let block = |block: Value| json!([{"role": "user", "content": [block]}]);
+    let text = json!({"type": "text", "data": "The river is long."});
+    let tool = |more: Value| {
+        let mut tool = json!({"name": "f", "input_schema": {"type": "object"}});
+        tool.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([tool])
+    };
+    let refused = [
+        (0, "messages", message(json!({"temperature": 1})), "temperature"),
+        (0, "messages", message(json!({"audio": {"id": "x"}})), "audio"),
+        (0, "messages", message(json!({"prefix": true})), "the assistant's"),
+        (0, "response_format", json!({"type": "regex"}), "pattern"),
+        (0, "response_format", json!({"type": "grammar"}), "grammar"),
+        (0, "stream_options", json!({"continuous_usage_stats": true}), "continuous_usage_stats"),
+        (1, "stream_options", json!({"chunk_size": 3}), "chunk_size"),
+        (2, "truncation", json!("middle"), "auto or disabled"),
+        (2, "text", json!({"format": {"type": "text"}, "voice": "x"}), "voice"),
+        (2, "reasoning", json!({"budget": 3}), "budget"),
+        (3, "messages", message(json!({"name": "x"})), "name"),
+        (3, "thinking", json!({"type": "disabled", "effort": "low"}), "effort"),
+        (3, "output_config", json!({"task_budget": {"type": "tokens", "total": 9}}), "task_budget"),
+        (3, "output_config", json!({"format": {"type": "json_schema"}}), "schema"),
+        (3, "tools", json!([{"name": "f"}]), "input_schema"),
+        (3, "tools", tool(json!({"defer_loading": true})), "defer_loading"),
+        (3, "tools", tool(json!({"allowed_callers": ["code_execution_20250825"]})), "allowed_callers"),
+        (3, "tools", tool(json!({"timeout": 3})), "timeout"),
+        (3, "messages", block(json!({"type": "document", "source": {"type": "base64", "data": "aGk="}})), "base64"),
+        (
+            3,
+            "messages",
+            block(json!({"type": "document", "source": text, "citations": {"enabled": true}})),
+            "citations",
+        ),
+        (4, "messages", message(json!({"weight": 1})), "weight"),
+        (4, "top_logprobs", json!(3), "logprobs"),
+    ];
+    for (index, field, value, part) in refused {
+        let (path, body) = &requests()[index];
+        let (status, answer) = server.post(path, &with(body, field, value));
+        assert!(status == 400 && answer.contains(part), "{path} {field} {part}: {status} {answer}");
+    }
+    let raw = json!({"model": "mica", "prompt": "Hi", "raw": true, "stream": false});
+    for (field, value) in [("system", json!("Be kind.")), ("template", json!("{{ .Prompt }}")), ("think", json!(true))]
+    {
+        let (status, answer) = server.post("/api/generate", &with(&raw, field, value));
+        assert!(status == 400 && answer.contains("raw"), "{field}: {status} {answer}");
+    }
+    let (status, answer) =
+        server.post("/api/generate", &with(&with(&raw, "logprobs", json!(true)), "top_logprobs", json!(21)));
+    assert!(status == 400 && answer.contains("between 0 and 20"), "{answer}");
+}
+
+#[test]
+fn what_is_inside_of_fields_reaches_the_model() {
+    let server = Server::plain();
+    let content = |path: &str, body: Value| parsed(&server.post(path, &body));
+    // The beginning of an answer, in the words of two dialects.
+    let begun = |more: Value| {
+        let mut message = json!({"role": "assistant", "content": "The capital of France is"});
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([{"role": "user", "content": "What is the capital of France?"}, message])
+    };
+    let chat = |messages: Value| {
+        let body = json!({"model": "mica", "messages": messages, "max_tokens": 6, "temperature": 0});
+        content("/v1/chat/completions", body)["choices"][0]["message"]["content"].clone()
+    };
+    let body = json!({"model": "mica", "messages": begun(json!({})), "stream": false, "options": {"num_predict": 6, "temperature": 0}});
+    let wanted = content("/api/chat", body)["message"]["content"].clone();
+    assert_eq!(chat(begun(json!({"prefix": true}))), wanted);
+    assert_eq!(chat(begun(json!({"partial": true}))), wanted);
+    assert_ne!(chat(begun(json!({}))), wanted);
+    // Calls of the older kind are calls.
+    let prompt_tokens = |messages: Value| {
+        let body = json!({"model": "mica", "messages": messages, "max_tokens": 1});
+        content("/v1/chat/completions", body)["usage"]["prompt_tokens"].as_u64().unwrap()
+    };
+    let function = json!({"name": "weather", "arguments": "{\"city\": \"Rome\"}"});
+    let asked = json!({"role": "user", "content": "How is it?"});
+    let older = json!([asked, {"role": "assistant", "content": null, "function_call": function},
+        {"role": "function", "name": "weather", "content": "18 degrees"}]);
+    let newer = json!([asked, {"role": "assistant", "content": null, "tool_calls": [{"id": "a", "type": "function", "function": function}]},
+        {"role": "tool", "tool_call_id": "a", "content": "18 degrees"}]);
+    assert_eq!(prompt_tokens(older), prompt_tokens(newer));
+    let refused = json!([asked, {"role": "assistant", "content": null, "refusal": "I would rather not."}, asked]);
+    let said = json!([asked, {"role": "assistant", "content": "I would rather not."}, asked]);
+    assert_eq!(prompt_tokens(refused), prompt_tokens(said));
+    // A document's title and what is said of it are read with it.
+    let count = |blocks: Value| {
+        let body = json!({"model": "mica", "messages": [{"role": "user", "content": blocks}]});
+        content("/v1/messages/count_tokens", body)["input_tokens"].as_u64().unwrap()
+    };
+    let text = json!({"type": "text", "text": "The Nile\nOf a book.\nIt is long."});
+    let source = json!({"type": "text", "media_type": "text/plain", "data": "It is long."});
+    let document = json!({"type": "document", "source": source, "title": "The Nile", "context": "Of a book."});
+    assert_eq!(count(json!([document])), count(json!([text])));
+    let source = json!({"type": "content", "content": [{"type": "text", "text": "It is long."}]});
+    let document = json!({"type": "document", "source": source, "title": "The Nile", "context": "Of a book."});
+    assert_eq!(count(json!([document])), count(json!([text])));
+    // A template in the place of the model's.
+    let generate = |body: Value| {
+        let mut whole = json!({"model": "mica", "stream": false, "options": {"num_predict": 8, "temperature": 0}});
+        whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        content("/api/generate", whole)
+    };
+    let template = "{{ .System }}: {{ .Prompt }}";
+    let own = generate(json!({"prompt": "the river Nile is", "system": "Long ago", "template": template}));
+    let raw = generate(json!({"prompt": "Long ago: the river Nile is", "raw": true}));
+    assert_eq!((&own["response"], &own["prompt_eval_count"]), (&raw["response"], &raw["prompt_eval_count"]));
+    let broken = json!({"model": "mica", "prompt": "Hi", "template": "{{ .Prompt"});
+    assert_eq!(server.post("/api/generate", &broken).0, 400);
+}
+
+#[test]
+fn strict_tools_are_called_by_their_schema() {
+    let server = Server::plain();
+    let city = json!({"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"], "additionalProperties": false});
+    // A model that wants to call.
+    let bias = json!({"16371": 100});
+    let openai = |strict: bool| {
+        let tool = json!({"type": "function", "function": {"name": "weather", "parameters": city, "strict": strict}});
+        let body = json!({"model": "mica", "messages": user("Weather?"), "tools": [tool], "logit_bias": bias,
+            "max_tokens": 120, "temperature": 0, "parallel_tool_calls": false});
+        parsed(&server.post("/v1/chat/completions", &body))["choices"][0]["message"].clone()
+    };
+    let message = openai(true);
+    let call = &message["tool_calls"][0]["function"];
+    assert_eq!(call["name"], "weather", "{message}");
+    let arguments: Value = serde_json::from_str(call["arguments"].as_str().unwrap()).unwrap();
+    assert!(["Paris", "Rome"].contains(&arguments["city"].as_str().unwrap()), "{message}");
+    // Without the promise it writes what it likes.
+    let loose = openai(false);
+    assert!(
+        loose["tool_calls"].as_array().is_none_or(|calls| calls[0]["function"]["arguments"] != call["arguments"]),
+        "{loose}"
+    );
+    let tool = json!({"type": "function", "name": "weather", "parameters": city, "strict": true});
+    let body = json!({"model": "mica", "input": "Weather?", "tools": [tool], "logit_bias": bias, "max_output_tokens": 120, "temperature": 0});
+    let answer = parsed(&server.post("/v1/responses", &body));
+    let items = answer["output"].as_array().unwrap().iter();
+    let call = items.filter(|item| item["type"] == "function_call").next().expect("a call");
+    let arguments: Value = serde_json::from_str(call["arguments"].as_str().unwrap()).unwrap();
+    assert!(["Paris", "Rome"].contains(&arguments["city"].as_str().unwrap()), "{answer}");
 }

@@ -13,6 +13,14 @@ use std::time::Duration;
 use olivine_hub::http::Credentials;
 use olivine_hub::{Description, Digest, Hub, ModelName, Store, Workshop};
 
+/// The public half of the key in `KEY_FILE`.
+pub const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIGqZVbAKl9+l7lKB1Qclz3YOevlGoyiP1ojaDjAUvzP8";
+
+/// A key that `ssh-keygen` made for these tests alone, without its first and last line.
+pub const KEY_FILE: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZWQyNTUxOQAAACBqmVWwCpff\
+    pe5SgdUHJc92Dnr5RqMoj9aI2g4wFL8z/AAAAIheyNpdXsjaXQAAAAtzc2gtZWQyNTUxOQAAACBqmVWwCpffpe5SgdUHJc92Dnr5RqMoj9aI2g4wFL8z/A\
+    AAAEAwsdwb6QSxL6J+40PoHmt9INvzb4oc507U597kFKHNiGqZVbAKl9+l7lKB1Qclz3YOevlGoyiP1ojaDjAUvzP8AAAABHRlc3QB";
+
 /// What the server does wrong.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -135,7 +143,10 @@ impl Remote {
             stream.write_all(head.as_bytes()).is_ok() && (method == "HEAD" || stream.write_all(body).is_ok())
         };
         if path.starts_with("/token") {
-            let fits = headers.get("authorization").is_some_and(|value| value == "Basic dXNlcjpzZWNyZXQ=");
+            let given = headers.get("authorization").map_or("", String::as_str);
+            // A key of the user is known by its public half; whether it signed is `hub::key`'s test.
+            let by_key = given.strip_prefix(KEY).is_some_and(|rest| rest.starts_with(':') && path.contains("nonce="));
+            let fits = given == "Basic dXNlcjpzZWNyZXQ=" || by_key;
             let status = if fits { "200 OK" } else { "401 Unauthorized" };
             return text(stream, status, "", br#"{"token":"granted"}"#);
         }
@@ -331,7 +342,11 @@ impl Folder {
     }
 
     pub fn hub_with(&self, credentials: &str) -> Hub {
-        Hub::new(Store::at(self.0.join("store")), Credentials::parse(credentials), Arc::new(PlainWorkshop))
+        self.hub_of(Credentials::parse(credentials))
+    }
+
+    pub fn hub_of(&self, credentials: Credentials) -> Hub {
+        Hub::new(Store::at(self.0.join("store")), credentials, Arc::new(PlainWorkshop))
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {

@@ -34,6 +34,15 @@ pub(crate) fn refuse_unknown(rest: &Map<String, Value>, hints: &[&str]) -> Resul
     }
 }
 
+/// Refuses what nobody knows inside of a field, in the same way.
+pub(crate) fn only(value: &Value, known: &[&str], param: &str) -> Result<(), ApiError> {
+    let fields = value.as_object().into_iter().flatten();
+    match fields.clone().find(|(name, value)| !value.is_null() && !known.contains(&name.as_str())) {
+        Some((name, _)) => Err(ApiError::invalid(param, format!("unknown field `{name}` in `{param}`"))),
+        None => Ok(()),
+    }
+}
+
 /// Seconds since 1970.
 pub(crate) fn now_seconds() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()

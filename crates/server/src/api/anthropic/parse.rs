@@ -8,7 +8,8 @@ use olivine_engine::Grammar;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::refuse_unknown;
+use crate::api::openai::messages;
+use crate::api::{only, refuse_unknown};
 use crate::conversation::{Call, Force, Input, Thinking};
 use crate::error::ApiError;
 
@@ -87,6 +88,7 @@ impl MessagesRequest {
         call.thinking_tokens = self.thinking_tokens()?;
         call.format = self.format()?;
         call.force = force;
+        call.strict = messages::strict(self.tools.as_ref());
         Ok(call)
     }
 
@@ -96,6 +98,8 @@ impl MessagesRequest {
     }
 
     fn thinking(&self) -> Result<Option<Thinking>, ApiError> {
+        only(self.thinking.as_ref().unwrap_or(&Value::Null), &["type", "budget_tokens", "display"], "thinking")?;
+        only(self.output_config.as_ref().unwrap_or(&Value::Null), &["effort", "format"], "output_config")?;
         let kind = self.thinking.as_ref().map(|thinking| thinking["type"].as_str().unwrap_or_default());
         match kind {
             Some("disabled") => Ok(Some(Thinking::Off)),
@@ -145,7 +149,10 @@ impl MessagesRequest {
             return Ok(None);
         };
         match format["type"].as_str() {
-            Some("json_schema") => Ok(Some(Grammar::JsonSchema(format["schema"].to_string()))),
+            Some("json_schema") if format["schema"].is_object() => {
+                Ok(Some(Grammar::JsonSchema(format["schema"].to_string())))
+            }
+            Some("json_schema") => Err(ApiError::invalid("output_format", "output_format.schema: Field required")),
             _ => Err(ApiError::invalid("output_format", "output_format.type must be json_schema")),
         }
     }
@@ -161,11 +168,7 @@ impl MessagesRequest {
             let name = tool["name"].as_str();
             let name =
                 name.ok_or_else(|| ApiError::invalid("tools", format!("tools[{index}].name: Field required")))?;
-            let mut function = json!({"name": name, "parameters": tool["input_schema"]});
-            if let Some(description) = tool["description"].as_str() {
-                function = json!({"name": name, "description": description, "parameters": tool["input_schema"]});
-            }
-            tools.push(json!({"type": "function", "function": function}));
+            tools.push(json!({"type": "function", "function": function(tool, name, &format!("tools.{index}"))?}));
         }
         let choice = self.tool_choice.as_ref();
         match choice.and_then(|choice| choice["type"].as_str()) {
@@ -179,6 +182,43 @@ impl MessagesRequest {
             Some(other) => Err(ApiError::invalid("tool_choice", format!("tool_choice.type: `{other}` is none"))),
         }
     }
+}
+
+/// What a tool may have beside its type.
+const TOOL: &[&str] = &[
+    "type",
+    "name",
+    "description",
+    "input_schema",
+    "input_examples",
+    "strict",
+    "allowed_callers",
+    "defer_loading",
+    // How the server caches and streams, which it does by itself.
+    "cache_control",
+    "eager_input_streaming",
+];
+
+fn function(tool: &Value, name: &str, param: &str) -> Result<Value, ApiError> {
+    only(tool, TOOL, param)?;
+    if !tool["input_schema"].is_object() {
+        return Err(ApiError::invalid(param, format!("{param}.input_schema: Field required")));
+    }
+    if tool["defer_loading"] == true {
+        return Err(ApiError::unsupported(param, "`defer_loading`: all tools are in the prompt"));
+    }
+    if tool["allowed_callers"].as_array().is_some_and(|list| list.iter().any(|caller| caller != "direct")) {
+        return Err(ApiError::unsupported(param, "`allowed_callers`: the model alone calls tools"));
+    }
+    let mut parameters = tool["input_schema"].clone();
+    if tool["input_examples"].as_array().is_some_and(|list| !list.is_empty()) {
+        parameters["examples"] = tool["input_examples"].clone();
+    }
+    let mut function = json!({"name": name, "parameters": parameters});
+    if let Some(description) = tool["description"].as_str() {
+        function = json!({"name": name, "description": description, "parameters": parameters});
+    }
+    Ok(function)
 }
 
 fn system(value: Option<&Value>) -> Result<String, ApiError> {
@@ -204,6 +244,7 @@ fn without_billing(text: &str) -> String {
 
 fn message(message: &Value, index: usize, out: &mut Vec<Value>) -> Result<(), ApiError> {
     let param = format!("messages.{index}");
+    only(message, &["role", "content"], &param)?;
     let role = message["role"].as_str().unwrap_or_default();
     let text = [json!({"type": "text", "text": message["content"]})];
     let blocks: &[Value] = match &message["content"] {
@@ -239,14 +280,30 @@ fn user(blocks: &[Value], param: &str, out: &mut Vec<Value>) -> Result<(), ApiEr
                 let content = if block["is_error"] == true { format!("Error: {content}") } else { content };
                 out.push(json!({"role": "tool", "content": content, "tool_call_id": block["tool_use_id"]}));
             }
-            Some("document") if block["source"]["type"] == "text" => {
-                text.push(block["source"]["data"].as_str().unwrap_or_default().to_string());
-            }
+            Some("document") => text.push(document(block, param)?),
             other => return Err(refused(other, param)),
         }
     }
     flush(&mut text, out);
     Ok(())
+}
+
+/// A document's title, what it says of itself, and its text.
+fn document(block: &Value, param: &str) -> Result<String, ApiError> {
+    if block["citations"]["enabled"] == true {
+        return Err(ApiError::unsupported(param, "citations: answers do not say where they come from"));
+    }
+    let source = &block["source"];
+    let body = match source["type"].as_str() {
+        Some("text") => source["data"].as_str().unwrap_or_default().to_string(),
+        Some("content") => result_text(&source["content"], param)?,
+        other => {
+            let what = format!("documents from a source of type `{}`; models read text", other.unwrap_or("(none)"));
+            return Err(ApiError::unsupported(param, &what));
+        }
+    };
+    let before = ["title", "context"].into_iter().filter_map(|field| block[field].as_str());
+    Ok(before.chain([body.as_str()]).collect::<Vec<_>>().join("\n"))
 }
 
 fn result_text(content: &Value, param: &str) -> Result<String, ApiError> {
@@ -256,6 +313,7 @@ fn result_text(content: &Value, param: &str) -> Result<String, ApiError> {
         Value::Array(blocks) => {
             let text = |block: &Value| match block["type"].as_str() {
                 Some("text") => Ok(block["text"].as_str().unwrap_or_default().to_string()),
+                Some("document") => document(block, param),
                 other => Err(refused(other, param)),
             };
             Ok(blocks.iter().map(text).collect::<Result<Vec<_>, _>>()?.join("\n"))

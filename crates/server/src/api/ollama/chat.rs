@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::generate::{load_or_unload, logprobs};
 use super::{Failure, error_value, finished, keep_alive, line, now, options};
 use crate::api::openai::messages::{self, arguments};
-use crate::api::{body, refuse_unknown};
+use crate::api::{body, only, refuse_unknown};
 use crate::conversation::{self, Call, Input, uses_tools};
 use crate::error::ApiError;
 use crate::generation::{Answer, Piece};
@@ -60,13 +60,14 @@ impl ChatRequest {
             truncate: self.truncate.unwrap_or(true) && self.shift.unwrap_or(true),
             ..Call::new(&self.model, input)
         };
-        if self.logprobs.unwrap_or(false) {
-            call.sampling.logprobs = Some(self.top_logprobs.unwrap_or(0));
-        }
+        call.sampling.logprobs = options::logprobs(self.logprobs, self.top_logprobs)?;
         options::apply(self.options.as_ref(), &mut call)?;
         Ok(call)
     }
 }
+
+/// What a message may have.
+const FIELDS: &[&str] = &["role", "content", "thinking", "images", "tool_calls", "tool_name", "name", "tool_call_id"];
 
 fn one(message: &Value, index: usize) -> Result<Value, ApiError> {
     let param = format!("messages[{index}]");
@@ -74,6 +75,7 @@ fn one(message: &Value, index: usize) -> Result<Value, ApiError> {
     if !["system", "user", "assistant", "tool"].contains(&role) {
         return Err(ApiError::invalid(&param, format!("invalid role: \"{role}\"")));
     }
+    only(message, FIELDS, &param)?;
     if message["images"].as_array().is_some_and(|images| !images.is_empty()) {
         return Err(ApiError::unsupported("images", "models read text"));
     }

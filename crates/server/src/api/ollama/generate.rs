@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, error_value, finished, keep_alive, line, now, options};
 use crate::api::{body, refuse_unknown};
-use crate::conversation::{self, Call, Input};
+use crate::conversation::{self, Call, Input, Thinking};
 use crate::error::ApiError;
 use crate::generation::{Answer, End, Piece, TokenInfo};
 use crate::guard::RequestId;
@@ -52,13 +52,19 @@ impl GenerateRequest {
         if self.images.as_ref().is_some_and(|images| !images.is_empty()) {
             return Err(ApiError::unsupported("images", "models read text"));
         }
-        if self.template.as_ref().is_some_and(|template| !template.is_empty()) {
-            return Err(ApiError::unsupported("template", "the model's own chat template is used; `raw` goes without"));
-        }
         let raw = self.raw.unwrap_or(false);
         let context = self.context.clone().unwrap_or_default();
-        if raw && !context.is_empty() {
-            return Err(ApiError::invalid("context", "raw mode does not support template, system, or context"));
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let (template, thinking) = (given(&self.template), options::think(self.think.as_ref())?);
+        if raw && (template.is_some() || given(&self.system).is_some() || !context.is_empty()) {
+            return Err(ApiError::invalid("raw", "raw mode does not support template, system, or context"));
+        }
+        let fills = given(&self.suffix).is_some();
+        if fills && (template.is_some() || given(&self.system).is_some()) {
+            return Err(ApiError::invalid("suffix", "a suffix goes without template and system"));
+        }
+        if (raw || fills) && thinking.as_ref().is_some_and(|thinking| *thinking != Thinking::Off) {
+            return Err(ApiError::invalid("think", "think wants a chat template: neither raw nor suffix has one"));
         }
         let input = match (raw, self.suffix.as_ref().filter(|suffix| !suffix.is_empty())) {
             (true, None) => Input::Text(self.prompt.clone()),
@@ -74,15 +80,14 @@ impl GenerateRequest {
         let mut call = Call {
             keep_alive: keep_alive(self.keep_alive.as_ref())?,
             format: options::format(self.format.as_ref())?,
-            thinking: options::think(self.think.as_ref())?,
+            thinking,
+            template,
             context,
             tells_tokens: !raw,
             truncate: self.truncate.unwrap_or(true) && self.shift.unwrap_or(true),
             ..Call::new(&self.model, input)
         };
-        if self.logprobs.unwrap_or(false) {
-            call.sampling.logprobs = Some(self.top_logprobs.unwrap_or(0));
-        }
+        call.sampling.logprobs = options::logprobs(self.logprobs, self.top_logprobs)?;
         options::apply(self.options.as_ref(), &mut call)?;
         Ok(call)
     }

@@ -3,7 +3,7 @@
 use olivine_engine::Grammar;
 use serde_json::{Map, Value};
 
-use crate::conversation::{Call, Thinking};
+use crate::conversation::{Call, NO_LIMIT, Thinking, clock_seed};
 use crate::error::ApiError;
 
 /// Options that say how a runner works, not what it answers; the engine decides these by itself.
@@ -43,8 +43,10 @@ pub(crate) fn apply(options: Option<&Map<String, Value>>, call: &mut Call) -> Re
             }
             "presence_penalty" => sampling.presence_penalty = Some(number()?),
             "frequency_penalty" => sampling.frequency_penalty = Some(number()?),
-            "seed" => sampling.seed = Some(whole()? as u64),
-            "num_predict" => call.max_tokens = usize::try_from(whole()?).ok(),
+            // Below zero: another text each time.
+            "seed" => sampling.seed = Some(u64::try_from(whole()?).unwrap_or_else(|_| clock_seed())),
+            // Below zero: to the end of the context, whatever the model's manifest says.
+            "num_predict" => call.max_tokens = Some(usize::try_from(whole()?).unwrap_or(NO_LIMIT)),
             "num_ctx" => call.context_tokens = Some(usize::try_from(whole()?).map_err(|_| wrong())?),
             "stop" => call.stop = stop(value).ok_or_else(wrong)?,
             "mirostat" if whole()? == 0 => {}
@@ -67,6 +69,18 @@ fn stop(value: &Value) -> Option<Vec<String>> {
         Value::Array(list) => list.iter().map(|text| text.as_str().map(str::to_string)).collect(),
         _ => None,
     }
+}
+
+/// `logprobs` and `top_logprobs`.
+pub(crate) fn logprobs(asked: Option<bool>, top: Option<usize>) -> Result<Option<usize>, ApiError> {
+    let top = top.unwrap_or(0);
+    if top > 20 {
+        return Err(ApiError::invalid("top_logprobs", "top_logprobs must be between 0 and 20"));
+    }
+    if top > 0 && asked != Some(true) {
+        return Err(ApiError::invalid("top_logprobs", "top_logprobs wants logprobs: true"));
+    }
+    Ok((asked == Some(true)).then_some(top))
 }
 
 /// `format`: `json`, or a schema.

@@ -112,7 +112,7 @@ impl ChatRequest {
         }
         let list = messages::messages(&self.messages)?;
         let (tools, force) = messages::choose_tools(self.tool_choice.as_ref(), messages::tools(self.tools.as_ref())?)?;
-        let input = Input::Chat { messages: list, tools, prefill: false };
+        let input = Input::Chat { messages: list, tools, prefill: messages::is_begun(&self.messages)? };
         let call = Call {
             thinking: self.reasoning_effort.as_deref().map(effort),
             thinking_tokens: self.thinking_budget,
@@ -122,6 +122,7 @@ impl ChatRequest {
             stop: self.stop.clone().map(OneOrMany::list).unwrap_or_default(),
             format: format(self.response_format.as_ref(), "response_format")?,
             force,
+            strict: messages::strict(self.tools.as_ref()),
             choices,
             ignore_end: self.ignore_eos.unwrap_or(false),
             keep_alive: crate::api::ollama::keep_alive(self.keep_alive.as_ref())?,

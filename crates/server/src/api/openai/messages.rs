@@ -4,8 +4,38 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::api::only;
 use crate::conversation::Force;
 use crate::error::ApiError;
+
+/// What a message may have: OpenAI's fields, and those of reasoning and of an answer that is begun under the names
+/// that they have in other dialects.
+const FIELDS: &[&str] = &[
+    "role",
+    "content",
+    "name",
+    "tool_calls",
+    "tool_call_id",
+    "function_call",
+    "refusal",
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "prefix",
+    "partial",
+    // Notes of client libraries, which say nothing to a model.
+    "id",
+    "annotations",
+    "cache_control",
+    "images",
+    "metadata",
+    "parsed",
+    "provider_specific_fields",
+    "reasoning_details",
+    "status",
+    "thinking_blocks",
+    "tool_name",
+];
 
 /// The messages of a chat request.
 pub(crate) fn messages(list: &[Value]) -> Result<Vec<Value>, ApiError> {
@@ -19,6 +49,10 @@ pub(crate) fn messages(list: &[Value]) -> Result<Vec<Value>, ApiError> {
 fn one(message: &Value, index: usize, names: &mut Map<String, Value>) -> Result<Value, ApiError> {
     let at = |field: &str| format!("messages[{index}].{field}");
     let role = message["role"].as_str().ok_or_else(|| ApiError::invalid(&at("role"), "`role` is missing"))?;
+    only(message, FIELDS, &format!("messages[{index}]"))?;
+    if message["images"].as_array().is_some_and(|images| !images.is_empty()) {
+        return Err(ApiError::unsupported(&at("images"), "models read text"));
+    }
     let content = text(&message["content"], &at("content"))?;
     let mut out = Map::new();
     match role {
@@ -37,6 +71,10 @@ fn one(message: &Value, index: usize, names: &mut Map<String, Value>) -> Result<
             out.insert("role".into(), json!("tool"));
             out.insert("content".into(), json!(content));
             let id = message["tool_call_id"].as_str().unwrap_or_default();
+            // Results of the older kind name the function alone.
+            let called = |(_, name): &(&String, &Value)| role == "function" && message["name"] == **name;
+            let last = names.iter().filter(called).map(|(id, _)| id.clone()).next_back();
+            let id = if id.is_empty() { last.as_deref().unwrap_or_default() } else { id };
             if !id.is_empty() {
                 out.insert("tool_call_id".into(), json!(id));
             }
@@ -70,8 +108,16 @@ fn assistant(
         out.insert("reasoning_content".into(), json!(reasoning));
         out.insert("thinking".into(), json!(reasoning));
     }
+    if let (true, Some(refusal)) = (out["content"] == "", message["refusal"].as_str()) {
+        out.insert("content".into(), json!(refusal));
+    }
     let mut calls = Vec::new();
-    for (which, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
+    // A call of the older kind has no id of its own.
+    let older = match &message["function_call"] {
+        Value::Null => None,
+        function => Some(json!({"id": format!("call_{index}"), "function": function})),
+    };
+    for (which, call) in message["tool_calls"].as_array().into_iter().flatten().chain(&older).enumerate() {
         let param = format!("messages[{index}].tool_calls[{which}].function");
         let name = call["function"]["name"].as_str();
         let name = name.ok_or_else(|| ApiError::invalid(&param, "a call wants `function.name`"))?;
@@ -85,6 +131,19 @@ fn assistant(
         out.insert("tool_calls".into(), json!(calls));
     }
     Ok(())
+}
+
+/// Whether the last message is the beginning of the answer. Clients say so with `prefix` or `partial`.
+pub(crate) fn is_begun(list: &[Value]) -> Result<bool, ApiError> {
+    let begins = |message: &Value| message["prefix"] == true || message["partial"] == true;
+    let last = list.len().saturating_sub(1);
+    let wrong =
+        |(index, message): &(usize, &Value)| begins(message) && (*index != last || message["role"] != "assistant");
+    if let Some((index, _)) = list.iter().enumerate().find(wrong) {
+        let message = "only the last message can be the beginning of an answer, and it must be the assistant's";
+        return Err(ApiError::invalid(&format!("messages[{index}]"), message));
+    }
+    Ok(list.last().is_some_and(begins))
 }
 
 /// Arguments of an earlier call: an object, or its text. What a model wrote and is no JSON stays text.
@@ -144,6 +203,14 @@ pub(crate) fn tools(list: Option<&Vec<Value>>) -> Result<Vec<Value>, ApiError> {
         }
     }
     Ok(out)
+}
+
+/// Names of the tools whose arguments must satisfy their schema.
+pub(crate) fn strict(list: Option<&Vec<Value>>) -> Vec<String> {
+    let tools = list.into_iter().flatten();
+    let is_strict = |tool: &&Value| tool["strict"] == true || tool["function"]["strict"] == true;
+    let name = |tool: &Value| tool["function"]["name"].as_str().or_else(|| tool["name"].as_str()).map(str::to_string);
+    tools.filter(is_strict).filter_map(name).collect()
 }
 
 /// What `tool_choice` leaves of the tools, and whether the answer must be a call.

@@ -150,6 +150,7 @@ impl OneOrMany {
 
 /// `stream_options`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StreamOptions {
     /// One more chunk with the usage.
     #[serde(default)]
@@ -172,10 +173,18 @@ pub(crate) fn format(value: Option<&Value>, param: &str) -> Result<Option<Gramma
             let missing = || ApiError::invalid(param, format!("`{param}` of type json_schema wants a `schema`"));
             Ok(Some(Grammar::JsonSchema(schema.ok_or_else(missing)?.to_string())))
         }
-        Some("regex") => Ok(value["pattern"].as_str().map(|pattern| Grammar::Regex(pattern.into()))),
-        Some("grammar") => Ok(value["grammar"].as_str().map(|grammar| Grammar::Lark(grammar.into()))),
-        _ => Err(ApiError::invalid(param, format!("`{param}.type` must be text, json_object or json_schema"))),
+        Some("regex") => text_of(value, "pattern", param).map(|pattern| Some(Grammar::Regex(pattern))),
+        Some("grammar") => text_of(value, "grammar", param).map(|grammar| Some(Grammar::Lark(grammar))),
+        _ => {
+            let message = format!("`{param}.type` must be text, json_object, json_schema, regex or grammar");
+            Err(ApiError::invalid(param, message))
+        }
     }
+}
+
+fn text_of(value: &Value, field: &str, param: &str) -> Result<String, ApiError> {
+    let missing = || ApiError::invalid(param, format!("`{param}` of this type wants a `{field}`"));
+    value[field].as_str().map(str::to_string).ok_or_else(missing)
 }
 
 /// `usage` of chat and completions. `each`: answers to one prompt, whose tokens count once.

@@ -18,7 +18,7 @@ use super::chat::{call_id, effort, variables};
 use super::response_stream::ResponseStream;
 use super::stored::Record;
 use super::{Failure, SamplingFields, format, logprobs, messages};
-use crate::api::{body, new_id, now_seconds, refuse_unknown};
+use crate::api::{body, new_id, now_seconds, only, refuse_unknown};
 use crate::conversation::{self, Call, Input};
 use crate::error::ApiError;
 use crate::generation::{End, TokenInfo, Why};
@@ -90,6 +90,12 @@ impl ResponsesRequest {
         if self.background == Some(true) {
             return Err(ApiError::unsupported("background", "answers are made while the client waits"));
         }
+        if let Some(other) = self.truncation.as_deref().filter(|word| !["auto", "disabled"].contains(word)) {
+            return Err(ApiError::invalid("truncation", format!("`truncation` must be auto or disabled, not {other}")));
+        }
+        only(self.text.as_ref().unwrap_or(&Value::Null), &["format", "verbosity"], "text")?;
+        let reasoning = ["effort", "summary", "generate_summary"];
+        only(self.reasoning.as_ref().unwrap_or(&Value::Null), &reasoning, "reasoning")?;
         let top = self.top_logprobs.unwrap_or(0);
         if top > 20 {
             return Err(ApiError::invalid("top_logprobs", "`top_logprobs` must be from 0 to 20"));
@@ -118,6 +124,7 @@ impl ResponsesRequest {
             format: format(text_format, "text.format")?,
             truncate: self.truncation.as_deref() == Some("auto"),
             force,
+            strict: messages::strict(self.tools.as_ref()),
             ..Call::new(&self.model, Input::Chat { messages: list, tools, prefill: false })
         };
         let echo = json!({
