@@ -15,3 +15,15 @@ pub static FILES: ModelFiles = ModelFiles {
     chat_template: include_str!("../../../models/mica/chat_template.jinja"),
     weights: include_bytes!("../../../models/mica/model.safetensors"),
 };
+
+/// The same as files of a folder.
+pub fn files() -> Vec<(&'static str, &'static [u8])> {
+    vec![
+        ("config.json", FILES.config.as_bytes()),
+        ("generation_config.json", FILES.generation_config.as_bytes()),
+        ("tokenizer.json", FILES.tokenizer),
+        ("tokenizer_config.json", FILES.tokenizer_config.as_bytes()),
+        ("chat_template.jinja", FILES.chat_template.as_bytes()),
+        ("model.safetensors", FILES.weights),
+    ]
+}

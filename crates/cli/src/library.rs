@@ -218,6 +218,8 @@ fn thetas(spec: &ModelSpec) -> Vec<f32> {
         Mixer::GatedDelta(_) => None,
     };
     spec.layers.iter().filter_map(theta).collect()
+}
+
 /// Tells that a model is larger than the memory of the GPU.
 fn say_where(model: &Model) {
     let all = model.spec().layers.len();

@@ -4,13 +4,15 @@
 
 use std::path::Path;
 
-use olivine_hub::{Description, Workshop};
+use olivine_hub::{Description, ModelName, Workshop};
 use olivine_lm::Format;
 use olivine_lm::export::{MIXES, Mix, write_gguf};
 use olivine_lm::inspect::formats;
 use olivine_lm::model::Checkpoint;
 use olivine_lm::quantize::quantize_folder;
 use olivine_server::Details;
+
+use crate::{built_in, library};
 
 /// The formats that this program knows.
 pub struct Formats;
@@ -39,6 +41,10 @@ impl Workshop for Formats {
             (None, None) => return Err(format!("unsupported quantization type {format}")),
         };
         done.map_err(|error| error.to_string())
+    }
+
+    fn built_in(&self, name: &ModelName) -> Option<Vec<(&'static str, &'static [u8])>> {
+        library::is_built_in(&name.short()).then(built_in::files)
     }
 
     fn makes_gguf(&self, format: &str) -> Option<bool> {

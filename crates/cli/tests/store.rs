@@ -64,6 +64,17 @@ fn a_model_lives_in_the_store() {
     assert_eq!(answer, stdout(&folder, &by_hand));
     assert!(answer.split_whitespace().count() <= 6, "{answer}");
 
+    // The built-in model is a base like others, and listed.
+    create(
+        &folder,
+        "builtin",
+        "FROM mica\nSYSTEM Answer in one word.\nPARAMETER temperature 0\nPARAMETER num_predict 5\n",
+    );
+    assert_eq!(stdout(&folder, &["run", "builtin", "What is the capital of France?"]), answer);
+    stdout(&folder, &["rm", "builtin"]);
+    let listed = stdout(&folder, &["list", "m"]);
+    assert!(listed.lines().count() == 2 && listed.contains("mica") && listed.contains("built in"), "{listed}");
+
     // A second name, one of its own, and the first goes.
     stdout(&folder, &["cp", "small", "me/other:v1"]);
     create(&folder, "loud", "FROM me/other:v1\nSYSTEM Shout.\n");

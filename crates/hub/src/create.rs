@@ -26,6 +26,10 @@ pub trait Workshop: Send + Sync {
         format: &str,
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<(), String>;
+    /// The files of a model that the program brings along under this name.
+    fn built_in(&self, _name: &ModelName) -> Option<Vec<(&'static str, &'static [u8])>> {
+        None
+    }
     /// Whether a format makes a GGUF file; none: it is not known.
     fn makes_gguf(&self, format: &str) -> Option<bool>;
 }
@@ -451,10 +455,10 @@ fn parts_beside(path: &Path) -> Result<Vec<FileName>, HubError> {
 }
 
 /// A folder in the store that goes when it is dropped; on the same disk as the blobs.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn new(store: &Store) -> Result<Scratch, HubError> {
+    pub(crate) fn new(store: &Store) -> Result<Scratch, HubError> {
         static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = store.root().join("scratch").join(format!("{}-{count}", std::process::id()));

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::create::{self, Origin, Recipe, Workshop};
+use crate::create::{self, Origin, Recipe, Scratch, Workshop};
 use crate::http::{Client, Credentials};
 use crate::{HubError, ModelName, Reporter, Store, huggingface, registry};
 
@@ -51,6 +51,15 @@ impl Hub {
         if let Origin::Name(base) = &recipe.origin
             && self.store.find(base)?.is_none()
         {
+            if let Some(files) = self.workshop.built_in(base) {
+                let folder = Scratch::new(&self.store)?;
+                for (name, bytes) in files {
+                    let path = folder.0.join(name);
+                    std::fs::write(&path, bytes).map_err(HubError::io(&path))?;
+                }
+                let recipe = Recipe { origin: Origin::Path(folder.0.clone()), ..recipe.clone() };
+                return create::create(&self.store, &recipe, self.workshop.as_ref(), report);
+            }
             // The end of the pull is not the end of the work.
             let quiet = |progress: crate::Progress| progress.status == "success" || (report.0)(progress);
             self.pull(base, false, Reporter(&quiet))?;

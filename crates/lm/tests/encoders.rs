@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use olivine_lm::ModelError;
 use olivine_lm::Precision;
 use olivine_lm::encoder::{Encoder, EncoderFile, EncoderInput};
+use olivine_lm::model::{LoadOptions, Model};
 use olivine_lm::pooling::Pooling;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_gguf::TinyGguf;
@@ -136,4 +137,26 @@ fn what_an_encoder_cannot_be_is_refused_by_its_field() {
     other.write_folder(&folder);
     assert!(EncoderFile::open(&folder).unwrap().is_none());
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn experts_in_encoders_are_refused_by_name() {
+    let mut tiny = TinyModel::load(&golden().join("nomic-bert"));
+    tiny.config["moe_every_n_layers"] = 2.into();
+    let folder = temporary("experts");
+    tiny.write_folder(&folder);
+    let error = open(&folder, Precision::Fast).err().expect("it is refused").to_string();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(error.contains("moe_every_n_layers") && error.contains("experts"), "{error}");
+    let path = temporary("experts").with_extension("gguf");
+    let mut gguf = TinyGguf::load(&golden().join("nomic-bert")).expect("a GGUF form");
+    for entry in &mut gguf.metadata {
+        let text = entry.to_string().replace("\"nomic-bert\"", "\"nomic-bert-moe\"");
+        *entry = serde_json::from_str(&text).unwrap();
+    }
+    gguf.write(&tiny, &path);
+    assert!(EncoderFile::open(&path).unwrap().is_none());
+    let error = Model::open(&path, &LoadOptions::default()).err().expect("it is refused").to_string();
+    std::fs::remove_file(&path).unwrap();
+    assert!(error.contains("nomic-bert-moe") && error.contains("known are"), "{error}");
 }

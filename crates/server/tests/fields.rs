@@ -466,6 +466,13 @@ fn what_is_inside_of_fields_reaches_the_model() {
     let source = json!({"type": "content", "content": [{"type": "text", "text": "It is long."}]});
     let document = json!({"type": "document", "source": source, "title": "The Nile", "context": "Of a book."});
     assert_eq!(count(json!([document])), count(json!([text])));
+    // A limit of nothing: the prompt is read and cached.
+    let long = "The river is long and old. ".repeat(40);
+    let ask =
+        |most: usize| content("/v1/messages", json!({"model": "mica", "messages": user(&long), "max_tokens": most}));
+    let first = ask(0);
+    assert_eq!((&first["content"], &first["usage"]["output_tokens"]), (&json!([]), &json!(0)), "{first}");
+    assert!(ask(1)["usage"]["cache_read_input_tokens"].as_u64().unwrap() > 200);
     // A template in the place of the model's.
     let generate = |body: Value| {
         let mut whole = json!({"model": "mica", "stream": false, "options": {"num_predict": 8, "temperature": 0}});
@@ -506,8 +513,8 @@ fn strict_tools_are_called_by_their_schema() {
     let tool = json!({"type": "function", "name": "weather", "parameters": city, "strict": true});
     let body = json!({"model": "mica", "input": "Weather?", "tools": [tool], "logit_bias": bias, "max_output_tokens": 120, "temperature": 0});
     let answer = parsed(&server.post("/v1/responses", &body));
-    let items = answer["output"].as_array().unwrap().iter();
-    let call = items.filter(|item| item["type"] == "function_call").next().expect("a call");
+    let mut items = answer["output"].as_array().unwrap().iter();
+    let call = items.find(|item| item["type"] == "function_call").expect("a call");
     let arguments: Value = serde_json::from_str(call["arguments"].as_str().unwrap()).unwrap();
     assert!(["Paris", "Rome"].contains(&arguments["city"].as_str().unwrap()), "{answer}");
 }

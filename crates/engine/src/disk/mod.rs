@@ -236,7 +236,7 @@ impl Store {
     /// or not there, or that `take` does not want.
     pub fn read(&self, wanted: &[(u64, Kind, Place)], take: impl Fn(usize, &[u8]) -> bool + Sync) -> Vec<bool> {
         // More than cores: some wait for the disk.
-        let threads = std::thread::available_parallelism().map_or(4, usize::from).clamp(4, 16);
+        let threads = std::thread::available_parallelism().map_or(8, usize::from).clamp(8, 16);
         let share = wanted.len().div_ceil(threads).max(1);
         let (folder, take) = (&self.options.folder, &take);
         let read = |(at, part): (usize, &[(u64, Kind, Place)])| {

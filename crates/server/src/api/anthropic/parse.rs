@@ -39,8 +39,19 @@ pub struct MessagesRequest {
 }
 
 /// Fields that say who asks, how it is billed and how the server caches, which it does by itself.
-const HINTS: &[&str] =
-    &["metadata", "service_tier", "cache_control", "betas", "context_management", "inference_geo", "speed"];
+const HINTS: &[&str] = &[
+    "metadata",
+    "service_tier",
+    "cache_control",
+    "betas",
+    "context_management",
+    "inference_geo",
+    "speed",
+    "billing_policy",
+    "diagnostics",
+    "user_profile_id",
+    "workspace_id",
+];
 
 const BILLING: &str = "x-anthropic-billing-header";
 
@@ -60,8 +71,9 @@ impl MessagesRequest {
                 return Err(ApiError::unsupported("context_management", "the conversation is used as it was sent"));
             }
         }
-        if !counting && self.max_tokens.is_none_or(|tokens| tokens == 0) {
-            return Err(ApiError::invalid("max_tokens", "max_tokens: Field required; at least 1"));
+        // 0: the prompt is read and cached.
+        if !counting && self.max_tokens.is_none() {
+            return Err(ApiError::invalid("max_tokens", "max_tokens: Field required"));
         }
         if self.messages.is_empty() {
             return Err(ApiError::invalid("messages", "messages: at least one message is required"));

@@ -63,6 +63,7 @@ const HINTS: &[&str] = &[
     "store",
     "service_tier",
     "prompt_cache_key",
+    "prompt_cache_options",
     "prompt_cache_retention",
     "safety_identifier",
     // What an answer probably says: it may make it faster, which the engine sees to by itself.

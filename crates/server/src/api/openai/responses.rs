@@ -58,6 +58,7 @@ const HINTS: &[&str] = &[
     "user",
     "service_tier",
     "prompt_cache_key",
+    "prompt_cache_options",
     "prompt_cache_retention",
     "safety_identifier",
     "stream_options",
