@@ -12,7 +12,7 @@ struct AttentionArgs {
     const u32 *tables;
     const u8 *pages;
     const float *sinks; // or null
-    float *scratch;     // decode: [row][head][tile][dim + 2]
+    float *scratch;     // decode: [row][head][tile][dim + 4]: sums, largest score, total
     float *out;
     u32 count, heads, group, kv_heads; // group: query heads of a KV head
     u32 key_dim, value_dim, page, element;
@@ -92,23 +92,34 @@ DEV void load_matrices(u32 (&r)[4], u32 at, bool transposed) {
     }
 }
 
-// Keys or values of a tile to shared memory: rows of DIM elements, 16-byte pieces of a row exchanged by its number.
-template <int DIM, u32 THREADS> DEV void stage_tile(const AttentionArgs &args, u32 to, u32 table, u32 head, u32 start, u32 end, bool values) {
-    constexpr u32 PIECES = DIM / 8;
-    // Lane l knows where rows l and l + 32 begin.
-    u64 begin[2];
+// Where keys l and l + 32 of a tile lie, for lane l: their pages are asked for long before they are needed.
+struct Pages {
+    u32 numbers[2];
+
+    __device__ __forceinline__ void ask(const AttentionArgs &args, u32 table, u32 start, u32 end) {
 #pragma unroll
-    for (u32 half = 0; half < 2; half++) {
-        const u32 key = minimum(start + half * 32 + (threadIdx.x & 31), end);
-        const u32 page = load_word(args.tables + table + key / args.page);
-        begin[half] = (((u64)(page * args.kv_heads + head) * 2 + values) * args.page + key % args.page) * DIM * 2;
+        for (u32 half = 0; half < 2; half++) numbers[half] = load_word(args.tables + table + minimum(start + half * 32 + (threadIdx.x & 31), end) / args.page);
     }
+
+    template <int DIM> __device__ __forceinline__ void places(const AttentionArgs &args, u32 head, u32 start, u32 end, u64 (&begin)[2]) const {
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) {
+            const u32 key = minimum(start + half * 32 + (threadIdx.x & 31), end);
+            begin[half] = ((u64)(numbers[half] * args.kv_heads + head) * 2 * args.page + key % args.page) * DIM * 2;
+        }
+    }
+};
+
+// Keys or values (`skip`: how far they are from the keys) of a tile to shared memory: rows of DIM elements, 16-byte pieces
+// of a row exchanged by its number.
+template <int DIM, u32 THREADS> DEV void stage_tile(const AttentionArgs &args, u32 to, const u64 (&begin)[2], u32 skip) {
+    constexpr u32 PIECES = DIM / 8;
     const u32 thread = threadIdx.x % THREADS;
 #pragma unroll
     for (u32 j = 0; j < KEYS * PIECES / THREADS; j++) {
         const u32 i = thread + j * THREADS, row = i / PIECES, piece = i % PIECES;
         const u64 from = __shfl_sync(~0u, begin[j * THREADS / PIECES / 32], row & 31);
-        copy_async<16>(to + row * DIM * 2 + ((piece ^ (row & 7)) << 4), args.pages + from + piece * 16);
+        copy_async<16>(to + row * DIM * 2 + ((piece ^ (row & 7)) << 4), args.pages + skip + from + piece * 16);
     }
     copy_commit();
 }
@@ -220,50 +231,53 @@ DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u3
     }
 }
 
-// A warp has tiles of keys, each by itself, for up to 16 query heads of one row: grid (blocks of warps, KV heads * blocks
-// of 16 heads, rows). The keys of its next tile come while it weighs the values of this one, and the other way round.
-template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *memory) {
+// The tiles of a warp, every `step` from `tile` on, for up to 16 query heads of one row; `put(tile, half, sums, largest,
+// total)` gets what row g + 8 half of a tile gave. The keys of the next tile come while the values of this one are
+// weighed, and the other way round.
+template <int ELEMENT, int DIM, typename Put> DEV void walk_tiles(const AttentionArgs &args, u8 *memory, uint2 row, u32 tile, u32 step, Put put) {
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-    const u32 blocks = (args.group + 15) / 16, head = blockIdx.y / blocks, warps = blockDim.x >> 5, step = gridDim.x * warps;
-    next_may_start();
-    previous_done();
-    const uint2 row = load_row(args, blockIdx.z);
-    if (row.x == ~0u) return;
+    const u32 blocks = (args.group + 15) / 16, head = blockIdx.y / blocks;
     const u32 seen = first_seen(args, row.x), first[2] = {seen, seen}, last[2] = {row.x, row.x}, last_tile = row.x / KEYS;
-    u32 tile = seen / KEYS + blockIdx.x * warps + warp;
     if (tile > last_tile) return;
     const u32 keys_at = shared_address(memory) + warp * KEYS * DIM * 4, values_at = keys_at + KEYS * DIM * 2;
-    stage_tile<DIM, 32>(args, keys_at, row.y, head, tile * KEYS, row.x, false);
-    stage_tile<DIM, 32>(args, values_at, row.y, head, tile * KEYS, row.x, true);
+    const u32 to_values = args.page * DIM * 2;
+    u64 begin[2];
+    Pages pages;
+    pages.ask(args, row.y, tile * KEYS, row.x);
+    pages.places<DIM>(args, head, tile * KEYS, row.x, begin);
+    stage_tile<DIM, 32>(args, keys_at, begin, 0);
+    stage_tile<DIM, 32>(args, values_at, begin, to_values);
+    pages.ask(args, row.y, (tile + step) * KEYS, row.x);
     Queries<ELEMENT, DIM> q;
-    const u32 of_group = blockIdx.y % blocks * 16, first_head = head * args.group + of_group;
-    const float *from = args.qkv + (u64)blockIdx.z * args.row_stride + first_head * DIM;
-    const u32 here = minimum(16u, args.group - of_group);
+    const u32 of_group = blockIdx.y % blocks * 16, here = minimum(16u, args.group - of_group);
+    const float *from = args.qkv + (u64)blockIdx.z * args.row_stride + (head * args.group + of_group) * DIM;
     q.load(g < here ? from + g * DIM : nullptr, g + 8 < here ? from + (g + 8) * DIM : nullptr, t);
     for (; tile <= last_tile; tile += step) {
         const bool more = tile + step <= last_tile;
-        auto bring = [&](u32 to, bool values) {
+        auto bring = [&](u32 to, u32 skip) {
             __syncwarp();
             if (more) {
-                stage_tile<DIM, 32>(args, to, row.y, head, (tile + step) * KEYS, row.x, values);
+                stage_tile<DIM, 32>(args, to, begin, skip);
             } else {
                 copy_commit();
             }
         };
+        pages.places<DIM>(args, head, (tile + step) * KEYS, row.x, begin);
         copy_wait<1>();
         __syncwarp();
         float sums[DIM / 8][4], largest[2], total[2];
         auto between = [&]() {
-            bring(keys_at, false);
+            bring(keys_at, 0);
             copy_wait<1>();
             __syncwarp();
         };
         tile_sums<ELEMENT, DIM>(args, q, keys_at, values_at, tile * KEYS, first, last, lane, sums, largest, total, between);
-        bring(values_at, true);
+        bring(values_at, to_values);
+        pages.ask(args, row.y, (tile + 2 * step) * KEYS, row.x);
 #pragma unroll
         for (u32 half = 0; half < 2; half++) {
             if (g + 8 * half >= here) continue;
-            float *to = args.scratch + ((u64)(blockIdx.z * args.heads + first_head + g + 8 * half) * args.tiles + tile) * (DIM + 2);
+            float *to = put(tile, g + 8 * half);
 #pragma unroll
             for (u32 d = 0; d < DIM / 8; d++) *(float2 *)(to + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
             if (t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
@@ -271,23 +285,76 @@ template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *m
     }
 }
 
-constexpr u32 JOINED = 1024, IN_FLIGHT = 32;
+// Grid (blocks of two warps, KV heads * blocks of 16 heads, rows); `join` merges.
+template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *memory) {
+    const u32 blocks = (args.group + 15) / 16, first_head = blockIdx.y / blocks * args.group + blockIdx.y % blocks * 16;
+    next_may_start();
+    previous_done();
+    const uint2 row = load_row(args, blockIdx.z);
+    if (row.x == ~0u) return;
+    float *scratch = args.scratch + (u64)(blockIdx.z * args.heads + first_head) * args.tiles * (DIM + 4);
+    auto put = [&](u32 tile, u32 of) { return scratch + (u64)(of * args.tiles + tile) * (DIM + 4); };
+    walk_tiles<ELEMENT, DIM>(args, memory, row, first_seen(args, row.x) / KEYS + blockIdx.x * 2 + (threadIdx.x >> 5), gridDim.x * 2, put);
+}
+
+// The same for keys so few that a block keeps all it summed in shared memory, and merges: grid (1, KV heads * blocks of 16
+// heads, rows).
+template <int ELEMENT, int DIM> DEV void decode_close(const AttentionArgs &args, u8 *memory) {
+    const u32 blocks = (args.group + 15) / 16, of_group = blockIdx.y % blocks * 16, first_head = blockIdx.y / blocks * args.group + of_group;
+    const u32 here = minimum(16u, args.group - of_group);
+    next_may_start();
+    previous_done();
+    const uint2 row = load_row(args, blockIdx.z);
+    if (row.x == ~0u) return;
+    float *kept = (float *)(memory + 2 * KEYS * DIM * 4);
+    const u32 first = first_seen(args, row.x) / KEYS, tiles = row.x / KEYS + 1 - first;
+    auto place = [&](u32 tile, u32 of) { return kept + (tile * here + of) * (DIM + 2); };
+    auto put = [&](u32 tile, u32 of) { return place(tile - first, of); };
+    walk_tiles<ELEMENT, DIM>(args, memory, row, first + (threadIdx.x >> 5), 2, put);
+    __syncthreads();
+    for (u32 i = threadIdx.x; i < here * DIM; i += 64) {
+        const u32 of = i / DIM, d = i % DIM;
+        float largest = LEAST, total = 0.0f, sum = 0.0f;
+        for (u32 tile = 0; tile < tiles; tile++) {
+            const float *from = place(tile, of);
+            const Merge step = merge(largest, total, from[DIM], from[DIM + 1]);
+            largest = step.largest, total = step.total;
+            sum = fmaf(sum, step.before, from[d] * step.after);
+        }
+        args.out[(u64)blockIdx.z * args.out_stride + (first_head + of) * DIM + d] = sum * finish(args, largest, total, first_head + of);
+    }
+}
+
+constexpr u32 JOINED = 1024, PART = 32;
 
 // Merge the tiles of a row and head: grid (heads, rows), a thread each dimension. The largest score so far is found for
-// a thousand tiles at once; what is left is one multiplication and addition a tile, in order.
+// a thousand tiles at once; what is left is one multiplication and addition a tile, in order, on sums that come PART tiles
+// at a time, three times that ahead.
 extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_constant__ AttentionArgs args) {
+    extern __shared__ __align__(128) float ring[]; // [4][PART][value_dim]
     constexpr u32 EACH = JOINED / 128;
     next_may_start();
     previous_done();
     const uint2 row = load_row(args, blockIdx.y);
     if (row.x == ~0u) return;
     __shared__ float befores[JOINED], afters[JOINED], totals[JOINED], ends[4];
-    const u32 d = threadIdx.x, head = blockIdx.x, stride = args.value_dim + 2;
+    const u32 d = threadIdx.x, head = blockIdx.x, stride = args.value_dim + 4;
     const float *from = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.tiles * stride;
     const u32 last = row.x / KEYS;
     float largest = LEAST, total = 0.0f, sum = 0.0f;
     for (u32 first = first_seen(args, row.x) / KEYS; first <= last; first += JOINED) {
-        const u32 count = minimum(JOINED, last - first + 1);
+        const u32 count = minimum(JOINED, last - first + 1), parts = (count + PART - 1) / PART;
+        const u32 pieces_log2 = args.value_dim == 64 ? 4 : 5, pieces = 1 << pieces_log2;
+        auto bring = [&](u32 part) {
+            for (u32 i = d; part < parts && i < PART * pieces; i += 128) {
+                // Behind the last tile one is read again, and counts nothing.
+                const u32 tile = i >> pieces_log2, piece = i & (pieces - 1);
+                const float *source = from + (u64)(first + minimum(part * PART + tile, count - 1)) * stride + piece * 4;
+                copy_async<16>(shared_address(ring) + ((part % 4 * PART + tile) * pieces + piece) * 16, source);
+            }
+            copy_commit();
+        };
+        bring(0), bring(1), bring(2);
         float2 own[EACH];
         float most[EACH];
 #pragma unroll
@@ -314,17 +381,16 @@ extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_co
             befores[d * EACH + j] = power(before - now), afters[d * EACH + j] = power(own[j].x - now), totals[d * EACH + j] = own[j].y;
             before = now;
         }
-        __syncthreads();
-        const float *at = from + (u64)first * stride + minimum(d, args.value_dim - 1);
-        for (u32 i = 0; i < count; i += IN_FLIGHT) {
-            // Behind the last tile one is read again, and counts nothing.
-            float values[IN_FLIGHT];
+        for (u32 part = 0; part < parts; part++) {
+            copy_wait<2>();
+            __syncthreads();
+            bring(part + 3);
+            const float *values = ring + part % 4 * PART * args.value_dim + minimum(d, args.value_dim - 1);
 #pragma unroll
-            for (u32 j = 0; j < IN_FLIGHT; j++) values[j] = __ldcg(at + minimum(i + j, count - 1) * stride);
-#pragma unroll
-            for (u32 j = 0; j < IN_FLIGHT; j++) {
-                total = fmaf(total, befores[i + j], totals[i + j] * afters[i + j]);
-                sum = fmaf(sum, befores[i + j], values[j] * afters[i + j]);
+            for (u32 j = 0; j < PART; j++) {
+                const u32 i = part * PART + j;
+                total = fmaf(total, befores[i], totals[i] * afters[i]);
+                sum = fmaf(sum, befores[i], values[j * args.value_dim] * afters[i]);
             }
         }
         __syncthreads();
@@ -378,15 +444,23 @@ template <int ELEMENT, int DIM> DEV void prefill(const AttentionArgs &args, u8 *
             first[half] = mine[half] ? first_seen(args, last[half]) : ~0u;
         }
         u32 slot = 0;
-        stage_tile<DIM, 128>(args, keys_at, table, head, least / KEYS * KEYS, most, false);
-        stage_tile<DIM, 128>(args, values_at, table, head, least / KEYS * KEYS, most, true);
+        const u32 to_values = args.page * DIM * 2, first_start = least / KEYS * KEYS;
+        u64 places[2];
+        Pages pages;
+        pages.ask(args, table, first_start, most);
+        pages.places<DIM>(args, head, first_start, most, places);
+        stage_tile<DIM, 128>(args, keys_at, places, 0);
+        stage_tile<DIM, 128>(args, values_at, places, to_values);
+        pages.ask(args, table, first_start + KEYS, most);
         for (u32 tile = least / KEYS; tile <= last_tile; tile++, slot ^= 1) {
             copy_wait<0>();
             __syncthreads();
             if (tile < last_tile) {
                 const u32 next = (slot ^ 1) * KEYS * DIM * 2;
-                stage_tile<DIM, 128>(args, keys_at + next, table, head, (tile + 1) * KEYS, most, false);
-                stage_tile<DIM, 128>(args, values_at + next, table, head, (tile + 1) * KEYS, most, true);
+                pages.places<DIM>(args, head, (tile + 1) * KEYS, most, places);
+                stage_tile<DIM, 128>(args, keys_at + next, places, 0);
+                stage_tile<DIM, 128>(args, values_at + next, places, to_values);
+                pages.ask(args, table, (tile + 2) * KEYS, most);
             }
             const u32 start = tile * KEYS;
             bool sees[2];
@@ -518,6 +592,10 @@ extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_con
     extern "C" __global__ void __launch_bounds__(128) attention_decode_##name(const __grid_constant__ AttentionArgs args) { \
         extern __shared__ __align__(128) u8 memory[];                                                                \
         decode<element, dim>(args, memory);                                                                          \
+    }                                                                                                                \
+    extern "C" __global__ void __launch_bounds__(64) attention_close_##name(const __grid_constant__ AttentionArgs args) { \
+        extern __shared__ __align__(128) u8 memory[];                                                                \
+        decode_close<element, dim>(args, memory);                                                                    \
     }                                                                                                                \
     extern "C" __global__ void __launch_bounds__(128) attention_prefill_##name(const __grid_constant__ AttentionArgs args) { \
         extern __shared__ __align__(128) u8 memory[];                                                                \

@@ -278,9 +278,15 @@ def prefill(S_, sub=None):
     launch(fn("attention", f"attention_prefill_{NM[el]}_{dim}"), (kvh, -(-(hi - lo) // (64 // (heads // kvh))), 1), 128, 4 * 64 * dim * 2, args(S_, sub, out)); return out
 def decode(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4
-    scratch = torch.full(((hi - lo) * heads * tiles * (dim + 2),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, tiles); S_.keep = scratch
-    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), launch(fn("attention", "attention_join"), (heads, hi - lo, 1), 128, 0, a))
+    scratch = torch.full(((hi - lo) * heads * tiles * (dim + 4),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, tiles); S_.keep = scratch
+    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), launch(fn("attention", "attention_join"), (heads, hi - lo, 1), 128, 128 * dim * min(4, -(-tiles // 32)), a))
     go(); S_.go = go; return out
+def close_shared(tiles, here, dim): return 2 * 64 * dim * 4 + tiles * here * (dim + 2) * 4
+def is_close(tiles, others, here=4, dim=128): return tiles <= 16 and others >= SMS and 2 * (close_shared(tiles, here, dim) + 16384) <= 232448
+def closely(S_, sub, most):
+    heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4; a = args(S_, sub, out, None, tiles); g = heads // kvh; torch.cuda.synchronize()
+    S_.close = lambda: launch(fn("attention", f"attention_close_{NM[el]}_{dim}"), (1, kvh * -(-g // 16), hi - lo), 64, close_shared(tiles, min(16, g), dim), a)
+    S_.close(); return out
 def anyone(S_, sub=None):
     heads, kvh, dim, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
     launch(fn("attention", "attention_any"), (heads, hi - lo, 1), 128, 0, args(S_, sub, out)); return out
@@ -298,12 +304,15 @@ if want("attention"):
     for cfg in (dict(seqs=[(70, 0), (1, 300), (5, 1000), (130, 37)], heads=32, kvh=8, dim=128), dict(seqs=[(33, 200), (1, 5), (1, 700)], heads=14, kvh=2, dim=64, el=1, page=16), dict(seqs=[(40, 500), (3, 130)], heads=16, kvh=2, dim=64, win=128, sinks=True), dict(seqs=[(20, 90)], heads=8, kvh=8, dim=128, cap=30.0, page=64), dict(seqs=[(64, 100)], heads=28, kvh=4, dim=128)):
         S_ = setup(**cfg); r = reference(S_); a = prefill(S_); g = anyone(S_); torch.cuda.synchronize(); same = []
         for lo, hi in ((0, 1), (S_.count - 1, S_.count), (S_.count // 2, S_.count // 2 + 7)):
-            hi = min(hi, S_.count); d = decode(S_, (lo, hi), 1280); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
+            hi = min(hi, S_.count); d = decode(S_, (lo, hi), 1280); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); same.append((closely(S_, (lo, hi), 1280), torch.cuda.synchronize())[0].equal(d)); b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
         print("attention", {k: v for k, v in cfg.items() if k != "seqs"}, f"prefill {rel(a, r):.1e} any {rel(g, r):.1e}", same, flush=True)
     S_ = setup([(2048, 0)], 32, 8, 128); a = prefill(S_); o = torch.empty_like(a); ar = args(S_, None, o); torch.cuda.synchronize()
     t = timed(lambda: launch(fn("attention", "attention_prefill_bf16_128"), (8, 128, 1), 128, 65536, ar)); print(f"prefill 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
     for n, rows_ in ((512, 1), (2048, 1), (32768, 1), (512, 16), (2048, 16), (512, 64), (131072, 1)):
-        S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); t1 = timed(graph(lambda: [S_.go() for _ in range(20)])) / 20; print(f"decode {rows_} x {n}: {t:.1f} us, in a row {t1:.1f} us {rows_ * n * 8 * 256 * 2 / t1 / 1e3:.0f} GB/s", flush=True)
+        S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); t1 = timed(graph(lambda: [S_.go() for _ in range(20)])) / 20; 
+        if n <= 1024:
+            closely(S_, (0, rows_), n); torch.cuda.synchronize(); print(f"close {rows_} x {n}: {timed(graph(lambda: [S_.close() for _ in range(20)])) / 20:.1f} us")
+        print(f"decode {rows_} x {n}: {t:.1f} us, in a row {t1:.1f} us {rows_ * n * 8 * 256 * 2 / t1 / 1e3:.0f} GB/s", flush=True)
 
 # A whole step of a decoder as the runtime starts it, random weights: the products, heads, cache and attention of all
 # layers and the output matrix; no embedding, no choice of the token.
@@ -327,7 +336,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
     rws = torch.tensor([(i if prefill_ else context - 1, 0 if prefill_ else i * pages_of) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(seqs * pages_of, device=dv).int()
     x, qkv, att, gu = [torch.randn(m, n, device=dv) for n in (hidden, q + 2 * kv, q, 2 * inter)]; logits = torch.zeros(1 if prefill_ else m, vocabulary, device=dv)
     nw, hn = torch.rand(hidden, device=dv) + .5, torch.rand(dim, device=dv) + .5; angles = torch.randn(m, dim // 2, 2, device=dv); rf = torch.empty(m, max(inter, hidden, q), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
-    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = -(-context // 256) * 4; part = torch.empty(m * heads * tl * (dim + 2), device=dv) if not prefill_ else None
+    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = -(-context // 256) * 4; part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None
     def go():
         for i, (a, b, c, d) in enumerate(L):
             pool = pools[i % len(pools)]
@@ -336,8 +345,9 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
             A = Att(); A.qkv, A.rows, A.tables, A.pages, A.scratch, A.out = P(qkv), P(rws), P(tables), P(pool), P(part), P(att)
             A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.tiles, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, tl, dim ** -0.5
             if prefill_: launch(fn("attention", "attention_prefill_bf16_128"), (kvh, -(-m // (64 // (heads // kvh))), 1), 128, 65536, A)
+            elif is_close(tl, kvh * m): launch(fn("attention", "attention_close_bf16_128"), (1, kvh, m), 64, close_shared(tl, heads // kvh, dim), A)
             else:
-                launch(fn("attention", "attention_decode_bf16_128"), (across(tl, kvh * m), kvh, m), 64, 65536, A); launch(fn("attention", "attention_join"), (heads, m, 1), 128, 0, A)
+                launch(fn("attention", "attention_decode_bf16_128"), (across(tl, kvh * m), kvh, m), 64, 65536, A); launch(fn("attention", "attention_join"), (heads, m, 1), 128, 128 * dim * min(4, -(-tl // 32)), A)
             product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x); product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x)
         product(head, x, logits.shape[0], hidden, 1, nw, logits, rf, fa, scratch)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go), reps=10)

@@ -9,13 +9,14 @@ struct KvWriteArgs {
     u32 kv_heads, key_dim, value_dim, page, element, row_stride, first;
 };
 
+DEV u32 page_of(const KvWriteArgs &args, uint2 row) { return args.tables[row.y + row.x / args.page]; }
+
 // Element e of a row's keys, then values, to its page.
-DEV void write_cached(const KvWriteArgs &args, uint2 row, u32 e, float value) {
+DEV void write_cached(const KvWriteArgs &args, uint2 row, u32 page, u32 e, float value) {
     const u32 keys = args.kv_heads * args.key_dim;
     const bool is_value = e >= keys;
     const u32 width = is_value ? args.value_dim : args.key_dim;
     e -= is_value ? keys : 0;
-    const u32 page = args.tables[row.y + row.x / args.page];
     const u64 at = (u64)(page * args.kv_heads + e / width) * args.page * (args.key_dim + args.value_dim) +
                    (is_value ? args.page * args.key_dim : 0) + (row.x % args.page) * width + e % width;
     if (args.element == 0) {
@@ -32,7 +33,7 @@ extern "C" __global__ void __launch_bounds__(128) kv_write(const __grid_constant
     const uint2 row = args.rows[blockIdx.y];
     const u32 e = blockIdx.x * 128 + threadIdx.x;
     if (row.x == ~0u || e >= args.kv_heads * (args.key_dim + args.value_dim)) return;
-    write_cached(args, row, e, load_again_4(args.qkv + (u64)blockIdx.y * args.row_stride + args.first + e));
+    write_cached(args, row, page_of(args, row), e, load_again_4(args.qkv + (u64)blockIdx.y * args.row_stride + args.first + e));
 }
 
 // Blocks of `block` values, a power of two, times the Hadamard matrix, over its root.
@@ -158,21 +159,34 @@ struct HeadsArgs {
 extern "C" __global__ void __launch_bounds__(64) heads(const __grid_constant__ HeadsArgs args) {
     __shared__ float head[1024], part[2];
     next_may_start();
+    const u32 thread = threadIdx.x, dim = args.head_dim;
+    const float *weight = blockIdx.x < args.heads ? args.query_norm : args.key_norm;
+    // Of the first 128 elements all that is read is asked for before any of it is used.
+    float weights[2] = {1.0f, 1.0f}, values[2] = {0.0f, 0.0f};
     previous_done();
-    const u32 thread = threadIdx.x;
-    float *row = args.qkv + (u64)blockIdx.y * args.row_stride + blockIdx.x * args.head_dim;
+    float *row = args.qkv + (u64)blockIdx.y * args.row_stride + blockIdx.x * dim;
     const bool cached = args.cache.pages && blockIdx.x >= args.heads;
     uint2 place = make_uint2(~0u, 0);
-    if (cached) place = args.cache.rows[blockIdx.y];
-    const u32 first = (blockIdx.x - args.heads) * args.head_dim;
-    if (cached && first >= args.cache.kv_heads * args.head_dim) {
+    if (cached) place = __ldcg(args.cache.rows + blockIdx.y);
+#pragma unroll
+    for (u32 j = 0; j < 2; j++) {
+        if (thread + 64 * j < dim) values[j] = load_again_4(row + thread + 64 * j);
+        if (args.query_norm && thread + 64 * j < dim) weights[j] = load_again_4(weight + thread + 64 * j);
+    }
+    float2 first_angle = make_float2(0.0f, 0.0f);
+    if (thread < args.rotated / 2) first_angle = __ldcg(args.angles + (u64)blockIdx.y * (args.rotated / 2) + thread);
+    const bool writes = cached && place.x != ~0u;
+    const u32 first = (blockIdx.x - args.heads) * dim, page = writes ? page_of(args.cache, place) : 0;
+    if (cached && first >= args.cache.kv_heads * dim) {
         // Values as they are.
-        for (u32 d = thread; d < args.head_dim && place.x != ~0u; d += 64) write_cached(args.cache, place, first + d, load_again_4(row + d));
+        for (u32 d = thread, j = 0; d < dim && writes; d += 64, j++) {
+            write_cached(args.cache, place, page, first + d, j == 0 ? values[0] : j == 1 ? values[1] : load_again_4(row + d));
+        }
         return;
     }
     float sum = 0.0f;
-    for (u32 d = thread; d < args.head_dim; d += 64) {
-        const float value = load_again_4(row + d);
+    for (u32 d = thread, j = 0; d < dim; d += 64, j++) {
+        const float value = j == 0 ? values[0] : j == 1 ? values[1] : load_again_4(row + d);
         head[d] = value;
         sum = fmaf(value, value, sum);
     }
@@ -180,22 +194,21 @@ extern "C" __global__ void __launch_bounds__(64) heads(const __grid_constant__ H
     if ((thread & 31) == 0) part[thread >> 5] = sum;
     __syncthreads();
     if (args.query_norm) {
-        const float scale = 1.0f / sqrtf((part[0] + part[1]) / (float)args.head_dim + args.epsilon);
-        const float *weight = blockIdx.x < args.heads ? args.query_norm : args.key_norm;
-        for (u32 d = thread; d < args.head_dim; d += 64) head[d] = head[d] * scale * weight[d];
+        const float scale = 1.0f / sqrtf((part[0] + part[1]) / (float)dim + args.epsilon);
+        for (u32 d = thread, j = 0; d < dim; d += 64, j++) head[d] = head[d] * scale * (j == 0 ? weights[0] : j == 1 ? weights[1] : weight[d]);
         __syncthreads();
     }
     for (u32 i = thread; i < args.rotated / 2; i += 64) {
         const u32 low = args.interleaved ? 2 * i : i, high = args.interleaved ? 2 * i + 1 : i + args.rotated / 2;
-        const float2 angle = args.angles[(u64)blockIdx.y * (args.rotated / 2) + i];
+        const float2 angle = i == thread ? first_angle : args.angles[(u64)blockIdx.y * (args.rotated / 2) + i];
         const float a = head[low], b = head[high];
         head[low] = fmaf(a, angle.x, -(b * angle.y));
         head[high] = fmaf(b, angle.x, a * angle.y);
     }
     __syncthreads();
-    for (u32 d = thread; d < args.head_dim; d += 64) {
+    for (u32 d = thread; d < dim; d += 64) {
         row[d] = head[d];
-        if (cached && place.x != ~0u) write_cached(args.cache, place, first + d, head[d]);
+        if (writes) write_cached(args.cache, place, page, first + d, head[d]);
     }
 }
 

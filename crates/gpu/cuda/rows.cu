@@ -18,11 +18,11 @@ struct RowsArgs {
 template <int ELEMENT, u32 HELD, u32 THREADS> DEV void rows(const RowsArgs &args) {
     __shared__ float scratch[64];
     next_may_start();
+    RowSource source = {args.values, args.weight, args.k, args.mode, args.act, args.alpha, args.limit, args.epsilon};
     previous_done();
     u32 from = blockIdx.x;
     if (args.pairs) from = __float_as_uint(load_again_4((const float *)args.pairs + from)) / args.choices;
-    const float *values = args.values + (u64)from * args.x_stride;
-    RowSource source = {values, args.weight, args.k, args.mode, args.act, args.alpha, args.limit, args.epsilon};
+    source.values += (u64)from * args.x_stride;
     u8 *to = args.rows + (u64)blockIdx.x * args.stride * (ELEMENT == F32 ? 4 : 2);
     auto put = [&](u32 i, float4 v) {
         if (ELEMENT == F32) {

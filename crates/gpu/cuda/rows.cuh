@@ -28,20 +28,24 @@ DEV float4 four(const float *from, u32 i, u32 end, bool whole) {
     return make_float4(v[0], v[1], v[2], v[3]);
 }
 
-// Values i..i+4 of a row before they are scaled by the norm; adds up the squares.
-DEV float4 row_values(const RowSource &row, u32 i, bool whole, float4 v, float &squares) {
+// Values i..i+4 of a row before they are scaled by the norm; adds up the squares. `other`: the norm's weights, or ups.
+DEV float4 row_values(const RowSource &row, float4 v, float4 other, float &squares) {
     squares += (v.x * v.x + v.y * v.y) + (v.z * v.z + v.w * v.w);
     if (row.mode == NORM && row.weight) {
-        const float4 w = four(row.weight, i, row.k, whole);
-        v.x *= w.x, v.y *= w.y, v.z *= w.z, v.w *= w.w;
+        v.x *= other.x, v.y *= other.y, v.z *= other.z, v.w *= other.w;
     } else if (row.mode == GATE) {
-        const float4 u = four(row.values + row.k, i, row.k, whole);
-        v.x = gated_call(row.act, v.x, u.x, row.alpha, row.limit);
-        v.y = gated_call(row.act, v.y, u.y, row.alpha, row.limit);
-        v.z = gated_call(row.act, v.z, u.z, row.alpha, row.limit);
-        v.w = gated_call(row.act, v.w, u.w, row.alpha, row.limit);
+        v.x = gated_call(row.act, v.x, other.x, row.alpha, row.limit);
+        v.y = gated_call(row.act, v.y, other.y, row.alpha, row.limit);
+        v.z = gated_call(row.act, v.z, other.z, row.alpha, row.limit);
+        v.w = gated_call(row.act, v.w, other.w, row.alpha, row.limit);
     }
     return v;
+}
+
+DEV float4 other_values(const RowSource &row, u32 i, bool whole) {
+    if (row.mode == NORM && row.weight) return four(row.weight, i, row.k, whole);
+    if (row.mode == GATE) return four(row.values + row.k, i, row.k, whole);
+    return make_float4(1.0f, 1.0f, 1.0f, 1.0f);
 }
 
 DEV float most_of(float most, float4 v) {
@@ -58,19 +62,21 @@ template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row
     constexpr u32 WIDTH = 4 * THREADS, GROUPS = THREADS / 32;
     const bool whole = row.k % 4 == 0 && ((u64)row.values & 15) == 0;
     float squares = 0.0f, most = 0.0f;
-    float4 held[HELD];
+    float4 held[HELD], others[HELD];
+    // All is asked for before any of it is used.
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
         const u32 i = 4 * threadIdx.x + WIDTH * j;
         if (i < row.k) held[j] = four(row.values, i, row.k, whole);
+        if (i < row.k) others[j] = other_values(row, i, whole);
     }
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
         const u32 i = 4 * threadIdx.x + WIDTH * j;
-        if (i < row.k) held[j] = row_values(row, i, whole, held[j], squares), most = most_of(most, held[j]);
+        if (i < row.k) held[j] = row_values(row, held[j], others[j], squares), most = most_of(most, held[j]);
     }
     for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < row.k; i += WIDTH) {
-        most = most_of(most, row_values(row, i, whole, four(row.values, i, row.k, whole), squares));
+        most = most_of(most, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole), squares));
     }
     squares = warp_sum(squares);
     most = warp_max(most);
@@ -102,7 +108,7 @@ template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row
         if (i < row.k) put(i, held[j]);
     }
     for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < row.k; i += WIDTH) {
-        put(i, row_values(row, i, whole, four(row.values, i, row.k, whole), squares));
+        put(i, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole), squares));
     }
     return factor;
 }

@@ -15,6 +15,9 @@ use crate::error::GpuError;
 /// Keys of a tile of `attention.cu`.
 const TILE_KEYS: u32 = 64;
 
+/// Most tiles that are merged where they are summed.
+const CLOSE_TILES: u32 = 16;
+
 /// One thing that the driver starts.
 pub(super) enum Step {
     Launch { name: String, shape: Shape, arguments: Vec<u8> },
@@ -29,8 +32,17 @@ pub(super) struct Plan<'a> {
     /// Bytes of scratch memory that the command takes, and the most that any took.
     taken: u64,
     most: u64,
-    /// The split attention whose join is next.
-    split: Option<(Arguments, &'static str)>,
+    /// What the join of a split attention, which is next, is to start: it knows the output.
+    split: Option<Split>,
+}
+
+/// A kernel whose output is not known yet.
+struct Split {
+    name: String,
+    grid: [u32; 3],
+    block: u32,
+    shared: u32,
+    arguments: Arguments,
 }
 
 /// One dispatch.
@@ -313,42 +325,58 @@ fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
     let out = call.address(5);
     let is_split = call.constant("MODE") == 0;
     match on_matrices(call) {
-        Some(name) if is_split => {
-            let tiles = call.params[2] * (call.constant("SPLIT") / TILE_KEYS);
-            let floats = u64::from(rows) * u64::from(heads) * u64::from(tiles) * u64::from(dim + 2);
-            let scratch = plan.take(floats * 4);
-            let arguments = attention_arguments(call, scratch, 0, rows, tiles);
-            let others = kv_heads * group.div_ceil(16) * rows;
-            let blocks = blocks_across(tiles.div_ceil(2), others, plan.shared.chip.multiprocessors * 3);
-            let grid = [blocks, kv_heads * group.div_ceil(16), rows];
-            plan.launch(format!("attention_decode_{name}"), grid, 64, 2 * TILE_KEYS * dim * 4, arguments);
-            // The join knows the output; the rest of its arguments are these.
-            plan.split = Some((attention_arguments(call, scratch, JOINED, rows, tiles), "attention_join"));
-        }
+        Some(name) if is_split => split_attention(plan, call, &name),
         Some(name) => {
             let arguments = attention_arguments(call, 0, out, rows, 0);
             let grid = [kv_heads, rows.div_ceil(64 / group), 1];
             plan.launch(format!("attention_prefill_{name}"), grid, 128, 4 * TILE_KEYS * dim * 2, arguments);
         }
+        None if is_split => {
+            let arguments = attention_arguments(call, 0, JOINED, rows, 0);
+            let name = "attention_any".to_string();
+            plan.split = Some(Split { name, grid: [heads, rows, 1], block: 128, shared: 0, arguments });
+        }
         None => {
-            let arguments = attention_arguments(call, 0, if is_split { JOINED } else { out }, rows, 0);
-            if is_split {
-                plan.split = Some((arguments, "attention_any"));
-            } else {
-                plan.launch("attention_any", [heads, rows, 1], 128, 0, arguments);
-            }
+            let arguments = attention_arguments(call, 0, out, rows, 0);
+            plan.launch("attention_any", [heads, rows, 1], 128, 0, arguments);
         }
     }
     Ok(())
+}
+
+/// Attention of few rows on matrices, its keys split: all in one kernel where they are few, else with a join.
+fn split_attention(plan: &mut Plan, call: &Call, name: &str) {
+    let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| call.constant(name));
+    let (rows, heads, chip) = (call.groups[2], group * kv_heads, plan.shared.chip);
+    let tiles = call.params[2] * (call.constant("SPLIT") / TILE_KEYS);
+    let blocks_of_heads = kv_heads * group.div_ceil(16);
+    let others = blocks_of_heads * rows;
+    let two_tiles = 2 * TILE_KEYS * dim * 4;
+    // Where all have work and there are few tiles, a block keeps what they gave: sums, largest score and total of each head.
+    let kept = two_tiles + tiles * group.min(16) * (dim + 2) * 4;
+    if tiles <= CLOSE_TILES && others >= chip.multiprocessors && 2 * (kept + 16 * 1024) <= chip.shared_bytes {
+        let (name, arguments) = (format!("attention_close_{name}"), attention_arguments(call, 0, JOINED, rows, tiles));
+        plan.split = Some(Split { name, grid: [1, blocks_of_heads, rows], block: 64, shared: kept, arguments });
+        return;
+    }
+    let floats = u64::from(rows) * u64::from(heads) * u64::from(tiles) * u64::from(dim + 4);
+    let scratch = plan.take(floats * 4);
+    let arguments = attention_arguments(call, scratch, 0, rows, tiles);
+    let across = blocks_across(tiles.div_ceil(2), others, chip.multiprocessors * 3);
+    plan.launch(format!("attention_decode_{name}"), [across, blocks_of_heads, rows], 64, two_tiles, arguments);
+    let arguments = attention_arguments(call, scratch, JOINED, rows, tiles);
+    let name = "attention_join".to_string();
+    // Sums of 32 tiles, four times where there are so many.
+    let shared = tiles.div_ceil(32).min(4) * 32 * dim * 4;
+    plan.split = Some(Split { name, grid: [heads, rows, 1], block: 128, shared, arguments });
 }
 
 /// Stands for the output that only the join knows.
 const JOINED: u64 = 0x4a4f_494e_4544_0000;
 
 fn attention_join(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
-    let split = plan.split.take();
-    let (arguments, name) = split.ok_or_else(|| call.error("no split attention stands before it"))?;
-    let grid = [call.constant("HEADS"), call.groups[1], 1];
-    plan.launch(name, grid, 128, 0, arguments.replace(JOINED, call.address(3)));
+    let split = plan.split.take().ok_or_else(|| call.error("no split attention stands before it"))?;
+    let arguments = split.arguments.replace(JOINED, call.address(3));
+    plan.launch(split.name, split.grid, split.block, split.shared, arguments);
     Ok(())
 }
