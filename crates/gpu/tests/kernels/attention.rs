@@ -159,6 +159,29 @@ fn ragged_rows_attend_as_on_the_cpu_and_alike_in_any_company() {
     }
 }
 
+/// A token each of many sequences, whose keys may be merged elsewhere than those of a lone row.
+#[test]
+fn tokens_of_many_sequences_attend_as_each_alone() {
+    let Some(device) = device() else { return };
+    let layout = KvLayout { kv_heads: 4, key_dim: 64, value_dim: 64, page_tokens: PAGE, dtype: KvDtype::Bf16 };
+    for (window, sinks) in [(None, false), (Some(200), true)] {
+        let case = Case { heads: 8, layout, window, soft_cap: None, sinks };
+        let (width, out_width) = (16 * 64, 8 * 64);
+        let pages = device.allocate(10 * shape(&layout).page_bytes()).unwrap();
+        let table = vec![3, 1, 7, 2, 9, 8, 0, 5, 6, 4];
+        on_device(&*device, &case, &pages, &[(0, 640)], std::slice::from_ref(&table), &values(1, 640 * width));
+        // All read the same pages; each writes a position of its own.
+        let steps: Vec<(usize, usize)> = (0..36).map(|index| (630 - 17 * index, 1)).collect();
+        let packed = values(2, steps.len() * width);
+        let together = on_device(&*device, &case, &pages, &steps, &vec![table.clone(); steps.len()], &packed);
+        for index in [0, 7, 20, 35] {
+            let row = &packed[index * width..][..width];
+            let alone = on_device(&*device, &case, &pages, &steps[index..=index], std::slice::from_ref(&table), row);
+            assert_bits(&alone, &together[index * out_width..][..out_width], &format!("{window:?}, sequence {index}"));
+        }
+    }
+}
+
 #[test]
 fn heads_are_normed_and_rotated_as_on_the_cpu() {
     let Some(device) = device() else { return };
