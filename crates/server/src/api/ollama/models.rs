@@ -15,7 +15,7 @@ use crate::api::{body, refuse_unknown, timestamp};
 use crate::conversation::uses_tools;
 use crate::error::{ApiError, Kind};
 use crate::library::Details;
-use crate::registry::ModelCard;
+use crate::registry::{Loaded, ModelCard};
 use crate::respond;
 use crate::state::App;
 
@@ -72,12 +72,22 @@ pub async fn ps(State(app): State<Arc<App>>) -> Response {
             "digest": card.digest,
             "details": details(card),
             "expires_at": timestamp(expires),
-            "size_vram": 0,
+            "size_vram": device_bytes(&resident.model),
             "context_length": resident.model.parts.engine.context_tokens(),
         })
     };
     let models: Vec<Value> = app.registry.residents().into_iter().map(model).collect();
     respond::json(StatusCode::OK, &json!({"models": models}))
+}
+
+/// Bytes of the weights that lie in the memory of a GPU.
+fn device_bytes(model: &Loaded) -> u64 {
+    let (status, all) = (model.parts.engine.status(), model.parts.weight_bytes);
+    match (&status.device, status.device_layers) {
+        (None, _) => 0,
+        (Some(_), None) => all,
+        (Some(_), Some(_)) => all.min(status.device_bytes_used as u64),
+    }
 }
 
 /// The body of `/api/show`.
@@ -157,6 +167,8 @@ async fn inspect(app: &Arc<App>, card: &ModelCard, verbose: bool) -> Result<Deta
     let family = &card.family;
     for (key, value) in [
         ("general.architecture".to_string(), json!(family)),
+        // Under which editors list it.
+        ("general.basename".to_string(), json!(card.name)),
         ("general.parameter_count".to_string(), json!(card.parameters)),
         (format!("{family}.context_length"), json!(card.context_tokens)),
         (format!("{family}.embedding_length"), json!(card.embedding_length)),
@@ -166,7 +178,11 @@ async fn inspect(app: &Arc<App>, card: &ModelCard, verbose: bool) -> Result<Deta
     Ok(found)
 }
 
-/// The version.
+/// The version of Ollama whose requests and answers this dialect follows. Clients compare it with the one that they
+/// want (editors 0.6.4, agents 0.14.2, importers of files 0.34.0) and leave a server that says less.
+const SPOKEN: &str = "0.35.0";
+
+/// The version of the dialect, and our own.
 pub async fn version(State(app): State<Arc<App>>) -> Response {
-    respond::json(StatusCode::OK, &json!({"version": app.options.version}))
+    respond::json(StatusCode::OK, &json!({"version": SPOKEN, "olivine": app.options.version}))
 }

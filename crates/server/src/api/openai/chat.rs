@@ -189,7 +189,7 @@ impl Shape {
             "model": self.model,
             "system_fingerprint": "olivine",
             "choices": choices,
-            "usage": usage(&usages, usages.len()),
+            "usage": with_reasoning(usage(&usages, usages.len()), answers.iter().map(|answer| answer.end.reasoning_tokens)),
         })
     }
 
@@ -226,6 +226,11 @@ impl Shape {
             usage,
         }
     }
+}
+
+fn with_reasoning(mut usage: Value, tokens: impl Iterator<Item = usize>) -> Value {
+    usage["completion_tokens_details"] = json!({"reasoning_tokens": tokens.sum::<usize>()});
+    usage
 }
 
 pub(crate) fn call_id(call: &Option<String>) -> String {
@@ -284,6 +289,7 @@ struct Choice {
     /// Calls of the parser that were told, in order: their place is their index.
     calls: Vec<usize>,
     usage: Option<Usage>,
+    reasoning_tokens: usize,
 }
 
 impl ChatStream {
@@ -364,7 +370,8 @@ impl Encoder for ChatStream {
                 frames
             }
             Piece::End(end) => {
-                self.choice(index).usage = Some(end.usage);
+                let choice = self.choice(index);
+                (choice.usage, choice.reasoning_tokens) = (Some(end.usage), end.reasoning_tokens);
                 let reason = finish_reason(&end.why, end.called);
                 self.delta(index, Delta::default(), &[], Some(reason))
             }
@@ -382,7 +389,9 @@ impl Encoder for ChatStream {
         if self.shape.include_usage {
             let usages: Vec<Usage> = self.choices.iter().filter_map(|choice| choice.usage).collect();
             let none: [(); 0] = [];
-            frames += &data(&self.shape.chunk(none, Some(usage(&usages, usages.len()))));
+            let reasoning = self.choices.iter().map(|choice| choice.reasoning_tokens);
+            let usage = with_reasoning(usage(&usages, usages.len()), reasoning);
+            frames += &data(&self.shape.chunk(none, Some(usage)));
         }
         frames + "data: [DONE]\n\n"
     }
