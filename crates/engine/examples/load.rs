@@ -215,4 +215,9 @@ fn neighbour(path: &str) {
     let first = std::thread::spawn(move || watch(&short).0[0] - began);
     measure(Duration::from_secs(2));
     println!("a new request of 100 tokens beside both: first token after {:.1?}", first.join().expect("a stream"));
+    // The answer has grown meanwhile, which is not the prompt's fault.
+    long.cancel();
+    measure(Duration::from_millis(500));
+    let (again, _) = measure(Duration::from_secs(3));
+    println!("alone again: {again:.1} tokens/s; {:.0} % of the mean was kept", 200.0 * beside / (alone + again));
 }

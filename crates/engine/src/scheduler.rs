@@ -43,6 +43,11 @@ pub struct Scheduler {
     options: SchedulerOptions,
     /// Seconds of a step of so many decoding rows and nothing else.
     decode_seconds: Vec<Option<f64>>,
+    /// The same of steps beside which no prompt waited: after a piece of a prompt the processor's caches are cold, and what
+    /// that costs is the prompt's.
+    solo_seconds: Vec<Option<f64>>,
+    /// A prompt waited when the last step was planned.
+    beside_prompts: bool,
     /// Seconds that a row of a prompt adds to a step.
     row_seconds: Option<f64>,
     /// Earned seconds of prefill; negative when borrowed.
@@ -56,13 +61,23 @@ const SHORT_SECONDS: f64 = 0.4;
 const DEBT_SECONDS: f64 = 1.0;
 /// Rows of a first step, before anything is measured.
 const FIRST_ROWS: usize = 128;
+/// How much slower a step is taken to be on a prompt's account, at most.
+const MOST_SLOWED: f64 = 1.25;
 /// Weight of a new measurement.
 const LEARN: f64 = 0.2;
 
 impl Scheduler {
     /// Nothing is known yet.
     pub fn new(options: SchedulerOptions) -> Scheduler {
-        Scheduler { options, decode_seconds: Vec::new(), row_seconds: None, credit: 0.0, turn: 0 }
+        Scheduler {
+            options,
+            decode_seconds: Vec::new(),
+            solo_seconds: Vec::new(),
+            beside_prompts: false,
+            row_seconds: None,
+            credit: 0.0,
+            turn: 0,
+        }
     }
 
     /// The next step: candidates and rows, decoding ones first. Empty only without candidates.
@@ -72,6 +87,7 @@ impl Scheduler {
         let mut plan: Vec<_> =
             candidates.iter().enumerate().filter(|(_, c)| c.decoding).map(|(index, c)| (index, c.pending)).collect();
         let mut prompts: Vec<usize> = (0..candidates.len()).filter(|&index| !candidates[index].decoding).collect();
+        self.beside_prompts = !prompts.is_empty();
         if prompts.is_empty() {
             return plan;
         }
@@ -91,8 +107,12 @@ impl Scheduler {
         if prompt_rows == 0 {
             if self.decode_seconds.len() <= decode_rows {
                 self.decode_seconds.resize(decode_rows + 1, None);
+                self.solo_seconds.resize(decode_rows + 1, None);
             }
             learn(&mut self.decode_seconds[decode_rows], seconds);
+            if !self.beside_prompts {
+                learn(&mut self.solo_seconds[decode_rows], seconds);
+            }
         } else {
             let extra = (seconds - alone.unwrap_or(0.0)).max(0.05 * seconds);
             learn(&mut self.row_seconds, extra / prompt_rows as f64);
@@ -102,7 +122,7 @@ impl Scheduler {
             return;
         }
         // A stalled machine must not be taken for earned time.
-        let base = alone.unwrap_or(seconds).min(seconds);
+        let base = alone.map_or(seconds, |recent| self.solo_estimate(decode_rows, recent)).min(seconds);
         let share = self.options.decode_share.clamp(0.01, 1.0);
         self.credit += base * (1.0 - share) / share - (seconds - base).min(4.0 * self.options.step_seconds);
         self.credit = self.credit.clamp(-2.0 * DEBT_SECONDS, self.options.step_seconds);
@@ -117,6 +137,13 @@ impl Scheduler {
     pub fn decode_estimate(&self, rows: usize) -> Option<f64> {
         let known = self.decode_seconds.iter().enumerate().filter_map(|(n, s)| s.map(|s| (n, s)));
         known.min_by_key(|(n, _)| n.abs_diff(rows)).map(|(_, seconds)| seconds)
+    }
+
+    /// What a step that takes `recent` beside prompts would take alone. Answers grow meanwhile, and that is no prompt's
+    /// fault: only so much of a difference counts, so that prompts always earn something.
+    fn solo_estimate(&self, rows: usize, recent: f64) -> f64 {
+        let solo = self.solo_seconds.get(rows).copied().flatten().unwrap_or(recent);
+        solo.clamp(recent / MOST_SLOWED, recent)
     }
 
     fn is_short(&self, candidate: &Candidate) -> bool {
@@ -233,6 +260,32 @@ mod tests {
         let share = decoded as f64 / time * seconds(1, 0);
         assert!((0.72..0.82).contains(&share), "{share}");
         assert_eq!(candidates[1].pending, 0, "and the prompt gets done");
+    }
+
+    #[test]
+    fn what_a_prompt_costs_the_steps_behind_it_is_paid_by_it() {
+        let solo = seconds(1, 0);
+        for (slowed, least) in [(1.15, 0.72), (1.25, 0.70), (2.0, 0.40)] {
+            let mut scheduler = Scheduler::new(SchedulerOptions::default());
+            for _ in 0..20 {
+                scheduler.plan(&[decoding(0)]);
+                scheduler.observe(1, 0, solo);
+                scheduler.observe(0, 100, seconds(0, 100));
+            }
+            let mut candidates = [decoding(0), prompt(8_000, 1)];
+            let (mut time, mut decoded) = (0.0, 0);
+            while candidates[1].pending > 0 {
+                let plan = scheduler.plan(&candidates);
+                let rows: usize = plan.iter().filter(|(index, _)| *index == 1).map(|(_, rows)| rows).sum();
+                candidates[1].pending -= rows;
+                let took = if rows == 0 { slowed * solo } else { seconds(1, rows) + (slowed - 1.0) * solo };
+                scheduler.observe(1, rows, took);
+                (time, decoded) = (time + took, decoded + 1);
+                assert!(time < 1e4, "the prompt gets done");
+            }
+            let share = f64::from(decoded) / time * solo;
+            assert!((least..0.85).contains(&share), "{slowed}: {share}");
+        }
     }
 
     #[test]

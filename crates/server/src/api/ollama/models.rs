@@ -86,7 +86,7 @@ fn device_bytes(model: &Loaded) -> u64 {
     match (&status.device, status.device_layers) {
         (None, _) => 0,
         (Some(_), None) => all,
-        (Some(_), Some(_)) => all.min(status.device_bytes_used as u64),
+        (Some(_), Some(_)) => all.min(status.device_bytes_used),
     }
 }
 
