@@ -178,8 +178,8 @@ async fn inspect(app: &Arc<App>, card: &ModelCard, verbose: bool) -> Result<Deta
     Ok(found)
 }
 
-/// The version of Ollama whose requests and answers this dialect follows. Clients compare it with the one that they
-/// want (editors 0.6.4, agents 0.14.2, importers of files 0.34.0) and leave a server that says less.
+/// The version that clients hear. They compare it with the one that they want (editors 0.6.4, agents 0.14.2, importers of
+/// files 0.34.0) and leave a server that says less; it is no promise of every field of that release.
 const SPOKEN: &str = "0.35.0";
 
 /// The version of the dialect, and our own.
