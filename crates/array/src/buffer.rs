@@ -84,6 +84,14 @@ impl Buffer {
         Buffer { host: OnceLock::from(Storage::External { owner, start }), device: OnceLock::new(), bytes }
     }
 
+    /// Words that differ from card to card of a GPU: `shares[card]` lies on card `card`.
+    pub fn of_cards(gpu: &Arc<Gpu>, shares: &[&[u8]]) -> Buffer {
+        let memory = gpu.allocate(shares[0].len());
+        shares.iter().enumerate().for_each(|(card, bytes)| gpu.write_to(card, &memory, bytes));
+        let device = OnceLock::from(DeviceSide { gpu: gpu.clone(), memory });
+        Buffer { host: OnceLock::new(), device, bytes: shares[0].len() }
+    }
+
     /// Size in bytes.
     pub fn len(&self) -> usize {
         self.bytes

@@ -54,6 +54,7 @@ pub fn eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) {
             if array.0.value.set(value).is_err() {
                 unreachable!("the device lock is held and the node had no value");
             }
+            context.send_some();
         }
     }
     context.finish();

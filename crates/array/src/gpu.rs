@@ -57,13 +57,13 @@ pub fn gpu() -> Option<Arc<Gpu>> {
 }
 
 /// Evaluate on the device of this name from now on: `cpu`, `auto` (a GPU if there is one), `gpu`, `metal`, `vulkan:N`,
-/// `cuda:N`. Returns what the device calls itself; none for the CPU.
+/// `cuda:N`, or `cuda:N,N` for several that work together. Returns what the device calls itself; none for the CPU.
 pub fn use_device(name: &str) -> Result<Option<String>, GpuError> {
     *CHOSEN.lock().unwrap_or_else(PoisonError::into_inner) = name.to_string();
     let device = match name {
         "cpu" => None,
         "auto" => olivine_gpu::open(Choice::Auto).ok(),
-        _ => Some(olivine_gpu::open(name.parse()?)?),
+        _ => Some(olivine_gpu::open_named(name)?),
     };
     let called = device.as_ref().map(|device| device.info().name.clone());
     set_gpu(device);
@@ -115,6 +115,11 @@ impl Gpu {
         &*self.device
     }
 
+    /// How many cards work together: memory has the same places on all, and may differ.
+    pub fn cards(&self) -> usize {
+        self.device.cards()
+    }
+
     /// Whether the device is gone, with everything on it.
     pub fn is_lost(&self) -> bool {
         self.device.wait().is_err()
@@ -151,6 +156,11 @@ impl Gpu {
         SENT.get()
     }
 
+    /// How many commands this thread recorded and did not send.
+    pub(crate) fn recorded(&self) -> usize {
+        PENDING.with_borrow(|list| list.commands.len())
+    }
+
     /// What was recorded and not sent.
     pub(crate) fn take(&self) -> List {
         PENDING.take()
@@ -169,10 +179,16 @@ impl Gpu {
         check(recording.replay());
     }
 
-    /// Bring a matrix.
+    /// Bring a matrix: one for all cards, or one for each.
     #[track_caller]
-    pub(crate) fn bring(&self, matrix: Packed) -> Matrix {
-        check(matrix.upload(&*self.device))
+    pub(crate) fn bring(&self, mut shares: Vec<Packed>) -> Matrix {
+        match shares.len() {
+            1 => check(shares.remove(0).upload(&*self.device)),
+            count => {
+                assert_eq!(count, self.cards(), "[gpu] shares of a matrix");
+                check(Packed::upload_each(shares, &*self.device))
+            }
+        }
     }
 
     /// Memory of `bytes` bytes; its content is unspecified.
@@ -211,6 +227,16 @@ impl Gpu {
         memory
     }
 
+    /// New memory with floats: the same on all cards, or a share for each.
+    #[track_caller]
+    pub fn upload_floats(&self, shares: &[Vec<f32>]) -> Memory {
+        let memory = self.upload(bytemuck::cast_slice(&shares[0]));
+        for (card, share) in shares.iter().enumerate().skip(1) {
+            self.write_to(card, &memory, bytemuck::cast_slice(share));
+        }
+        memory
+    }
+
     /// Change memory after everything recorded so far has run. `offset` is a multiple of 4; a last word is filled with zeros.
     #[track_caller]
     pub fn write(&self, to: &Memory, offset: usize, bytes: &[u8]) {
@@ -226,17 +252,30 @@ impl Gpu {
         }
     }
 
+    /// Change memory of one card alone, in whole words.
+    #[track_caller]
+    pub fn write_to(&self, card: usize, to: &Memory, bytes: &[u8]) {
+        self.submit();
+        check(self.device.write_to(card, to, 0, bytes));
+    }
+
     /// Read memory after everything recorded so far has run.
     #[track_caller]
     pub fn download(&self, from: &Memory, offset: usize, out: &mut [u8]) {
+        self.download_from(0, from, offset, out);
+    }
+
+    /// As [`Gpu::download`], what lies on one of the cards.
+    #[track_caller]
+    pub fn download_from(&self, card: usize, from: &Memory, offset: usize, out: &mut [u8]) {
         self.submit();
         let (words, rest) = out.split_at_mut(out.len() / 4 * 4);
         if !words.is_empty() {
-            check(self.device.read(from, offset as u64, words));
+            check(self.device.read_from(card, from, offset as u64, words));
         }
         if !rest.is_empty() {
             let mut word = [0; 4];
-            check(self.device.read(from, (offset + words.len()) as u64, &mut word));
+            check(self.device.read_from(card, from, (offset + words.len()) as u64, &mut word));
             rest.copy_from_slice(&word[..rest.len()]);
         }
     }

@@ -81,6 +81,15 @@ impl EvalContext {
         &self.pool
     }
 
+    /// Send what was recorded for the GPU once it is worth a call: the GPU begins with it, and memory that only it kept is
+    /// used again.
+    pub(crate) fn send_some(&self) {
+        const WORTH_A_CALL: usize = 24;
+        if let Some(gpu) = self.gpu.as_ref().filter(|gpu| gpu.recorded() >= WORTH_A_CALL) {
+            gpu.submit();
+        }
+    }
+
     /// Send what was recorded for the GPU; it may still run when this returns.
     pub(crate) fn finish(&self) {
         if let Some(gpu) = &self.gpu {
@@ -94,6 +103,10 @@ impl EvalContext {
         if !on_gpu {
             if let Some(gpu) = &self.gpu {
                 gpu.count_host(primitive.name());
+                // The host would take the first card's values for those of all.
+                let tensors = inputs.iter().chain(outputs.iter()).filter_map(|tensor| tensor.buffer.as_ref());
+                let is_split = gpu.cards() > 1 && tensors.into_iter().any(|buffer| buffer.is_on_gpu_alone());
+                assert!(!is_split, "[{}] has no kernels here, and several cards need some", primitive.name());
             }
             primitive.eval_cpu(self, inputs, outputs);
         }

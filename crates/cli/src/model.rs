@@ -20,6 +20,10 @@ pub struct ModelOptions {
     /// vulkan:N, cuda:N
     #[arg(long, default_value = "auto", env = "OLIVINE_DEVICE", value_name = "DEVICE")]
     pub device: String,
+    /// Split the model among these CUDA devices, as in `0,1`; each has a share of every layer, so that all compute each
+    /// token together
+    #[arg(long, value_name = "N,N", conflicts_with = "gpu_layers")]
+    pub devices: Option<String>,
     /// How many layers the GPU computes, from the first on; the CPU does the others [default: as many as it has room for]
     #[arg(long, value_name = "LAYERS")]
     pub gpu_layers: Option<u32>,
@@ -82,11 +86,18 @@ impl ModelOptions {
             || self.precision != Accuracy::Fast
             || self.gpu_layers.is_some()
             || self.device != "auto"
+            || self.devices.is_some()
     }
 
     /// Set the threads and the device, and say how to load.
     pub fn apply(&self) -> Result<LoadOptions> {
-        olivine_lm::use_device(&self.device)?;
+        match &self.devices {
+            Some(_) if !matches!(self.device.as_str(), "auto" | "gpu") => {
+                bail!("--devices and --device {} say different things", self.device)
+            }
+            Some(numbers) => olivine_lm::use_device(&format!("cuda:{numbers}"))?,
+            None => olivine_lm::use_device(&self.device)?,
+        };
         if let Some(threads) = self.threads {
             olivine_lm::set_threads(threads.into());
         }

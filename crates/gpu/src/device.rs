@@ -129,6 +129,23 @@ pub trait Device: Send + Sync {
 
     /// Behave from now on as a device that was lost (for tests of what depends on it).
     fn simulate_loss(&self);
+
+    /// How many cards work together behind this device ([`crate::group`]): each runs every list on its own memory.
+    fn cards(&self) -> usize {
+        1
+    }
+
+    /// [`Device::write`] on one card alone.
+    fn write_to(&self, card: usize, to: &Memory, offset: u64, bytes: &[u8]) -> Result<(), GpuError> {
+        assert_eq!(card, 0, "[write] a single card");
+        self.write(to, offset, bytes)
+    }
+
+    /// [`Device::read`] on one card, where it is not the first.
+    fn read_from(&self, card: usize, from: &Memory, offset: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
+        assert_eq!(card, 0, "[read] a single card");
+        self.read(from, offset, bytes)
+    }
 }
 
 /// A prepared list of commands; it keeps the memory that it uses.
@@ -150,6 +167,8 @@ pub struct Allocation {
     pub bytes: u64,
     /// Called with the handle when nobody holds the memory any more.
     pub release: Box<dyn Fn(u64) + Send + Sync>,
+    /// That of several cards: the memory on each.
+    pub cards: Vec<Memory>,
 }
 
 impl Drop for Allocation {
@@ -178,6 +197,16 @@ impl Memory {
     pub fn slice(&self, offset: u64, bytes: u64) -> Memory {
         assert!(offset + bytes <= self.bytes, "[memory] {bytes} bytes at {offset} of {}", self.bytes);
         Memory { allocation: self.allocation.clone(), offset: self.offset + offset, bytes }
+    }
+
+    /// The same stretch on one of several cards; itself where there is one.
+    pub fn on(&self, card: usize) -> Memory {
+        match self.allocation.cards.get(card) {
+            Some(own) => {
+                Memory { allocation: own.allocation.clone(), offset: own.offset + self.offset, bytes: self.bytes }
+            }
+            None => self.clone(),
+        }
     }
 
     /// The allocation that it lies in.
@@ -249,6 +278,27 @@ pub enum Command {
         /// Where to.
         to: Memory,
     },
+    /// Between the cards of a group.
+    Exchange {
+        /// What.
+        kind: Exchange,
+        /// Of each card.
+        from: Memory,
+        /// Alike on all cards afterwards.
+        to: Memory,
+    },
+}
+
+/// What the cards of a group make of one memory of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// The sum of their floats, added in the order of the cards.
+    Sum,
+    /// Rows of words from pieces: a card has `[rows, piece]`, all get `[rows, cards * piece]`.
+    Join {
+        /// How many.
+        rows: u32,
+    },
 }
 
 /// Commands in the order in which they run.
@@ -283,6 +333,22 @@ impl List {
     pub fn copy(&mut self, from: &Memory, to: &Memory) {
         assert!(from.bytes <= to.bytes && from.bytes.is_multiple_of(4), "[copy] {} bytes to {}", from.bytes, to.bytes);
         self.commands.push(Command::Copy { from: from.clone(), to: to.clone() });
+    }
+
+    /// Add a sum over the cards of a group.
+    #[track_caller]
+    pub fn sum_of_cards(&mut self, from: &Memory, to: &Memory) {
+        let fits = from.bytes.is_multiple_of(4) && from.bytes <= to.bytes;
+        assert!(fits && from.offset.is_multiple_of(ALIGNMENT), "[sum_of_cards] {from:?} to {to:?}");
+        self.commands.push(Command::Exchange { kind: Exchange::Sum, from: from.clone(), to: to.clone() });
+    }
+
+    /// Add the joining of rows whose pieces the cards of a group have.
+    #[track_caller]
+    pub fn join_cards(&mut self, rows: usize, from: &Memory, to: &Memory) {
+        assert!(from.bytes.is_multiple_of(4 * rows as u64), "[join_cards] {rows} rows of {from:?}");
+        let kind = Exchange::Join { rows: rows as u32 };
+        self.commands.push(Command::Exchange { kind, from: from.clone(), to: to.clone() });
     }
 
     /// How many kernels it runs.

@@ -6,7 +6,7 @@ use crate::Choice;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GpuError {
     /// Not a name of a device.
-    #[error("`{0}` is no device; there are auto, metal, vulkan:N and cuda:N")]
+    #[error("`{0}` is no device; there are auto, metal, vulkan:N, cuda:N and, for several cards, cuda:N,N")]
     Choice(String),
     /// No such device here.
     #[error("no device for `{choice}`: {found}")]
@@ -50,4 +50,11 @@ pub enum GpuError {
         /// The driver's words.
         reason: String,
     },
+}
+
+impl GpuError {
+    /// A list for several cards was given to one.
+    pub(crate) fn one_card() -> GpuError {
+        GpuError::Kernel { kernel: "an exchange between cards".to_string(), reason: "this is one card".to_string() }
+    }
 }

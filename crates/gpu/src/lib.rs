@@ -3,18 +3,19 @@
 //! [`device`] is the contract: memory, lists of dispatches, recordings. [`ops`] pushes the dispatches of an operation
 //! onto a list and chooses grids; it is written once, for a kernel's name, constants, buffer order and parameters are
 //! the same for every runtime. `wgsl` holds the kernel sources, `wgpu` runs them on Vulkan and Metal;
-//! `cuda` has kernels of its own for NVIDIA's driver. There are no
+//! `cuda` has kernels of its own for NVIDIA's driver; `group` makes one device of several cards. There are no
 //! arrays, no graphs and no policy here: a caller owns shapes, memory and order. Read next: [`device`].
 
 pub mod cuda;
 pub mod device;
 mod error;
 pub mod expression;
+pub mod group;
 pub mod ops;
 pub mod wgpu;
 pub mod wgsl;
 
-pub use device::{Backend, Command, Counters, Device, Info, Kernel, List, Memory, Recording};
+pub use device::{Backend, Command, Counters, Device, Exchange, Info, Kernel, List, Memory, Recording};
 pub use error::GpuError;
 
 use std::fmt;
@@ -59,6 +60,26 @@ impl fmt::Display for Choice {
             Choice::Metal => f.write_str("metal"),
             Choice::Cuda(number) => write!(f, "cuda:{number}"),
         }
+    }
+}
+
+/// The devices that a name means: `cuda:0,1` are two, all others are one.
+pub fn choices(name: &str) -> Result<Vec<Choice>, GpuError> {
+    match name.split_once(':') {
+        Some((kind, numbers)) if numbers.contains(',') => {
+            let choices: Result<Vec<Choice>, GpuError> =
+                numbers.split(',').map(|number| format!("{kind}:{number}").parse()).collect();
+            choices.map_err(|_| GpuError::Choice(name.to_string()))
+        }
+        _ => Ok(vec![name.parse()?]),
+    }
+}
+
+/// Open the device of a name, or several that work together as one.
+pub fn open_named(name: &str) -> Result<Arc<dyn Device>, GpuError> {
+    match &choices(name)?[..] {
+        [one] => open(*one),
+        several => group::open(several),
     }
 }
 

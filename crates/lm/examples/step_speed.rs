@@ -37,9 +37,9 @@ fn main() {
     let sampled = SamplingOptions { temperature: 0.7, top_k: 20, top_p: 0.8, seed: 1, ..SamplingOptions::default() };
     for rows in rows {
         for (what, sampling) in [("greedy", Some(&greedy)), ("sampled", Some(&sampled)), ("all logits", None)] {
-            let Decoded { speed, read_bytes, dispatches } = decode(&mut model, rows, generate, sampling);
+            let Decoded { speed, read_bytes, dispatches, first } = decode(&mut model, rows, generate, sampling);
             println!(
-                "decode {rows} rows, {what}: {speed:.1} tokens/s, {read_bytes:.0} bytes back and {dispatches:.0} dispatches a step"
+                "decode {rows} rows, {what}: {speed:.1} tokens/s, {read_bytes:.0} bytes back and {dispatches:.0} dispatches a step, tokens {first:?}"
             );
         }
     }
@@ -75,6 +75,8 @@ struct Decoded {
     speed: f64,
     read_bytes: f64,
     dispatches: f64,
+    /// Of the first row, the first few.
+    first: Vec<u32>,
 }
 
 /// The first steps, which compile and record, are not counted. Without sampling all logits come back, and the tokens are
@@ -84,6 +86,7 @@ fn decode(model: &mut Model, rows: usize, steps: usize, sampling: Option<&Sampli
     let counters = || olivine_lm::gpu_counters().unwrap_or_default();
     let mut started = (Instant::now(), counters());
     let mut drawn = tokens(rows, 0, model.spec().vocabulary);
+    let mut first = Vec::new();
     for step in 0..steps + 8 {
         if step == 8 {
             started = (Instant::now(), counters());
@@ -101,6 +104,7 @@ fn decode(model: &mut Model, rows: usize, steps: usize, sampling: Option<&Sampli
                     .map(|(row, history)| Ask { sampling, history, position: step * 1000 + row })
                     .collect();
                 drawn = logits.choose(&asks).into_iter().map(|choice| choice.token).collect();
+                first.extend(drawn.first().filter(|_| step < 8));
             }
             None => {
                 std::hint::black_box(logits.all());
@@ -114,5 +118,6 @@ fn decode(model: &mut Model, rows: usize, steps: usize, sampling: Option<&Sampli
         speed: (rows * steps) as f64 / seconds,
         read_bytes: (after.read_bytes - started.1.read_bytes) as f64 / steps as f64,
         dispatches: (after.dispatches - started.1.dispatches) as f64 / steps as f64,
+        first,
     }
 }

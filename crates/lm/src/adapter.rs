@@ -64,6 +64,8 @@ pub struct AdapterSites {
     /// Site and module of it by the hub's name, from `layers.` on.
     names: HashMap<String, (usize, usize)>,
     storage: Option<Storage>,
+    /// How many cards the layers are split among, where that is more than one.
+    cards: Option<usize>,
 }
 
 /// An adapter in memory.
@@ -102,7 +104,12 @@ impl AdapterSites {
             }
         }
         let storage = if precision == Precision::Exact { Storage::F32 } else { Storage::Bf16 };
-        AdapterSites { sites, names, storage: Some(storage) }
+        AdapterSites { sites, names, storage: Some(storage), cards: None }
+    }
+
+    /// Of a model that is split among cards: no adapter fits it.
+    pub fn of_cards(cards: usize) -> AdapterSites {
+        AdapterSites { cards: Some(cards), ..AdapterSites::default() }
     }
 
     /// Bytes that the adapter in a folder takes at most.
@@ -116,6 +123,13 @@ impl AdapterSites {
     /// Read the adapter in a folder: adapter_config.json with adapter_model.safetensors (PEFT) or adapters.safetensors
     /// (mlx-lm).
     pub fn load(&self, folder: &Path) -> Result<LoadedAdapter, ModelError> {
+        if let Some(cards) = self.cards {
+            return Err(ModelError::Unsupported {
+                file: folder.display().to_string(),
+                feature: format!("an adapter of a model that is split among {cards} devices"),
+                hint: "; use one device".into(),
+            });
+        }
         let (config_path, weights_path) = files(folder)?;
         let text = std::fs::read_to_string(&config_path)
             .map_err(|source| ModelError::Io { path: config_path.clone(), source })?;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use olivine_array::Array;
+use olivine_array::fast::cards::join_cards;
 use olivine_array::fast::linear::{Linear, Matrix, embedding, linear};
 use olivine_array::fast::rows::Rows;
 
@@ -16,6 +17,7 @@ use crate::nn::ffn::FfnBlock;
 use crate::nn::gated_delta::GatedDelta;
 use crate::nn::latent::LatentAttention;
 use crate::spec::{HeadSpec, LayerSpec, Mixer};
+use crate::split::Split;
 
 /// A decoder-only language model.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Decoder {
     norm: Norm,
     head: Arc<Linear>,
     head_spec: HeadSpec,
+    /// How many cards have a share of the head.
+    head_cards: usize,
 }
 
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl Decoder {
         let is_whole = gpu_layers >= spec.layers.len();
         loader.place(is_whole);
         let table = loader.tensor("embedding", None, spec.vocabulary, spec.hidden)?;
-        let embedding = loader.matrix(&[table])?;
+        let embedding = loader.matrix(std::slice::from_ref(&table))?;
         loader.sizes.get_mut().embedding = embedding.bytes();
         let mut layers = Vec::with_capacity(spec.layers.len());
         for (index, layer) in spec.layers.iter().enumerate() {
@@ -66,9 +70,12 @@ impl Decoder {
             layers.push(Layer::load(loader, index, layer)?);
         }
         loader.place(is_whole);
+        let head_cards = if spec.vocabulary.is_multiple_of(loader.cards) { loader.cards } else { 1 };
+        let by_rows = [Split::rows(head_cards, &[spec.vocabulary])];
         let head = match spec.head.tied {
-            true => Arc::new(Linear::new(vec![embedding.clone()], None, loader.precision)),
-            false => loader.linear(None, &[("head", spec.vocabulary)], spec.hidden)?,
+            true if head_cards == 1 => Arc::new(Linear::new(vec![embedding.clone()], None, loader.precision)),
+            true => Arc::new(Linear::new(vec![loader.split_matrix(&[table], &by_rows)?], None, loader.precision)),
+            false => loader.split_linear(None, &[("head", spec.vocabulary)], spec.hidden, &by_rows)?,
         };
         let norm = Norm::load(loader, "norm", None)?;
         Ok(Decoder {
@@ -78,6 +85,7 @@ impl Decoder {
             norm,
             head,
             head_spec: spec.head.clone(),
+            head_cards,
         })
     }
 
@@ -101,7 +109,7 @@ impl Decoder {
         if let Some(cap) = self.head_spec.soft_cap {
             logits = logits.divide(cap).tanh().multiply(cap);
         }
-        logits
+        join_cards(&logits, self.head_cards)
     }
 }
 

@@ -283,6 +283,7 @@ impl Encoder {
             sizes: Default::default(),
             sites: Default::default(),
             gpu: Default::default(),
+            cards: 1,
         };
         loader.place(true);
         let table = |name: &str, rows: usize| loader.matrix(&[loader.tensor(name, None, rows, spec.hidden)?]);

@@ -26,6 +26,7 @@ pub mod pooling;
 pub mod quantize;
 pub mod sampling;
 pub mod spec;
+pub mod split;
 pub mod weights;
 
 pub use error::ModelError;

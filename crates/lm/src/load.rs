@@ -4,10 +4,10 @@
 //! Read next: `nn/attention.rs`, then `decoder.rs`.
 
 use std::cell::{Cell, RefCell};
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use half::f16;
+use olivine_array::fast::cards::of_cards;
 use olivine_array::fast::linear::{GpuMatrix, Linear, Matrix, Precision};
 use olivine_array::fast::lora::AdapterSite;
 use olivine_array::fast::moe::{ExpertLinear, ExpertMatrix};
@@ -24,6 +24,7 @@ use crate::ModelError;
 use crate::adapter::{Site, SiteModule};
 use crate::cache::Cache;
 use crate::spec::{ModelSpec, RopeSpec};
+use crate::split::{Split, rows_of};
 use crate::weights::{Storage, WeightTensor, Weights, dense_type};
 
 /// Most experts that the GPU's router knows.
@@ -49,6 +50,8 @@ pub struct Loader<'a> {
     pub sizes: Cell<WeightSizes>,
     /// Linear layers that adapters may correct, by their numbers.
     pub sites: RefCell<Vec<Site>>,
+    /// How many cards the matrices are split among.
+    pub cards: usize,
     /// Where matrices go; none: they stay with the CPU. See [`Loader::place`].
     pub gpu: RefCell<Option<Arc<Gpu>>>,
 }
@@ -108,7 +111,24 @@ impl Loader<'_> {
 
     /// One matrix from the rows of `tensors`, in order. Dense rows of one tensor stay where they are.
     pub fn matrix(&self, tensors: &[WeightTensor]) -> Result<Arc<Matrix>, ModelError> {
-        let matrix = self.matrix_of(tensors)?;
+        self.split_matrix(tensors, &vec![Split::Whole; tensors.len()])
+    }
+
+    /// The same, of which each card has its share of each tensor.
+    pub fn split_matrix(&self, tensors: &[WeightTensor], splits: &[Split]) -> Result<Arc<Matrix>, ModelError> {
+        let count = splits.iter().map(Split::count).max().unwrap_or(1);
+        let share = |card: usize| {
+            let mut own = Vec::new();
+            for (tensor, split) in tensors.iter().zip(splits) {
+                let part = split.share(std::slice::from_ref(tensor), card);
+                own.extend(part.map_err(|problem| self.indivisible(tensor, &problem))?);
+            }
+            Ok(own)
+        };
+        let shares: Result<Vec<Vec<WeightTensor>>, ModelError> = (0..count).map(share).collect();
+        let shares = shares?;
+        let matrix = self.matrix_of(&shares)?;
+        shares.iter().flatten().chain(tensors.iter().filter(|_| count > 1)).for_each(WeightTensor::release);
         let mut sizes = self.sizes.get();
         sizes.matrices += matrix.bytes();
         sizes.quantized += if tensors[0].is_quantized() { matrix.bytes() } else { 0 };
@@ -116,28 +136,28 @@ impl Loader<'_> {
         Ok(Arc::new(matrix))
     }
 
-    fn matrix_of(&self, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
+    fn indivisible(&self, tensor: &WeightTensor, problem: &str) -> ModelError {
+        self.weights.error(&tensor.name, format!("cannot be split among {} devices: {problem}", self.cards))
+    }
+
+    /// From the tensors of all cards, or of each.
+    fn matrix_of(&self, shares: &[Vec<WeightTensor>]) -> Result<Matrix, ModelError> {
+        let tensors = &shares[0];
         let first = tensors.first().expect("a matrix has at least one tensor");
-        tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
+        shares.iter().flatten().for_each(|tensor| tensor.populate(&self.pool));
         if let Some(gpu) = &*self.gpu.borrow() {
-            return self.gpu_matrix(gpu, tensors);
+            let packed: Result<Vec<Packed>, ModelError> =
+                shares.iter().map(|tensors| self.packed_for_gpu(tensors)).collect();
+            return Ok(Matrix::OnGpu(GpuMatrix::new(gpu, packed?)));
         }
         if let Some(stored) = stored_all(tensors) {
             let packed = PackedMatrix::pack(&self.pool, &stored);
             let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
-            tensors.iter().for_each(WeightTensor::release);
             return Ok(Matrix::Packed(packed));
         }
         let (rows, columns) = (tensors.iter().map(WeightTensor::rows).sum(), first.columns());
         let (dtype, owner, start) = self.dense(tensors)?;
         Ok(Matrix::Dense { dtype, rows, columns, owner, start })
-    }
-
-    /// The rows of all tensors as one matrix on the GPU.
-    fn gpu_matrix(&self, gpu: &Gpu, tensors: &[WeightTensor]) -> Result<Matrix, ModelError> {
-        let packed = self.packed_for_gpu(tensors)?;
-        tensors.iter().for_each(WeightTensor::release);
-        Ok(Matrix::OnGpu(GpuMatrix::new(gpu, packed)))
     }
 
     /// As the GPU's kernels read it. Formats that they do not know are decoded to half floats.
@@ -187,21 +207,32 @@ impl Loader<'_> {
         modules: &[(&str, usize)],
         columns: usize,
     ) -> Result<Arc<Linear>, ModelError> {
-        let (mut tensors, mut bias, mut biased) = (Vec::new(), Vec::new(), false);
-        for (canonical, rows) in modules {
+        self.split_linear(layer, modules, columns, &vec![Split::Whole; modules.len()])
+    }
+
+    /// The same, of which each card has its share of each module.
+    pub fn split_linear(
+        &self,
+        layer: Option<usize>,
+        modules: &[(&str, usize)],
+        columns: usize,
+        splits: &[Split],
+    ) -> Result<Arc<Linear>, ModelError> {
+        let (mut tensors, mut biased) = (Vec::new(), false);
+        let mut bias = vec![Vec::new(); splits.iter().map(Split::count).max().unwrap_or(1)];
+        for ((canonical, rows), split) in modules.iter().zip(splits) {
             tensors.push(self.tensor(canonical, layer, *rows, columns)?);
-            match self.weights.floats_if(canonical, layer, "bias", *rows)? {
-                Some(values) => {
-                    bias.extend(values);
-                    biased = true;
-                }
-                None => bias.resize(bias.len() + rows, 0.0),
-            }
+            let values = self.weights.floats_if(canonical, layer, "bias", *rows)?;
+            biased |= values.is_some();
+            let values = values.unwrap_or_else(|| vec![0.0; *rows]);
+            bias.iter_mut().enumerate().for_each(|(card, own)| own.extend(split.values(&values, card)));
         }
-        let mut parts = Vec::new();
+        let (mut parts, mut rest) = (Vec::new(), splits);
         // Neighbours of one quantized format become one matrix.
         for group in tensors.chunk_by(|a, b| self.joins(a, b)) {
-            parts.push(self.matrix(group)?);
+            let (own, others) = rest.split_at(group.len());
+            parts.push(self.split_matrix(group, own)?);
+            rest = others;
         }
         let (mut first, mut site) = (0, Vec::new());
         for (canonical, rows) in modules {
@@ -211,14 +242,17 @@ impl Loader<'_> {
         Ok(self.linear_of(parts, biased.then_some(bias), site))
     }
 
-    /// A linear layer of matrices side by side, in which the rows of `modules` are.
+    /// A linear layer of matrices side by side, with a bias for all cards or for each, in which the rows of `modules` are.
     pub fn linear_of(
         &self,
         parts: Vec<Arc<Matrix>>,
-        bias: Option<Vec<f32>>,
+        bias: Option<Vec<Vec<f32>>>,
         mut modules: Vec<SiteModule>,
     ) -> Arc<Linear> {
-        let linear = Linear::new(parts, bias, self.precision);
+        let linear = Linear::new(parts, bias.map(|shares| of_cards(&shares)), self.precision);
+        if self.cards > 1 {
+            return Arc::new(linear);
+        }
         // The converter of GGUF files changes the order of heads in layers with a state.
         let reordered = |module: &&mut SiteModule| self.weights.is_gguf() && module.canonical.starts_with("delta.");
         modules.iter_mut().filter(reordered).for_each(|module| module.places.clear());
@@ -237,25 +271,24 @@ impl Loader<'_> {
         })
     }
 
-    /// One projection of all experts from a stacked tensor `[experts, rows, columns]`, of it the rows `range` of each.
-    pub fn experts(
-        &self,
-        tensor: &WeightTensor,
-        experts: usize,
-        range: Range<usize>,
-    ) -> Result<ExpertMatrix, ModelError> {
-        let per_expert = tensor.rows() / experts;
-        let slices: Vec<_> =
-            (0..experts).map(|e| tensor.slice_rows(e * per_expert + range.start, range.len())).collect();
-        if range.len() == per_expert && !tensor.is_quantized() {
-            return self.expert_matrix(std::slice::from_ref(tensor), experts);
+    /// One projection of all experts from a stacked tensor `[experts, rows, columns]`; each card has its share of each.
+    pub fn experts(&self, tensor: &WeightTensor, experts: usize, split: &Split) -> Result<ExpertMatrix, ModelError> {
+        if !tensor.is_quantized() {
+            return self.expert_matrix(std::slice::from_ref(tensor), experts, split);
         }
-        self.expert_matrix(&slices, experts)
+        let rows = tensor.rows() / experts;
+        let slices: Vec<_> = (0..experts).map(|expert| tensor.slice_rows(expert * rows, rows)).collect();
+        self.expert_matrix(&slices, experts, split)
     }
 
-    /// One projection of all experts from tensors in the order of the experts.
-    pub fn expert_matrix(&self, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
-        let matrix = self.expert_matrix_of(tensors, experts)?;
+    /// One projection of all experts from tensors in the order of the experts; each card has its share of each expert.
+    pub fn expert_matrix(
+        &self,
+        tensors: &[WeightTensor],
+        experts: usize,
+        split: &Split,
+    ) -> Result<ExpertMatrix, ModelError> {
+        let matrix = self.expert_matrix_of(tensors, experts, split)?;
         let mut sizes = self.sizes.get();
         sizes.experts += matrix.bytes();
         sizes.quantized += if tensors[0].is_quantized() { matrix.bytes() } else { 0 };
@@ -263,12 +296,17 @@ impl Loader<'_> {
         Ok(matrix)
     }
 
-    fn expert_matrix_of(&self, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
+    fn expert_matrix_of(
+        &self,
+        tensors: &[WeightTensor],
+        experts: usize,
+        split: &Split,
+    ) -> Result<ExpertMatrix, ModelError> {
         let first = tensors.first().expect("experts have tensors");
         if let Some(gpu) = &*self.gpu.borrow()
-            && experts <= MOST_GPU_EXPERTS
+            && (experts <= MOST_GPU_EXPERTS || self.cards > 1)
         {
-            return self.gpu_experts(gpu, tensors, experts);
+            return self.gpu_experts(gpu, tensors, experts, split);
         }
         if let Some(stored) = stored_all(tensors) {
             tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
@@ -283,36 +321,60 @@ impl Loader<'_> {
     }
 
     /// The same on the GPU: every expert is laid out by itself.
-    fn gpu_experts(&self, gpu: &Gpu, tensors: &[WeightTensor], experts: usize) -> Result<ExpertMatrix, ModelError> {
-        let rows = tensors.iter().map(WeightTensor::rows).sum::<usize>() / experts;
-        let mut whole: Option<Packed> = None;
-        for expert in 0..experts {
-            let (mut own, mut left, mut skip) = (Vec::new(), rows, expert * rows);
-            for tensor in tensors {
-                let start = skip.min(tensor.rows());
-                let count = (tensor.rows() - start).min(left);
-                (skip, left) = (skip - start, left - count);
-                if count > 0 {
-                    own.push(tensor.slice_rows(start, count));
+    fn gpu_experts(
+        &self,
+        gpu: &Gpu,
+        tensors: &[WeightTensor],
+        experts: usize,
+        split: &Split,
+    ) -> Result<ExpertMatrix, ModelError> {
+        let all_rows = tensors.iter().map(WeightTensor::rows).sum::<usize>() / experts;
+        let of_experts: Vec<Vec<WeightTensor>> =
+            (0..experts).map(|expert| rows_of(tensors, expert * all_rows..(expert + 1) * all_rows)).collect();
+        let (mut shares, mut rows) = (Vec::new(), 0);
+        for card in 0..split.count() {
+            let mut whole: Option<Packed> = None;
+            for own in &of_experts {
+                let own = split.share(own, card).map_err(|problem| self.indivisible(&own[0], &problem))?;
+                let packed = self.packed_for_gpu(&own)?;
+                rows = packed.rows;
+                match &mut whole {
+                    None => whole = Some(packed),
+                    Some(whole) => {
+                        whole.rows += packed.rows;
+                        whole.parts.iter_mut().zip(&packed.parts).for_each(|(to, from)| to.extend_from_slice(from));
+                    }
                 }
             }
-            let packed = self.packed_for_gpu(&own)?;
-            match &mut whole {
-                None => whole = Some(packed),
-                Some(whole) => {
-                    whole.rows += packed.rows;
-                    whole.parts.iter_mut().zip(&packed.parts).for_each(|(to, from)| to.extend_from_slice(from));
-                }
-            }
+            shares.push(whole.expect("a mixture has experts"));
         }
         tensors.iter().for_each(WeightTensor::release);
-        let whole = whole.expect("a mixture has experts");
-        Ok(ExpertMatrix::OnGpu { matrix: GpuMatrix::new(gpu, whole), rows })
+        Ok(ExpertMatrix::OnGpu { matrix: GpuMatrix::new(gpu, shares), rows })
     }
 
-    /// A projection of experts with its precision.
-    pub fn expert_linear(&self, parts: Vec<ExpertMatrix>, bias: Option<Vec<f32>>) -> ExpertLinear {
-        ExpertLinear { parts, bias, part_biases: OnceLock::new(), precision: self.precision }
+    /// A projection of experts with its precision. The bias is `[experts, rows of all parts]`; `split` is that of each part.
+    pub fn expert_linear(&self, parts: Vec<ExpertMatrix>, bias: Option<Vec<f32>>, splits: &[Split]) -> ExpertLinear {
+        let (precision, part_biases) = (self.precision, OnceLock::new());
+        if self.cards == 1 {
+            return ExpertLinear { parts, bias, part_biases, precision };
+        }
+        let of_part = |(part, split): (usize, &Split)| {
+            let all = bias.iter().flatten().copied().collect::<Vec<f32>>();
+            let rows = |part: usize| match &splits[part] {
+                Split::Rows(_) => parts[part].rows() * self.cards,
+                Split::Whole | Split::Columns(_) => parts[part].rows(),
+            };
+            let (first, stride): (usize, usize) = ((0..part).map(rows).sum(), (0..parts.len()).map(rows).sum());
+            let of_card = |card: usize| {
+                let of_expert = |row: &[f32]| split.values(&row[first..first + rows(part)], card);
+                all.chunks_exact(stride).flat_map(of_expert).collect()
+            };
+            of_cards(&(0..self.cards).map(of_card).collect::<Vec<Vec<f32>>>())
+        };
+        if bias.is_some() {
+            let _ = part_biases.set(splits.iter().enumerate().map(of_part).collect());
+        }
+        ExpertLinear { parts, bias: None, part_biases, precision }
     }
 
     fn dense(&self, tensors: &[WeightTensor]) -> Result<DenseMemory, ModelError> {

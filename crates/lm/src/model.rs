@@ -28,6 +28,7 @@ use crate::language_model::ModelFiles;
 use crate::load::{Loader, WeightSizes};
 use crate::logits::Logits;
 use crate::spec::ModelSpec;
+use crate::split::share_of;
 use crate::weights::Weights;
 
 /// How a model is loaded.
@@ -193,7 +194,18 @@ impl Model {
         let options = LoadOptions { kv_dtype: Some(kv_dtype), ..options.clone() };
         let gpu_layers =
             options.gpu_layers.unwrap_or_else(|| layers_that_fit(checkpoint, kv_dtype)).min(spec.layers.len());
-        let cache = Cache::new(&spec, kv_dtype, gpu_layers);
+        let cards = olivine_array::gpu().map_or(1, |gpu| gpu.cards());
+        if cards > 1 && gpu_layers < spec.layers.len() {
+            return Err(ModelError::Unsupported {
+                file: spec.family.into(),
+                feature: format!(
+                    "{gpu_layers} of {} layers on {cards} devices, the others on the CPU",
+                    spec.layers.len()
+                ),
+                hint: ": the model is too large for them, or --gpu-layers says so; use more devices, or one".into(),
+            });
+        }
+        let cache = Cache::new(&share_of(&spec, cards)?, kv_dtype, gpu_layers);
         let step = StepSlot::default();
         let mut loader = Loader {
             weights: &checkpoint.weights,
@@ -206,11 +218,16 @@ impl Model {
             sizes: Default::default(),
             sites: Default::default(),
             gpu: Default::default(),
+            cards,
         };
         let decoder = Decoder::load(&mut loader, gpu_layers)?;
         let sizes = loader.sizes.get();
         let sites = loader.sites.take();
-        let adapters = Arc::new(AdapterSites::new(sites, checkpoint.family, options.precision));
+        let adapters = match cards {
+            1 => AdapterSites::new(sites, checkpoint.family, options.precision),
+            _ => AdapterSites::of_cards(cards),
+        };
+        let adapters = Arc::new(adapters);
         let ropes = loader.ropes.into_iter().map(|(_, frequencies)| frequencies).collect();
         let context_tokens = options.context_tokens.unwrap_or(spec.context_tokens);
         Ok(Model {

@@ -4,6 +4,7 @@
 //! here; [`crate::load`] turns tensors into layers. Names are those of `families::COMMON_NAMES`.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use olivine_formats::gguf::Gguf;
@@ -485,6 +486,23 @@ fn format_of(config: &Config, field: &str, value: &Value) -> Result<Format, Mode
     }
 }
 
+impl Storage {
+    /// The same with all bytes changed alike.
+    fn map(&self, part: impl Fn(&Bytes) -> Bytes) -> Storage {
+        match self {
+            Storage::Dense { dtype, data } => Storage::Dense { dtype: *dtype, data: part(data) },
+            Storage::Quantized { format, data, scales, biases, scale_type, global_scale } => Storage::Quantized {
+                format: *format,
+                data: part(data),
+                scales: scales.as_ref().map(&part),
+                biases: biases.as_ref().map(&part),
+                scale_type: *scale_type,
+                global_scale: *global_scale,
+            },
+        }
+    }
+}
+
 impl WeightTensor {
     /// Rows of the tensor seen as a matrix: all but the last dimension.
     pub fn rows(&self) -> usize {
@@ -503,18 +521,31 @@ impl WeightTensor {
             let row_bytes = bytes.len() / rows;
             bytes.slice(first * row_bytes..(first + count) * row_bytes)
         };
-        let storage = match &self.storage {
-            Storage::Dense { dtype, data } => Storage::Dense { dtype: *dtype, data: part(data) },
-            Storage::Quantized { format, data, scales, biases, scale_type, global_scale } => Storage::Quantized {
-                format: *format,
-                data: part(data),
-                scales: scales.as_ref().map(part),
-                biases: biases.as_ref().map(part),
-                scale_type: *scale_type,
-                global_scale: *global_scale,
-            },
+        WeightTensor { name: self.name.clone(), shape: vec![count, self.columns()], storage: self.storage.map(part) }
+    }
+
+    /// These columns of the matrix, one range behind the other, in new memory.
+    pub fn pick_columns(&self, ranges: &[Range<usize>]) -> Result<WeightTensor, String> {
+        let (rows, columns) = (self.rows(), self.columns());
+        if let Storage::Quantized { format, .. } = &self.storage
+            && let block = format.block_columns()
+            && ranges.iter().any(|range| !range.start.is_multiple_of(block) || !range.end.is_multiple_of(block))
+        {
+            return Err(format!("columns {ranges:?} are no whole blocks of {block} ({})", format.name()));
+        }
+        let part = |bytes: &Bytes| {
+            let row_bytes = bytes.len() / rows.max(1);
+            let mut picked =
+                Vec::with_capacity(bytes.len() / columns.max(1) * ranges.iter().map(Range::len).sum::<usize>());
+            for row in bytes.as_slice().chunks_exact(row_bytes.max(1)) {
+                for range in ranges {
+                    picked.extend_from_slice(&row[row_bytes * range.start / columns..row_bytes * range.end / columns]);
+                }
+            }
+            Bytes::from_vec(&self.name, picked)
         };
-        WeightTensor { name: self.name.clone(), shape: vec![count, self.columns()], storage }
+        let shape = vec![rows, ranges.iter().map(Range::len).sum()];
+        Ok(WeightTensor { name: self.name.clone(), shape, storage: self.storage.map(part) })
     }
 
     /// A dense `[experts, a, b]` as `[experts, b, a]`, in new memory.

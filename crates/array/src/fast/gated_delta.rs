@@ -88,22 +88,24 @@ impl StateHandle {
         });
     }
 
-    /// Numbers in a slot.
+    /// Numbers in a slot, on all cards together.
     pub fn slot_len(&self) -> usize {
-        self.with(|states| states.slot_lengths.iter().sum())
+        self.with(|states| states.slot_lengths.iter().sum::<usize>() * states.place.cards())
     }
 
-    /// Append a slot's numbers.
+    /// Append a slot's numbers, card by card.
     pub fn read(&self, slot: usize, out: &mut Vec<f32>) {
         self.with(|States { slot_lengths, place }| {
-            for (index, length) in slot_lengths.iter().copied().enumerate() {
-                match place {
-                    Place::Host(all) => out.extend_from_slice(&all[index][slot * length..(slot + 1) * length]),
-                    Place::Gpu(states) => {
-                        let start = out.len();
-                        out.resize(start + length, 0.0);
-                        let from = states.part(*slot_lengths, index, slot);
-                        states.gpu.download(&from, 0, bytemuck::cast_slice_mut(&mut out[start..]));
+            for card in 0..place.cards() {
+                for (index, length) in slot_lengths.iter().copied().enumerate() {
+                    match place {
+                        Place::Host(all) => out.extend_from_slice(&all[index][slot * length..(slot + 1) * length]),
+                        Place::Gpu(states) => {
+                            let start = out.len();
+                            out.resize(start + length, 0.0);
+                            let from = states.part(*slot_lengths, index, slot);
+                            states.gpu.download_from(card, &from, 0, bytemuck::cast_slice_mut(&mut out[start..]));
+                        }
                     }
                 }
             }
@@ -113,14 +115,17 @@ impl StateHandle {
     /// Fill a slot that was cleared before with what [`StateHandle::read`] gave.
     pub fn write(&self, slot: usize, values: &[f32]) {
         self.with(|States { slot_lengths, place }| {
-            let (of_rule, of_convolution) = values.split_at(slot_lengths[0]);
-            for (index, values) in [of_rule, of_convolution].into_iter().enumerate() {
-                let length = slot_lengths[index];
-                match place {
-                    Place::Host(all) => all[index][slot * length..(slot + 1) * length].copy_from_slice(values),
-                    Place::Gpu(states) => {
-                        let to = states.part(*slot_lengths, index, slot);
-                        states.gpu.write(&to, 0, bytemuck::cast_slice(values));
+            let shares = values.chunks_exact(slot_lengths.iter().sum::<usize>().max(1));
+            for (card, share) in shares.enumerate() {
+                let (of_rule, of_convolution) = share.split_at(slot_lengths[0]);
+                for (index, values) in [of_rule, of_convolution].into_iter().enumerate() {
+                    let length = slot_lengths[index];
+                    match place {
+                        Place::Host(all) => all[index][slot * length..(slot + 1) * length].copy_from_slice(values),
+                        Place::Gpu(states) => {
+                            let to = states.part(*slot_lengths, index, slot);
+                            states.gpu.write_to(card, &to, bytemuck::cast_slice(values));
+                        }
                     }
                 }
             }
@@ -131,8 +136,14 @@ impl StateHandle {
     pub fn bytes(&self) -> usize {
         self.with(|states| match &states.place {
             Place::Host(all) => all.iter().map(|values| 4 * values.len()).sum(),
-            Place::Gpu(own) => own.memory.iter().map(|memory| memory.bytes() as usize).sum(),
+            Place::Gpu(own) => own.memory.iter().map(|memory| memory.bytes() as usize * own.gpu.cards()).sum(),
         })
+    }
+}
+
+impl Place {
+    fn cards(&self) -> usize {
+        if let Place::Gpu(states) = self { states.gpu.cards() } else { 1 }
     }
 }
 
@@ -169,12 +180,12 @@ pub struct GatedDelta {
     pub shape: DeltaShape,
     /// Value head `h` goes with key head `h % key_heads` instead of `h / (value_heads / key_heads)`.
     pub tiled: bool,
-    /// `[taps, channels]`, the newest input's last.
-    pub convolution: Vec<f32>,
-    /// `[value_heads]`.
-    pub a_log: Vec<f32>,
-    /// `[value_heads]`.
-    pub time_bias: Vec<f32>,
+    /// `[taps, channels]`, the newest input's last; one for each card that has heads of its own.
+    pub convolution: Vec<Vec<f32>>,
+    /// `[value_heads]`, for each card.
+    pub a_log: Vec<Vec<f32>>,
+    /// `[value_heads]`, for each card.
+    pub time_bias: Vec<Vec<f32>>,
     /// Weight `[value_dim]` of the norm, and its epsilon.
     pub norm: (Vec<f32>, f32),
     /// The states.
@@ -243,15 +254,15 @@ impl Primitive for GatedDeltaOp {
         let Place::Host([rule_states, conv_states]) = &mut states.place else {
             panic!("[gated_delta] a step that the GPU does not know")
         };
-        let kernel = block.convolution.len() / channels;
+        let kernel = block.convolution[0].len() / channels;
         let convolution = ConvolutionShape { channels, kernel };
         let mut mixed = Tensor::new(&[tokens, channels], Dtype::F32);
         let mixed = mixed.slice_mut::<f32>();
-        let weight = &block.convolution;
+        let weight = &block.convolution[0];
         causal_convolution(pool, &convolution, view(rows, width), weight, None, true, &sequences, conv_states, mixed);
         let (mut decay, mut beta) = (vec![0.0; tokens * heads], vec![0.0; tokens * heads]);
         let (b, a) = (view(&rows[channels + values..], width), view(&rows[channels + values + heads..], width));
-        delta_gates(a, b, &block.a_log, &block.time_bias, &mut decay, &mut beta);
+        delta_gates(a, b, &block.a_log[0], &block.time_bias[0], &mut decay, &mut beta);
         let keys_width = block.shape.key_heads * block.shape.key_dim;
         let (shape, queries, keys) = block.heads(mixed);
         let inputs = DeltaInputs {
@@ -312,9 +323,11 @@ impl Columns<'_> {
 impl GatedDelta {
     fn weights(&self, gpu: &Gpu) -> &GpuWeights {
         self.on_gpu.get_or_init(|| {
-            let rates: Vec<f32> = self.a_log.iter().map(|a| -a.exp()).collect();
-            [&self.convolution, &rates, &self.time_bias, &self.norm.0]
-                .map(|values| gpu.upload(bytemuck::cast_slice(values)))
+            let rate = |of_card: &Vec<f32>| of_card.iter().map(|a| -a.exp()).collect::<Vec<f32>>();
+            let rates: Vec<Vec<f32>> = self.a_log.iter().map(rate).collect();
+            let [convolution, rates, bias] =
+                [&self.convolution, &rates, &self.time_bias].map(|shares| gpu.upload_floats(shares));
+            [convolution, rates, bias, gpu.upload(bytemuck::cast_slice(&self.norm.0))]
         })
     }
 
@@ -331,7 +344,7 @@ impl GatedDelta {
         let of = |states| recurrent::States { spans: &step.spans, count: step.sequences, states };
         let taps = recurrent::Convolution {
             channels,
-            kernel: self.convolution.len() / channels,
+            kernel: self.convolution[0].len() / channels,
             weight: convolution,
             bias: None,
             has_silu: true,

@@ -93,14 +93,18 @@ impl HeadMatrices {
                 DenseType::F16 => Code::F16,
                 DenseType::F32 => Code::F32,
             };
-            let bytes = stack.data.chunks_exact(stack.data.len() / stack.experts);
-            let mut packed = bytes.map(|bytes| Packed::dense(code, stack.rows, stack.columns, bytes));
-            let mut whole = packed.next().expect("[latent] heads have matrices");
-            for packed in packed {
-                whole.rows += packed.rows;
-                whole.parts.iter_mut().zip(&packed.parts).for_each(|(to, from)| to.extend_from_slice(from));
-            }
-            GpuMatrix::new(gpu, whole)
+            let bytes: Vec<&[u8]> = stack.data.chunks_exact(stack.data.len() / stack.experts).collect();
+            // Each card has as many heads as there are here.
+            let share = |bytes: &[&[u8]]| {
+                let mut packed = bytes.iter().map(|bytes| Packed::dense(code, stack.rows, stack.columns, bytes));
+                let mut whole = packed.next().expect("[latent] heads have matrices");
+                for packed in packed {
+                    whole.rows += packed.rows;
+                    whole.parts.iter_mut().zip(&packed.parts).for_each(|(to, from)| to.extend_from_slice(from));
+                }
+                whole
+            };
+            GpuMatrix::new(gpu, bytes.chunks(heads).map(share).collect())
         });
         let tiles = self.on_gpu.tiles(gpu, tokens, heads);
         let experts = Experts {
@@ -112,7 +116,7 @@ impl HeadMatrices {
             features: stack.rows,
         };
         let options = Matmul { experts: Some(experts), ..Matmul::default() };
-        gpu.record(|list| matmul(list, matrix.matrix(), x, stride, 1, &options, out));
+        gpu.record(|list| matmul(list, matrix.matrix(), x, stride, tokens * heads, &options, out));
     }
 
     /// `x`: `[tokens * heads, inputs]`, heads of a token together → `[tokens * heads, outputs]`.

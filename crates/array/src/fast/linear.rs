@@ -68,11 +68,12 @@ impl std::fmt::Debug for GpuMatrix {
 }
 
 impl GpuMatrix {
-    /// Bring a matrix to the GPU.
+    /// Bring a matrix to the GPU: one for all cards, or a share for each.
     #[track_caller]
-    pub fn new(gpu: &Gpu, packed: weights::Packed) -> GpuMatrix {
-        let bytes = packed.parts.iter().map(Vec::len).sum();
-        GpuMatrix { matrix: gpu.bring(packed), bytes }
+    pub fn new(gpu: &Gpu, shares: Vec<weights::Packed>) -> GpuMatrix {
+        let bytes: usize = shares.iter().flat_map(|share| &share.parts).map(Vec::len).sum();
+        let copies = gpu.cards() / shares.len();
+        GpuMatrix { matrix: gpu.bring(shares), bytes: bytes * copies }
     }
 
     /// Bytes of the weights.
@@ -168,12 +169,11 @@ pub(crate) fn with_activations<T>(work: impl FnOnce(&mut QuantizedActivations) -
 
 impl Linear {
     /// A layer of `parts` side by side. Panics when their inputs differ or the bias does not fit.
-    pub fn new(parts: Vec<Arc<Matrix>>, bias: Option<Vec<f32>>, precision: Precision) -> Linear {
+    pub fn new(parts: Vec<Arc<Matrix>>, bias: Option<Array>, precision: Precision) -> Linear {
         let columns = parts.first().expect("[linear] no matrices").columns();
         assert!(parts.iter().all(|part| part.columns() == columns), "[linear] inputs differ: {parts:?}");
         let rows = parts.iter().map(|part| part.rows()).sum();
-        assert!(bias.as_ref().is_none_or(|bias| bias.len() == rows), "[linear] bias does not fit {parts:?}");
-        let bias = bias.map(|bias| Array::from_slice(&bias, &[rows]));
+        assert!(bias.as_ref().is_none_or(|bias| bias.size() == rows), "[linear] bias does not fit {parts:?}");
         Linear { parts, bias, precision, rows, columns, site: None }
     }
 

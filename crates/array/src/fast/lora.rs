@@ -43,7 +43,7 @@ impl Factors {
                         (Code::Bf16, values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect())
                     }
                 };
-                gpu.bring(Packed::dense(code, rows, columns, &bytes))
+                gpu.bring(vec![Packed::dense(code, rows, columns, &bytes)])
             };
             [matrix(rank, columns, down), matrix(outputs, rank, &scaled)]
         });

@@ -4,6 +4,7 @@
 //! Read next: [`norm`].
 
 pub mod attention;
+pub mod cards;
 pub mod gated_delta;
 pub mod greatest;
 pub mod latent;

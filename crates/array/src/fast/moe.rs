@@ -156,6 +156,9 @@ impl ExpertLinear {
 
     /// The bias of each part, `[experts, rows of the part]`.
     fn part_biases(&self) -> &[Array] {
+        if let Some(known) = self.part_biases.get() {
+            return known;
+        }
         let Some(bias) = &self.bias else { return &[] };
         self.part_biases.get_or_init(|| {
             let (all, mut first) = (self.rows(), 0);
@@ -169,11 +172,12 @@ impl ExpertLinear {
         })
     }
 
-    /// Record the products of sorted rows. `out`: `[pairs, rows]`.
+    /// Record the products of `pairs` sorted rows. `out`: `[pairs, rows]`.
     fn record(
         &self,
         gpu: &Arc<Gpu>,
         x: (&Memory, usize),
+        pairs: usize,
         input: Input<'_>,
         sorted: &on_gpu::Experts<'_>,
         out: &Memory,
@@ -184,7 +188,7 @@ impl ExpertLinear {
             let bias = self.part_biases().get(index).map(|bias| bias.tensor().buffer().on_gpu(gpu));
             let experts = Some(on_gpu::Experts { features: *rows, ..*sorted });
             let options = Matmul { input, bias, residual: None, experts, out_stride: stride, out_first: first };
-            gpu.record(|list| on_gpu::matmul(list, matrix.matrix(), x.0, x.1, 1, &options, out));
+            gpu.record(|list| on_gpu::matmul(list, matrix.matrix(), x.0, x.1, pairs, &options, out));
             first += rows;
         }
     }
@@ -463,9 +467,9 @@ impl Primitive for MoeOp {
             features: 0,
         };
         let gate = gpu_gate(experts.gate).unwrap_or_else(|| panic!("[moe] no {:?} on the GPU", experts.gate));
-        experts.gate_up.record(gpu, (&x, hidden), Input::Plain, &shared, &gate_up);
+        experts.gate_up.record(gpu, (&x, hidden), pairs, Input::Plain, &shared, &gate_up);
         let alone = on_gpu::Experts { choices: 1, ..shared };
-        experts.down.record(gpu, (&gate_up, double), Input::Gated(gate), &alone, &down);
+        experts.down.record(gpu, (&gate_up, double), pairs, Input::Gated(gate), &alone, &down);
         let out = outputs[0].on_gpu_fresh(gpu);
         gpu.record(|list| gpu_moe::mix(list, &down, &weights, [tokens, router.active, width], None, &out));
         true

@@ -199,7 +199,7 @@ impl KvHandle {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Bytes of one page.
+    /// Bytes of one page, on all cards together.
     pub fn page_bytes(&self) -> usize {
         self.with(|store| store.page_bytes())
     }
@@ -225,9 +225,11 @@ impl KvHandle {
         self.with(|store| match store {
             KvStore::Host(layer) => out.extend_from_slice(layer.page(page)),
             KvStore::Gpu(kv) => {
-                let start = out.len();
-                out.resize(start + kv.page_bytes(), 0);
-                kv.gpu.download(&kv.page(page), 0, &mut out[start..]);
+                for card in 0..kv.gpu.cards() {
+                    let start = out.len();
+                    out.resize(start + kv.own_page_bytes(), 0);
+                    kv.gpu.download_from(card, &kv.page(page), 0, &mut out[start..]);
+                }
             }
         });
     }
@@ -236,7 +238,10 @@ impl KvHandle {
     pub fn write_page(&self, page: u32, bytes: &[u8]) {
         self.with(|store| match store {
             KvStore::Host(layer) => layer.page_mut(page).copy_from_slice(bytes),
-            KvStore::Gpu(kv) => kv.gpu.write(&kv.page(page), 0, bytes),
+            KvStore::Gpu(kv) => {
+                let shares = bytes.chunks_exact(kv.own_page_bytes()).enumerate();
+                shares.for_each(|(card, bytes)| kv.gpu.write_to(card, &kv.page(page), bytes));
+            }
         });
     }
 
@@ -244,7 +249,7 @@ impl KvHandle {
     pub fn bytes(&self) -> usize {
         self.with(|store| match store {
             KvStore::Host(layer) => layer.bytes(),
-            KvStore::Gpu(kv) => kv.memory.bytes() as usize,
+            KvStore::Gpu(kv) => kv.memory.bytes() as usize * kv.gpu.cards(),
         })
     }
 }
@@ -282,11 +287,16 @@ impl GpuKv {
     }
 
     fn page_bytes(&self) -> usize {
+        self.own_page_bytes() * self.gpu.cards()
+    }
+
+    /// Of each card.
+    fn own_page_bytes(&self) -> usize {
         self.shape.page_bytes() as usize
     }
 
     fn page(&self, page: u32) -> Memory {
-        let bytes = self.page_bytes() as u64;
+        let bytes = self.own_page_bytes() as u64;
         self.memory.slice(u64::from(page) * bytes, bytes)
     }
 
@@ -297,7 +307,7 @@ impl GpuKv {
         }
         let old = self.memory.clone();
         self.pages = pages.max(2 * self.pages);
-        self.memory = self.gpu.allocate(self.pages * self.page_bytes());
+        self.memory = self.gpu.allocate(self.pages * self.own_page_bytes());
         self.gpu.record(|list| list.copy(&old, &self.memory));
         self.gpu.new_epoch();
     }

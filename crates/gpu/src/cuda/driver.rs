@@ -72,6 +72,8 @@ calls! {
     memory = b"cuDeviceTotalMem_v2\0" (*mut usize, c_int);
     attribute = b"cuDeviceGetAttribute\0" (*mut c_int, c_int, c_int);
     retain = b"cuDevicePrimaryCtxRetain\0" (*mut Handle, c_int);
+    can_reach = b"cuDeviceCanAccessPeer\0" (*mut c_int, c_int, c_int);
+    reach = b"cuCtxEnablePeerAccess\0" (Handle, c_uint);
     current = b"cuCtxSetCurrent\0" (Handle);
     stream = b"cuStreamCreate\0" (*mut Handle, c_uint);
     synchronize = b"cuStreamSynchronize\0" (Handle);
@@ -240,6 +242,23 @@ impl Context {
         // SAFETY: `value` outlives the call.
         self.check(unsafe { (self.calls()?.attribute)(&mut value, attribute as c_int, self.device) })?;
         Ok(u32::try_from(value).unwrap_or(0))
+    }
+
+    /// Let kernels of this device use the memory of another, now and later. Whether the machine can do that.
+    pub fn reach(&self, other: &Context) -> Result<bool, String> {
+        const ALREADY: Status = 704;
+        let mut can = 0;
+        // SAFETY: `can` outlives the call.
+        self.check(unsafe { (self.calls()?.can_reach)(&mut can, self.device, other.device) })?;
+        if can == 0 {
+            return Ok(false);
+        }
+        // SAFETY: both contexts live as long as the process.
+        let status = unsafe { (self.calls()?.reach)(other.context, 0) };
+        if status != ALREADY {
+            self.check(status)?;
+        }
+        Ok(true)
     }
 
     /// New memory.

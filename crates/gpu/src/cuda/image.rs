@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn every_source_is_there_for_every_architecture() {
-        for name in ["few", "rows", "unpack", "attention", "plain", "moe", "recurrent", "sequences", "greatest"] {
+        for name in
+            ["few", "rows", "unpack", "attention", "plain", "moe", "recurrent", "sequences", "greatest", "cards"]
+        {
             for (major, minor) in [(8, 0), (8, 6), (8, 9), (9, 0), (12, 0)] {
                 let cubin = cubin(name, major, minor).unwrap_or_else(|| panic!("{name} for {major}.{minor}"));
                 assert_eq!(&cubin[..4], b"\x7fELF", "{name} for {major}.{minor}");

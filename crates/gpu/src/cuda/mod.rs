@@ -25,11 +25,30 @@ pub use runtime::Cuda;
 
 /// Open the CUDA device of this number.
 pub fn open(number: usize) -> Result<Arc<dyn Device>, GpuError> {
+    Ok(Arc::new(one(number)?))
+}
+
+fn one(number: usize) -> Result<Cuda, GpuError> {
     let not_found = |found: String| GpuError::NotFound { choice: Choice::Cuda(number), found };
     let driver = driver::Driver::load().map_err(&not_found)?;
     let devices = driver.devices().map_err(&not_found)?;
     if number >= devices {
         return Err(not_found(format!("the driver has {devices} devices")));
     }
-    Ok(Arc::new(Cuda::open(driver, number)?))
+    Cuda::open(driver, number)
+}
+
+/// Open several CUDA devices, and say whether each can use the memory of all others.
+pub fn open_several(numbers: &[usize]) -> Result<(Vec<Arc<dyn Device>>, bool), GpuError> {
+    let mut devices = Vec::new();
+    for &number in numbers {
+        devices.push(Arc::new(one(number)?));
+    }
+    let mut linked = true;
+    for (index, device) in devices.iter().enumerate() {
+        for (other, peer) in devices.iter().enumerate() {
+            linked = linked && (index == other || device.reach(peer)?);
+        }
+    }
+    Ok((devices.into_iter().map(|device| device as Arc<dyn Device>).collect(), linked))
 }

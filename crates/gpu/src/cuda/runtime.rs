@@ -32,6 +32,7 @@ pub(super) struct Shared {
     number: u64,
     context: Context,
     pub(super) chip: Chip,
+    memory_bytes: u64,
     /// Held while work is started, so that no other thread's work comes between.
     kernels: Mutex<Kernels>,
     memory: Arc<Used>,
@@ -63,7 +64,19 @@ struct Kernels {
 struct Used {
     allocated: AtomicU64,
     peak: AtomicU64,
+    spare: Mutex<Spare>,
 }
+
+/// Memory that was given back, by size, for whoever asks for the same again: the driver waits for the device when it takes
+/// some back. All work is done in one order, so what a new owner starts comes after the old one's.
+#[derive(Default)]
+struct Spare {
+    blocks: HashMap<u64, Vec<u64>>,
+    bytes: u64,
+}
+
+/// How much of the device's memory may be spare.
+const SPARE_SHARE: u64 = 32;
 
 struct Recorded {
     shared: Arc<Shared>,
@@ -119,6 +132,7 @@ impl Cuda {
             number: DEVICES.fetch_add(1, Ordering::Relaxed),
             context,
             chip,
+            memory_bytes,
             kernels: Mutex::default(),
             memory: Arc::default(),
             lost: Mutex::default(),
@@ -131,6 +145,14 @@ impl Cuda {
     }
 }
 
+impl Cuda {
+    /// Let this device's kernels read and write the memory of another one. Whether the machine can do that.
+    pub(super) fn reach(&self, other: &Cuda) -> Result<bool, GpuError> {
+        let unusable = |reason: String| GpuError::Unusable { device: self.shared.name.clone(), reason };
+        self.shared.context.reach(&other.shared.context).map_err(unusable)
+    }
+}
+
 impl Device for Cuda {
     fn info(&self) -> &Info {
         &self.info
@@ -140,17 +162,18 @@ impl Device for Cuda {
         let shared = &self.shared;
         shared.check()?;
         let size = bytes.max(4).next_multiple_of(ALIGNMENT);
-        let handle = shared.context.allocate(size as usize);
+        let handle = shared.take_spare(size).map_or_else(|| shared.allocate_anew(size), Ok);
         let handle = handle.map_err(|reason| GpuError::Memory { device: shared.name.clone(), bytes, reason })?;
         let used = &shared.memory;
         let now = used.allocated.fetch_add(size, Ordering::Relaxed) + size;
         used.peak.fetch_max(now, Ordering::Relaxed);
         let owner = shared.clone();
         let release = Box::new(move |handle| {
-            owner.context.free(handle);
+            owner.give_back(handle, size);
             owner.memory.allocated.fetch_sub(size, Ordering::Relaxed);
         });
-        Ok(Memory::new(Allocation { device: shared.number, handle, bytes: size, release }).slice(0, bytes))
+        Ok(Memory::new(Allocation { device: shared.number, handle, bytes: size, release, cards: Vec::new() })
+            .slice(0, bytes))
     }
 
     fn import(&self, owner: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Result<Memory, GpuError> {
@@ -193,6 +216,13 @@ impl Device for Cuda {
             kernels.scratch = (shared.context.allocate(room as usize).map_err(fail)?, room);
         }
         let steps = launch::steps(shared, list, kernels.scratch.0)?;
+        // Kernels are loaded before: the driver may wait for the device then, and a kernel that waits for another card
+        // would never end.
+        for step in &steps {
+            if let Step::Launch { name, .. } = step {
+                shared.function(&mut kernels, name)?;
+            }
+        }
         for step in steps {
             shared.start(&mut kernels, step, false)?;
         }
@@ -280,7 +310,45 @@ impl Drop for Recorded {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.free_spare(&mut lock(&self.memory.spare));
+    }
+}
+
 impl Shared {
+    fn take_spare(&self, size: u64) -> Option<u64> {
+        let mut spare = lock(&self.memory.spare);
+        let handle = spare.blocks.get_mut(&size)?.pop()?;
+        spare.bytes -= size;
+        Some(handle)
+    }
+
+    /// From the driver, which gets everything spare back where it has too little.
+    fn allocate_anew(&self, size: u64) -> Result<u64, String> {
+        self.context.allocate(size as usize).or_else(|_| {
+            self.free_spare(&mut lock(&self.memory.spare));
+            self.context.allocate(size as usize)
+        })
+    }
+
+    fn give_back(&self, handle: u64, size: u64) {
+        let most = self.memory_bytes / SPARE_SHARE;
+        if size > most / 2 {
+            return self.context.free(handle);
+        }
+        let mut spare = lock(&self.memory.spare);
+        if spare.bytes + size > most {
+            self.free_spare(&mut spare);
+        }
+        spare.blocks.entry(size).or_default().push(handle);
+        spare.bytes += size;
+    }
+
+    fn free_spare(&self, spare: &mut Spare) {
+        std::mem::take(spare).blocks.into_values().flatten().for_each(|handle| self.context.free(handle));
+    }
+
     fn check(&self) -> Result<(), GpuError> {
         match lock(&self.lost).clone() {
             None => Ok(()),
@@ -342,7 +410,7 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 10] = [
+    let sources: [(&[&str], &str); 11] = [
         (&["few"], "few"),
         (&["some"], "some"),
         (&["rows_"], "rows"),
@@ -352,6 +420,7 @@ fn source_of(name: &str) -> &'static str {
         (&["route", "sort_pairs", "expert_offsets", "mix", "product_f32"], "moe"),
         (&["convolution", "delta"], "recurrent"),
         (&["greatest"], "greatest"),
+        (&["cards"], "cards"),
         (&["sort_values", "sort_apart", "sort_ends", "sort_taken", "scan", "random"], "sequences"),
     ];
     let found = sources.iter().find(|(prefixes, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)));

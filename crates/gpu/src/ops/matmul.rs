@@ -103,7 +103,7 @@ pub struct Matmul<'a> {
 /// Most rows of a workgroup.
 pub const MAX_ROWS: usize = 8;
 
-/// `out[rows, features] = input(x)[rows, columns] * matrix^T`, rows of `x` being `x_stride` values apart and rows of
+/// `out[rows, features] = input(x)[rows, columns] * matrix^T` (of experts, `rows` is the number of pairs), rows of `x` being `x_stride` values apart and rows of
 /// `out` [`Matmul::out_stride`].
 #[track_caller]
 pub fn matmul(

@@ -287,6 +287,21 @@ impl Packed {
         Ok(Matrix { layout, rows, columns, global_scale, parts: memories })
     }
 
+    /// Bring each card of a group its own matrix; all are of one size.
+    pub fn upload_each(shares: Vec<Packed>, device: &dyn Device) -> Result<Matrix, GpuError> {
+        let Packed { layout, rows, columns, global_scale, parts } = &shares[0];
+        let mut memories = [None, None, None, None];
+        for (index, memory) in memories.iter_mut().enumerate().filter(|(index, _)| !parts[*index].is_empty()) {
+            let room = device.allocate(parts[index].len() as u64)?;
+            for (card, share) in shares.iter().enumerate() {
+                assert_eq!((share.layout, share.rows, share.columns), (*layout, *rows, *columns), "[weights] shares");
+                device.write_to(card, &room, 0, &share.parts[index])?;
+            }
+            *memory = Some(room);
+        }
+        Ok(Matrix { layout: *layout, rows: *rows, columns: *columns, global_scale: *global_scale, parts: memories })
+    }
+
     fn empty(layout: Layout, rows: usize, columns: usize) -> Packed {
         let bytes = layout.part_bytes(rows.div_ceil(TILE), columns.div_ceil(BLOCK));
         Packed { layout, rows, columns, global_scale: 1.0, parts: bytes.map(|bytes| vec![0; bytes]) }

@@ -255,7 +255,7 @@ impl Shared {
         let handle = self.buffers.insert(buffer);
         let buffers = self.buffers.clone();
         let release = Box::new(move |handle| buffers.remove(handle));
-        Memory::new(Allocation { device: self.number, handle, bytes, release })
+        Memory::new(Allocation { device: self.number, handle, bytes, release, cards: Vec::new() })
     }
 
     fn wait(&self) -> Result<(), GpuError> {
@@ -325,6 +325,7 @@ impl Shared {
                     bytes: from.bytes(),
                 });
             }
+            Command::Exchange { .. } => return Err(GpuError::one_card()),
             Command::Dispatch { kernel, buffers, params, groups } => (kernel, buffers, params, groups),
         };
         let fail = |reason: String| GpuError::Kernel { kernel: kernel.name.to_string(), reason };

@@ -6,6 +6,7 @@
 mod attention;
 mod common;
 mod greatest;
+mod group;
 mod matmul;
 mod moe;
 mod msl;

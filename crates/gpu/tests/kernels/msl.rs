@@ -17,7 +17,7 @@ use olivine_kernels::quant::{FORMATS, ScaleType};
 
 /// Memory of no device.
 fn paper() -> Memory {
-    Memory::new(Allocation { device: 0, handle: 0, bytes: 1 << 40, release: Box::new(|_| {}) })
+    Memory::new(Allocation { device: 0, handle: 0, bytes: 1 << 40, release: Box::new(|_| {}), cards: vec![] })
 }
 
 fn products(list: &mut List, memory: &Memory) {

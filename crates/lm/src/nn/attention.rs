@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use olivine_array::Array;
+use olivine_array::fast::cards::{of_cards, sum_of_cards};
 use olivine_array::fast::linear::{Linear, linear};
 use olivine_array::fast::paged_attention::{HeadLayout, PagedAttention, paged_attention, prepare_heads};
 use olivine_array::fast::rows::Rows;
@@ -13,6 +14,7 @@ use crate::ModelError;
 use crate::adapter::SiteModule;
 use crate::load::Loader;
 use crate::spec::{AttentionSpec, KvGroup};
+use crate::split::{Ranges, Split, even, rows_of_heads};
 
 /// One layer's attention.
 #[derive(Debug)]
@@ -23,13 +25,14 @@ pub struct Attention {
     gate_width: usize,
     out: Arc<Linear>,
     step: StepSlot,
+    cards: usize,
 }
 
 impl Attention {
     /// Load layer `layer`.
     pub fn load(loader: &mut Loader<'_>, layer: usize, spec: &AttentionSpec) -> Result<Attention, ModelError> {
-        let (hidden, dim) = (loader.spec.hidden, spec.head_dim);
-        let q_rows = spec.heads * dim;
+        let (hidden, dim, cards) = (loader.spec.hidden, spec.head_dim, loader.cards);
+        let (heads, kv_heads, q_rows) = (spec.heads / cards, spec.kv_heads / cards, spec.heads * dim);
         let norms = match spec.head_norms {
             true => Some((
                 loader.norm("attention.q_norm", Some(layer), dim)?,
@@ -44,14 +47,15 @@ impl Attention {
         let sinks = match spec.sinks {
             true => {
                 let sinks = loader.weights.floats("attention.sinks", Some(layer), "weight", &[spec.heads])?;
-                Some(Array::from_slice(&sinks, &[spec.heads]))
+                let shares = Split::rows(cards, &[spec.heads]);
+                Some(of_cards(&(0..cards).map(|card| shares.values(&sinks, card)).collect::<Vec<_>>()))
             }
             false => None,
         };
         let group = spec.window.map_or(KvGroup::Full, KvGroup::Window);
         let attend = PagedAttention {
-            heads: spec.heads,
-            kv_heads: spec.kv_heads,
+            heads,
+            kv_heads,
             key_dim: dim,
             value_dim: dim,
             group: loader.cache.group_index(group),
@@ -64,18 +68,17 @@ impl Attention {
         };
         Ok(Attention {
             qkv: load_qkv(loader, layer, spec)?,
-            heads: HeadLayout {
-                heads: spec.heads,
-                kv_heads: spec.kv_heads,
-                head_dim: dim,
-                norms,
-                epsilon: loader.spec.norm_epsilon,
-                rope,
-            },
+            heads: HeadLayout { heads, kv_heads, head_dim: dim, norms, epsilon: loader.spec.norm_epsilon, rope },
             attend,
-            gate_width: if spec.output_gate { q_rows } else { 0 },
-            out: loader.linear(Some(layer), &[("attention.out", hidden)], q_rows)?,
+            gate_width: if spec.output_gate { q_rows / cards } else { 0 },
+            out: loader.split_linear(
+                Some(layer),
+                &[("attention.out", hidden)],
+                q_rows,
+                &[Split::columns(cards, q_rows)],
+            )?,
             step: loader.step.clone(),
+            cards,
         })
     }
 
@@ -90,21 +93,23 @@ impl Attention {
             let gate = rows.slice_axis(1, width as i64..);
             mixed = mixed.multiply(gate.sigmoid());
         }
-        linear(&mixed, &self.out)
+        sum_of_cards(&linear(&mixed, &self.out), self.cards)
     }
 }
 
 /// Queries, keys, values and, last, the gate: one projection. Checkpoints have q, k and v apart or merged; where
 /// there is a gate, each head's query is followed by its gate.
 fn load_qkv(loader: &Loader<'_>, layer: usize, spec: &AttentionSpec) -> Result<Arc<Linear>, ModelError> {
-    let (hidden, dim) = (loader.spec.hidden, spec.head_dim);
+    let (hidden, dim, cards) = (loader.spec.hidden, spec.head_dim, loader.cards);
     let (q_rows, kv_rows) = (spec.heads * dim, spec.kv_heads * dim);
     if loader.weights.find("attention.qkv", Some(layer), None, "weight")?.is_some() {
-        return loader.linear(Some(layer), &[("attention.qkv", q_rows + 2 * kv_rows)], hidden);
+        let split = Split::rows(cards, &[q_rows, kv_rows, kv_rows]);
+        return loader.split_linear(Some(layer), &[("attention.qkv", q_rows + 2 * kv_rows)], hidden, &[split]);
     }
     let modules = [("attention.q", q_rows), ("attention.k", kv_rows), ("attention.v", kv_rows)];
     if !spec.output_gate {
-        let linear = loader.linear(Some(layer), &modules, hidden)?;
+        let splits = [q_rows, kv_rows, kv_rows].map(|rows| Split::rows(cards, &[rows]));
+        let linear = loader.split_linear(Some(layer), &modules, hidden, &splits)?;
         if loader.weights.is_gguf() && spec.rope.as_ref().is_some_and(|rope| rope.interleaved) {
             let mut sites = loader.sites.borrow_mut();
             let modules = sites.last_mut().into_iter().flat_map(|site| &mut site.modules);
@@ -113,19 +118,31 @@ fn load_qkv(loader: &Loader<'_>, layer: usize, spec: &AttentionSpec) -> Result<A
         return Ok(linear);
     }
     let queries = loader.tensor("attention.q", Some(layer), 2 * q_rows, hidden)?;
-    let pick =
-        |offset: usize| (0..spec.heads).map(|h| queries.slice_rows((2 * h + offset) * dim, dim)).collect::<Vec<_>>();
+    // Of each card: its heads' queries, or their gates.
+    let pick = |offset: usize| -> Vec<Ranges> {
+        let heads = |card: usize| even(&[spec.heads], card, cards).remove(0).map(|head| 2 * head + offset);
+        (0..cards).map(|card| rows_of_heads(&heads(card).collect::<Vec<_>>(), 0, dim)).collect()
+    };
+    let (picked, gates) = (Split::Rows(pick(0)), Split::Rows(pick(1)));
+    let of_kv = Split::rows(cards, &[kv_rows]);
     let keys = loader.tensor("attention.k", Some(layer), kv_rows, hidden)?;
     let values = loader.tensor("attention.v", Some(layer), kv_rows, hidden)?;
-    let parts =
-        [loader.matrix(&pick(0))?, loader.matrix(&[keys])?, loader.matrix(&[values])?, loader.matrix(&pick(1))?];
+    let parts = [
+        loader.split_matrix(std::slice::from_ref(&queries), std::slice::from_ref(&picked))?,
+        loader.split_matrix(&[keys], std::slice::from_ref(&of_kv))?,
+        loader.split_matrix(&[values], std::slice::from_ref(&of_kv))?,
+        loader.split_matrix(&[queries], std::slice::from_ref(&gates))?,
+    ];
     let bias = match loader.weights.floats_if("attention.q", Some(layer), "bias", 2 * q_rows)? {
         None => None,
         Some(q) => {
-            let pick = |offset: usize| q.chunks(dim).skip(offset).step_by(2).flatten().copied();
             let k = loader.weights.floats("attention.k", Some(layer), "bias", &[kv_rows])?;
             let v = loader.weights.floats("attention.v", Some(layer), "bias", &[kv_rows])?;
-            Some(pick(0).chain(k).chain(v).chain(pick(1)).collect())
+            let of_card = |card: usize| {
+                let parts = [(&picked, &q), (&of_kv, &k), (&of_kv, &v), (&gates, &q)];
+                parts.iter().flat_map(|(split, values)| split.values(values, card)).collect()
+            };
+            Some((0..cards).map(of_card).collect())
         }
     };
     let keys = SiteModule::in_order("attention.k", layer, kv_rows, q_rows);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use olivine_array::Array;
+use olivine_array::fast::cards::sum_of_cards;
 use olivine_array::fast::linear::{Linear, linear};
 use olivine_array::fast::moe::{ExpertMatrix, Experts, Router, Scoring as KernelScoring, moe};
 use olivine_array::fast::rows::Rows;
@@ -12,6 +13,7 @@ use olivine_kernels::activation::{Activation as KernelActivation, Gate};
 use crate::ModelError;
 use crate::load::Loader;
 use crate::spec::{Activation, Ffn, MoeSpec, Scoring};
+use crate::split::Split;
 use crate::weights::WeightTensor;
 
 /// One layer's feed-forward block.
@@ -29,6 +31,7 @@ pub struct DenseBlock {
     gate_up: Arc<Linear>,
     gate: Gate,
     down: Arc<Linear>,
+    cards: usize,
 }
 
 /// Routed experts, and one that every token goes to.
@@ -37,6 +40,7 @@ pub struct MoeBlock {
     router: Arc<Linear>,
     experts: Arc<Experts>,
     shared: Option<(DenseBlock, Option<Arc<Linear>>)>,
+    cards: usize,
 }
 
 impl FfnBlock {
@@ -54,7 +58,7 @@ impl FfnBlock {
     /// `x`: `[tokens, hidden]` → `[tokens, hidden]`.
     pub fn forward(&self, x: &Rows) -> Array {
         match self {
-            FfnBlock::Dense(block) => block.forward(x),
+            FfnBlock::Dense(block) => sum_of_cards(&block.forward(x), block.cards),
             FfnBlock::Moe(block) => block.forward(&x.array()),
         }
     }
@@ -70,14 +74,21 @@ impl DenseBlock {
     ) -> Result<DenseBlock, ModelError> {
         let hidden = loader.spec.hidden;
         let apart = loader.weights.find(gate, Some(layer), None, "weight")?.is_some();
-        let modules: &[_] = if apart { &[(gate, width), (up, width)] } else { &[(gate_up, 2 * width)] };
+        let (modules, runs): (&[_], &[&[usize]]) = match apart {
+            true => (&[(gate, width), (up, width)], &[&[width], &[width]]),
+            false => (&[(gate_up, 2 * width)], &[&[width, width]]),
+        };
+        let cards = loader.cards;
+        let splits: Vec<Split> = runs.iter().map(|runs| Split::rows(cards, runs)).collect();
         Ok(DenseBlock {
-            gate_up: loader.linear(Some(layer), modules, hidden)?,
+            gate_up: loader.split_linear(Some(layer), modules, hidden, &splits)?,
             gate: gate_of(activation),
-            down: loader.linear(Some(layer), &[(down, hidden)], width)?,
+            down: loader.split_linear(Some(layer), &[(down, hidden)], width, &[Split::columns(cards, width)])?,
+            cards,
         })
     }
 
+    /// A card's part of the sum.
     fn forward(&self, x: &Rows) -> Array {
         let gate_up = linear(x, &self.gate_up); // [tokens, 2 * width]
         linear(Rows::gated(&gate_up, self.gate), &self.down)
@@ -117,16 +128,22 @@ impl MoeBlock {
         };
         let (gate_up, gate_up_bias) = load_gate_up(loader, layer, spec)?;
         let (down, down_bias) = load_down(loader, layer, spec)?;
+        let by_rows = match gate_up.len() {
+            1 => vec![Split::rows(loader.cards, &[spec.width, spec.width])],
+            _ => vec![Split::rows(loader.cards, &[spec.width]); 2],
+        };
+        let by_columns = [Split::columns(loader.cards, spec.width)];
         Ok(MoeBlock {
             router: loader.linear(Some(layer), &[("moe.router", spec.experts)], hidden)?,
             experts: Arc::new(Experts {
                 correction: router.correction.as_ref().map(|values| Array::from_slice(values, &[values.len()])),
                 router,
-                gate_up: loader.expert_linear(gate_up, gate_up_bias),
+                gate_up: loader.expert_linear(gate_up, gate_up_bias, &by_rows),
                 gate: gate_of(spec.activation),
-                down: loader.expert_linear(vec![down], down_bias),
+                down: loader.expert_linear(vec![down], down_bias, &by_columns),
             }),
             shared,
+            cards: loader.cards,
         })
     }
 
@@ -140,7 +157,7 @@ impl MoeBlock {
             }
             out = out.add(&shared);
         }
-        out
+        sum_of_cards(&out, self.cards)
     }
 }
 
@@ -169,8 +186,9 @@ fn load_gate_up(
     if let Some(fused) = loader.weights.find("moe.stacked_gate_up", Some(layer), None, "weight")? {
         return load_fused(loader, layer, spec, &fused);
     }
-    let gate = stacked(loader, layer, "moe.stacked_gate", "moe.gate", experts, [width, hidden])?;
-    let up = stacked(loader, layer, "moe.stacked_up", "moe.up", experts, [width, hidden])?;
+    let split = Split::rows(loader.cards, &[width]);
+    let gate = stacked(loader, layer, ["moe.stacked_gate", "moe.gate"], experts, [width, hidden], &split)?;
+    let up = stacked(loader, layer, ["moe.stacked_up", "moe.up"], experts, [width, hidden], &split)?;
     let bias = match spec.expert_biases {
         false => None,
         true => {
@@ -201,11 +219,14 @@ fn load_fused(
         fused.clone()
     };
     if !in_turn {
-        return Ok((vec![loader.experts(fused, experts, 0..2 * width)?], None));
+        let split = Split::rows(loader.cards, &[width, width]);
+        return Ok((vec![loader.experts(fused, experts, &split)?], None));
     }
     let rows =
         |offset: usize| (0..experts * width).map(|row| fused.slice_rows(2 * row + offset, 1)).collect::<Vec<_>>();
-    let parts = vec![loader.expert_matrix(&rows(0), experts)?, loader.expert_matrix(&rows(1), experts)?];
+    let split = Split::rows(loader.cards, &[width]);
+    let parts =
+        vec![loader.expert_matrix(&rows(0), experts, &split)?, loader.expert_matrix(&rows(1), experts, &split)?];
     let bias = match spec.expert_biases {
         false => None,
         true => {
@@ -234,9 +255,12 @@ fn load_down(
                 fused = fused.transposed().map_err(|problem| loader.weights.error(&fused.name, problem))?;
             }
             loader.weights.check(&fused, &[experts, hidden, width])?;
-            loader.experts(&fused, experts, 0..hidden)?
+            loader.experts(&fused, experts, &Split::columns(loader.cards, width))?
         }
-        None => stacked(loader, layer, "moe.stacked_down", "moe.down", experts, [hidden, width])?,
+        None => {
+            let split = Split::columns(loader.cards, width);
+            stacked(loader, layer, ["moe.stacked_down", "moe.down"], experts, [hidden, width], &split)?
+        }
     };
     let bias = match spec.expert_biases {
         false => None,
@@ -249,14 +273,14 @@ fn load_down(
 fn stacked(
     loader: &Loader<'_>,
     layer: usize,
-    together: &str,
-    apart: &str,
+    [together, apart]: [&str; 2],
     experts: usize,
     [rows, columns]: [usize; 2],
+    split: &Split,
 ) -> Result<ExpertMatrix, ModelError> {
     if let Some(tensor) = loader.weights.find(together, Some(layer), None, "weight")? {
         loader.weights.check(&tensor, &[experts, rows, columns])?;
-        return loader.experts(&tensor, experts, 0..rows);
+        return loader.experts(&tensor, experts, split);
     }
     let mut tensors = Vec::with_capacity(experts);
     for expert in 0..experts {
@@ -269,5 +293,5 @@ fn stacked(
         loader.weights.check(&tensor, &[rows, columns])?;
         tensors.push(tensor);
     }
-    loader.expert_matrix(&tensors, experts)
+    loader.expert_matrix(&tensors, experts, split)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use olivine_array::Array;
+use olivine_array::fast::cards::sum_of_cards;
 use olivine_array::fast::latent::{HeadMatrices, LatentRows, latent_rows, project_heads};
 use olivine_array::fast::linear::{Linear, linear};
 use olivine_array::fast::moe::ExpertMatrix;
@@ -14,6 +15,7 @@ use olivine_kernels::rope::Pairing;
 use crate::ModelError;
 use crate::load::Loader;
 use crate::spec::{KvGroup, LatentSpec};
+use crate::split::Split;
 
 /// Epsilon of the norms inside the block; checkpoints do not configure it.
 const INNER_EPSILON: f32 = 1e-6;
@@ -28,6 +30,7 @@ pub struct LatentAttention {
     values: Arc<HeadMatrices>,
     heads: usize,
     out: Arc<Linear>,
+    cards: usize,
 }
 
 #[derive(Debug)]
@@ -41,12 +44,14 @@ impl LatentAttention {
     pub fn load(loader: &mut Loader<'_>, layer: usize, spec: &LatentSpec) -> Result<LatentAttention, ModelError> {
         let (hidden, at) = (loader.spec.hidden, Some(layer));
         let query_width = spec.heads * (spec.nope_dim + spec.rope_dim);
+        let (cards, heads) = (loader.cards, spec.heads / loader.cards);
+        let by_heads = [Split::rows(cards, &[query_width])];
         let query = match spec.query_rank {
-            None => Query::Direct(loader.linear(at, &[("latent.q", query_width)], hidden)?),
+            None => Query::Direct(loader.split_linear(at, &[("latent.q", query_width)], hidden, &by_heads)?),
             Some(rank) => Query::LowRank {
                 down: loader.linear(at, &[("latent.q_a", rank)], hidden)?,
                 norm: loader.norm("latent.q_a_norm", at, rank)?,
-                up: loader.linear(at, &[("latent.q_b", query_width)], rank)?,
+                up: loader.split_linear(at, &[("latent.q_b", query_width)], rank, &by_heads)?,
             },
         };
         let pairing = if spec.rope.interleaved { Pairing::Interleaved } else { Pairing::Halves };
@@ -55,7 +60,7 @@ impl LatentAttention {
             query,
             kv: loader.linear(at, &[("latent.kv_a", spec.latent + spec.rope_dim)], hidden)?,
             rows: LatentRows {
-                heads: spec.heads,
+                heads,
                 latent: spec.latent,
                 nope_dim: spec.nope_dim,
                 rope_dim: spec.rope_dim,
@@ -65,7 +70,7 @@ impl LatentAttention {
                 step: loader.step.clone(),
             },
             attend: PagedAttention {
-                heads: spec.heads,
+                heads,
                 kv_heads: 1,
                 key_dim: spec.latent + spec.rope_dim,
                 value_dim: spec.latent,
@@ -78,8 +83,14 @@ impl LatentAttention {
                 step: loader.step.clone(),
             },
             values,
-            heads: spec.heads,
-            out: loader.linear(at, &[("latent.out", hidden)], spec.heads * spec.value_dim)?,
+            heads,
+            out: loader.split_linear(
+                at,
+                &[("latent.out", hidden)],
+                spec.heads * spec.value_dim,
+                &[Split::columns(cards, spec.heads * spec.value_dim)],
+            )?,
+            cards,
         })
     }
 
@@ -92,7 +103,7 @@ impl LatentAttention {
         let kv = linear(x, &self.kv); // [tokens, latent + rope]
         let rows = latent_rows(&q, &kv, self.rows.clone());
         let mixed = paged_attention(&rows, self.attend.clone()); // [tokens, heads * latent]
-        linear(&project_heads(&mixed, &self.values, self.heads), &self.out)
+        sum_of_cards(&linear(&project_heads(&mixed, &self.values, self.heads), &self.out), self.cards)
     }
 }
 

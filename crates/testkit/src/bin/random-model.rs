@@ -1,4 +1,4 @@
-//! `random-model SHAPE FORMAT FOLDER`: a checkpoint of random weights with the shapes of a real model, for measuring speed
+//! `random-model SHAPE FORMAT FOLDER [LAYERS]`: a checkpoint of random weights with the shapes of a real model, for measuring speed
 //! where no model can be had. Its tokens mean nothing. One file of up to tens of GB, written by all cores.
 //!
 //! Formats: `bf16`, and `affine4`, `affine8` as MLX stores them (groups of 64, bf16 scales). Norms and routers stay bf16.
@@ -91,6 +91,19 @@ const SHAPES: &[Shape] = &[
         tied: false,
         experts: (0, 0),
     },
+    // Llama's sizes, with the norms of heads that Qwen3 has.
+    Shape {
+        name: "70b",
+        hidden: 8192,
+        layers: 80,
+        heads: 64,
+        kv_heads: 8,
+        head_dim: 128,
+        width: 28_672,
+        vocabulary: 128_256,
+        tied: false,
+        experts: (0, 0),
+    },
     Shape {
         name: "qwen3-30b-a3b",
         hidden: 2048,
@@ -124,9 +137,13 @@ struct Tensor {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [shape, format, folder] = &arguments[..] else {
+    let (arguments, layers) = arguments.split_at(arguments.len().min(3));
+    let [shape, format, folder] = arguments else {
         let names: Vec<&str> = SHAPES.iter().map(|shape| shape.name).collect();
-        eprintln!("random-model SHAPE FORMAT FOLDER; shapes: {}; formats: bf16, affine4, affine8", names.join(", "));
+        eprintln!(
+            "random-model SHAPE FORMAT FOLDER [LAYERS]; shapes: {}; formats: bf16, affine4, affine8",
+            names.join(", ")
+        );
         return ExitCode::FAILURE;
     };
     let bits = match format.as_str() {
@@ -142,6 +159,12 @@ fn main() -> ExitCode {
         eprintln!("random-model: no shape {shape}");
         return ExitCode::FAILURE;
     };
+    let layers = layers.first().map_or(Ok(shape.layers), |layers| layers.parse());
+    let Ok(layers) = layers else {
+        eprintln!("random-model: LAYERS is a number");
+        return ExitCode::FAILURE;
+    };
+    let shape = &Shape { layers, ..*shape };
     match write(shape, bits, Path::new(folder)) {
         Ok(bytes) => {
             println!("{folder}: {} {format}, {:.2} GB", shape.name, bytes as f64 / 1e9);
