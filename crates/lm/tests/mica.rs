@@ -2,8 +2,10 @@
 //!
 //! The bf16 weights are not in the repository: `OLIVINE_MICA=folder` runs the exact checks on them. The built-in
 //! 8-bit model is always checked, up to the first token that the reference itself chose by a small margin.
+//! `OLIVINE_DEVICE=cuda:0` (or another device) runs all of it there.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use olivine_lm::Precision;
 use olivine_lm::generate::{GenerateOptions, Session};
@@ -25,7 +27,18 @@ fn ids(value: &Value) -> Vec<u32> {
     value.as_array().expect("a list").iter().map(|id| id.as_u64().expect("an id") as u32).collect()
 }
 
+/// The device of `OLIVINE_DEVICE`, if it says one.
+fn choose_device() {
+    static CHOSEN: Once = Once::new();
+    CHOSEN.call_once(|| {
+        if let Ok(name) = std::env::var("OLIVINE_DEVICE") {
+            olivine_lm::use_device(&name).unwrap_or_else(|error| panic!("OLIVINE_DEVICE: {error}"));
+        }
+    });
+}
+
 fn open(folder: &Path, precision: Precision) -> LanguageModel {
+    choose_device();
     LanguageModel::open(folder, &LoadOptions { precision, ..LoadOptions::default() }).expect("the model loads")
 }
 
