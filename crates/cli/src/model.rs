@@ -91,13 +91,16 @@ impl ModelOptions {
 
     /// Set the threads and the device, and say how to load.
     pub fn apply(&self) -> Result<LoadOptions> {
-        match &self.devices {
+        let gpu = match &self.devices {
             Some(_) if !matches!(self.device.as_str(), "auto" | "gpu") => {
                 bail!("--devices and --device {} say different things", self.device)
             }
             Some(numbers) => olivine_lm::use_device(&format!("cuda:{numbers}"))?,
             None => olivine_lm::use_device(&self.device)?,
         };
+        if let (Some(layers @ 1..), None) = (self.gpu_layers, &gpu) {
+            bail!("--gpu-layers {layers}: with --device {} there is no GPU for them", self.device);
+        }
         if let Some(threads) = self.threads {
             olivine_lm::set_threads(threads.into());
         }

@@ -133,6 +133,8 @@ fn a_prompt_longer_than_the_context_is_refused() {
 
 #[test]
 fn options_that_a_model_cannot_honour_are_refused() {
+    let layers = ["run", "--device", "cpu", "--gpu-layers", "3", "hi"];
+    fails_in_one_line(&layers, &["--gpu-layers 3", "--device cpu", "no GPU"]);
     fails_in_one_line(&["run", "mica", "hi", "--top-p", "3"], &["top_p must be from 0 to 1"]);
     fails_in_one_line(&["bench", "mica", "-p", "0", "-n", "0"], &["nothing to measure"]);
     fails_in_one_line(&["quantize", env!("CARGO_MANIFEST_DIR"), "x", "--format", "q9"], &["q9", "known are", "q8_0"]);
