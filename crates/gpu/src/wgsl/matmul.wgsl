@@ -55,17 +55,7 @@ var<private> inverse_${m}: f32;
 #end
 #end
 
-fn input_value(row: u32, k: u32, inverse: f32) -> f32 {
-    if (k >= params.columns) { return 0.0; }
-#if INPUT == 1
-    return x[row * params.x_stride + k] * inverse * norm_weight[k];
-#elif INPUT == 2
-    let at = row * params.x_stride + k;
-    return gated(x[at], x[at + params.columns], params.alpha, params.limit);
-#else
-    return x[row * params.x_stride + k];
-#end
-}
+#include input_value
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

@@ -11,16 +11,7 @@ enable f16;
 #buffer out write array<f16>
 #buffer factors write array<f32>
 
-struct Params {
-    first_row: u32,
-    columns: u32,
-    x_stride: u32,
-    out_stride: u32,
-    epsilon: f32,
-    alpha: f32,
-    limit: f32,
-}
-var<immediate> params: Params;
+#include input_params
 
 #set SUBGROUPS = 1024 / SUBGROUP
 #if INPUT == 1

@@ -7,30 +7,11 @@
 #buffer norm_weight read array<f32>
 #buffer out write array<f32>
 
-struct Params {
-    first_row: u32,
-    columns: u32,
-    x_stride: u32,
-    out_stride: u32,
-    epsilon: f32,
-    alpha: f32,
-    limit: f32,
-}
-var<immediate> params: Params;
+#include input_params
 
 var<workgroup> joined: array<f32, 256>;
 
-fn input_value(row: u32, k: u32, inverse: f32) -> f32 {
-    if (k >= params.columns) { return 0.0; }
-#if INPUT == 1
-    return x[row * params.x_stride + k] * inverse * norm_weight[k];
-#elif INPUT == 2
-    let at = row * params.x_stride + k;
-    return gated(x[at], x[at + params.columns], params.alpha, params.limit);
-#else
-    return x[row * params.x_stride + k];
-#end
-}
+#include input_value
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

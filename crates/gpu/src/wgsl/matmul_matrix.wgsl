@@ -31,16 +31,7 @@ var<workgroup> zeros: array<f32, 64>;
 #end
 var<workgroup> results: array<f32, ${8 * MATRIX * MATRIX}>;
 
-fn stage(at: u32, value: vec4<f16>) {
-#if UNIT == 1
-    staged[at] = value.x;
-    staged[at + 1u] = value.y;
-    staged[at + 2u] = value.z;
-    staged[at + 3u] = value.w;
-#else
-    staged[at] = value;
-#end
-}
+#include stage
 
 @compute @workgroup_size(${THREADS})
 fn main(

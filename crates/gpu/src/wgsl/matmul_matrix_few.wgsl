@@ -24,16 +24,7 @@ var<workgroup> zeros: array<f32, 64>;
 #end
 var<workgroup> sums: array<f32, ${AT_ONCE * 32 * ROWS}>;
 
-fn stage(at: u32, value: vec4<f16>) {
-#if UNIT == 1
-    staged[at] = value.x;
-    staged[at + 1u] = value.y;
-    staged[at + 2u] = value.z;
-    staged[at + 3u] = value.w;
-#else
-    staged[at] = value;
-#end
-}
+#include stage
 
 @compute @workgroup_size(${8 * SUBGROUP})
 fn main(
