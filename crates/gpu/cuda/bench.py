@@ -1,6 +1,6 @@
 # Checks the kernels of kernels.bin against float64 and times them, on a Hopper card with PyTorch: `python bench.py`.
 # What is checked: every format and shape, rows alone and together, attention on all its ways; bits must be equal.
-# `python bench.py PART...`: only products, chains, pairs, gemm, attention or whole.
+# `python bench.py PART...`: only products, chains, pairs, gemm, attention (clusters: all kinds of them), parts or whole.
 import ctypes as C, os, zlib
 import torch
 import sys
@@ -66,8 +66,8 @@ U, F, V = C.c_uint, C.c_float, C.c_void_p
 
 class W(C.Structure): _fields_ = [("codes", V), ("high", V), ("scales", V), ("supers", V), ("kind", U), ("gl", U), ("zero", U), ("blocks", U), ("words", U), ("gw", U), ("factor", F)]
 class RowSource(C.Structure): _fields_ = [("values", V), ("weight", V), ("k", U), ("mode", U), ("act", U), ("alpha", F), ("limit", F), ("eps", F)]
-class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V), ("factors", V), ("tiles", V), ("pairs", V), ("bias", V), ("residual", V), ("y", V),
-    ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("choices", U)]
+class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V), ("factors", V), ("tiles", V), ("pairs", V), ("bias", V), ("residual", V), ("y", V), ("gated", V), ("gated_most", V), ("row_most", V),
+    ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("choices", U), ("row_mosts", U), ("act", U), ("alpha", F), ("limit", F)]
 class Rows(C.Structure): _fields_ = [("values", V), ("weight", V), ("pairs", V), ("rows", V), ("factors", V), ("k", U), ("x_stride", U), ("stride", U), ("mode", U), ("act", U), ("order", U), ("products", U), ("choices", U), ("alpha", F), ("limit", F), ("eps", F)]
 class Map(C.Structure): _fields_ = [("w", C.c_ulonglong * 16)]
 class Some(C.Structure): _fields_ = [("x", Map), ("w", W), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U)]
@@ -134,18 +134,21 @@ def name(M):
     if M.code == "e2m1" and M.w.kind == 7: return "e2m1_exponent"
     if M.code != "bits4": return M.code
     return "bits4_pair" if M.w.kind == 2 else "bits4_single" if M.w.kind == 4 else "bits4_minima" if M.w.kind == 5 else "bits4"
-def best_group(halves, blocks): return min((of for of in (4, 2, 1) if halves % of == 0), key=lambda of: -(-(halves // of) // blocks) * of)
-def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None, halves=None, pdl=True):
+def best_group(halves, teams, least=1): return min((of for of in (4, 2, 1) if of >= least and halves % of == 0), key=lambda of: -(-(halves // of) // teams) * of)
+# `joined`: where gates and ups of one row leave what they give and its largest magnitudes; `left`: such a row, and how many there are. Gives the teams.
+def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None, halves=None, pdl=True, joined=None, left=None):
     a = Few(); a.w = M.w; n, k = M.n, M.k; all_ = -(-n // 32) * 2
-    if source: a.source = source
+    if left: a.source = RowSource(P(left[0]), 0, k, 0, 0, 0, 0, 0); a.row_most, a.row_mosts = P(left[1]), left[2]
+    elif source: a.source = source
+    if joined: a.gated, a.gated_most = P(joined[0]), P(joined[1])
     a.rows, a.factors, a.bias, a.residual, a.y = P(rows), P(factors), P(bias), P(residual), P(y)
     a.m, a.n, a.k, a.stride, a.out_stride, a.choices = m, n, k, r128(k), n, 1
-    cols = 1 if m == 1 else 8
-    smem = lambda of: of * 2 * 8 * cols * 64 + 256 + m * a.stride * 2
-    blocks = SMS * max(1, min(2, (232448 + 1024) // (smem(4) + 1024)))
-    a.halves = halves or best_group(all_, blocks); a.groups = all_ // a.halves
+    cols, teams = (1, 2) if m == 1 else (8, 1)
+    smem = lambda of: teams * of * 2 * 8 * cols * 64 + 256 + m * a.stride * 2
+    blocks = SMS * (1 if teams == 2 else max(1, min(2, (232448 + 1024) // (smem(4) + 1024))))
+    a.halves = halves or best_group(all_, blocks * teams, 2 if joined else 1); a.groups = all_ // a.halves
     if smem(a.halves) > 232448: raise RuntimeError(f"smem {smem(a.halves)}")
-    launch(fn("few", f"few{cols}_{name(M)}"), (min(a.groups, blocks), 1, 1), 256, smem(a.halves), a, pdl)
+    grid = min(a.groups, blocks); launch(fn("few", f"few{cols}_{name(M)}"), (grid, 1, 1), 256 * teams, smem(a.halves), a, pdl); return grid * teams
 def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True):
     a = Some(); n, k = M.n, M.k; width = max(16, 1 << (m - 1).bit_length()); panels = -(-n // 128); parts = parts or max([1] + [of for of in (2, 4, 8) if panels * of <= SMS * (3 if width == 16 else 2)])
     a.x = encode(rows, (r128(k), m), (r128(k) * 2,), (64, width), 3, element(M) == "bf16"); a.w = M.w
@@ -194,6 +197,10 @@ if want("products"):
             r = {a: rel(b, ref[:b.shape[0]]) for a, b in ys.items()}; e = {a: torch.equal(b, ys["g192"][:b.shape[0]]) for a, b in ys.items()}
             ok = all(v < 4e-3 for v in r.values()) and all(e.values()); bad += not ok
             if not ok or k == 4096: print(k, code, kind, "ok" if ok else "BAD", f"{r['f1']:.1e}", {} if ok else {a: (f"{v:.1e}", e[a]) for a, v in r.items()}, flush=True)
+        n = 2 * 3072; G = matrix("bits4", n, k, 2, 64) if k % 64 == 0 else matrix("bf16", n, k); D = matrix("bf16", 512, n // 2); x = torch.randn(1, k, device=dv) * 3; nw = torch.rand(k, device=dv) + 0.5; src = RowSource(P(x), P(nw), k, 1, 0, 0, 0, 1e-6)
+        ga, gb, ya, yb = [torch.full((1, w), float("nan"), device=dv) for w in (n, n, 512, 512)]; jv, jm = torch.full((n // 2,), float("nan"), device=dv), torch.full((2 * SMS,), float("nan"), device=dv); rf = torch.empty(1, n // 2, device=dv, dtype=torch.int16); fa = torch.empty(1, device=dv); torch.cuda.synchronize()
+        few(D, ya, 1, left=(jv, jm, few(G, ga, 1, src, joined=(jv, jm)))); few(G, gb, 1, src); rows(gb, None, rf, fa, n // 2, 2, D, 1); few(D, yb, 1, None, rf, fa); torch.cuda.synchronize()
+        same = torch.equal(ga, gb) and torch.equal(ya, yb) and bool(ya.isfinite().all()); bad += not same; print(k, "gates joined", "ok" if same else "BAD")
     print("BAD COUNT", bad)
 def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layers=36, pdl=True, parts=None):
     mk = lambda n, k: matrix(code, n, k, kind, group, 8 if kind == 4 else 0, check=False)
@@ -204,8 +211,12 @@ def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layer
         if m > 1 or mode == 2 or k > 8192: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, 2 if m > 1 else 0)
         if m > 1: some(M, y, m, r1, fa, pdl=pdl, parts=parts)
         else: few(M, y, m, RowSource(P(t), P(nw), k, mode, 0, 0, 0, 1e-6), r1 if mode == 2 or k > 8192 else None, fa, pdl=pdl)
+    jv, jm = torch.zeros(inter, device=dv), torch.zeros(2 * SMS, device=dv)
     def go():
-        for a, b, c, d in L: step(a, x, hidden, 1, qkv); step(b, att, q, 0, x); step(c, x, hidden, 1, act); step(d, act, inter, 2, x)
+        for a, b, c, d in L:
+            step(a, x, hidden, 1, qkv); step(b, att, q, 0, x)
+            if m == 1: few(d, x, 1, left=(jv, jm, few(c, act, 1, RowSource(P(x), P(nw), hidden, 1, 0, 0, 0, 1e-6), joined=(jv, jm), pdl=pdl)), pdl=pdl)
+            else: step(c, x, hidden, 1, act); step(d, act, inter, 2, x)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go))
     bits, high = CODES[code]; bpw = (bits + high + (32 / group if kind in (1, 2) else 16 / 32 if kind in (4,5) else 0.5 if kind == 6 else 0)) / 8
     gb = layers * (hidden * (2 * q + 2 * kv) + 3 * hidden * inter) * bpw / 1e9
@@ -279,6 +290,7 @@ def prefill(S_, sub=None):
 def decode(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4
     scratch = torch.full(((hi - lo) * heads * tiles * (dim + 4),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, tiles); S_.keep = scratch
+    s = step_args(S_.pages, a, None, None, None, dim, el, 0); S_.long = lambda: (long_launch(s, across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo, el, dim), launch(fn("attention", "attention_join"), (heads, hi - lo, 1), 128, 128 * dim * min(4, -(-tiles // 32)), a))
     go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), launch(fn("attention", "attention_join"), (heads, hi - lo, 1), 128, 128 * dim * min(4, -(-tiles // 32)), a))
     go(); S_.go = go; return out
 def close_shared(tiles, here, dim): return 2 * 64 * dim * 4 + tiles * here * (dim + 2) * 4
@@ -287,6 +299,17 @@ def closely(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4; a = args(S_, sub, out, None, tiles); g = heads // kvh; torch.cuda.synchronize()
     S_.close = lambda: launch(fn("attention", f"attention_close_{NM[el]}_{dim}"), (1, kvh * -(-g // 16), hi - lo), 64, close_shared(tiles, min(16, g), dim), a)
     S_.close(); return out
+class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("rotated", U), ("inter", U), ("eps", F)]
+def cluster_of(tiles, others, here, dim):
+    shared = lambda blocks, warps: warps * 64 * dim * 4 + 128 + 4 * (here * (dim + 8) + 2 * dim + warps * 3 * tiles + -(-tiles // (blocks * warps)) * warps * here * (dim + 2))
+    if others * 8 <= SMS and tiles > 16: return (8, 4, shared(8, 4)) if shared(8, 4) <= 232448 else None
+    least = next((b for b in (1, 2, 4) if b * 2 >= tiles or b * 2 * others > SMS * 2), 8)
+    return next(((b, 2, shared(b, 2)) for b in (1, 2, 4, 8) if b >= least and 2 * (shared(b, 2) + 1024) <= 232448 + 1024), None)
+def step_args(pages, a, qkv, norm, angles, dim, el, keys):
+    s = StepA(); page = a.page; s.map = encode(pages, (dim, pages.numel() // dim), (dim * 2,), (64, min(page, 64)), 3, el == 2)
+    s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; return s
+def step_launch(s, cluster, others, rows_, el, dim): launch(fn("attention_step", f"attention_step_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 32, cluster[2], s, cluster=cluster[0])
+def long_launch(s, across_, others, rows_, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (across_, others, rows_), 64, 2 * 64 * dim * 4 + 128, s)
 def anyone(S_, sub=None):
     heads, kvh, dim, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
     launch(fn("attention", "attention_any"), (heads, hi - lo, 1), 128, 0, args(S_, sub, out)); return out
@@ -300,18 +323,28 @@ def reference(S_):
         if S_.sinks is not None: s = torch.cat([s, S_.sinks.double().reshape(1, kvh, -1, 1).expand(n, -1, -1, 1)], -1)
         w = s.softmax(-1)[..., :p + n]; outs.append(torch.einsum("nkgt,ktd->nkgd", w, Vv).reshape(n, heads * dim)); at += n
     return torch.cat(outs)
+TRY = "clusters" in sys.argv
 if want("attention"):
     for cfg in (dict(seqs=[(70, 0), (1, 300), (5, 1000), (130, 37)], heads=32, kvh=8, dim=128), dict(seqs=[(33, 200), (1, 5), (1, 700)], heads=14, kvh=2, dim=64, el=1, page=16), dict(seqs=[(40, 500), (3, 130)], heads=16, kvh=2, dim=64, win=128, sinks=True), dict(seqs=[(20, 90)], heads=8, kvh=8, dim=128, cap=30.0, page=64), dict(seqs=[(64, 100)], heads=28, kvh=4, dim=128)):
         S_ = setup(**cfg); r = reference(S_); a = prefill(S_); g = anyone(S_); torch.cuda.synchronize(); same = []
         for lo, hi in ((0, 1), (S_.count - 1, S_.count), (S_.count // 2, S_.count // 2 + 7)):
-            hi = min(hi, S_.count); d = decode(S_, (lo, hi), 1280); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); same.append((closely(S_, (lo, hi), 1280), torch.cuda.synchronize())[0].equal(d)); b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
+            hi = min(hi, S_.count); d = decode(S_, (lo, hi), 1280); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); d.fill_(float("nan")); torch.cuda.synchronize(); S_.long(); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); same.append((closely(S_, (lo, hi), 1280), torch.cuda.synchronize())[0].equal(d)); b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
         print("attention", {k: v for k, v in cfg.items() if k != "seqs"}, f"prefill {rel(a, r):.1e} any {rel(g, r):.1e}", same, flush=True)
     S_ = setup([(2048, 0)], 32, 8, 128); a = prefill(S_); o = torch.empty_like(a); ar = args(S_, None, o); torch.cuda.synchronize()
     t = timed(lambda: launch(fn("attention", "attention_prefill_bf16_128"), (8, 128, 1), 128, 65536, ar)); print(f"prefill 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
-    for n, rows_ in ((512, 1), (2048, 1), (32768, 1), (512, 16), (2048, 16), (512, 64), (131072, 1)):
+    for n, rows_ in ((128, 1), (512, 1), (2048, 1), (4096, 1), (8192, 1), (16384, 1), (32768, 1), (128, 16), (512, 16), (2048, 16), (512, 64), (2048, 64), (131072, 1)):
         S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); t1 = timed(graph(lambda: [S_.go() for _ in range(20)])) / 20; 
         if n <= 1024:
             closely(S_, (0, rows_), n); torch.cuda.synchronize(); print(f"close {rows_} x {n}: {timed(graph(lambda: [S_.close() for _ in range(20)])) / 20:.1f} us")
+        tl = timed(graph(lambda: [S_.long() for _ in range(20)])) / 20; tiles = max(4, 1 << (-(-n // 64) - 1).bit_length()); qkv = torch.randn(rows_, 48 * 128, device=dv); o = torch.empty(rows_, 4096, device=dv); nw_ = torch.rand(128, device=dv); an = torch.randn(rows_, 64, 2, device=dv)
+        r = []
+        sh = lambda b, w: w * 64 * 128 * 4 + 128 + 4 * (4 * 136 + 256 + w * 3 * tiles + -(-tiles // (b * w)) * w * 4 * 130)
+        best = cluster_of(tiles, 8 * rows_, 4, 128)
+        for cl in [best] + [(b, w, sh(b, w)) for b in (1, 2, 4, 8) for w in (1, 2, 4) if TRY and sh(b, w) <= 232448 and b * w <= tiles and b * w * 16 >= tiles and (b, w, sh(b, w)) != best]:
+            if cl is None: continue
+            a = args(S_, None, o, None, tiles); a.rs, a.os = 48 * 128, 4096; a.qkv = P(qkv); s = step_args(S_.pages, a, qkv, nw_, an, 128, 2, 4096); torch.cuda.synchronize()
+            ts = timed(graph(lambda: [step_launch(s, cl, 8, rows_, 2, 128) for _ in range(20)])) / 20; r.append(f"step {cl}: {ts:.1f} us")
+        print(f"long {rows_} x {n}: {tl:.1f} us {rows_ * n * 4096 / tl / 1e3:.0f} GB/s", r)
         print(f"decode {rows_} x {n}: {t:.1f} us, in a row {t1:.1f} us {rows_ * n * 8 * 256 * 2 / t1 / 1e3:.0f} GB/s", flush=True)
 
 # A whole step of a decoder as the runtime starts it, random weights: the products, heads, cache and attention of all
@@ -336,22 +369,37 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
     rws = torch.tensor([(i if prefill_ else context - 1, 0 if prefill_ else i * pages_of) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(seqs * pages_of, device=dv).int()
     x, qkv, att, gu = [torch.randn(m, n, device=dv) for n in (hidden, q + 2 * kv, q, 2 * inter)]; logits = torch.zeros(1 if prefill_ else m, vocabulary, device=dv)
     nw, hn = torch.rand(hidden, device=dv) + .5, torch.rand(dim, device=dv) + .5; angles = torch.randn(m, dim // 2, 2, device=dv); rf = torch.empty(m, max(inter, hidden, q), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
-    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = -(-context // 256) * 4; part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None
+    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None; jv, jm = torch.zeros(inter, device=dv), torch.zeros(2 * SMS, device=dv)
     def go():
         for i, (a, b, c, d) in enumerate(L):
             pool = pools[i % len(pools)]
             product(a, x, m, hidden, 1, nw, qkv, rf, fa, scratch)
-            launch(fn("plain", "heads"), (heads + 2 * kvh, m, 1), 64, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6))
+            cl = None if prefill_ or m > 64 else cluster_of(tl, kvh * m, heads // kvh, dim)
+            if not cl: launch(fn("plain", "heads"), (heads + 2 * kvh, m, 1), 64, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6))
             A = Att(); A.qkv, A.rows, A.tables, A.pages, A.scratch, A.out = P(qkv), P(rws), P(tables), P(pool), P(part), P(att)
             A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.tiles, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, tl, dim ** -0.5
             if prefill_: launch(fn("attention", "attention_prefill_bf16_128"), (kvh, -(-m // (64 // (heads // kvh))), 1), 128, 65536, A)
+            elif cl: step_launch(step_args(pool, A, qkv, hn, angles, dim, 2, q), cl, kvh, m, 2, dim)
             elif is_close(tl, kvh * m): launch(fn("attention", "attention_close_bf16_128"), (1, kvh, m), 64, close_shared(tl, heads // kvh, dim), A)
             else:
-                launch(fn("attention", "attention_decode_bf16_128"), (across(tl, kvh * m), kvh, m), 64, 65536, A); launch(fn("attention", "attention_join"), (heads, m, 1), 128, 128 * dim * min(4, -(-tl // 32)), A)
-            product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x); product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x)
+                long_launch(step_args(pool, A, None, None, None, dim, 2, 0), across(tl, kvh * m), kvh, m, 2, dim); launch(fn("attention", "attention_join"), (heads, m, 1), 128, 128 * dim * min(4, -(-tl // 32)), A)
+            product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x)
+            if m == 1: few(d, x, 1, left=(jv, jm, few(c, gu, 1, RowSource(P(x), P(nw), hidden, 1, 0, 0, 0, 1e-6), joined=(jv, jm))), residual=x)
+            else: product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x)
         product(head, x, logits.shape[0], hidden, 1, nw, logits, rf, fa, scratch)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go), reps=10)
     print(f"{label} {code} {'prefill' if prefill_ else 'decode'} rows {m} context {context}: {t:.0f} us, {m / t * 1e6:.0f} tok/s", flush=True)
+# What stands between the products of a prompt of 2,048.
+if want("parts"):
+    m, hidden, heads, kvh, inter, dim, page = 2048, 4096, 32, 8, 12288, 128, 32; q, kv = heads * dim, kvh * dim; M = matrix("bits4", 32, hidden, 2, 64, check=False)
+    x, qkv, gu = torch.randn(m, hidden, device=dv), torch.randn(m, q + 2 * kv, device=dv), torch.randn(m, 2 * inter, device=dv); rf = torch.empty(m, inter, device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv); nw, hn = torch.rand(hidden, device=dv), torch.rand(dim, device=dv); angles = torch.randn(m, dim // 2, 2, device=dv)
+    pool = torch.randn(m // page, kvh, 2, page, dim, device=dv).bfloat16(); rws = torch.tensor([(i, 0) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(m // page, device=dv).int()
+    H = Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6)
+    for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 1)), ("rows plain", lambda: rows(x, None, rf, fa, hidden, 0, M, m, 1)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 1)), ("heads", lambda: launch(fn("plain", "heads"), (heads + 2 * kvh, m, 1), 64, 0, H))):
+        torch.cuda.synchronize(); print(label, f"{timed(graph(lambda: [work() for _ in range(10)])) / 10:.1f} us")
+    for m in (1, 16, 64):
+        for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 2)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 2)), ("heads", lambda: launch(fn("plain", "heads"), (heads + 2 * kvh, m, 1), 64, 0, H))):
+            torch.cuda.synchronize(); print(m, label, f"{timed(graph(lambda: [work() for _ in range(20)])) / 20:.1f} us")
 if want("whole"):
     B8 = (4096, 32, 8, 12288, 36, 151936); B06 = (1024, 16, 8, 3072, 28, 151936)
     for code, kind, group in (("bits4", 2, 64), ("bf16", 0, 32)):

@@ -166,6 +166,9 @@ template <int ELEMENT> DEV void mma_16816(float (&d)[4], const u32 (&a)[4], u32 
 template <typename T> DEV T minimum(T a, T b) { return a < b ? a : b; }
 template <typename T> DEV T maximum(T a, T b) { return a > b ? a : b; }
 
+// Threads of some warps meet at a barrier of this number.
+DEV void meet(u32 barrier, u32 threads) { asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
+
 // Sum and maximum over a warp in one fixed order; every lane gets the result.
 DEV float warp_sum(float value) {
     for (int step = 16; step > 0; step >>= 1) value += __shfl_xor_sync(~0u, value, step);

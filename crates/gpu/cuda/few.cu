@@ -1,8 +1,8 @@
 // Products of one row, or of up to eight: y[m][n] = x[m][k] . w[n][k], on tensor cores whatever m is.
 //
-// A block takes groups of half tiles (16 weight rows); each of its 8 warps has one slice of k, its weights coming straight
+// A team of 8 warps takes groups of half tiles (16 weight rows); each warp has one slice of k, its weights coming straight
 // to registers some stretches ahead of their use (asked for before the kernel in front is done); what the slices give is
-// added in order. Invariant: each slice is one chain of k16 products, slices are added in order: the bits of a row do not
+// added in order. A block of one row has two teams, which share the row. Invariant: each slice is one chain of k16 products, slices are added in order: the bits of a row do not
 // depend on m, nor on the kernel (some.cu and gemm.cu keep the same order). Read next: weights.cuh.
 #include "rows.cuh"
 
@@ -16,20 +16,53 @@ struct FewArgs {
     const float *bias;     // [n] (of all experts) or null
     const float *residual; // [m][out_stride] or null
     float *y;              // [m][out_stride]
+    // One row. Where its features are gates, then ups: what they give together, and the largest magnitude each team met.
+    float *gated;          // [n / 2] or null
+    float *gated_most;     // [teams]
+    const float *row_most; // or: such magnitudes of `source`, which is as a product before left it; null: unknown
     u32 m, n, k;           // n: rows of the matrix, of one expert
     u32 stride;            // of rows
     u32 out_stride;
     u32 halves;            // half tiles of a group
     u32 groups;
     u32 choices;           // experts: pairs that share a row of x
+    u32 row_mosts;         // how many
+    u32 act;               // of `gated`
+    float alpha, limit;
 };
 
 constexpr u32 WARPS = 8;
 
+// The row as it was left by the product before: its largest magnitude is among some. Gives the factor of its products.
+template <int ELEMENT, typename Put> DEV float make_left_row(const FewArgs &args, float *scratch, Put put) {
+    constexpr u32 HELD = 6, WIDTH = 4 * 512;
+    float4 held[HELD];
+#pragma unroll
+    for (u32 j = 0; j < HELD; j++) {
+        if (4 * threadIdx.x + WIDTH * j < args.k) held[j] = load_again(args.source.values + 4 * threadIdx.x + WIDTH * j);
+    }
+    float most = 0.0f;
+    for (u32 i = threadIdx.x; i < args.row_mosts; i += 512) most = fmaxf(most, load_again_4(args.row_most + i));
+    most = warp_max(most);
+    if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = most;
+    __syncthreads();
+#pragma unroll
+    for (u32 warp = 0; warp < 16; warp++) most = fmaxf(most, scratch[warp]);
+    const RowScale by = row_scale<ELEMENT>(most);
+    auto scaled = [&](u32 i, float4 v) { put(i, make_float4(v.x * by.scale, v.y * by.scale, v.z * by.scale, v.w * by.scale)); };
+#pragma unroll
+    for (u32 j = 0; j < HELD; j++) {
+        if (4 * threadIdx.x + WIDTH * j < args.k) scaled(4 * threadIdx.x + WIDTH * j, held[j]);
+    }
+    for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < args.k; i += WIDTH) scaled(i, load_again(args.source.values + i));
+    return by.factor;
+}
+
 template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
-    constexpr u32 DEPTH = T::BITS == 16 ? (COLUMNS == 1 ? 2 : 1) : T::BITS == 8 ? 2 : 4;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    constexpr u32 DEPTH = T::BITS == 16 ? (COLUMNS == 1 ? 2 : 1) : T::BITS == 8 ? 2 : T::HIGH == 2 ? 3 : 4;
+    constexpr u32 TEAMS = COLUMNS == 1 ? 2 : 1, THREADS = 256 * TEAMS;
+    const u32 thread = threadIdx.x & 255, lane = thread & 31, warp = thread >> 5, team = threadIdx.x >> 8;
     const u32 g = lane >> 2, t = lane & 3;
     const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length;
     const u32 first_stretch = warp * length / 128;
@@ -37,7 +70,7 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     u32 base = 0, begin = 0, columns = args.m;
 
     next_may_start();
-    if (args.tiles) {
+    if (COLUMNS > 1 && args.tiles) {
         previous_done();
         const uint4 tile = args.tiles[blockIdx.y];
         if (tile.z == 0) return;
@@ -46,24 +79,32 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     const u32 expert = base;
     base *= (args.n + 31) / 32 * 2;
     const u32 partial_floats = args.halves * WARPS * COLUMNS * 16;
-    float *partials = (float *)memory;
-    float *scratch = partials + 2 * partial_floats;
+    float *partials = (float *)memory + team * 2 * partial_floats;
+    float *scratch = (float *)memory + TEAMS * 2 * partial_floats;
     u16 *x = (u16 *)(scratch + 64);
+    const bool gated = COLUMNS == 1 && args.gated;
+    const u32 halves = args.halves, pair = halves / 2, all_teams = gridDim.x * TEAMS, this_team = blockIdx.x + team * gridDim.x;
 
     Piece<CODE> low[DEPTH], high[DEPTH];
-    u32 ahead = stretches ? blockIdx.x * args.halves : ~0u, ahead_stretch = first_stretch;
-    const u32 last_stretch = first_stretch + stretches, skipped = (gridDim.x - 1) * args.halves, all = args.groups * args.halves;
-    u32 ahead_end = ahead + args.halves;
+    u32 ahead = stretches ? this_team * halves : ~0u, ahead_stretch = first_stretch;
+    const u32 last_stretch = first_stretch + stretches, skipped = (all_teams - 1) * halves, all = args.groups * halves;
+    u32 ahead_end = ahead + halves;
     Place place;
-    if (ahead < all) place = place_of<CODE>(args.weights, (base + ahead) >> 1, ((base + ahead) & 1) * 16 + g, t);
+    auto find = [&]() {
+        u32 half = base + ahead;
+        // Half tiles of gates, then those of their ups.
+        if (gated) half = (ahead >> pair) * pair + (ahead & (pair - 1)) + (ahead & pair ? args.n / 32 : 0);
+        place = place_of<CODE>(args.weights, half >> 1, (half & 1) * 16 + g, t);
+    };
+    if (ahead < all) find();
     auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
         if (ahead >= all) return;
         load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead_stretch, t);
         load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead_stretch, t);
         if (++ahead_stretch < last_stretch) return;
         ahead_stretch = first_stretch;
-        if (++ahead == ahead_end) ahead += skipped, ahead_end = ahead + args.halves;
-        if (ahead < all) place = place_of<CODE>(args.weights, (base + ahead) >> 1, ((base + ahead) & 1) * 16 + g, t);
+        if (++ahead == ahead_end) ahead += skipped, ahead_end = ahead + halves;
+        if (ahead < all) find();
     };
 #pragma unroll
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
@@ -72,12 +113,17 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     float factor = 1.0f;
     if (COLUMNS == 1 && !args.rows) {
         auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
-        factor = make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
-        for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+        if (args.row_most) {
+            factor = make_left_row<T::ELEMENT>(args, scratch, put);
+        } else if (team == 0) {
+            factor = make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
+            if (thread == 0) scratch[32] = factor;
+        }
+        for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 4 * THREADS) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
     } else {
         // Words of neighbouring rows change places, so that lanes that read together meet different banks.
         const u32 pieces = args.stride / 8;
-        for (u32 i = threadIdx.x; i < columns * pieces; i += 256) {
+        for (u32 i = threadIdx.x; i < columns * pieces; i += THREADS) {
             const u32 row = i / pieces, piece = i % pieces;
             const u32 from = args.tiles ? args.pairs[begin + row] / args.choices : row;
             copy_async<16>(shared_address(x) + (row * pieces + (piece ^ ((row & 1) << 2))) * 16, args.rows + (u64)from * args.stride + piece * 8);
@@ -87,36 +133,62 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
         if (COLUMNS == 1) factor = load_again_4(args.factors);
     }
     __syncthreads();
+    if (COLUMNS == 1 && !args.rows && !args.row_most) factor = scratch[32];
     const u32 of_lane = COLUMNS == 1 ? 0 : minimum(g, columns - 1), turn = (of_lane & 1) << 6;
     const u32 x_at = shared_address(x) + of_lane * args.stride * 2 + t * 16 + first_stretch * 256;
 
-    const u32 halves = args.halves;
-    u32 group = blockIdx.x, half = 0, stretch = 0, parity = 0, round = 0;
+    u32 group = this_team, half = 0, stretch = 0, parity = 0, round = 0;
+    float most = 0.0f;
     auto finish = [&]() {
-        asm volatile("bar.sync 0;" ::: "memory");
+        meet(2 + team, 256);
         const float *partial = partials + parity * partial_floats;
-        // Another warp each time, so that none falls behind.
-        for (u32 i = (threadIdx.x + round) & 255; i < halves * 16 * columns; i += 256) {
-            const u32 r = i & 15, of = (i >> 4) % halves, column = (i >> 4) / halves;
-            const u32 output = (group * halves + of) * 16 + r;
-            if (output >= args.n) continue;
-            const u32 pair = args.tiles ? args.pairs[begin + column] : column;
-            const float scale = (COLUMNS == 1 ? factor : load_again_4(args.factors + (args.tiles ? pair / args.choices : column))) *
+        // Output `output` of a column: row r of half tile `of`.
+        auto sum_of = [&](u32 of, u32 column, u32 r, u32 output) {
+            const float scale = (COLUMNS == 1 ? factor : load_again_4(args.factors + (args.tiles ? args.pairs[begin + column] / args.choices : column))) *
                                 T::FACTOR * args.weights.factor;
             const float *from = partial + (of * WARPS * COLUMNS + column) * 16 + r;
             float sum = from[0];
             for (u32 s = 1; s < slices; s++) sum += from[s * COLUMNS * 16];
             sum *= scale;
             if (args.bias) sum += args.bias[expert * args.n + output];
-            const u64 to = (u64)pair * args.out_stride + output;
-            if (args.residual) sum += load_again_4(args.residual + to);
-            args.y[to] = sum;
+            return sum;
+        };
+        // Another warp each time, so that none falls behind.
+        const u32 first = (thread + round) & 255;
+        if (gated) {
+            if (first < pair * 16) {
+                const u32 of = first >> 4, r = first & 15, output = (group * pair + of) * 16 + r;
+                const float gate = sum_of(of, 0, r, output), up = sum_of(of + pair, 0, r, output + args.n / 2);
+                const float v = gated_call(args.act, gate, up, args.alpha, args.limit);
+                args.y[output] = gate, args.y[output + args.n / 2] = up, args.gated[output] = v;
+                most = fmaxf(most, fabsf(v));
+            }
+        } else {
+            for (u32 i = first; i < halves * 16 * columns; i += 256) {
+                const u32 r = i & 15, of = (i >> 4) % halves, column = (i >> 4) / halves;
+                const u32 output = (group * halves + of) * 16 + r;
+                if (output >= args.n) continue;
+                float sum = sum_of(of, column, r, output);
+                const u64 to = (u64)(args.tiles ? args.pairs[begin + column] : column) * args.out_stride + output;
+                if (args.residual) sum += load_again_4(args.residual + to);
+                args.y[to] = sum;
+            }
         }
-        parity ^= 1, round += 32, group += gridDim.x;
+        parity ^= 1, round += 32, group += all_teams;
+    };
+    auto report = [&]() {
+        if (!gated) return;
+        most = warp_max(most);
+        if (lane == 0) scratch[team * 8 + warp] = most;
+        meet(2 + team, 256);
+        if (thread >= 8) return;
+        most = scratch[team * 8 + thread];
+        for (int step = 4; step > 0; step >>= 1) most = fmaxf(most, __shfl_xor_sync(0xff, most, step));
+        if (thread == 0) args.gated_most[this_team] = most;
     };
     if (!stretches) {
         while (group < args.groups) finish();
-        return;
+        return report();
     }
     float sums[4] = {};
     while (group < args.groups) {
@@ -147,10 +219,11 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
             if (++half == halves) half = 0, finish();
         }
     }
+    report();
 }
 
 #define FEW(name, code, kind, columns)                                                                                 \
-    extern "C" __global__ void __launch_bounds__(256, 2) name(const __grid_constant__ FewArgs args) {           \
+    extern "C" __global__ void __launch_bounds__(columns == 1 ? 512 : 256, columns == 1 ? 1 : 2) name(const __grid_constant__ FewArgs args) { \
         extern __shared__ __align__(128) u8 memory[];                                                                \
         few<code, kind, columns>(args, memory);                                                                      \
     }

@@ -55,9 +55,22 @@ DEV float most_of(float most, float4 v) {
 // 2^n for n in -126..=127.
 DEV float power_of_two(int n) { return bits_f32((u32)(n + 127) << 23); }
 
-// Make a row: `store(i, v)` gets elements i..i+4. What becomes halves is scaled by a power of two so that the largest
-// magnitude is near 2^10; the result is what products of the row are to be multiplied by. `scratch`: 64 floats.
-// HELD: of the elements, 4 THREADS at a time, those that stay in registers.
+// What a row's elements are multiplied by before they are rounded, and the products of the row afterwards.
+struct RowScale {
+    float scale, factor;
+};
+
+// Halves: a power of two, so that the largest magnitude is near 2^10.
+template <int ELEMENT> DEV RowScale row_scale(float most) {
+    if (ELEMENT != F16) return {1.0f, 1.0f};
+    int exponent = (int)(__float_as_uint(most) >> 23) - 127 - 10;
+    exponent = maximum(-100, minimum(100, exponent));
+    return {power_of_two(-exponent), power_of_two(exponent)};
+}
+
+// Make a row: `store(i, v)` gets elements i..i+4. The result is what products of the row are to be multiplied by.
+// `scratch`: 64 floats. HELD: of the elements, 4 THREADS at a time, those that stay in registers. The first THREADS of the
+// block take part, and meet at barrier 1.
 template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row(const RowSource &row, float *scratch, Store store) {
     constexpr u32 WIDTH = 4 * THREADS, GROUPS = THREADS / 32;
     const bool whole = row.k % 4 == 0 && ((u64)row.values & 15) == 0;
@@ -84,7 +97,7 @@ template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row
         scratch[threadIdx.x >> 5] = squares;
         scratch[GROUPS + (threadIdx.x >> 5)] = most;
     }
-    __syncthreads();
+    meet(1, THREADS);
     squares = 0.0f, most = 0.0f;
 #pragma unroll
     for (u32 warp = 0; warp < GROUPS; warp++) {
@@ -92,13 +105,8 @@ template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row
         most = fmaxf(most, scratch[GROUPS + warp]);
     }
     const float norm = row.mode == NORM ? rsqrtf(squares / (float)row.k + row.epsilon) : 1.0f;
-    float scale = 1.0f, factor = 1.0f;
-    if (ELEMENT == F16) {
-        int exponent = (int)(__float_as_uint(most * norm) >> 23) - 127 - 10;
-        exponent = maximum(-100, minimum(100, exponent));
-        scale = power_of_two(-exponent);
-        factor = power_of_two(exponent);
-    }
+    const RowScale by = row_scale<ELEMENT>(most * norm);
+    const float scale = by.scale;
     auto put = [&](u32 i, float4 v) {
         store(i, make_float4(v.x * norm * scale, v.y * norm * scale, v.z * norm * scale, v.w * norm * scale));
     };
@@ -110,7 +118,7 @@ template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row
     for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < row.k; i += WIDTH) {
         put(i, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole), squares));
     }
-    return factor;
+    return by.factor;
 }
 
 // Four elements at their places in a row of 16-bit elements.

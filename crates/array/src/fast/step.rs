@@ -109,6 +109,7 @@ impl Step {
                 tables: place.bring(known.map(|known| &known.tables), bytemuck::cast_slice(&tables)),
                 count: count as u32,
                 most_keys,
+                alone: spans.len() == count,
             });
         }
         for (kind, angles) in self.angles.iter().enumerate() {

@@ -1,12 +1,13 @@
 //! Products: which of the kernels `few.cu`, `some.cu` and `gemm.cu` take how many rows, and the kernels that make their
 //! inputs.
 //!
-//! One row is made inside the product; more are made by `rows.cu` first, and for many rows quantized weights are
+//! One row is made inside the product, and its gates and ups are joined where they are made; more are made by `rows.cu` first, and for many rows quantized weights are
 //! unpacked by `unpack.cu`. All of them sum in one order. Weights of f32 have a kernel of their own, for any number of
 //! rows. Read next: `cuda/few.cu`.
 
 use super::arguments::Arguments;
 use super::launch::{Call, Plan};
+use crate::device::Command;
 use crate::error::GpuError;
 
 /// Up to so many rows every weight is decoded once for all of them (`some.cu`); beyond, weights are unpacked first.
@@ -178,53 +179,103 @@ struct Experts {
     tile_rows: u32,
 }
 
-/// The dispatch `matmul`.
-pub(super) fn matmul(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
-    let p = call.params;
-    let with_experts = call.constant("EXPERTS") == 1;
-    let experts = with_experts.then(|| Experts {
-        tiles: call.address(8),
-        pairs: call.address(9),
-        most_tiles: call.groups[1],
-        tile_rows: call.constant("ROWS"),
-    });
-    // Where the features begin in a row of the output, the residual and the bias.
-    let first = u64::from(p.get(11).copied().unwrap_or(0)) * 4;
-    let behind = |address: u64| if address == 0 { 0 } else { address + first };
-    let bias = call.address_if(call.constant("BIAS") == 1, 6);
-    let product = Product {
-        call,
-        weights: Weights::of(call, 1, p[2], call.float(7))?,
-        rows: p[0],
-        features: p[1],
-        x: call.address(0),
-        x_stride: p[3],
-        input: call.constant("INPUT"),
-        stride: p[2].next_multiple_of(128),
-        bias: if with_experts { bias } else { behind(bias) },
-        residual: behind(call.address_if(call.constant("RESIDUAL") == 1, 7)),
-        out: call.address(if with_experts { 10 } else { 8 }) + first,
-        out_stride: p[4],
-        experts,
-        choices: p[10].max(1),
+/// The dispatch `matmul`, and of the commands behind it as many as its kernels do too; how many those are.
+pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<usize, GpuError> {
+    let product = Product::of(call)?;
+    if let Some(next) = rest.first().and_then(Call::of).filter(|next| is_gate_of(&product, next)) {
+        pair(plan, &product, &Product::of(&next)?)?;
+        return Ok(1);
+    }
+    one_or_more(plan, &product)?;
+    Ok(0)
+}
+
+impl<'a> Product<'a> {
+    fn of(call: &'a Call<'a>) -> Result<Product<'a>, GpuError> {
+        let p = call.params;
+        let with_experts = call.constant("EXPERTS") == 1;
+        let experts = with_experts.then(|| Experts {
+            tiles: call.address(8),
+            pairs: call.address(9),
+            most_tiles: call.groups[1],
+            tile_rows: call.constant("ROWS"),
+        });
+        let first = first_byte(call);
+        let behind = |address: u64| if address == 0 { 0 } else { address + first };
+        let bias = call.address_if(call.constant("BIAS") == 1, 6);
+        Ok(Product {
+            call,
+            weights: Weights::of(call, 1, p[2], call.float(7))?,
+            rows: p[0],
+            features: p[1],
+            x: call.address(0),
+            x_stride: p[3],
+            input: call.constant("INPUT"),
+            stride: p[2].next_multiple_of(128),
+            bias: if with_experts { bias } else { behind(bias) },
+            residual: behind(call.address_if(call.constant("RESIDUAL") == 1, 7)),
+            out: call.address(if with_experts { 10 } else { 8 }) + first,
+            out_stride: p[4],
+            experts,
+            choices: p[10].max(1),
+        })
+    }
+}
+
+/// Where the features begin in a row of the output, the residual and the bias.
+fn first_byte(call: &Call) -> u64 {
+    u64::from(call.params.get(11).copied().unwrap_or(0)) * 4
+}
+
+/// Whether `next` multiplies what the gates and ups that `product` makes of one row give.
+fn is_gate_of(product: &Product, next: &Call) -> bool {
+    let alone = |call: &Call| call.constant("EXPERTS") == 0 && call.params[0] == 1 && call.constant("CODE") != F32;
+    next.kernel.name == "matmul"
+        && alone(product.call)
+        && alone(next)
+        && next.constant("INPUT") == GATED
+        && next.address(0) == product.out
+        && next.params[2] * 2 == product.features
+        && product.features.is_multiple_of(64)
+        && product.residual == 0
+}
+
+/// Gates and ups of one row, joined where they are made, and the product of what they give.
+fn pair(plan: &mut Plan, product: &Product, next: &Product) -> Result<(), GpuError> {
+    let call = next.call;
+    let joined = Joined {
+        values: plan.take(u64::from(next.weights.columns) * 4),
+        most: plan.take(u64::from(2 * plan.shared.chip.multiprocessors) * 4),
     };
+    let made = (product.input == GATED || product.weights.columns > LONG_ROW)
+        .then(|| make_rows(plan, product, 1, Arrangement::Lanes, 0));
+    let gate = Gate { joined, act: call.constant("GATE"), alpha: call.float(8), limit: call.float(9) };
+    let teams = few(plan, product, 0, 1, &Few { made, gate: Some(gate), row: None })?;
+    few(plan, next, 0, 1, &Few { made: None, gate: None, row: Some((joined, teams)) })?;
+    Ok(())
+}
+
+fn one_or_more(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
+    let call = product.call;
+    let experts = product.experts;
     let hopper = plan.shared.chip.major == 9;
-    let in_pairs =
-        product.features.is_multiple_of(2) && product.out_stride.is_multiple_of(2) && first.is_multiple_of(8);
+    let in_pairs = product.features.is_multiple_of(2)
+        && product.out_stride.is_multiple_of(2)
+        && first_byte(call).is_multiple_of(8);
     if product.weights.code == F32 {
-        return f32_weights(plan, &product);
+        return f32_weights(plan, product);
     }
     if let Some(experts) = experts {
-        return match many_experts(&product) {
-            Some(count) if hopper && in_pairs => tiles(plan, &product, Some((experts, count))),
-            _ => few_rows(plan, &product),
+        return match many_experts(product) {
+            Some(count) if hopper && in_pairs => tiles(plan, product, Some((experts, count))),
+            _ => few_rows(plan, product),
         };
     }
     match product.rows {
-        1 => one(plan, &product),
-        _ if !hopper => few_rows(plan, &product),
-        rows if rows > SOME_ROWS && in_pairs => tiles(plan, &product, None),
-        _ => some(plan, &product),
+        1 => one(plan, product),
+        _ if !hopper => few_rows(plan, product),
+        rows if rows > SOME_ROWS && in_pairs => tiles(plan, product, None),
+        _ => some(plan, product),
     }
 }
 
@@ -275,7 +326,7 @@ fn make_rows(plan: &mut Plan, product: &Product, rows: u32, arrangement: Arrange
 fn one(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let made = (product.input == GATED || product.weights.columns > LONG_ROW)
         .then(|| make_rows(plan, product, 1, Arrangement::Lanes, 0));
-    few(plan, product, 0, 1, made)
+    few(plan, product, 0, 1, &Few { made, ..Few::default() }).map(|_| ())
 }
 
 /// Products of a few rows at a time; of experts, tile by tile.
@@ -283,59 +334,92 @@ fn few_rows(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let x_rows = if product.experts.is_some() { product.rows.div_ceil(product.choices) } else { product.rows };
     let made = make_rows(plan, product, x_rows, Arrangement::Lanes, 0);
     if product.experts.is_some() {
-        return few(plan, product, 0, product.rows, Some(made));
+        return few(plan, product, 0, product.rows, &Few { made: Some(made), ..Few::default() }).map(|_| ());
     }
     let room = plan.shared.chip.shared_bytes.saturating_sub(4 * FEW_ROWS * 1024) / (product.stride * 2);
     let most = room.clamp(1, FEW_ROWS);
     let mut first = 0;
     while first < product.rows {
         let rows = (product.rows - first).min(most);
-        few(plan, product, first, rows, Some(made))?;
+        few(plan, product, first, rows, &Few { made: Some(made), ..Few::default() })?;
         first += rows;
     }
     Ok(())
 }
 
-/// Half tiles that a block takes together: few waits, and no block left with more work than others.
-fn group_of(halves: u32, blocks: u32) -> u32 {
-    let work = |of: u32| (halves / of).div_ceil(blocks) * of;
-    let fits = |of: &u32| halves.is_multiple_of(*of);
-    [4, 2, 1].into_iter().filter(fits).min_by_key(|&of| work(of)).unwrap_or(1)
+/// Half tiles that a team of warps takes together, `least` or more: few waits, and none left with more work than others.
+fn group_of(halves: u32, teams: u32, least: u32) -> u32 {
+    let work = |of: u32| (halves / of).div_ceil(teams) * of;
+    let fits = |of: &u32| *of >= least && halves.is_multiple_of(*of);
+    [4, 2, 1].into_iter().filter(fits).min_by_key(|&of| work(of)).unwrap_or(least)
 }
 
-/// A product of few rows, of one made inside or of `made` ones.
-fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, made: Option<(u64, u64)>) -> Result<(), GpuError> {
+/// What surrounds a product of few rows.
+#[derive(Clone, Copy, Default)]
+struct Few {
+    /// Rows and their factors, where they are made already.
+    made: Option<(u64, u64)>,
+    /// One row: its features are gates and ups.
+    gate: Option<Gate>,
+    /// One row: what gates and ups gave, and how many teams have met a largest magnitude.
+    row: Option<(Joined, u32)>,
+}
+
+/// What gates and ups of a row give, and the largest magnitude of it that each team of warps met.
+#[derive(Clone, Copy)]
+struct Joined {
+    values: u64,
+    most: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Gate {
+    joined: Joined,
+    act: u32,
+    alpha: f32,
+    limit: f32,
+}
+
+/// A product of few rows, of one made inside or of `made` ones; gives how many teams of warps have it.
+fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) -> Result<u32, GpuError> {
     let (call, weights, chip) = (product.call, &product.weights, plan.shared.chip);
     let most = product.experts.map_or(rows, |experts| experts.tile_rows);
-    let columns = if most == 1 && product.experts.is_none() { 1 } else { FEW_ROWS };
+    let (columns, teams) = if most == 1 && product.experts.is_none() { (1, 2) } else { (FEW_ROWS, 1) };
     let name = format!("few{columns}_{}", weights.product_name());
-    let shared_of = |of_group: u32| of_group * 2 * 8 * columns * 64 + 256 + most * product.stride * 2;
+    let shared_of = |of_group: u32| teams * of_group * 2 * 8 * columns * 64 + 256 + most * product.stride * 2;
     // As many blocks of a processor as its memory allows, and registers.
-    let all = chip.multiprocessors * ((chip.shared_bytes + 1024) / (shared_of(4) + 1024)).clamp(1, 2);
+    let blocks = if teams == 2 { 1 } else { ((chip.shared_bytes + 1024) / (shared_of(4) + 1024)).clamp(1, 2) };
     let halves = product.features.div_ceil(32) * 2;
     let stacks = product.experts.map_or(1, |experts| experts.most_tiles);
-    let of_stack = all.div_ceil(stacks.min(8));
-    let of_group = group_of(halves, of_stack);
+    let of_stack = (chip.multiprocessors * blocks).div_ceil(stacks.min(8));
+    let of_group = group_of(halves, of_stack * teams, if around.gate.is_some() { 2 } else { 1 });
     if shared_of(of_group) > chip.shared_bytes {
         return Err(call.error("its memory of a block is more than this device has"));
     }
     let groups = halves / of_group;
+    let across = groups.min(of_stack);
     let norm = call.address_if(product.input == NORM, 5);
-    let source = Arguments::new().address(product.x).address(norm);
-    let source = source.words(&[weights.columns, product.input, call.constant("GATE")]);
+    let (x, input) = around.row.map_or((product.x, product.input), |(joined, _)| (joined.values, 0));
+    let source = Arguments::new().address(x).address(norm);
+    let source = source.words(&[weights.columns, input, call.constant("GATE")]);
     let source = source.floats(&[call.float(8), call.float(9), call.float(6)]);
     let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
     let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };
-    let (made, factors) =
-        made.map_or((0, 0), |(made, factors)| (made + skipped(u64::from(product.stride) * 2), factors + skipped(4)));
+    let (made, factors) = around
+        .made
+        .map_or((0, 0), |(made, factors)| (made + skipped(u64::from(product.stride) * 2), factors + skipped(4)));
     let arguments = Arguments::new().inner(weights.arguments()).inner(source).address(made).address(factors);
     let (tiles, pairs) = product.experts.map_or((0, 0), |experts| (experts.tiles, experts.pairs));
     let arguments = arguments.address(tiles).address(pairs).address(product.bias);
     let arguments = arguments.address(of_row(product.residual)).address(of_row(product.out));
+    let joined = around.gate.map_or(Joined { values: 0, most: 0 }, |gate| gate.joined);
+    let (row_most, row_mosts) = around.row.map_or((0, 0), |(joined, teams)| (joined.most, teams));
+    let arguments = arguments.address(joined.values).address(joined.most).address(row_most);
     let sizes = [rows, product.features, weights.columns, product.stride, product.out_stride, of_group, groups];
-    let arguments = arguments.words(&sizes).words(&[product.choices]);
-    plan.launch(name, [groups.min(of_stack), stacks, 1], 256, shared_of(of_group), arguments);
-    Ok(())
+    let (act, alpha, limit) = around.gate.map_or((0, 0.0, 0.0), |gate| (gate.act, gate.alpha, gate.limit));
+    let arguments = arguments.words(&sizes).words(&[product.choices, row_mosts, act]).floats(&[alpha, limit]);
+    plan.launch(name, [across, stacks, 1], 256 * teams, shared_of(of_group), arguments);
+    Ok(across * teams)
 }
 
 /// Products of up to 64 rows at a time, on Hopper.

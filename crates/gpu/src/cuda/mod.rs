@@ -6,6 +6,7 @@
 //! those of the WGSL kernels. Read next: `runtime`, `launch`.
 
 mod arguments;
+mod attention;
 mod driver;
 mod formula;
 mod image;

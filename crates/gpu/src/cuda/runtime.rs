@@ -410,11 +410,12 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 11] = [
+    let sources: [(&[&str], &str); 12] = [
         (&["few"], "few"),
         (&["some"], "some"),
         (&["rows_"], "rows"),
         (&["unpack", "embed"], "unpack"),
+        (&["attention_step", "attention_long"], "attention_step"),
         (&["attention"], "attention"),
         (&["gemm"], "gemm"),
         (&["route", "sort_pairs", "expert_offsets", "mix", "product_f32"], "moe"),
@@ -429,7 +430,7 @@ fn source_of(name: &str) -> &'static str {
 
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
-    ["few", "some", "gemm"].iter().any(|prefix| name.starts_with(prefix))
+    ["few", "some", "gemm", "attention_step", "attention_long"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Where memory lies on the device.

@@ -99,6 +99,8 @@ pub struct Rows {
     pub count: u32,
     /// No row has a position from here on. It chooses the grid: a bound that changes seldom lets a recorded list live.
     pub most_keys: u32,
+    /// Each row is of a sequence of its own, so that no row sees another's key.
+    pub alone: bool,
 }
 
 /// How query and key heads are normed and rotated.
@@ -239,6 +241,9 @@ pub fn attend(
             ("SINKS", attention.sinks.is_some().into()),
         ],
     );
+    if rows.alone {
+        kernel.constants.push(("ALONE", 1));
+    }
     if shape.element.is_quantized() {
         kernel.constants.push(("ROTATION", rotation(shape.key_dim)));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use olivine_gpu::ops::attention::{Attention, Element, Heads, KvShape, Rows, attend, heads, write};
 use olivine_gpu::ops::gather;
-use olivine_gpu::{Device, Memory};
+use olivine_gpu::{Device, List, Memory};
 use olivine_kernels::attention::{
     AttentionParams, BatchSequence, KvCacheLayer, KvDtype, KvLayout, RaggedBatch, write_and_attend,
 };
@@ -83,7 +83,8 @@ fn on_device(
     }
     let count = rows.len() / 2;
     let most_keys = steps.iter().map(|(cached, new)| cached + new).max().unwrap() as u32;
-    let rows = Rows { rows: words(device, &rows), tables: words(device, &flat), count: count as u32, most_keys };
+    let rows =
+        Rows { rows: words(device, &rows), tables: words(device, &flat), count: count as u32, most_keys, alone: false };
     let sinks = upload(device, &values(5, case.heads));
     let out_width = case.heads * case.layout.value_dim;
     let attention = Attention {
@@ -179,6 +180,155 @@ fn tokens_of_many_sequences_attend_as_each_alone() {
             let alone = on_device(&*device, &case, &pages, &steps[index..=index], std::slice::from_ref(&table), row);
             assert_bits(&alone, &together[index * out_width..][..out_width], &format!("{window:?}, sequence {index}"));
         }
+    }
+}
+
+/// A step of rows of a sequence each, as its parts are recorded: from norming the heads to what attends.
+struct LoneStep {
+    shape: KvShape,
+    heads: u32,
+    /// Dimensions that are rotated, and whether pairs are neighbours.
+    rope: (u32, bool),
+    normed: bool,
+    window: Option<u32>,
+    soft_cap: Option<f32>,
+    sinks: bool,
+    /// Of each row.
+    positions: Vec<u32>,
+}
+
+impl LoneStep {
+    fn width(&self) -> u32 {
+        (self.heads + 2 * self.shape.kv_heads) * self.shape.key_dim
+    }
+
+    /// All earlier positions written, then the step in one list or in a list for each part: what attended, the heads, and
+    /// the pages.
+    fn run(&self, device: &dyn Device, in_one: bool) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+        let (shape, width, count) = (self.shape, self.width(), self.positions.len());
+        let dim = shape.key_dim as usize;
+        let first = self.heads * shape.key_dim;
+        let pages_of: Vec<u32> = self.positions.iter().map(|position| position / shape.page_tokens + 1).collect();
+        let all: u32 = pages_of.iter().sum();
+        // Pages of the sequences lie apart; what nobody wrote is no number.
+        let tables: Vec<u32> = (0..all).map(|index| (index * 7 + 3) % all.next_power_of_two()).collect();
+        let pages = device.allocate(u64::from(all.next_power_of_two()) * shape.page_bytes()).unwrap();
+        device.write(&pages, 0, &vec![0xff; pages.bytes() as usize]).unwrap();
+        let starts: Vec<u32> = (0..count).map(|row| pages_of[..row].iter().sum()).collect();
+        let rows_of = |positions: Vec<[u32; 2]>, alone: bool| Rows {
+            rows: words(device, positions.as_flattened()),
+            tables: words(device, &tables),
+            count: positions.len() as u32,
+            most_keys: (self.positions.iter().max().unwrap() + 1).next_power_of_two().max(256),
+            alone,
+        };
+        for (row, &position) in self.positions.iter().enumerate().filter(|(_, position)| **position > 0) {
+            let old = upload(device, &values(row as u64, (position * width) as usize));
+            let old_rows = rows_of((0..position).map(|position| [position, starts[row]]).collect(), false);
+            run(device, |list| write(list, &shape, &old_rows, &old, width, first, &pages));
+        }
+        let rows =
+            rows_of(self.positions.iter().zip(&starts).map(|(position, start)| [*position, *start]).collect(), true);
+        let qkv = upload(device, &values(77, count * width as usize));
+        let (query, key) = (upload(device, &values(1, dim)), upload(device, &values(2, dim)));
+        let angles = upload(device, &values(3, (count * self.rope.0 as usize).max(1)));
+        let pass = Heads {
+            heads: self.heads,
+            kv_heads: shape.kv_heads,
+            head_dim: shape.key_dim,
+            row_stride: width,
+            norms: self.normed.then_some((&query, &key)),
+            epsilon: 1e-6,
+            rope: (self.rope.0 > 0).then_some((&angles, self.rope.0, self.rope.1)),
+        };
+        let sinks = upload(device, &values(5, self.heads as usize));
+        let attention = Attention {
+            heads: self.heads,
+            shape,
+            row_stride: width,
+            out_stride: first,
+            scale: 0.1,
+            window: self.window,
+            soft_cap: self.soft_cap,
+            sinks: self.sinks.then_some(&sinks),
+        };
+        let out = upload(device, &vec![f32::NAN; count * first as usize]);
+        let scratch = device.allocate(attention.scratch_bytes(&rows).max(4)).unwrap();
+        let make = |list: &mut List| heads(list, &pass, count as u32, &qkv);
+        let keep = |list: &mut List| write(list, &shape, &rows, &qkv, width, first, &pages);
+        let see = |list: &mut List| attend(list, &attention, &rows, &qkv, &pages, Some(&scratch), &out);
+        if in_one {
+            run(device, |list| {
+                make(list);
+                keep(list);
+                see(list);
+            });
+        } else {
+            run(device, make);
+            run(device, keep);
+            run(device, see);
+        }
+        (download(device, &out), download(device, &qkv), download(device, &pages))
+    }
+}
+
+/// Devices may do all of a step of lone rows in one kernel; it gives what its parts give.
+#[test]
+fn lone_rows_attend_in_one_list_as_part_by_part() {
+    let Some(device) = device() else { return };
+    let shape =
+        |kv_heads, dim, page_tokens, element| KvShape { kv_heads, key_dim: dim, value_dim: dim, page_tokens, element };
+    let base = LoneStep {
+        shape: shape(2, 128, 32, Element::Bf16),
+        heads: 8,
+        rope: (128, false),
+        normed: true,
+        window: None,
+        soft_cap: None,
+        sinks: false,
+        positions: vec![],
+    };
+    let ragged: Vec<u32> = (0..19).map(|row| (row * 97 + 63) % 700).collect();
+    let cases = [
+        LoneStep { positions: vec![0], ..base },
+        LoneStep { positions: vec![200], ..base },
+        LoneStep { positions: vec![1023], ..base },
+        LoneStep { positions: vec![2600], ..base },
+        LoneStep { positions: vec![9000], shape: shape(1, 128, 64, Element::F16), rope: (64, true), ..base },
+        LoneStep { positions: vec![40, 0, 255, 64], rope: (0, false), ..base },
+        LoneStep { positions: ragged.clone(), normed: false, ..base },
+        LoneStep {
+            positions: ragged,
+            shape: shape(3, 64, 16, Element::F16),
+            heads: 15,
+            rope: (64, false),
+            window: Some(130),
+            sinks: true,
+            ..base
+        },
+        LoneStep {
+            positions: (0..64).map(|row| row * 61 % 1500).collect(),
+            shape: shape(8, 64, 64, Element::Bf16),
+            heads: 64,
+            rope: (32, true),
+            soft_cap: Some(4.0),
+            ..base
+        },
+        LoneStep {
+            positions: vec![300, 5],
+            shape: shape(1, 64, 128, Element::Bf16),
+            heads: 20,
+            rope: (64, false),
+            ..base
+        },
+    ];
+    for (index, case) in cases.iter().enumerate() {
+        let (out, heads, pages) = case.run(&*device, true);
+        let (part_out, part_heads, part_pages) = case.run(&*device, false);
+        assert!(out.iter().all(|value| value.is_finite()), "case {index}");
+        assert_bits(&out, &part_out, &format!("case {index}: attended"));
+        assert_bits(&heads, &part_heads, &format!("case {index}: heads"));
+        assert_bits(&pages, &part_pages, &format!("case {index}: pages"));
     }
 }
 

@@ -46,7 +46,8 @@ fn attentions(list: &mut List, memory: &Memory) {
     let elements = [Element::F32, Element::F16, Element::Bf16, Element::Q8, Element::Q4];
     for (element, dim) in elements.into_iter().flat_map(|element| [64, 128, 256].map(|dim| (element, dim))) {
         let shape = attention::KvShape { kv_heads: 2, key_dim: dim, value_dim: dim, page_tokens: 64, element };
-        let rows = attention::Rows { rows: memory.clone(), tables: memory.clone(), count: 3, most_keys: 4096 };
+        let rows =
+            attention::Rows { rows: memory.clone(), tables: memory.clone(), count: 3, most_keys: 4096, alone: false };
         let pass = attention::Heads {
             heads: 16,
             kv_heads: 2,

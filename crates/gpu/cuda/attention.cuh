@@ -1,0 +1,240 @@
+// What every attention over paged keys and values is made of: tiles of 64 keys summed alone on tensor cores, and how sums
+// are merged. Heads of 64 and 128 in 16 bits.
+//
+// Invariant: what a tile gives depends on the query, its position and the tile's keys alone. Read next: attention.cu,
+// attention_step.cu.
+#pragma once
+#include "common.cuh"
+
+struct AttentionArgs {
+    const float *qkv;
+    const uint2 *rows;  // position (~0: of no sequence) and where the pages begin in `tables`
+    const u32 *tables;
+    const u8 *pages;
+    const float *sinks; // or null
+    float *scratch;     // decode: [row][head][tile][dim + 4]: sums, largest score, total
+    float *out;
+    u32 count, heads, group, kv_heads; // group: query heads of a KV head
+    u32 key_dim, value_dim, page, element;
+    u32 row_stride, out_stride, tiles, window;
+    float scale, cap;   // cap 0: none
+};
+
+constexpr float LEAST = -3.0e38f;
+constexpr u32 KEYS = 64;
+
+DEV uint2 load_row(const AttentionArgs &args, u32 row) {
+    uint2 v;
+    asm volatile("ld.global.cg.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(args.rows + row));
+    return v;
+}
+
+DEV u32 load_word(const u32 *from) {
+    u32 v;
+    asm volatile("ld.global.cg.u32 %0, [%1];" : "=r"(v) : "l"(from));
+    return v;
+}
+
+DEV u32 first_seen(const AttentionArgs &args, u32 position) {
+    return args.window && position + 1 > args.window ? position + 1 - args.window : 0;
+}
+
+// 2^x. Scores and what is made of them are logarithms to this base.
+DEV float power(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+constexpr float LOG2E = 1.44269504f;
+
+// What two sums of powers give together.
+struct Merge {
+    float largest, total, before, after;
+};
+
+DEV Merge merge(float largest, float total, float next_largest, float next_total) {
+    const float most = fmaxf(largest, next_largest);
+    const float before = power(largest - most), after = power(next_largest - most);
+    return {most, fmaf(total, before, next_total * after), before, after};
+}
+
+DEV float finish(const AttentionArgs &args, float largest, float total, u32 head) {
+    if (!args.sinks) return 1.0f / total;
+    const Merge step = merge(largest, total, args.sinks[head] * LOG2E, 1.0f);
+    return step.before / step.total;
+}
+
+DEV float limited(const AttentionArgs &args, float score) {
+    return args.cap > 0.0f ? args.cap * LOG2E * tanhf(score * args.scale / args.cap) : score * (args.scale * LOG2E);
+}
+
+// d = a * b, added to d unless `fresh`.
+template <int ELEMENT> DEV void mma_16816(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, bool fresh) {
+    if (!fresh) return mma_16816<ELEMENT>(d, a, b0, b1);
+    if (ELEMENT == BF16) {
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+                     : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+    } else {
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+                     : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+    }
+}
+
+// Four 8 x 8 blocks of 16 bits; lane l gives the address of row l % 8 of block l / 8.
+DEV void load_matrices(u32 (&r)[4], u32 at, bool transposed) {
+    if (transposed) {
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at));
+    } else {
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at));
+    }
+}
+
+// Where keys l and l + 32 of a tile lie, for lane l: their pages are asked for long before they are needed.
+struct Pages {
+    u32 numbers[2];
+
+    __device__ __forceinline__ void ask(const AttentionArgs &args, u32 table, u32 start, u32 end) {
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) numbers[half] = load_word(args.tables + table + minimum(start + half * 32 + (threadIdx.x & 31), end) / args.page);
+    }
+
+    template <int DIM> __device__ __forceinline__ void places(const AttentionArgs &args, u32 head, u32 start, u32 end, u64 (&begin)[2]) const {
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) {
+            const u32 key = minimum(start + half * 32 + (threadIdx.x & 31), end);
+            begin[half] = ((u64)(numbers[half] * args.kv_heads + head) * 2 * args.page + key % args.page) * DIM * 2;
+        }
+    }
+};
+
+// Where a piece of 16 bytes of a tile's row lies: rows behind one another, or, as the tensor copy engine brings them (BULK),
+// halves of 128 bytes behind one another.
+template <int DIM, bool BULK> DEV u32 piece_place(u32 row, u32 piece) {
+    if (BULK) return (piece >> 3) * (KEYS * 128) + row * 128 + (((piece & 7) ^ (row & 7)) << 4);
+    return row * DIM * 2 + ((piece ^ (row & 7)) << 4);
+}
+
+// Keys or values (`skip`: how far they are from the keys) of a tile to shared memory: rows of DIM elements, 16-byte pieces
+// of a row exchanged by its number.
+template <int DIM, u32 THREADS> DEV void stage_tile(const AttentionArgs &args, u32 to, const u64 (&begin)[2], u32 skip) {
+    constexpr u32 PIECES = DIM / 8;
+    const u32 thread = threadIdx.x % THREADS;
+#pragma unroll
+    for (u32 j = 0; j < KEYS * PIECES / THREADS; j++) {
+        const u32 i = thread + j * THREADS, row = i / PIECES, piece = i % PIECES;
+        const u64 from = __shfl_sync(~0u, begin[j * THREADS / PIECES / 32], row & 31);
+        copy_async<16>(to + piece_place<DIM, false>(row, piece), args.pages + skip + from + piece * 16);
+    }
+    copy_commit();
+}
+
+// Query rows of a warp: of each lane rows g and g + 8.
+template <int ELEMENT, int DIM> struct Queries {
+    u32 parts[DIM / 16][4];
+
+    __device__ __forceinline__ void load(const float *low, const float *high, u32 t) {
+#pragma unroll
+        for (int i = 0; i < DIM / 16; i++) {
+            const u32 at = i * 16 + 2 * t;
+            parts[i][0] = low ? pack<ELEMENT>(load_again_4(low + at), load_again_4(low + at + 1)) : 0;
+            parts[i][1] = high ? pack<ELEMENT>(load_again_4(high + at), load_again_4(high + at + 1)) : 0;
+            parts[i][2] = low ? pack<ELEMENT>(load_again_4(low + at + 8), load_again_4(low + at + 9)) : 0;
+            parts[i][3] = high ? pack<ELEMENT>(load_again_4(high + at + 8), load_again_4(high + at + 9)) : 0;
+        }
+    }
+};
+
+// One tile of keys: sums of 16 rows, [dim / 8] fragments, with the largest score and the total of rows g and g + 8.
+// `between` is called once the keys are no longer needed and before the values are.
+template <int ELEMENT, int DIM, bool BULK, typename Between>
+DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u32 keys_at, u32 values_at, u32 start, const u32 (&first)[2],
+                   const u32 (&last)[2], u32 lane, float (&sums)[DIM / 8][4], float (&largest)[2], float (&total)[2], Between between) {
+    const u32 t = lane & 3;
+    float scores[KEYS / 8][4];
+#pragma unroll
+    for (u32 n = 0; n < KEYS / 16; n++) {
+#pragma unroll
+        for (u32 i = 0; i < DIM / 16; i++) {
+            // Two blocks of 8 keys, each of two blocks of 8 dimensions.
+            const u32 row = n * 16 + (lane >> 4) * 8 + (lane & 7), piece = 2 * i + ((lane >> 3) & 1);
+            u32 k[4];
+            load_matrices(k, keys_at + piece_place<DIM, BULK>(row, piece), false);
+            mma_16816<ELEMENT>(scores[2 * n], q.parts[i], k[0], k[1], i == 0);
+            mma_16816<ELEMENT>(scores[2 * n + 1], q.parts[i], k[2], k[3], i == 0);
+        }
+    }
+    if (args.cap > 0.0f) {
+#pragma unroll 1
+        for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+            for (u32 e = 0; e < 4; e++) {
+#pragma unroll
+                for (u32 m = 0; m < KEYS / 8; m++) scores[m][e] = m == n ? limited(args, scores[m][e]) : scores[m][e];
+            }
+        }
+    } else {
+        const float scale = args.scale * LOG2E;
+#pragma unroll
+        for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+            for (u32 e = 0; e < 4; e++) scores[n][e] *= scale;
+        }
+    }
+    const bool sees_all = maximum(first[0], first[1]) <= start && minimum(last[0], last[1]) >= start + KEYS - 1;
+    if (!__all_sync(~0u, sees_all)) {
+#pragma unroll
+        for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+            for (u32 e = 0; e < 4; e++) {
+                const u32 key = start + n * 8 + 2 * t + (e & 1), half = e >> 1;
+                if (key > last[half] || key < first[half]) scores[n][e] = LEAST;
+            }
+        }
+    }
+    largest[0] = largest[1] = LEAST;
+#pragma unroll
+    for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) largest[e >> 1] = fmaxf(largest[e >> 1], scores[n][e]);
+    }
+    float from[2];
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 1));
+        largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 2));
+        total[half] = 0.0f;
+        // What is not seen weighs nothing, also where nothing is seen.
+        from[half] = largest[half] == LEAST ? 0.0f : largest[half];
+    }
+#pragma unroll
+    for (u32 n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) {
+            scores[n][e] = power(scores[n][e] - from[e >> 1]);
+            total[e >> 1] += scores[n][e];
+        }
+    }
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        total[half] += __shfl_xor_sync(~0u, total[half], 1);
+        total[half] += __shfl_xor_sync(~0u, total[half], 2);
+    }
+    between();
+#pragma unroll
+    for (u32 n = 0; n < KEYS / 16; n++) {
+        const u32 weights[4] = {pack<ELEMENT>(scores[2 * n][0], scores[2 * n][1]), pack<ELEMENT>(scores[2 * n][2], scores[2 * n][3]),
+                                pack<ELEMENT>(scores[2 * n + 1][0], scores[2 * n + 1][1]), pack<ELEMENT>(scores[2 * n + 1][2], scores[2 * n + 1][3])};
+#pragma unroll
+        for (u32 d = 0; d < DIM / 16; d++) {
+            const u32 row = n * 16 + ((lane >> 3) & 1) * 8 + (lane & 7), piece = 2 * d + (lane >> 4);
+            u32 v[4];
+            load_matrices(v, values_at + piece_place<DIM, BULK>(row, piece), true);
+            mma_16816<ELEMENT>(sums[2 * d], weights, v[0], v[1], n == 0);
+            mma_16816<ELEMENT>(sums[2 * d + 1], weights, v[2], v[3], n == 0);
+        }
+    }
+}
+

@@ -1,0 +1,311 @@
+// Attention of decoding rows on Hopper, whose tiles of keys and values the tensor copy engine brings.
+//
+// `step`: rows of a sequence each. One kernel norms and rotates the heads, writes the new key and value, attends and
+// merges: a cluster of blocks has a row and KV head, and what it sums stays in shared memory. Old keys come while the
+// kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before, tiles merged by
+// `attention_join`. Invariant: bits are those of `heads` with attention.cu. Read next: attention.cuh.
+#include "attention.cuh"
+#include "wgmma.cuh"
+
+struct StepArgs {
+    TensorMap pages; // rows of a key or value, boxes of 64 columns by a page's rows, at most 64, swizzled
+    AttentionArgs attention;
+    // Of `step`:
+    float *qkv;                         // normed and rotated heads are left there, as `heads` leaves them
+    const float *query_norm, *key_norm; // or null
+    const float2 *angles;
+    u32 keys;                           // where a row's keys begin; values follow
+    u32 rotated, interleaved;
+    float epsilon;
+};
+
+// Sums of a tile in shared memory: so many floats from one head to the next.
+template <int DIM> constexpr u32 KEPT = DIM + 2;
+// Normed heads as they wait for their use: no two rows begin in the same bank.
+template <int DIM> constexpr u32 HEAD = DIM + 8;
+
+DEV void cluster_meet() {
+    asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+    asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+}
+
+// The address of shared memory of another block of the cluster.
+DEV u32 of_block(u32 address, u32 block) {
+    u32 at;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(address), "r"(block));
+    return at;
+}
+
+DEV float load_cluster(u32 address) {
+    float v;
+    asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(v) : "r"(address) : "memory");
+    return v;
+}
+
+// The page of the box that this lane brings of a tile.
+DEV u32 page_number(const AttentionArgs &a, uint2 row, u32 tile) {
+    const u32 key = tile * KEYS + (threadIdx.x & 31) * minimum(a.page, KEYS);
+    return load_word(a.tables + row.y + minimum(key, row.x) / a.page);
+}
+
+// Have a warp's tile of keys or values brought: those pages of it that have some.
+template <int DIM> DEV void bring_tile(const StepArgs &args, u32 to, u32 barrier, u32 number, u32 head, uint2 row, u32 tile, u32 values) {
+    const AttentionArgs &a = args.attention;
+    const u32 lane = threadIdx.x & 31, box = minimum(a.page, KEYS), start = tile * KEYS;
+    const u32 boxes = minimum((row.x - start) / box + 1, KEYS / box);
+    if (lane == 0) barrier_expect(barrier, boxes * box * DIM * 2);
+    __syncwarp();
+    if (lane >= boxes) return;
+    const u32 from = ((number * a.kv_heads + head) * 2 + values) * a.page + (start + lane * box) % a.page;
+#pragma unroll
+    for (u32 half = 0; half < DIM / 64; half++) load_tile(to + half * KEYS * 128 + lane * box * 128, &args.pages, half * 64, from, barrier);
+}
+
+// Norm and rotate a head: a warp does what 64 threads of `heads` do. `v`: elements lane + 32 j.
+template <int DIM>
+DEV void make_head(const StepArgs &args, const float (&v)[DIM / 32], const float (&weights)[DIM / 32], const float2 (&angles)[2], float *head) {
+    const u32 lane = threadIdx.x & 31;
+    float scale = 1.0f;
+    if (args.query_norm) {
+        float squares[2] = {0.0f, 0.0f};
+#pragma unroll
+        for (u32 j = 0; j < DIM / 32; j++) squares[j & 1] = fmaf(v[j], v[j], squares[j & 1]);
+        const float low = warp_sum(squares[0]), high = warp_sum(squares[1]);
+        scale = 1.0f / sqrtf((low + high) / (float)DIM + args.epsilon);
+    }
+#pragma unroll
+    for (u32 j = 0; j < DIM / 32; j++) head[lane + 32 * j] = args.query_norm ? v[j] * scale * weights[j] : v[j];
+    __syncwarp();
+#pragma unroll
+    for (u32 j = 0; j < 2; j++) {
+        const u32 i = lane + 32 * j;
+        if (i >= args.rotated / 2) continue;
+        const u32 low = args.interleaved ? 2 * i : i, high = args.interleaved ? 2 * i + 1 : i + args.rotated / 2;
+        const float a = head[low], b = head[high];
+        head[low] = fmaf(a, angles[j].x, -(b * angles[j].y));
+        head[high] = fmaf(b, angles[j].x, a * angles[j].y);
+    }
+    __syncwarp();
+}
+
+// What a block of `step` has beside tiles.
+template <int DIM> struct Room {
+    float *queries; // [here][HEAD]
+    float *fresh;   // the key, normed, then the value
+    float *factors; // of each warp [3][tiles]
+    float *kept;    // [tiles of the block][here][KEPT]
+};
+
+// The heads of a block's queries; of the block that has the last tile, the new key and value too, to their page as well.
+template <int ELEMENT, int DIM>
+DEV void make_heads(const StepArgs &args, const Room<DIM> &room, uint2 row, u32 head, u32 of_group, u32 here, bool has_last) {
+    const AttentionArgs &a = args.attention;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+    float2 angles[2] = {make_float2(1.0f, 0.0f), make_float2(1.0f, 0.0f)};
+    float query_weights[DIM / 32], key_weights[DIM / 32];
+#pragma unroll
+    for (u32 j = 0; j < 2; j++) {
+        if (lane + 32 * j < args.rotated / 2) angles[j] = __ldcg(args.angles + (u64)blockIdx.z * (args.rotated / 2) + lane + 32 * j);
+    }
+#pragma unroll
+    for (u32 j = 0; j < DIM / 32; j++) {
+        query_weights[j] = args.query_norm ? load_again_4(args.query_norm + lane + 32 * j) : 1.0f;
+        key_weights[j] = args.query_norm ? load_again_4(args.key_norm + lane + 32 * j) : 1.0f;
+    }
+    u64 page = 0;
+    if (has_last) page = (u64)(load_word(a.tables + row.y + row.x / a.page) * a.kv_heads + head) * 2 * a.page + row.x % a.page;
+    previous_done();
+    const float *from = args.qkv + (u64)blockIdx.z * a.row_stride, *key = from + args.keys + head * DIM;
+    const float *queries = from + (head * a.group + of_group) * DIM;
+    // The new key first: it is the longest way.
+    if (has_last && warp == warps - 1) {
+        float v[DIM / 32], value[DIM / 32];
+#pragma unroll
+        for (u32 j = 0; j < DIM / 32; j++) v[j] = load_again_4(key + lane + 32 * j), value[j] = load_again_4(key + a.kv_heads * DIM + lane + 32 * j);
+        make_head<DIM>(args, v, key_weights, angles, room.fresh);
+#pragma unroll
+        for (u32 j = 0; j < DIM / 32; j++) room.fresh[DIM + lane + 32 * j] = value[j];
+        __syncwarp();
+        u32 *to = (u32 *)a.pages;
+        for (u32 i = lane; i < DIM && of_group == 0; i += 32) {
+            const u32 at = i % (DIM / 2), is_value = i / (DIM / 2);
+            const float *pair = room.fresh + is_value * DIM + 2 * at;
+            to[(page + is_value * a.page) * (DIM / 2) + at] = pack<ELEMENT>(pair[0], pair[1]);
+        }
+    }
+    for (u32 of = warp; of < here; of += 2 * warps) {
+        float v[2][DIM / 32];
+#pragma unroll
+        for (u32 n = 0; n < 2; n++) {
+#pragma unroll
+            for (u32 j = 0; j < DIM / 32; j++) {
+                if (of + n * warps < here) v[n][j] = load_again_4(queries + (of + n * warps) * DIM + lane + 32 * j);
+            }
+        }
+#pragma unroll
+        for (u32 n = 0; n < 2; n++) {
+            if (of + n * warps < here) make_head<DIM>(args, v[n], query_weights, angles, room.queries + (of + n * warps) * HEAD<DIM>);
+        }
+    }
+    __syncthreads();
+}
+
+// Put the new key (or value) among the last tile's, and zeros behind a value: what stands there may be no number.
+template <int ELEMENT, int DIM> DEV void patch_tile(u32 tile_at, const float *fresh, u32 last, bool is_value) {
+    const u32 lane = threadIdx.x & 31, row = last % KEYS;
+    if (fresh && lane < DIM / 8) {
+        const float *v = fresh + lane * 8;
+        const u32 at = tile_at + piece_place<DIM, true>(row, lane);
+        store_shared_8(at, pack<ELEMENT>(v[0], v[1]), pack<ELEMENT>(v[2], v[3]));
+        store_shared_8(at + 8, pack<ELEMENT>(v[4], v[5]), pack<ELEMENT>(v[6], v[7]));
+    }
+    for (u32 i = lane; is_value && i < (KEYS - 1 - row) * (DIM / 8); i += 32) {
+        const u32 at = tile_at + piece_place<DIM, true>(row + 1 + i / (DIM / 8), i % (DIM / 8));
+        store_shared_8(at, 0, 0), store_shared_8(at + 8, 0, 0);
+    }
+    __syncwarp();
+}
+
+// Merge what the blocks of a cluster have kept: a warp takes 32 dimensions of a head at a time.
+template <int DIM> DEV void merge_kept(const AttentionArgs &a, const Room<DIM> &room, u32 count, u32 here, u32 first_head) {
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, all = gridDim.x * warps;
+    float *before = room.factors + warp * 3 * a.tiles, *after = before + a.tiles, *totals = after + a.tiles;
+    // Where tile i is kept: warps of one block after those of another.
+    auto place = [&](u32 i, u32 of) {
+        const u32 at = shared_address(room.kept) + ((i / all * warps + i % warps) * here + of) * KEPT<DIM> * 4;
+        return of_block(at, i % all / warps);
+    };
+    for (u32 unit = blockIdx.x * warps + warp; unit < here * (DIM / 32); unit += all) {
+        const u32 of = unit / (DIM / 32), d = unit % (DIM / 32) * 32 + lane;
+        float largest = LEAST;
+        for (u32 first = 0; first < count; first += 32) {
+            const u32 i = first + lane;
+            float own = LEAST, own_total = 0.0f;
+            if (i < count) {
+                const u32 at = place(i, of) + DIM * 4;
+                own = load_cluster(at), own_total = load_cluster(at + 4);
+            }
+            float most = own;
+            for (u32 step = 1; step < 32; step *= 2) {
+                const float other = __shfl_up_sync(~0u, most, step);
+                if (lane >= step) most = fmaxf(most, other);
+            }
+            float until = __shfl_up_sync(~0u, most, 1);
+            until = lane ? fmaxf(until, largest) : largest;
+            const float now = fmaxf(most, largest);
+            if (i < count) before[i] = power(until - now), after[i] = power(own - now), totals[i] = own_total;
+            largest = __shfl_sync(~0u, now, 31);
+        }
+        __syncwarp();
+        float total = 0.0f, sum = 0.0f;
+#pragma unroll 8
+        for (u32 i = 0; i < count; i++) {
+            total = fmaf(total, before[i], totals[i] * after[i]);
+            sum = fmaf(sum, before[i], load_cluster(place(i, of) + d * 4) * after[i]);
+        }
+        __syncwarp();
+        a.out[(u64)blockIdx.z * a.out_stride + (first_head + of) * DIM + d] = sum * finish(a, largest, total, first_head + of);
+    }
+}
+
+// Grid (blocks of a cluster, KV heads * blocks of 16 heads, rows).
+template <int ELEMENT, int DIM, bool STEP> DEV void attend(const StepArgs &args, u8 *memory) {
+    const AttentionArgs &a = args.attention;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, all = gridDim.x * warps;
+    const u32 g = lane >> 2, t = lane & 3;
+    const u32 blocks = (a.group + 15) / 16, head = blockIdx.y / blocks, of_group = blockIdx.y % blocks * 16;
+    const u32 here = minimum(16u, a.group - of_group), first_head = head * a.group + of_group;
+    next_may_start();
+    const uint2 row = load_row(a, blockIdx.z);
+    if (row.x == ~0u) return;
+    const u32 keys_at = shared_address(memory) + warp * KEYS * DIM * 4, values_at = keys_at + KEYS * DIM * 2;
+    const u32 barriers = warps * KEYS * DIM * 4, keys_full = shared_address(memory) + barriers + warp * 16, values_full = keys_full + 8;
+    Room<DIM> room;
+    room.queries = (float *)(memory + barriers + 128);
+    room.fresh = room.queries + here * HEAD<DIM>;
+    room.factors = room.fresh + 2 * DIM;
+    room.kept = room.factors + warps * 3 * a.tiles;
+    const u32 first = first_seen(a, row.x) / KEYS, last_tile = row.x / KEYS;
+    u32 tile = first + blockIdx.x * warps + warp;
+    if (lane == 0) {
+        barrier_init(keys_full, 1), barrier_init(values_full, 1);
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncwarp();
+    u32 number = tile <= last_tile ? page_number(a, row, tile) : 0;
+    // Rows beside this one may write keys just before it.
+    if (!STEP && tile + 1 >= last_tile) previous_done();
+    if (tile <= last_tile) {
+        bring_tile<DIM>(args, keys_at, keys_full, number, head, row, tile, 0);
+        bring_tile<DIM>(args, values_at, values_full, number, head, row, tile, 1);
+    }
+    number = page_number(a, row, tile + all);
+    Queries<ELEMENT, DIM> q;
+    const bool has_last = (last_tile - first) % all / warps == blockIdx.x;
+    if (STEP) {
+        make_heads<ELEMENT, DIM>(args, room, row, head, of_group, here, has_last);
+#pragma unroll
+        for (u32 i = 0; i < DIM / 16; i++) {
+#pragma unroll
+            for (u32 part = 0; part < 4; part++) {
+                const u32 of = g + (part & 1) * 8;
+                const float2 v = of < here ? *(const float2 *)(room.queries + of * HEAD<DIM> + i * 16 + 2 * t + (part >> 1) * 8) : make_float2(0.0f, 0.0f);
+                q.parts[i][part] = pack<ELEMENT>(v.x, v.y);
+            }
+        }
+    } else {
+        previous_done();
+        const float *from = a.qkv + (u64)blockIdx.z * a.row_stride + first_head * DIM;
+        q.load(g < here ? from + g * DIM : nullptr, g + 8 < here ? from + (g + 8) * DIM : nullptr, t);
+    }
+    const u32 seen = first_seen(a, row.x), firsts[2] = {seen, seen}, lasts[2] = {row.x, row.x};
+    for (u32 round = 0; tile <= last_tile; tile += all, round++) {
+        const bool more = tile + all <= last_tile, is_last = tile == last_tile;
+        barrier_wait(keys_full, round & 1);
+        if (STEP && is_last) patch_tile<ELEMENT, DIM>(keys_at, room.fresh, row.x, false);
+        float sums[DIM / 8][4], largest[2], total[2];
+        auto between = [&]() {
+            __syncwarp();
+            if (more) bring_tile<DIM>(args, keys_at, keys_full, number, head, row, tile + all, 0);
+            barrier_wait(values_full, round & 1);
+            if (is_last) patch_tile<ELEMENT, DIM>(values_at, STEP ? room.fresh + DIM : nullptr, row.x, true);
+        };
+        tile_sums<ELEMENT, DIM, true>(a, q, keys_at, values_at, tile * KEYS, firsts, lasts, lane, sums, largest, total, between);
+        __syncwarp();
+        if (more) bring_tile<DIM>(args, values_at, values_full, number, head, row, tile + all, 1);
+        number = page_number(a, row, tile + 2 * all);
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) {
+            const u32 of = g + 8 * half;
+            if (of >= here) continue;
+            float *to = STEP ? room.kept + ((round * warps + warp) * here + of) * KEPT<DIM>
+                             : a.scratch + ((u64)(blockIdx.z * a.heads + first_head + of) * a.tiles + tile) * (DIM + 4);
+#pragma unroll
+            for (u32 d = 0; d < DIM / 8; d++) *(float2 *)(to + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
+            if (t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
+        }
+    }
+    if (!STEP) return;
+    cluster_meet();
+    merge_kept<DIM>(a, room, last_tile - first + 1, here, first_head);
+    float *left = args.qkv + (u64)blockIdx.z * a.row_stride;
+    for (u32 i = threadIdx.x; has_last && i < here * DIM; i += blockDim.x) left[first_head * DIM + i] = room.queries[i / DIM * HEAD<DIM> + i % DIM];
+    for (u32 i = threadIdx.x; has_last && of_group == 0 && i < DIM; i += blockDim.x) left[args.keys + head * DIM + i] = room.fresh[i];
+    // Nobody may go while others read what it has.
+    cluster_meet();
+}
+
+#define STEP(name, element, dim)                                                                                       \
+    extern "C" __global__ void __launch_bounds__(128) attention_step_##name(const __grid_constant__ StepArgs args) { \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        attend<element, dim, true>(args, memory);                                                                    \
+    }                                                                                                                \
+    extern "C" __global__ void __launch_bounds__(64) attention_long_##name(const __grid_constant__ StepArgs args) {  \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        attend<element, dim, false>(args, memory);                                                                   \
+    }
+
+STEP(f16_64, F16, 64)
+STEP(f16_128, F16, 128)
+STEP(bf16_64, BF16, 64)
+STEP(bf16_128, BF16, 128)

@@ -1,0 +1,285 @@
+//! Attention, its heads and its cache: kernels of `attention.cu`, `attention_step.cu` and `plain.cu`.
+//!
+//! On Hopper the commands of a step in which every row is of a sequence of its own, from norming the heads to the merged
+//! result, become one kernel. Invariant: which kernels are taken depends on shapes alone, and all give the same bits.
+//! Read next: `cuda/attention.cu`, `cuda/attention_step.cu`.
+
+use super::arguments::Arguments;
+use super::driver::TensorMap;
+use super::launch::{Call, Plan};
+use super::runtime::address;
+use crate::device::Command;
+use crate::error::GpuError;
+
+/// Keys of a tile.
+const TILE_KEYS: u32 = 64;
+
+/// Most tiles that are merged where they are summed.
+const CLOSE_TILES: u32 = 16;
+
+/// Most rows whose keys are split among blocks.
+const SPLIT_ROWS: u32 = 64;
+
+/// A kernel whose output is not known yet.
+pub(super) struct Split {
+    name: String,
+    grid: [u32; 3],
+    block: u32,
+    shared: u32,
+    arguments: Arguments,
+}
+
+/// The dispatch `heads`, and of the commands behind it as many as its kernel does too; how many those are.
+pub(super) fn heads(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<usize, GpuError> {
+    let write = rest.first().and_then(Call::of).filter(|write| is_written(call, write));
+    if let Some(write) = &write
+        && let Some(done) = step(plan, call, write, &rest[1..])?
+    {
+        return Ok(1 + done);
+    }
+    let normed = call.constant("NORMS") == 1;
+    let values = write.as_ref().map_or(0, |write| write.constant("KV_HEADS"));
+    let nothing = || Arguments::new().address(0).address(0).address(0).address(0).words(&[0; 7]);
+    let arguments = Arguments::new().inner(write.as_ref().map_or_else(nothing, cache));
+    let arguments = arguments.address(call.address(0)).address(call.address_if(normed, 1));
+    let arguments = arguments.address(call.address_if(normed, 2)).address(call.address(3));
+    let names = ["HEADS", "HEAD_DIM", "ROTATED", "INTERLEAVED"];
+    let arguments = arguments.words(&names.map(|name| call.constant(name))).words(&call.params[..2]);
+    plan.launch("heads", [call.groups[0] + values, call.groups[1], 1], 64, 0, arguments);
+    Ok(write.is_some().into())
+}
+
+/// Whether `write` writes the keys and values of just these heads to their pages.
+fn is_written(heads: &Call, write: &Call) -> bool {
+    let dim = heads.constant("HEAD_DIM");
+    write.kernel.name == "kv_write"
+        && write.address(0) == heads.address(0)
+        && write.groups[1] == heads.groups[1]
+        && (write.constant("KEY_DIM"), write.constant("VALUE_DIM")) == (dim, dim)
+        && write.constant("KV_HEADS") + heads.constant("HEADS") == heads.groups[0]
+        && write.params[..2] == [heads.params[0], heads.constant("HEADS") * dim]
+}
+
+/// Heads, their cache and attention in one kernel, where every row is of a sequence of its own and what a cluster of
+/// blocks sums has room in their memory; how many commands behind `write` that were.
+fn step(plan: &mut Plan, heads: &Call, write: &Call, rest: &[Command]) -> Result<Option<usize>, GpuError> {
+    let Some(attention) = rest.first().and_then(Call::of).filter(|call| call.kernel.name == "attention") else {
+        return Ok(None);
+    };
+    let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| attention.constant(name));
+    let rows = attention.groups[2];
+    let same_cache = (1..4).all(|index| attention.address(index) == write.address(index));
+    let same = attention.address(0) == heads.address(0)
+        && same_cache
+        && attention.params[0] == heads.params[0]
+        && (group * kv_heads, dim) == (heads.constant("HEADS"), heads.constant("HEAD_DIM"));
+    if !(same && is_alone(&attention) && rows <= SPLIT_ROWS && is_brought(plan, &attention)) {
+        return Ok(None);
+    }
+    let Some(name) = on_matrices(&attention) else { return Ok(None) };
+    let tiles = attention.params[2] * (attention.constant("SPLIT") / TILE_KEYS);
+    let Some(cluster) = Cluster::of(plan, tiles, kv_heads * group.div_ceil(16) * rows, group.min(16), dim) else {
+        return Ok(None);
+    };
+    let (out, done) = match rest.get(1).and_then(Call::of) {
+        Some(join) if attention.constant("MODE") == 0 && join.kernel.name == "attention_join" => (join.address(3), 2),
+        _ if attention.constant("MODE") == 0 => return Ok(None),
+        _ => (attention.address(5), 1),
+    };
+    let normed = heads.constant("NORMS") == 1;
+    let pages = pages_map(plan, &attention)?;
+    let arguments = Arguments::new().map(&pages).inner(attention_arguments(&attention, 0, out, rows, tiles));
+    let arguments = arguments.address(heads.address(0)).address(heads.address_if(normed, 1));
+    let arguments = arguments.address(heads.address_if(normed, 2)).address(heads.address(3));
+    let arguments = arguments.words(&[heads.constant("HEADS") * dim]);
+    let arguments = arguments.words(&["ROTATED", "INTERLEAVED"].map(|name| heads.constant(name)));
+    let arguments = arguments.floats(&[heads.float(1)]);
+    let grid = [cluster.blocks, kv_heads * group.div_ceil(16), rows];
+    let block = (cluster.warps * 32, cluster.blocks);
+    plan.launch_clusters(format!("attention_step_{name}"), grid, block, cluster.shared, arguments);
+    Ok(Some(done))
+}
+
+/// Whether every row is of a sequence of its own.
+fn is_alone(attention: &Call) -> bool {
+    attention.groups[2] == 1 || attention.constant("ALONE") == 1
+}
+
+/// Blocks that have a row and KV head together.
+struct Cluster {
+    blocks: u32,
+    warps: u32,
+    shared: u32,
+}
+
+impl Cluster {
+    /// So many that all processors have work, and that what they sum has room: two blocks on a processor, or one of more
+    /// warps where there are few rows.
+    fn of(plan: &Plan, tiles: u32, others: u32, here: u32, dim: u32) -> Option<Cluster> {
+        let chip = plan.shared.chip;
+        let shared = |blocks: u32, warps: u32| {
+            let kept = tiles.div_ceil(blocks * warps) * warps * here * (dim + 2);
+            let floats = here * (dim + 8) + 2 * dim + warps * 3 * tiles + kept;
+            warps * TILE_KEYS * dim * 4 + 128 + floats * 4
+        };
+        if others * 8 <= chip.multiprocessors && tiles > 16 {
+            let shared = shared(8, 4);
+            return (shared <= chip.shared_bytes).then_some(Cluster { blocks: 8, warps: 4, shared });
+        }
+        let enough = |blocks: &u32| blocks * 2 >= tiles || blocks * 2 * others > chip.multiprocessors * 2;
+        let least = [1, 2, 4].into_iter().find(enough).unwrap_or(8);
+        let fits = |blocks: &u32| 2 * (shared(*blocks, 2) + 1024) <= chip.shared_bytes + 1024;
+        let blocks = [1, 2, 4, 8].into_iter().find(|blocks| *blocks >= least && fits(blocks))?;
+        Some(Cluster { blocks, warps: 2, shared: shared(blocks, 2) })
+    }
+}
+
+/// Whether the copy engine can bring the tiles of this cache: Hopper's, whole boxes of pages.
+fn is_brought(plan: &Plan, attention: &Call) -> bool {
+    let page = attention.constant("PAGE");
+    let boxes =
+        if page < TILE_KEYS { page >= 8 && TILE_KEYS.is_multiple_of(page) } else { page.is_multiple_of(TILE_KEYS) };
+    plan.shared.chip.major == 9 && boxes
+}
+
+/// The pages as rows of keys and values.
+fn pages_map(plan: &Plan, attention: &Call) -> Result<TensorMap, GpuError> {
+    let (dim, page) = (attention.constant("KEY_DIM"), attention.constant("PAGE"));
+    let (pages, row_bytes) = (&attention.buffers[3], u64::from(dim) * 2);
+    let sizes = [u64::from(dim), pages.bytes() / row_bytes];
+    let part = [64, page.min(TILE_KEYS)];
+    let brain = attention.constant("ELEMENT") == 2;
+    let map = plan.shared.context().tensor_map(brain, address(pages), &sizes, &[row_bytes], &part, true);
+    map.map_err(|reason| attention.error(reason))
+}
+
+/// struct KvWriteArgs.
+pub(super) fn cache(call: &Call) -> Arguments {
+    let names = ["KV_HEADS", "KEY_DIM", "VALUE_DIM", "PAGE", "ELEMENT"].map(|name| call.constant(name));
+    let arguments = (0..4).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)));
+    arguments.words(&names).words(&call.params[..2])
+}
+
+/// The dispatch `kv_write`.
+pub(super) fn write(plan: &mut Plan, call: &Call) {
+    let elements = call.constant("KV_HEADS") * (call.constant("KEY_DIM") + call.constant("VALUE_DIM"));
+    plan.launch("kv_write", [elements.div_ceil(128), call.groups[1], 1], 128, 0, cache(call));
+}
+
+/// Arguments of every kernel of `attention.cu`.
+fn attention_arguments(call: &Call, scratch: u64, out: u64, count: u32, tiles: u32) -> Arguments {
+    let names = ["GROUP", "KV_HEADS", "KEY_DIM", "VALUE_DIM", "PAGE", "ELEMENT"].map(|name| call.constant(name));
+    let [group, kv_heads, ..] = names;
+    let arguments = (0..4).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)));
+    let arguments = arguments.address(call.address_if(call.constant("SINKS") == 1, 4)).address(scratch).address(out);
+    let arguments = arguments.words(&[count, group * kv_heads]).words(&names);
+    let arguments = arguments.words(&[call.params[0], call.params[1], tiles, call.params[4]]);
+    let cap = if call.constant("CAP") == 1 { call.float(5) } else { 0.0 };
+    arguments.floats(&[call.float(3), cap])
+}
+
+/// How many blocks share the pairs of tiles of each row and KV head, so that all that run at a time (`room`) have about
+/// as much to do; each block's beginning costs as much as three quarters of a pair.
+fn blocks_across(pairs: u32, others: u32, room: u32) -> u32 {
+    let cost = |each: &u32| (pairs.div_ceil(*each) * others).div_ceil(room) * (4 * each + 3);
+    pairs.div_ceil((1..=16).min_by_key(cost).unwrap_or(1)).max(1)
+}
+
+/// Name of the cache's element where the tensor cores' kernels know the shape.
+fn on_matrices(call: &Call) -> Option<String> {
+    let dim = call.constant("KEY_DIM");
+    let known = matches!(dim, 64 | 128) && call.constant("VALUE_DIM") == dim && call.constant("GROUP") <= 64;
+    match call.constant("ELEMENT") {
+        1 if known => Some(format!("f16_{dim}")),
+        2 if known => Some(format!("bf16_{dim}")),
+        _ => None,
+    }
+}
+
+/// The dispatch `attention`.
+pub(super) fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
+    let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| call.constant(name));
+    let (rows, heads) = (call.groups[2], group * kv_heads);
+    if dim.max(call.constant("VALUE_DIM")) > 1024 {
+        return Err(call.error(format!("heads of {dim}")));
+    }
+    let out = call.address(5);
+    let is_split = call.constant("MODE") == 0;
+    match on_matrices(call) {
+        Some(name) if is_split => split_attention(plan, call, &name)?,
+        Some(name) if rows <= SPLIT_ROWS && is_alone(call) => {
+            let (tiles, shared) = close(call);
+            let arguments = attention_arguments(call, 0, out, rows, tiles);
+            let grid = [1, kv_heads * group.div_ceil(16), rows];
+            plan.launch(format!("attention_close_{name}"), grid, 64, shared, arguments);
+        }
+        Some(name) => {
+            let arguments = attention_arguments(call, 0, out, rows, 0);
+            let grid = [kv_heads, rows.div_ceil(64 / group), 1];
+            plan.launch(format!("attention_prefill_{name}"), grid, 128, 4 * TILE_KEYS * dim * 2, arguments);
+        }
+        None if is_split => {
+            let arguments = attention_arguments(call, 0, JOINED, rows, 0);
+            let name = "attention_any".to_string();
+            plan.split = Some(Split { name, grid: [heads, rows, 1], block: 128, shared: 0, arguments });
+        }
+        None => {
+            let arguments = attention_arguments(call, 0, out, rows, 0);
+            plan.launch("attention_any", [heads, rows, 1], 128, 0, arguments);
+        }
+    }
+    Ok(())
+}
+
+/// Tiles of the longest sequence, and memory of a block that keeps what all of them give: sums, largest score and total of
+/// each head.
+fn close(call: &Call) -> (u32, u32) {
+    let [group, dim] = ["GROUP", "KEY_DIM"].map(|name| call.constant(name));
+    let tiles = call.params[2] * (call.constant("SPLIT") / TILE_KEYS);
+    (tiles, 2 * TILE_KEYS * dim * 4 + tiles * group.min(16) * (dim + 2) * 4)
+}
+
+/// Attention of few rows on matrices, its keys split: all in one kernel where they are few, else with a join.
+fn split_attention(plan: &mut Plan, call: &Call, name: &str) -> Result<(), GpuError> {
+    let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| call.constant(name));
+    let (rows, heads, chip) = (call.groups[2], group * kv_heads, plan.shared.chip);
+    let (tiles, kept) = close(call);
+    let blocks_of_heads = kv_heads * group.div_ceil(16);
+    let others = blocks_of_heads * rows;
+    let two_tiles = 2 * TILE_KEYS * dim * 4;
+    // Where all have work and there are few tiles, a block keeps what they gave.
+    if tiles <= CLOSE_TILES && others >= chip.multiprocessors && 2 * (kept + 16 * 1024) <= chip.shared_bytes {
+        let (name, arguments) = (format!("attention_close_{name}"), attention_arguments(call, 0, JOINED, rows, tiles));
+        plan.split = Some(Split { name, grid: [1, blocks_of_heads, rows], block: 64, shared: kept, arguments });
+        return Ok(());
+    }
+    let floats = u64::from(rows) * u64::from(heads) * u64::from(tiles) * u64::from(dim + 4);
+    let scratch = plan.take(floats * 4);
+    let arguments = attention_arguments(call, scratch, 0, rows, tiles);
+    let across = blocks_across(tiles.div_ceil(2), others, chip.multiprocessors * 3);
+    let grid = [across, blocks_of_heads, rows];
+    if is_brought(plan, call) {
+        let arguments = Arguments::new().map(&pages_map(plan, call)?).inner(arguments);
+        let arguments = arguments.address(0).address(0).address(0).address(0).words(&[0; 3]).floats(&[0.0]);
+        plan.launch(format!("attention_long_{name}"), grid, 64, two_tiles + 128, arguments);
+    } else {
+        plan.launch(format!("attention_decode_{name}"), grid, 64, two_tiles, arguments);
+    }
+    let arguments = attention_arguments(call, scratch, JOINED, rows, tiles);
+    let name = "attention_join".to_string();
+    // Sums of 32 tiles, four times where there are so many.
+    let shared = tiles.div_ceil(32).min(4) * 32 * dim * 4;
+    plan.split = Some(Split { name, grid: [heads, rows, 1], block: 128, shared, arguments });
+    Ok(())
+}
+
+/// Stands for the output that only the join knows.
+const JOINED: u64 = 0x4a4f_494e_4544_0000;
+
+/// The dispatch `attention_join`: what the split attention before it left to be started.
+pub(super) fn join(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
+    let split = plan.split.take().ok_or_else(|| call.error("no split attention stands before it"))?;
+    let arguments = split.arguments.replace(JOINED, call.address(3));
+    plan.launch(split.name, split.grid, split.block, split.shared, arguments);
+    Ok(())
+}
