@@ -69,10 +69,9 @@ pub struct KvShape {
 }
 
 impl KvShape {
-    /// Whether the kernels can work on it: rows of whole words, and queries that fit a workgroup.
+    /// Whether the kernels can work on it: rows of whole quads, and queries that fit a workgroup.
     pub fn is_supported(&self) -> bool {
-        let words = 32 / self.element.numbers().0.min(16);
-        self.key_dim.is_multiple_of(words) && self.value_dim.is_multiple_of(words) && self.key_dim <= QUERY_FLOATS
+        self.key_dim.is_multiple_of(4) && self.value_dim.is_multiple_of(4) && self.key_dim <= QUERY_FLOATS
     }
 
     /// Bytes of a page.

@@ -3,6 +3,7 @@
 //! Opened at run time: a machine without a driver gives an error, nothing else. Only immediates (parameters of a
 //! dispatch) are required of a device; everything beyond is asked for where it is there. Read next: `runtime`.
 
+mod attention;
 mod memory;
 #[cfg(target_vendor = "apple")]
 #[path = "metal.rs"]

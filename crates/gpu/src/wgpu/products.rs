@@ -1,10 +1,12 @@
-//! Which kernels make a product: the dispatch `matmul` as it is, or others that take its place on this device.
+//! Which kernels make a product: the dispatch `matmul` as it is, or others that take its place on this device. (What stands
+//! for `attention` is next door.)
 //!
 //! Without matrices in hardware few rows are `matmul`'s own and many rows go to `matmul_tile`, in the same order of sums.
 //! With matrices all rows go through them, for their sums have an order that no other kernel can repeat. Rows of experts
 //! and weights in f32 always stay with `matmul`. Invariant: which family of kernels makes a product depends on the device
 //! and the matrix, never on the number of rows. Read next: `wgsl/matmul_matrix_few.wgsl`, `wgsl/matmul_tile.wgsl`.
 
+use super::attention;
 use crate::device::{Backend, Command, Info, Kernel, Memory};
 use crate::error::GpuError;
 
@@ -73,7 +75,10 @@ pub fn rewrite(
     shape: Shape,
     scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
 ) -> Result<Option<Vec<Command>>, GpuError> {
-    let Command::Dispatch { kernel, buffers, params, .. } = command else { return Ok(None) };
+    let Command::Dispatch { kernel, buffers, params, groups } = command else { return Ok(None) };
+    if kernel.name == "attention" {
+        return attention::rewrite(kernel, buffers, params, *groups, scratch).map(Some);
+    }
     if kernel.name != "matmul" || kernel.constant("EXPERTS") == 1 {
         return Ok(None);
     }
@@ -100,6 +105,11 @@ impl Product<'_> {
         self.params[2]
     }
 
+    /// Blocks of a part of the columns.
+    fn part_blocks(&self) -> u32 {
+        self.params[5]
+    }
+
     /// The constants of weights, and those of the end of a product.
     fn constants(&self, more: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
         let kept = ["CODE", "SCALE", "GROUP", "ZERO", "BIAS", "RESIDUAL"];
@@ -113,6 +123,17 @@ impl Product<'_> {
         let p = self.params;
         let params = vec![first_row, self.columns(), p[3], stride, p[6], p[8], p[9]];
         Command::Dispatch { kernel, buffers, params, groups: [rows, 1, 1] }
+    }
+
+    /// Blocks of a part of the columns that are on their way at once, in registers: a narrow subgroup's thread has several
+    /// features, and a part may be short.
+    fn depth(&self, subgroup: u32) -> u32 {
+        let pieces = match self.kernel.constant("CODE") {
+            8 | 9 | 21 => 2,
+            30 | 31 => 4,
+            _ => 1,
+        };
+        (8 / pieces * subgroup / 32).max(1).min(self.part_blocks().next_power_of_two())
     }
 
     /// What is done to the input.
@@ -167,7 +188,15 @@ impl Product<'_> {
         let is_few = rows <= 4 * size;
         let row_tiles = rows.div_ceil(size).next_power_of_two();
         let (kernel, tile) = if is_few {
-            let more = [("MATRIX", size), ("SUBGROUP", subgroup), ("UNIT", unit(size)), ("ROW_TILES", row_tiles)];
+            let depth = self.depth(subgroup);
+            let more = [
+                ("MATRIX", size),
+                ("SUBGROUP", subgroup),
+                ("UNIT", unit(size)),
+                ("ROW_TILES", row_tiles),
+                ("DEPTH", depth),
+                ("EVEN", self.part_blocks().is_multiple_of(depth).into()),
+            ];
             (Kernel::new("matmul_matrix_few", &self.constants(&more)), [row_tiles * size, 32])
         } else {
             many_rows(size, subgroup, &self.constants(&[]))

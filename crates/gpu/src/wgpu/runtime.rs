@@ -78,8 +78,17 @@ enum Step {
 struct Recorded {
     shared: Arc<Shared>,
     steps: Vec<Step>,
+    next: Mutex<Next>,
     /// Keeps the memory.
     _list: List,
+}
+
+/// What a recording knows of its next replay: encoding takes about as long as a small model's step, so that of a list that
+/// has come back is done while the device still works on the one before.
+enum Next {
+    First,
+    Again,
+    Encoded(::wgpu::CommandBuffer),
 }
 
 impl Wgpu {
@@ -175,12 +184,12 @@ impl Device for Wgpu {
 
     fn submit(&self, list: &List) -> Result<(), GpuError> {
         let steps = self.shared.prepare(list)?;
-        self.shared.run(&steps)
+        self.shared.run(self.shared.encode(&steps), &steps)
     }
 
     fn record(&self, list: List) -> Result<Recording, GpuError> {
         let steps = self.shared.prepare(&list)?;
-        Ok(Box::new(Recorded { shared: self.shared.clone(), steps, _list: list }))
+        Ok(Box::new(Recorded { shared: self.shared.clone(), steps, next: Mutex::new(Next::First), _list: list }))
     }
 
     fn wait(&self) -> Result<(), GpuError> {
@@ -209,7 +218,20 @@ impl Device for Wgpu {
 impl Replay for Recorded {
     fn replay(&self) -> Result<(), GpuError> {
         self.shared.check()?;
-        self.shared.run(&self.steps)
+        let mut next = lock(&self.next);
+        match std::mem::replace(&mut *next, Next::Again) {
+            Next::First => self.shared.run(self.shared.encode(&self.steps), &self.steps),
+            Next::Again => {
+                self.shared.run(self.shared.encode(&self.steps), &self.steps)?;
+                *next = Next::Encoded(self.shared.encode(&self.steps));
+                Ok(())
+            }
+            Next::Encoded(commands) => {
+                self.shared.run(commands, &self.steps)?;
+                *next = Next::Encoded(self.shared.encode(&self.steps));
+                Ok(())
+            }
+        }
     }
 }
 
@@ -433,8 +455,7 @@ impl Shared {
         }
     }
 
-    /// Encode and submit.
-    fn run(&self, steps: &[Step]) -> Result<(), GpuError> {
+    fn encode(&self, steps: &[Step]) -> ::wgpu::CommandBuffer {
         let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor::default());
         let mut at = 0;
         while at < steps.len() {
@@ -455,11 +476,17 @@ impl Shared {
                     pass.set_immediates(0, bytemuck::cast_slice(params));
                 }
                 pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-                self.dispatches.fetch_add(1, Ordering::Relaxed);
                 at += 1;
             }
         }
-        self.queue.submit([encoder.finish()]);
+        encoder.finish()
+    }
+
+    /// Submit the commands of `steps`.
+    fn run(&self, commands: ::wgpu::CommandBuffer, steps: &[Step]) -> Result<(), GpuError> {
+        self.queue.submit([commands]);
+        let dispatches = steps.iter().filter(|step| matches!(step, Step::Dispatch { .. })).count();
+        self.dispatches.fetch_add(dispatches as u64, Ordering::Relaxed);
         self.unflushed.store(0, Ordering::Relaxed);
         self.submissions.fetch_add(1, Ordering::Relaxed);
         self.check()

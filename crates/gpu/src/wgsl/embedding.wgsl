@@ -21,11 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for j in 0..8
     {
 #if SCALE > 0
-#if HALVES == 2
-        let so = scale_offset(tile, block * 2u + ${j / 4}u, blocks * 2u, lane, params.global_scale);
-#else
-        let so = scale_offset(tile, block * 32u / ${GROUP}u, blocks * 32u / ${GROUP}u, lane, params.global_scale);
-#end
+        let so = scale_offset(tile, block, blocks, ${j / 4 * (HALVES - 1)}u, lane, params.global_scale);
         let values = fma(vec4<f32>(so.x), unpack_${j}(codes) * PRESCALE, vec4<f32>(so.y)) * params.factor;
 #else
         let values = unpack_${j}(codes) * PRESCALE * params.factor;

@@ -36,13 +36,23 @@ struct Params {
 }
 var<immediate> params: Params;
 
-#set CHUNK = 8
+#set CHUNK = 16
 #if ROWS == 2 || ROWS == 4
 #set CHUNK = 4
 #elif ROWS == 8
 #set CHUNK = 2
 #end
 #set SPAN = CHUNK * 8
+// Blocks that are on their way while one is multiplied.
+#set AHEAD = 8 / PIECES
+#if ROWS > 1
+#set AHEAD = 4 / PIECES
+#end
+#if AHEAD > CHUNK
+#set AHEAD = CHUNK
+#elif AHEAD == 0
+#set AHEAD = 1
+#end
 var<workgroup> inputs: array<vec4<f32>, ${8 * ROWS * SPAN}>;
 #if OFFSET == 1
 var<workgroup> sums: array<f32, ${8 * ROWS * CHUNK * HALVES}>;
@@ -80,6 +90,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row_${m} = to_${m};
 #end
 #end
+    let first = part * params.part_blocks;
+    let end = min(first + params.part_blocks, blocks);
+#for a in 0..AHEAD
+    var codes_${a}: Block;
+#for h in 0..HALVES
+    var raw_${a}_${h}: RawScale;
+#end
+    if (first + ${a}u < end) {
+        codes_${a} = load_block(tile * blocks + first + ${a}u, lane);
+#for h in 0..HALVES
+        raw_${a}_${h} = raw_scale(tile, first + ${a}u, blocks, ${h}u, lane);
+#end
+    }
+#end
 #if INPUT == 1
 #for m in 0..ROWS
     var square_${m} = 0.0;
@@ -105,11 +129,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for m in 0..ROWS
     var total_${m} = 0.0;
 #end
-    let first = part * params.part_blocks;
-    let end = min(first + params.part_blocks, blocks);
     for (var chunk = 0u; chunk < params.part_blocks; chunk += ${CHUNK}u) {
         workgroupBarrier();
-        for (var i = lane; i < ${SPAN}u; i += 32u) {
+        for (var i = lane; i < min(${SPAN}u, (params.part_blocks - chunk) * 8u); i += 32u) {
             let k = (first + chunk) * 32u + i * 4u;
 #for m in 0..ROWS
 #if INPUT == 1
@@ -134,45 +156,50 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
 #end
-        for (var c = 0u; c < ${CHUNK}u; c++) {
-            let block = first + chunk + c;
-            if (block < end) {
-                let codes = load_block(tile * blocks + block, lane);
+        for (var c = 0u; c < ${CHUNK}u; c += ${AHEAD}u) {
+#for a in 0..AHEAD
+            {
+                let block = first + chunk + c + ${a}u;
+                if (block < end) {
+#for h in 0..HALVES
+                    let so_${h} = decode_scale(raw_${a}_${h}, group_of(block, ${h}u), params.global_scale);
+#end
 #for m in 0..ROWS
-                var dot_${m} = vec4<f32>(0.0);
+                    var dot_${m} = vec4<f32>(0.0);
 #end
 #for j in 0..8
-                {
-                    let w = unpack_${j}(codes);
+                    {
+                        let w = unpack_${j}(codes_${a});
 #for m in 0..ROWS
-                    dot_${m} = fma(w, inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + c * 8u + ${j}u], dot_${m});
+                        dot_${m} = fma(w, inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + c * 8u + ${a * 8 + j}u], dot_${m});
 #end
-                }
+                    }
 #if j == 7 || (j == 3 && HALVES == 2)
-                {
-#if SCALE > 0
-#if HALVES == 2
-                    let so = scale_offset(tile, block * 2u + ${j / 4}u, blocks * 2u, lane, params.global_scale);
-#else
-                    let so = scale_offset(tile, block * 32u / ${GROUP}u, blocks * 32u / ${GROUP}u, lane, params.global_scale);
-#end
-#end
+                    {
 #for m in 0..ROWS
-                    let joined_${m} = (dot_${m}.x + dot_${m}.y) + (dot_${m}.z + dot_${m}.w);
+                        let joined_${m} = (dot_${m}.x + dot_${m}.y) + (dot_${m}.z + dot_${m}.w);
 #if SCALE > 0
-                    total_${m} = fma(so.x, joined_${m}, total_${m});
+                        total_${m} = fma(so_${j / 4 * (HALVES - 1)}.x, joined_${m}, total_${m});
 #else
-                    total_${m} += joined_${m};
+                        total_${m} += joined_${m};
 #end
 #if OFFSET == 1
-                    total_${m} = fma(so.y, sums[(part * ${ROWS}u + ${m}u) * ${CHUNK * HALVES}u + c * ${HALVES}u + ${j / 4 * (HALVES - 1)}u], total_${m});
+                        total_${m} = fma(so_${j / 4 * (HALVES - 1)}.y, sums[(part * ${ROWS}u + ${m}u) * ${CHUNK * HALVES}u + (c + ${a}u) * ${HALVES}u + ${j / 4 * (HALVES - 1)}u], total_${m});
 #end
-                    dot_${m} = vec4<f32>(0.0);
+                        dot_${m} = vec4<f32>(0.0);
+#end
+                    }
+#end
 #end
                 }
+                if (block + ${AHEAD}u < end) {
+                    codes_${a} = load_block(tile * blocks + block + ${AHEAD}u, lane);
+#for h in 0..HALVES
+                    raw_${a}_${h} = raw_scale(tile, block + ${AHEAD}u, blocks, ${h}u, lane);
 #end
-#end
+                }
             }
+#end
         }
     }
     workgroupBarrier();

@@ -5,7 +5,14 @@
 #include matrix
 #set ROWS = ROW_TILES * MATRIX
 #set AT_ONCE = 8 / ROW_TILES
+#if ROW_TILES == 1
+#set AT_ONCE = 4
+#end
+#if UNIT == 1
 #buffer x read array<f16>
+#else
+#buffer x read array<vec4<f16>>
+#end
 #buffer factors read array<f32>
 #include weights
 #buffer bias read array<f32>
@@ -52,43 +59,92 @@ fn main(
 #end
 #end
 #end
+    // DEPTH blocks are on their way while one is multiplied.
+#for d in 0..DEPTH
 #for s in 0..32 / SUBGROUP
-    var codes_${s} = load_block(tile * blocks + min(first, blocks - 1u), lane + ${s * SUBGROUP}u);
+    var codes_${d}_${s}: Block;
 #for h in 0..HALVES
-    var so_${s}_${h} = half_scale(tile, min(first, blocks - 1u), blocks, ${h}u, lane + ${s * SUBGROUP}u, params.global_scale);
+    var raw_${d}_${s}_${h}: RawScale;
 #end
 #end
-    for (var i = 0u; i < params.part_blocks; i++) {
-        let block = first + i;
-        workgroupBarrier();
+    if (first + ${d}u < end) {
 #for s in 0..32 / SUBGROUP
+        codes_${d}_${s} = load_block(tile * blocks + first + ${d}u, lane + ${s * SUBGROUP}u);
+#for h in 0..HALVES
+        raw_${d}_${s}_${h} = raw_scale(tile, first + ${d}u, blocks, ${h}u, lane + ${s * SUBGROUP}u);
+#end
+#end
+    }
+#end
+    for (var i = 0u; i < params.part_blocks; i += ${DEPTH}u) {
+#for d in 0..DEPTH
+#if EVEN == 1
         {
-            let at = here + (lane + ${s * SUBGROUP}u) * ${STRIDE}u;
-#for j in 0..8
-            stage(at + ${j * 4 / UNIT}u, select(vec4<f16>(0.0h), half_${j}(codes_${s}, so_${s}_${j / 4 * (HALVES - 1)}), block < end));
+#else
+        // A loop of one round or none: matrices are not allowed in branches that might not be the same for all.
+        for (var step = i + ${d}u; step < params.part_blocks; step = 0xffffffffu) {
 #end
-        }
-#end
-        // What the next round takes is on its way while this one multiplies.
-        let next = min(block + 1u, blocks - 1u);
-#for s in 0..32 / SUBGROUP
-        codes_${s} = load_block(tile * blocks + next, lane + ${s * SUBGROUP}u);
-#for h in 0..HALVES
-        so_${s}_${h} = half_scale(tile, next, blocks, ${h}u, lane + ${s * SUBGROUP}u, params.global_scale);
-#end
-#end
-        workgroupBarrier();
-        let x_at = first_row * params.x_stride + min(block, blocks - 1u) * 32u;
+            let block = first + i + ${d}u;
+            let x_stride = params.x_stride / ${UNIT}u;
+            let x_at = first_row * x_stride + min(block, blocks - 1u) * ${32 / UNIT}u;
+#if ROW_TILES == 1
 #for k in 0..STEPS
-        {
+            let a_${k} = coopLoadT<MatrixA>(&x[x_at + ${k * MATRIX / UNIT}u], x_stride);
+#end
+#end
+            workgroupBarrier();
+#for s in 0..32 / SUBGROUP
+            {
+                let at = here + (lane + ${s * SUBGROUP}u) * ${STRIDE}u;
+                let is_there = block < end;
+#for h in 0..HALVES
+                let so_${h} = half_scale(raw_${d}_${s}_${h}, block, ${h}u, params.global_scale);
+#end
+#if UNIT == 1
+#for j in 0..8
+                stage(at + ${j * 4}u, select(vec4<f16>(0.0h), half_${j}(codes_${d}_${s}, so_${j / 4 * (HALVES - 1)}), is_there));
+#end
+#else
+                // Lanes 8 to 15 of 16 write neighbours in the other order: so no two are in one bank.
+                let turned = (lane & 8u) != 0u;
+#for j in 0..4
+                {
+                    let low = select(vec4<f16>(0.0h), half_${2 * j}(codes_${d}_${s}, so_${j / 2 * (HALVES - 1)}), is_there);
+                    let high = select(vec4<f16>(0.0h), half_${2 * j + 1}(codes_${d}_${s}, so_${j / 2 * (HALVES - 1)}), is_there);
+                    stage(at + select(${2 * j}u, ${2 * j + 1}u, turned), select(low, high, turned));
+                    stage(at + select(${2 * j + 1}u, ${2 * j}u, turned), select(high, low, turned));
+                }
+#end
+#end
+            }
+#end
+            if (block + ${DEPTH}u < end) {
+#for s in 0..32 / SUBGROUP
+                codes_${d}_${s} = load_block(tile * blocks + block + ${DEPTH}u, lane + ${s * SUBGROUP}u);
+#for h in 0..HALVES
+                raw_${d}_${s}_${h} = raw_scale(tile, block + ${DEPTH}u, blocks, ${h}u, lane + ${s * SUBGROUP}u);
+#end
+#end
+            }
+            workgroupBarrier();
+#for k in 0..STEPS
+            {
+#if ROW_TILES > 1
 #for r in 0..ROW_TILES
-            let a_${r} = coopLoadT<MatrixA>(&x[x_at + ${r * MATRIX}u * params.x_stride + ${k * MATRIX}u], params.x_stride);
+                let a_${k}_${r} = coopLoadT<MatrixA>(&x[x_at + ${r * MATRIX}u * x_stride + ${k * MATRIX / UNIT}u], x_stride);
+#end
 #end
 #for t in 0..STEPS
-            let b_${t} = coopLoad<MatrixB>(&staged[here + ${t * MATRIX * STRIDE + k * MATRIX / UNIT}u], ${STRIDE}u);
+                let b_${t} = coopLoad<MatrixB>(&staged[here + ${t * MATRIX * STRIDE + k * MATRIX / UNIT}u], ${STRIDE}u);
+#if ROW_TILES == 1
+                sum_0_${t} = coopMultiplyAdd(a_${k}, b_${t}, sum_0_${t});
+#else
 #for r in 0..ROW_TILES
-            sum_${r}_${t} = coopMultiplyAdd(a_${r}, b_${t}, sum_${r}_${t});
+                sum_${r}_${t} = coopMultiplyAdd(a_${k}_${r}, b_${t}, sum_${r}_${t});
 #end
+#end
+#end
+            }
 #end
         }
 #end
@@ -97,8 +153,8 @@ fn main(
 #for e in 0..OUTPUTS
     var total_${e} = 0.0;
 #end
-    // AT_ONCE parts at a time. A loop of one round or none, for a branch on the subgroup would be taken for one inside it.
-#for turn in 0..ROW_TILES
+    // AT_ONCE parts at a time.
+#for turn in 0..8 / AT_ONCE
     workgroupBarrier();
     for (var round = part / ${AT_ONCE}u; round == ${turn}u; round = 8u) {
 #for r in 0..ROW_TILES

@@ -68,11 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
 #if SCALE > 0
             if (quarter < ${HALVES}u) {
-#if HALVES == 2
-                scales[thread] = scale_offset(tile, block * 2u + quarter, blocks * 2u, lane, params.global_scale);
-#else
-                scales[thread] = scale_offset(tile, block * 32u / ${GROUP}u, blocks * 32u / ${GROUP}u, lane, params.global_scale);
-#end
+                scales[thread] = scale_offset(tile, block, blocks, quarter, lane, params.global_scale);
             }
 #end
             workgroupBarrier();

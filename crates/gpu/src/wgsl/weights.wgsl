@@ -70,27 +70,32 @@ fn e4m3(code: vec4<u32>) -> vec4<f32> {
 }
 #end
 
+// Integers below 2^23 as floats: their bits in the fraction of 2^23. Conversions have a fraction of the speed of sums.
+fn small(code: vec4<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(code | vec4<u32>(0x4b000000u)) - vec4<f32>(8388608.0);
+}
+
 // Codes 4 j .. 4 j + 3 of a block. Those of 2 and 4 bits come times PRESCALE's inverse.
 #for j in 0..8
 fn unpack_${j}(b: Block) -> vec4<f32> {
 #if CODE == 4
-    return vec4<f32>(vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) & vec4<u32>(0xfu, 0xf0u, 0xf00u, 0xf000u));
+    return small(vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) & vec4<u32>(0xfu, 0xf0u, 0xf00u, 0xf000u));
 #elif CODE == 2
-    return vec4<f32>(vec4<u32>(b.p0[${j / 4}] >> ${j % 4 * 8}u) & vec4<u32>(0x3u, 0xcu, 0x30u, 0xc0u));
+    return small(vec4<u32>(b.p0[${j / 4}] >> ${j % 4 * 8}u) & vec4<u32>(0x3u, 0xcu, 0x30u, 0xc0u));
 #elif CODE == 3
     let low = (vec4<u32>(b.p0[${j / 4}] >> ${j % 4 * 8}u) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u);
     let high = (vec4<u32>(b.h >> ${j * 4}u) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
-    return vec4<f32>(low | (high << vec4<u32>(2u)));
+    return small(low | (high << vec4<u32>(2u)));
 #elif CODE == 5
     let low = (vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
     let high = (vec4<u32>(b.h >> ${j * 4}u) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
-    return vec4<f32>(low | (high << vec4<u32>(4u)));
+    return small(low | (high << vec4<u32>(4u)));
 #elif CODE == 6
     let low = (vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
     let high = (vec4<u32>(b.h[${j / 4}] >> ${j % 4 * 8}u) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u);
-    return vec4<f32>(low | (high << vec4<u32>(4u)));
+    return small(low | (high << vec4<u32>(4u)));
 #elif CODE == 8
-    return vec4<f32>((vec4<u32>(b.p${j / 4}[${j % 4}]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
+    return small((vec4<u32>(b.p${j / 4}[${j % 4}]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
 #elif CODE == 9
     return vec4<f32>((vec4<i32>(bitcast<i32>(b.p${j / 4}[${j % 4}])) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 #elif CODE == 20
@@ -122,37 +127,78 @@ const PRESCALE = vec4<f32>(1.0);
 const UNSCALE = vec4<f32>(1.0);
 #end
 
-// Scale and offset of group `group` of a row: `groups` groups a row, `global` the factor of the whole matrix.
-fn scale_offset(tile: u32, group: u32, groups: u32, lane: u32, global: f32) -> vec2<f32> {
-#if SCALE == 1
-    return unpack2x16float(weight_scales[(tile * groups + group) * 32u + lane]);
-#elif SCALE == 2
-    let w = weight_scales[(tile * groups + group) * 32u + lane];
-    return vec2<f32>(bitcast<f32>(w << 16u), bitcast<f32>(w & 0xffff0000u));
+// The words that the scale and the offset of a group are in: they are asked for long before they are needed.
+struct RawScale { scale: u32, other: u32 }
+
+// Of group `group` of a row, `groups` groups a row.
+fn load_scale(tile: u32, group: u32, groups: u32, lane: u32) -> RawScale {
+    var raw: RawScale;
+#if SCALE == 1 || SCALE == 2
+    raw.scale = weight_scales[(tile * groups + group) * 32u + lane];
 #elif SCALE == 3
-    let at = (tile * groups + group) * 64u + lane;
-    return vec2<f32>(bitcast<f32>(weight_scales[at]), bitcast<f32>(weight_scales[at + 32u]));
+    raw.scale = weight_scales[(tile * groups + group) * 64u + lane];
+    raw.other = weight_scales[(tile * groups + group) * 64u + lane + 32u];
+#elif SCALE == 4 || SCALE == 5
+    raw.scale = weight_scales[(tile * ((groups + 1u) / 2u) + group / 2u) * 32u + lane];
+#elif SCALE >= 6 && SCALE <= 8
+    raw.scale = weight_scales[(tile * ((groups + 3u) / 4u) + group / 4u) * 32u + lane];
+#end
+#if SCALE == 5 || SCALE == 6
+    raw.other = weight_supers[(tile * (groups * ${GROUP}u / 256u) + group * ${GROUP}u / 256u) * 32u + lane];
+#end
+    return raw;
+}
+
+// Scale and offset from those words; `global` is the factor of the whole matrix.
+fn decode_scale(raw: RawScale, group: u32, global: f32) -> vec2<f32> {
+#if SCALE == 1
+    return unpack2x16float(raw.scale);
+#elif SCALE == 2
+    return vec2<f32>(bitcast<f32>(raw.scale << 16u), bitcast<f32>(raw.scale & 0xffff0000u));
+#elif SCALE == 3
+    return vec2<f32>(bitcast<f32>(raw.scale), bitcast<f32>(raw.other));
 #elif SCALE == 4
-    let w = weight_scales[(tile * ((groups + 1u) / 2u) + group / 2u) * 32u + lane];
-    let s = unpack2x16float(w >> ((group & 1u) * 16u)).x;
+    let s = unpack2x16float(raw.scale >> ((group & 1u) * 16u)).x;
     return vec2<f32>(s, s * -${ZERO}.0);
 #elif SCALE == 5
-    let w = weight_scales[(tile * ((groups + 1u) / 2u) + group / 2u) * 32u + lane] >> ((group & 1u) * 16u);
-    let d = unpack2x16float(weight_supers[(tile * (groups * ${GROUP}u / 256u) + group * ${GROUP}u / 256u) * 32u + lane]);
+    let w = raw.scale >> ((group & 1u) * 16u);
+    let d = unpack2x16float(raw.other);
     return vec2<f32>(d.x * f32(w & 0xffu), d.y * -f32((w >> 8u) & 0xffu));
 #elif SCALE == 6
-    let w = weight_scales[(tile * ((groups + 3u) / 4u) + group / 4u) * 32u + lane];
-    let d = unpack2x16float(weight_supers[(tile * (groups * ${GROUP}u / 256u) + group * ${GROUP}u / 256u) * 32u + lane]);
-    let s = d.x * f32((bitcast<i32>(w) << (24u - (group & 3u) * 8u)) >> 24u);
+    let d = unpack2x16float(raw.other);
+    let s = d.x * f32((bitcast<i32>(raw.scale) << (24u - (group & 3u) * 8u)) >> 24u);
     return vec2<f32>(s, s * -${ZERO}.0);
 #elif SCALE == 7
-    let w = (weight_scales[(tile * ((groups + 3u) / 4u) + group / 4u) * 32u + lane] >> ((group & 3u) * 8u)) & 0xffu;
+    let w = (raw.scale >> ((group & 3u) * 8u)) & 0xffu;
     return vec2<f32>(bitcast<f32>(max(w << 23u, 0x400000u)), 0.0);
 #elif SCALE == 8
-    let w = (weight_scales[(tile * ((groups + 3u) / 4u) + group / 4u) * 32u + lane] >> ((group & 3u) * 8u)) & 0x7fu;
+    let w = (raw.scale >> ((group & 3u) * 8u)) & 0x7fu;
     let s = select(bitcast<f32>((w << 20u) + 0x3c000000u), f32(w) * 0.001953125, w < 8u);
     return vec2<f32>(s * global, 0.0);
 #else
     return vec2<f32>(1.0, 0.0);
 #end
+}
+
+// Number of a block's group: there is one for each half of a block, or one for all of it.
+fn group_of(block: u32, half: u32) -> u32 {
+#if HALVES == 2
+    return block * 2u + half;
+#elif SCALE == 0
+    return 0u;
+#else
+    return block * 32u / ${GROUP}u;
+#end
+}
+fn raw_scale(tile: u32, block: u32, blocks: u32, half: u32, lane: u32) -> RawScale {
+#if HALVES == 2
+    return load_scale(tile, group_of(block, half), blocks * 2u, lane);
+#elif SCALE == 0
+    return RawScale();
+#else
+    return load_scale(tile, group_of(block, half), blocks * 32u / ${GROUP}u, lane);
+#end
+}
+fn scale_offset(tile: u32, block: u32, blocks: u32, half: u32, lane: u32, global: f32) -> vec2<f32> {
+    return decode_scale(raw_scale(tile, block, blocks, half, lane), group_of(block, half), global);
 }

@@ -5,15 +5,8 @@ const WEIGHT_FACTOR = 1.0;
 #else
 const WEIGHT_FACTOR = 64.0;
 #end
-// Of a scale for each half of a block, or for all of it.
-fn half_scale(tile: u32, block: u32, blocks: u32, half: u32, lane: u32, global: f32) -> vec2<f32> {
-#if SCALE == 0
-    return vec2<f32>(WEIGHT_FACTOR, 0.0);
-#elif HALVES == 2
-    return WEIGHT_FACTOR * scale_offset(tile, block * 2u + half, blocks * 2u, lane, global);
-#else
-    return WEIGHT_FACTOR * scale_offset(tile, block * 32u / ${GROUP}u, blocks * 32u / ${GROUP}u, lane, global);
-#end
+fn half_scale(raw: RawScale, block: u32, half: u32, global: f32) -> vec2<f32> {
+    return WEIGHT_FACTOR * decode_scale(raw, group_of(block, half), global);
 }
 #for j in 0..8
 fn half_${j}(b: Block, so: vec2<f32>) -> vec4<f16> {

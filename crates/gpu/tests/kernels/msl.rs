@@ -220,9 +220,10 @@ macro_rules! kept {
     };
 }
 
-const SNAPSHOTS: [(&str, &str); 6] = [
+const SNAPSHOTS: [(&str, &str); 7] = [
     kept!("norm"),
     kept!("mix"),
+    kept!("attention_tile"),
     kept!("matmul_input"),
     kept!("matmul_tile"),
     kept!("matmul_matrix_few"),

@@ -26,6 +26,10 @@ typedef uint type_8[1];
 struct Block {
     metal::uint2 p0_;
 };
+struct RawScale {
+    uint scale;
+    uint other;
+};
 struct Params {
     uint rows;
     uint first_row;
@@ -75,83 +79,141 @@ Block load_block(
     return _e14;
 }
 
+metal::float4 small(
+    metal::uint4 code
+) {
+    return as_type<metal::float4>(code | metal::uint4(1258291200u)) - metal::float4(8388608.0);
+}
+
 metal::float4 unpack_0_(
     Block b_1
 ) {
-    return static_cast<metal::float4>(metal::uint4(b_1.p0_.x >> 0u) & metal::uint4(3u, 12u, 48u, 192u));
+    metal::float4 _e12 = small(metal::uint4(b_1.p0_.x >> 0u) & metal::uint4(3u, 12u, 48u, 192u));
+    return _e12;
 }
 
 metal::float4 unpack_1_(
     Block b_2
 ) {
-    return static_cast<metal::float4>(metal::uint4(b_2.p0_.x >> 8u) & metal::uint4(3u, 12u, 48u, 192u));
+    metal::float4 _e12 = small(metal::uint4(b_2.p0_.x >> 8u) & metal::uint4(3u, 12u, 48u, 192u));
+    return _e12;
 }
 
 metal::float4 unpack_2_(
     Block b_3
 ) {
-    return static_cast<metal::float4>(metal::uint4(b_3.p0_.x >> 16u) & metal::uint4(3u, 12u, 48u, 192u));
+    metal::float4 _e12 = small(metal::uint4(b_3.p0_.x >> 16u) & metal::uint4(3u, 12u, 48u, 192u));
+    return _e12;
 }
 
 metal::float4 unpack_3_(
     Block b_4
 ) {
-    return static_cast<metal::float4>(metal::uint4(b_4.p0_.x >> 24u) & metal::uint4(3u, 12u, 48u, 192u));
+    metal::float4 _e12 = small(metal::uint4(b_4.p0_.x >> 24u) & metal::uint4(3u, 12u, 48u, 192u));
+    return _e12;
 }
 
 metal::float4 unpack_4_(
     Block b_5
 ) {
-    return static_cast<metal::float4>(metal::uint4(b_5.p0_.y >> 0u) & metal::uint4(3u, 12u, 48u, 192u));
+    metal::float4 _e12 = small(metal::uint4(b_5.p0_.y >> 0u) & metal::uint4(3u, 12u, 48u, 192u));
+    return _e12;
 }
 
 metal::float4 unpack_5_(
     Block b_6
 ) {
-    return static_cast<metal::float4>(metal::uint4(b_6.p0_.y >> 8u) & metal::uint4(3u, 12u, 48u, 192u));
+    metal::float4 _e12 = small(metal::uint4(b_6.p0_.y >> 8u) & metal::uint4(3u, 12u, 48u, 192u));
+    return _e12;
 }
 
 metal::float4 unpack_6_(
     Block b_7
 ) {
-    return static_cast<metal::float4>(metal::uint4(b_7.p0_.y >> 16u) & metal::uint4(3u, 12u, 48u, 192u));
+    metal::float4 _e12 = small(metal::uint4(b_7.p0_.y >> 16u) & metal::uint4(3u, 12u, 48u, 192u));
+    return _e12;
 }
 
 metal::float4 unpack_7_(
     Block b_8
 ) {
-    return static_cast<metal::float4>(metal::uint4(b_8.p0_.y >> 24u) & metal::uint4(3u, 12u, 48u, 192u));
+    metal::float4 _e12 = small(metal::uint4(b_8.p0_.y >> 24u) & metal::uint4(3u, 12u, 48u, 192u));
+    return _e12;
 }
 
-metal::float2 scale_offset(
+RawScale load_scale(
     uint tile,
     uint group_1,
     uint groups,
     uint lane_2,
-    float global,
     device type_8 const& weight_scales,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    uint w = weight_scales[(((tile * groups) + group_1) * 32u) + lane_2];
-    return metal::float2(as_type<float>(w << 16u), as_type<float>(w & 4294901760u));
+    RawScale raw = {};
+    uint _e13 = weight_scales[(((tile * groups) + group_1) * 32u) + lane_2];
+    raw.scale = _e13;
+    RawScale _e14 = raw;
+    return _e14;
+}
+
+metal::float2 decode_scale(
+    RawScale raw_1,
+    uint group_2,
+    float global
+) {
+    return metal::float2(as_type<float>(raw_1.scale << 16u), as_type<float>(raw_1.scale & 4294901760u));
 }
 
 uint naga_div(uint lhs, uint rhs) {
     return lhs / metal::select(rhs, 1u, rhs == 0u);
 }
 
-metal::float2 half_scale(
-    uint tile_1,
+uint group_of(
     uint block_2,
+    uint half_
+) {
+    return naga_div(block_2 * 32u, 32u);
+}
+
+RawScale raw_scale(
+    uint tile_1,
+    uint block_3,
     uint blocks,
-    uint half_,
+    uint half_1,
     uint lane_3,
+    device type_8 const& weight_scales,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    uint _e5 = group_of(block_3, half_1);
+    RawScale _e10 = load_scale(tile_1, _e5, naga_div(blocks * 32u, 32u), lane_3, weight_scales, _buffer_sizes);
+    return _e10;
+}
+
+metal::float2 scale_offset(
+    uint tile_2,
+    uint block_4,
+    uint blocks_1,
+    uint half_2,
+    uint lane_4,
     float global_1,
     device type_8 const& weight_scales,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float2 _e14 = scale_offset(tile_1, naga_div(block_2 * 32u, 32u), naga_div(blocks * 32u, 32u), lane_3, global_1, weight_scales, _buffer_sizes);
-    return 64.0 * _e14;
+    RawScale _e6 = raw_scale(tile_2, block_4, blocks_1, half_2, lane_4, weight_scales, _buffer_sizes);
+    uint _e7 = group_of(block_4, half_2);
+    metal::float2 _e8 = decode_scale(_e6, _e7, global_1);
+    return _e8;
+}
+
+metal::float2 half_scale(
+    RawScale raw_2,
+    uint block_5,
+    uint half_3,
+    float global_2
+) {
+    uint _e4 = group_of(block_5, half_3);
+    metal::float2 _e5 = decode_scale(raw_2, _e4, global_2);
+    return 64.0 * _e5;
 }
 
 metal::half4 half_0_(
@@ -260,6 +322,17 @@ void stage(
     staged.inner[at + 3u] = value_1.w;
     return;
 }
+
+Block load_own(
+    uint block_6,
+    uint lane_5,
+    uint piece,
+    device type_7 const& weight_codes,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    Block _e3 = load_block(block_6, lane_5, weight_codes, _buffer_sizes);
+    return _e3;
+}
 uint naga_mod(uint lhs, uint rhs) {
     return lhs % metal::select(rhs, 1u, rhs == 0u);
 }
@@ -308,7 +381,7 @@ struct main_Input {
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     Block codes_0_ = {};
-    metal::float2 so_0_0_ = {};
+    RawScale raw_0_0_ = {};
     metal::half4 x_0_ = {};
     metal::half4 x_1_ = {};
     uint i = {};
@@ -339,7 +412,7 @@ struct main_Input {
     metal::simdgroup_float8x8 sum_3_1_ = {};
     uint block = {};
     uint _e6 = params.columns;
-    uint blocks_1 = naga_div(_e6 + 31u, 32u);
+    uint blocks_2 = naga_div(_e6 + 31u, 32u);
     uint _e13 = params.features;
     uint tiles = naga_div(_e13 + 31u, 32u);
     uint _e20 = params.x_stride;
@@ -353,18 +426,17 @@ struct main_Input {
     uint piece_0_ = naga_div(thread_ + 0u, 64u);
     uint tile_0_ = metal::min(naga_div((group.x * 64u) + feature_0_, 32u), tiles - 1u);
     uint lane_0_ = naga_mod(feature_0_, 32u);
-    Block _e57 = load_block(tile_0_ * blocks_1, lane_0_, weight_codes, _buffer_sizes);
+    Block _e57 = load_own(tile_0_ * blocks_2, lane_0_, piece_0_, weight_codes, _buffer_sizes);
     codes_0_ = _e57;
-    float _e63 = params.global_scale;
-    metal::float2 _e64 = half_scale(tile_0_, 0u, blocks_1, 0u, lane_0_, _e63, weight_scales, _buffer_sizes);
-    so_0_0_ = _e64;
+    RawScale _e61 = raw_scale(tile_0_, 0u, blocks_2, 0u, lane_0_, weight_scales, _buffer_sizes);
+    raw_0_0_ = _e61;
     uint x_row = naga_div(thread_, 8u);
     uint x_quad = naga_mod(thread_, 8u);
     uint x_at = (((group.y * 64u) + x_row) * x_quads) + x_quad;
-    metal::half4 _e81 = x[x_at + (0u * x_quads)];
-    x_0_ = _e81;
-    metal::half4 _e88 = x[x_at + (32u * x_quads)];
-    x_1_ = _e88;
+    metal::half4 _e78 = x[x_at + (0u * x_quads)];
+    x_0_ = _e78;
+    metal::half4 _e85 = x[x_at + (32u * x_quads)];
+    x_1_ = _e85;
     i = thread_;
     uint2 loop_bound = uint2(4294967295u);
     bool loop_init = true;
@@ -372,18 +444,18 @@ struct main_Input {
         if (metal::all(loop_bound == uint2(0u))) { break; }
         loop_bound -= uint2(loop_bound.y == 0u, 1u);
         if (!loop_init) {
-            uint _e98 = i;
-            i = _e98 + 256u;
+            uint _e95 = i;
+            i = _e95 + 256u;
         }
         loop_init = false;
-        uint _e91 = i;
-        if (_e91 < 64u) {
+        uint _e88 = i;
+        if (_e88 < 64u) {
         } else {
             break;
         }
         {
-            uint _e95 = i;
-            zeros.inner[_e95] = 0.0;
+            uint _e92 = i;
+            zeros.inner[_e92] = 0.0;
         }
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
@@ -393,20 +465,20 @@ struct main_Input {
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
         if (!loop_init_1) {
-            uint _e690 = first;
-            uint _e693 = params.part_blocks;
-            first = _e690 + _e693;
+            uint _e683 = first;
+            uint _e686 = params.part_blocks;
+            first = _e683 + _e686;
         }
         loop_init_1 = false;
-        uint _e135 = first;
-        if (_e135 < blocks_1) {
+        uint _e132 = first;
+        if (_e132 < blocks_2) {
         } else {
             break;
         }
         {
-            uint _e137 = first;
-            uint _e140 = params.part_blocks;
-            uint end = metal::min(_e137 + _e140, blocks_1);
+            uint _e134 = first;
+            uint _e137 = params.part_blocks;
+            uint end = metal::min(_e134 + _e137, blocks_2);
             sum_0_0_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
             sum_0_1_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
             sum_1_0_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
@@ -415,108 +487,103 @@ struct main_Input {
             sum_2_1_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
             sum_3_0_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
             sum_3_1_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
-            uint _e183 = first;
-            block = _e183;
+            uint _e180 = first;
+            block = _e180;
             uint2 loop_bound_2 = uint2(4294967295u);
             bool loop_init_2 = true;
             while(true) {
                 if (metal::all(loop_bound_2 == uint2(0u))) { break; }
                 loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
                 if (!loop_init_2) {
-                    uint _e528 = block;
-                    block = _e528 + 1u;
+                    uint _e521 = block;
+                    block = _e521 + 1u;
                 }
                 loop_init_2 = false;
-                uint _e185 = block;
-                if (_e185 < end) {
+                uint _e182 = block;
+                if (_e182 < end) {
                 } else {
                     break;
                 }
                 {
-                    uint _e187 = block;
-                    uint buffer = (_e187 & 1u) * 5120u;
-                    metal::half4 _e200 = x_0_;
-                    stage((buffer + ((x_row + 0u) * 40u)) + (x_quad * 4u), _e200, staged);
-                    metal::half4 _e209 = x_1_;
-                    stage((buffer + ((x_row + 32u) * 40u)) + (x_quad * 4u), _e209, staged);
+                    uint _e184 = block;
+                    uint buffer = (_e184 & 1u) * 5120u;
+                    metal::half4 _e197 = x_0_;
+                    stage((buffer + ((x_row + 0u) * 40u)) + (x_quad * 4u), _e197, staged);
+                    metal::half4 _e206 = x_1_;
+                    stage((buffer + ((x_row + 32u) * 40u)) + (x_quad * 4u), _e206, staged);
                     {
                         uint at_2 = buffer + ((64u + feature_0_) * 40u);
+                        RawScale _e212 = raw_0_0_;
+                        uint _e213 = block;
+                        float _e217 = params.global_scale;
+                        metal::float2 _e218 = half_scale(_e212, _e213, 0u, _e217);
                         if (piece_0_ == 0u) {
-                            Block _e219 = codes_0_;
-                            metal::float2 _e220 = so_0_0_;
-                            metal::half4 _e221 = half_0_(_e219, _e220);
-                            stage(at_2 + 0u, _e221, staged);
-                            Block _e224 = codes_0_;
-                            metal::float2 _e225 = so_0_0_;
-                            metal::half4 _e226 = half_1_(_e224, _e225);
-                            stage(at_2 + 4u, _e226, staged);
+                            Block _e223 = codes_0_;
+                            metal::half4 _e224 = half_0_(_e223, _e218);
+                            stage(at_2 + 0u, _e224, staged);
+                            Block _e227 = codes_0_;
+                            metal::half4 _e228 = half_1_(_e227, _e218);
+                            stage(at_2 + 4u, _e228, staged);
                         }
                         if (piece_0_ == 1u) {
-                            Block _e231 = codes_0_;
-                            metal::float2 _e232 = so_0_0_;
-                            metal::half4 _e233 = half_2_(_e231, _e232);
-                            stage(at_2 + 8u, _e233, staged);
-                            Block _e236 = codes_0_;
-                            metal::float2 _e237 = so_0_0_;
-                            metal::half4 _e238 = half_3_(_e236, _e237);
+                            Block _e233 = codes_0_;
+                            metal::half4 _e234 = half_2_(_e233, _e218);
+                            stage(at_2 + 8u, _e234, staged);
+                            Block _e237 = codes_0_;
+                            metal::half4 _e238 = half_3_(_e237, _e218);
                             stage(at_2 + 12u, _e238, staged);
                         }
                         if (piece_0_ == 2u) {
                             Block _e243 = codes_0_;
-                            metal::float2 _e244 = so_0_0_;
-                            metal::half4 _e245 = half_4_(_e243, _e244);
-                            stage(at_2 + 16u, _e245, staged);
-                            Block _e248 = codes_0_;
-                            metal::float2 _e249 = so_0_0_;
-                            metal::half4 _e250 = half_5_(_e248, _e249);
-                            stage(at_2 + 20u, _e250, staged);
+                            metal::half4 _e244 = half_4_(_e243, _e218);
+                            stage(at_2 + 16u, _e244, staged);
+                            Block _e247 = codes_0_;
+                            metal::half4 _e248 = half_5_(_e247, _e218);
+                            stage(at_2 + 20u, _e248, staged);
                         }
                         if (piece_0_ == 3u) {
-                            Block _e255 = codes_0_;
-                            metal::float2 _e256 = so_0_0_;
-                            metal::half4 _e257 = half_6_(_e255, _e256);
-                            stage(at_2 + 24u, _e257, staged);
-                            Block _e260 = codes_0_;
-                            metal::float2 _e261 = so_0_0_;
-                            metal::half4 _e262 = half_7_(_e260, _e261);
-                            stage(at_2 + 28u, _e262, staged);
+                            Block _e253 = codes_0_;
+                            metal::half4 _e254 = half_6_(_e253, _e218);
+                            stage(at_2 + 24u, _e254, staged);
+                            Block _e257 = codes_0_;
+                            metal::half4 _e258 = half_7_(_e257, _e218);
+                            stage(at_2 + 28u, _e258, staged);
                         }
                     }
                     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-                    uint _e263 = block;
-                    uint next = metal::min(_e263 + 1u, blocks_1 - 1u);
-                    Block _e271 = load_block((tile_0_ * blocks_1) + next, lane_0_, weight_codes, _buffer_sizes);
-                    codes_0_ = _e271;
-                    float _e275 = params.global_scale;
-                    metal::float2 _e276 = half_scale(tile_0_, next, blocks_1, 0u, lane_0_, _e275, weight_scales, _buffer_sizes);
-                    so_0_0_ = _e276;
-                    metal::half4 _e285 = x[(x_at + (0u * x_quads)) + (next * 8u)];
-                    x_0_ = _e285;
-                    metal::half4 _e294 = x[(x_at + (32u * x_quads)) + (next * 8u)];
-                    x_1_ = _e294;
+                    uint _e259 = block;
+                    uint next = metal::min(_e259 + 1u, blocks_2 - 1u);
+                    Block _e267 = load_own((tile_0_ * blocks_2) + next, lane_0_, piece_0_, weight_codes, _buffer_sizes);
+                    codes_0_ = _e267;
+                    RawScale _e269 = raw_scale(tile_0_, next, blocks_2, 0u, lane_0_, weight_scales, _buffer_sizes);
+                    raw_0_0_ = _e269;
+                    metal::half4 _e278 = x[(x_at + (0u * x_quads)) + (next * 8u)];
+                    x_0_ = _e278;
+                    metal::half4 _e287 = x[(x_at + (32u * x_quads)) + (next * 8u)];
+                    x_1_ = _e287;
                     {
                         metal::simdgroup_half8x8 a_0_ = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 0u], 40u, false);
                         metal::simdgroup_half8x8 a_1_ = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 320u], 40u, false);
                         metal::simdgroup_half8x8 a_2_ = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 640u], 40u, false);
                         metal::simdgroup_half8x8 a_3_ = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 960u], 40u, false);
                         metal::simdgroup_half8x8 b_0_ = NagaCooperativeLoad(&staged.inner[(buffer + b_here) + 0u], 40u, true);
-                        metal::simdgroup_float8x8 _e330 = sum_0_0_;
-                        sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_, b_0_, _e330);
-                        metal::simdgroup_float8x8 _e332 = sum_1_0_;
-                        sum_1_0_ = NagaCooperativeMultiplyAdd(a_1_, b_0_, _e332);
-                        metal::simdgroup_float8x8 _e334 = sum_2_0_;
-                        sum_2_0_ = NagaCooperativeMultiplyAdd(a_2_, b_0_, _e334);
-                        metal::simdgroup_float8x8 _e336 = sum_3_0_;
-                        sum_3_0_ = NagaCooperativeMultiplyAdd(a_3_, b_0_, _e336);
+                        metal::simdgroup_float8x8 _e323 = sum_0_0_;
+                        sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_, b_0_, _e323);
+                        metal::simdgroup_float8x8 _e325 = sum_1_0_;
+                        sum_1_0_ = NagaCooperativeMultiplyAdd(a_1_, b_0_, _e325);
+                        metal::simdgroup_float8x8 _e327 = sum_2_0_;
+                        sum_2_0_ = NagaCooperativeMultiplyAdd(a_2_, b_0_, _e327);
+                        metal::simdgroup_float8x8 _e329 = sum_3_0_;
+                        sum_3_0_ = NagaCooperativeMultiplyAdd(a_3_, b_0_, _e329);
                         metal::simdgroup_half8x8 b_1_ = NagaCooperativeLoad(&staged.inner[(buffer + b_here) + 320u], 40u, true);
-                        metal::simdgroup_float8x8 _e345 = sum_0_1_;
-                        sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_, b_1_, _e345);
-                        metal::simdgroup_float8x8 _e347 = sum_1_1_;
-                        sum_1_1_ = NagaCooperativeMultiplyAdd(a_1_, b_1_, _e347);
-                        metal::simdgroup_float8x8 _e349 = sum_2_1_;
-                        sum_2_1_ = NagaCooperativeMultiplyAdd(a_2_, b_1_, _e349);
-                        metal::simdgroup_float8x8 _e351 = sum_3_1_;
-                        sum_3_1_ = NagaCooperativeMultiplyAdd(a_3_, b_1_, _e351);
+                        metal::simdgroup_float8x8 _e338 = sum_0_1_;
+                        sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_, b_1_, _e338);
+                        metal::simdgroup_float8x8 _e340 = sum_1_1_;
+                        sum_1_1_ = NagaCooperativeMultiplyAdd(a_1_, b_1_, _e340);
+                        metal::simdgroup_float8x8 _e342 = sum_2_1_;
+                        sum_2_1_ = NagaCooperativeMultiplyAdd(a_2_, b_1_, _e342);
+                        metal::simdgroup_float8x8 _e344 = sum_3_1_;
+                        sum_3_1_ = NagaCooperativeMultiplyAdd(a_3_, b_1_, _e344);
                     }
                     {
                         metal::simdgroup_half8x8 a_0_1 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 8u], 40u, false);
@@ -524,23 +591,23 @@ struct main_Input {
                         metal::simdgroup_half8x8 a_2_1 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 648u], 40u, false);
                         metal::simdgroup_half8x8 a_3_1 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 968u], 40u, false);
                         metal::simdgroup_half8x8 b_0_1 = NagaCooperativeLoad(&staged.inner[(buffer + b_here) + 8u], 40u, true);
-                        metal::simdgroup_float8x8 _e388 = sum_0_0_;
-                        sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_1, b_0_1, _e388);
-                        metal::simdgroup_float8x8 _e390 = sum_1_0_;
-                        sum_1_0_ = NagaCooperativeMultiplyAdd(a_1_1, b_0_1, _e390);
-                        metal::simdgroup_float8x8 _e392 = sum_2_0_;
-                        sum_2_0_ = NagaCooperativeMultiplyAdd(a_2_1, b_0_1, _e392);
-                        metal::simdgroup_float8x8 _e394 = sum_3_0_;
-                        sum_3_0_ = NagaCooperativeMultiplyAdd(a_3_1, b_0_1, _e394);
+                        metal::simdgroup_float8x8 _e381 = sum_0_0_;
+                        sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_1, b_0_1, _e381);
+                        metal::simdgroup_float8x8 _e383 = sum_1_0_;
+                        sum_1_0_ = NagaCooperativeMultiplyAdd(a_1_1, b_0_1, _e383);
+                        metal::simdgroup_float8x8 _e385 = sum_2_0_;
+                        sum_2_0_ = NagaCooperativeMultiplyAdd(a_2_1, b_0_1, _e385);
+                        metal::simdgroup_float8x8 _e387 = sum_3_0_;
+                        sum_3_0_ = NagaCooperativeMultiplyAdd(a_3_1, b_0_1, _e387);
                         metal::simdgroup_half8x8 b_1_1 = NagaCooperativeLoad(&staged.inner[(buffer + b_here) + 328u], 40u, true);
-                        metal::simdgroup_float8x8 _e403 = sum_0_1_;
-                        sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_1, b_1_1, _e403);
-                        metal::simdgroup_float8x8 _e405 = sum_1_1_;
-                        sum_1_1_ = NagaCooperativeMultiplyAdd(a_1_1, b_1_1, _e405);
-                        metal::simdgroup_float8x8 _e407 = sum_2_1_;
-                        sum_2_1_ = NagaCooperativeMultiplyAdd(a_2_1, b_1_1, _e407);
-                        metal::simdgroup_float8x8 _e409 = sum_3_1_;
-                        sum_3_1_ = NagaCooperativeMultiplyAdd(a_3_1, b_1_1, _e409);
+                        metal::simdgroup_float8x8 _e396 = sum_0_1_;
+                        sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_1, b_1_1, _e396);
+                        metal::simdgroup_float8x8 _e398 = sum_1_1_;
+                        sum_1_1_ = NagaCooperativeMultiplyAdd(a_1_1, b_1_1, _e398);
+                        metal::simdgroup_float8x8 _e400 = sum_2_1_;
+                        sum_2_1_ = NagaCooperativeMultiplyAdd(a_2_1, b_1_1, _e400);
+                        metal::simdgroup_float8x8 _e402 = sum_3_1_;
+                        sum_3_1_ = NagaCooperativeMultiplyAdd(a_3_1, b_1_1, _e402);
                     }
                     {
                         metal::simdgroup_half8x8 a_0_2 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 16u], 40u, false);
@@ -548,23 +615,23 @@ struct main_Input {
                         metal::simdgroup_half8x8 a_2_2 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 656u], 40u, false);
                         metal::simdgroup_half8x8 a_3_2 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 976u], 40u, false);
                         metal::simdgroup_half8x8 b_0_2 = NagaCooperativeLoad(&staged.inner[(buffer + b_here) + 16u], 40u, true);
-                        metal::simdgroup_float8x8 _e446 = sum_0_0_;
-                        sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_2, b_0_2, _e446);
-                        metal::simdgroup_float8x8 _e448 = sum_1_0_;
-                        sum_1_0_ = NagaCooperativeMultiplyAdd(a_1_2, b_0_2, _e448);
-                        metal::simdgroup_float8x8 _e450 = sum_2_0_;
-                        sum_2_0_ = NagaCooperativeMultiplyAdd(a_2_2, b_0_2, _e450);
-                        metal::simdgroup_float8x8 _e452 = sum_3_0_;
-                        sum_3_0_ = NagaCooperativeMultiplyAdd(a_3_2, b_0_2, _e452);
+                        metal::simdgroup_float8x8 _e439 = sum_0_0_;
+                        sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_2, b_0_2, _e439);
+                        metal::simdgroup_float8x8 _e441 = sum_1_0_;
+                        sum_1_0_ = NagaCooperativeMultiplyAdd(a_1_2, b_0_2, _e441);
+                        metal::simdgroup_float8x8 _e443 = sum_2_0_;
+                        sum_2_0_ = NagaCooperativeMultiplyAdd(a_2_2, b_0_2, _e443);
+                        metal::simdgroup_float8x8 _e445 = sum_3_0_;
+                        sum_3_0_ = NagaCooperativeMultiplyAdd(a_3_2, b_0_2, _e445);
                         metal::simdgroup_half8x8 b_1_2 = NagaCooperativeLoad(&staged.inner[(buffer + b_here) + 336u], 40u, true);
-                        metal::simdgroup_float8x8 _e461 = sum_0_1_;
-                        sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_2, b_1_2, _e461);
-                        metal::simdgroup_float8x8 _e463 = sum_1_1_;
-                        sum_1_1_ = NagaCooperativeMultiplyAdd(a_1_2, b_1_2, _e463);
-                        metal::simdgroup_float8x8 _e465 = sum_2_1_;
-                        sum_2_1_ = NagaCooperativeMultiplyAdd(a_2_2, b_1_2, _e465);
-                        metal::simdgroup_float8x8 _e467 = sum_3_1_;
-                        sum_3_1_ = NagaCooperativeMultiplyAdd(a_3_2, b_1_2, _e467);
+                        metal::simdgroup_float8x8 _e454 = sum_0_1_;
+                        sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_2, b_1_2, _e454);
+                        metal::simdgroup_float8x8 _e456 = sum_1_1_;
+                        sum_1_1_ = NagaCooperativeMultiplyAdd(a_1_2, b_1_2, _e456);
+                        metal::simdgroup_float8x8 _e458 = sum_2_1_;
+                        sum_2_1_ = NagaCooperativeMultiplyAdd(a_2_2, b_1_2, _e458);
+                        metal::simdgroup_float8x8 _e460 = sum_3_1_;
+                        sum_3_1_ = NagaCooperativeMultiplyAdd(a_3_2, b_1_2, _e460);
                     }
                     {
                         metal::simdgroup_half8x8 a_0_3 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 24u], 40u, false);
@@ -572,106 +639,106 @@ struct main_Input {
                         metal::simdgroup_half8x8 a_2_3 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 664u], 40u, false);
                         metal::simdgroup_half8x8 a_3_3 = NagaCooperativeLoad(&staged.inner[(buffer + a_here) + 984u], 40u, false);
                         metal::simdgroup_half8x8 b_0_3 = NagaCooperativeLoad(&staged.inner[(buffer + b_here) + 24u], 40u, true);
-                        metal::simdgroup_float8x8 _e504 = sum_0_0_;
-                        sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_3, b_0_3, _e504);
-                        metal::simdgroup_float8x8 _e506 = sum_1_0_;
-                        sum_1_0_ = NagaCooperativeMultiplyAdd(a_1_3, b_0_3, _e506);
-                        metal::simdgroup_float8x8 _e508 = sum_2_0_;
-                        sum_2_0_ = NagaCooperativeMultiplyAdd(a_2_3, b_0_3, _e508);
-                        metal::simdgroup_float8x8 _e510 = sum_3_0_;
-                        sum_3_0_ = NagaCooperativeMultiplyAdd(a_3_3, b_0_3, _e510);
+                        metal::simdgroup_float8x8 _e497 = sum_0_0_;
+                        sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_3, b_0_3, _e497);
+                        metal::simdgroup_float8x8 _e499 = sum_1_0_;
+                        sum_1_0_ = NagaCooperativeMultiplyAdd(a_1_3, b_0_3, _e499);
+                        metal::simdgroup_float8x8 _e501 = sum_2_0_;
+                        sum_2_0_ = NagaCooperativeMultiplyAdd(a_2_3, b_0_3, _e501);
+                        metal::simdgroup_float8x8 _e503 = sum_3_0_;
+                        sum_3_0_ = NagaCooperativeMultiplyAdd(a_3_3, b_0_3, _e503);
                         metal::simdgroup_half8x8 b_1_3 = NagaCooperativeLoad(&staged.inner[(buffer + b_here) + 344u], 40u, true);
-                        metal::simdgroup_float8x8 _e519 = sum_0_1_;
-                        sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_3, b_1_3, _e519);
-                        metal::simdgroup_float8x8 _e521 = sum_1_1_;
-                        sum_1_1_ = NagaCooperativeMultiplyAdd(a_1_3, b_1_3, _e521);
-                        metal::simdgroup_float8x8 _e523 = sum_2_1_;
-                        sum_2_1_ = NagaCooperativeMultiplyAdd(a_2_3, b_1_3, _e523);
-                        metal::simdgroup_float8x8 _e525 = sum_3_1_;
-                        sum_3_1_ = NagaCooperativeMultiplyAdd(a_3_3, b_1_3, _e525);
+                        metal::simdgroup_float8x8 _e512 = sum_0_1_;
+                        sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_3, b_1_3, _e512);
+                        metal::simdgroup_float8x8 _e514 = sum_1_1_;
+                        sum_1_1_ = NagaCooperativeMultiplyAdd(a_1_3, b_1_3, _e514);
+                        metal::simdgroup_float8x8 _e516 = sum_2_1_;
+                        sum_2_1_ = NagaCooperativeMultiplyAdd(a_2_3, b_1_3, _e516);
+                        metal::simdgroup_float8x8 _e518 = sum_3_1_;
+                        sum_3_1_ = NagaCooperativeMultiplyAdd(a_3_3, b_1_3, _e518);
                     }
                 }
             }
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_float8x8 _e530 = sum_0_0_;
-            simdgroup_store(_e530, &results.inner[result], 8u);
+            metal::simdgroup_float8x8 _e523 = sum_0_0_;
+            simdgroup_store(_e523, &results.inner[result], 8u);
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            float _e534 = total_0_0_0_;
-            float _e540 = results.inner[(result + lane) + 0u];
-            total_0_0_0_ = _e534 + _e540;
-            float _e542 = total_0_0_1_;
-            float _e548 = results.inner[(result + lane) + 32u];
-            total_0_0_1_ = _e542 + _e548;
+            float _e527 = total_0_0_0_;
+            float _e533 = results.inner[(result + lane) + 0u];
+            total_0_0_0_ = _e527 + _e533;
+            float _e535 = total_0_0_1_;
+            float _e541 = results.inner[(result + lane) + 32u];
+            total_0_0_1_ = _e535 + _e541;
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_float8x8 _e550 = sum_0_1_;
-            simdgroup_store(_e550, &results.inner[result], 8u);
+            metal::simdgroup_float8x8 _e543 = sum_0_1_;
+            simdgroup_store(_e543, &results.inner[result], 8u);
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            float _e554 = total_0_1_0_;
-            float _e560 = results.inner[(result + lane) + 0u];
-            total_0_1_0_ = _e554 + _e560;
-            float _e562 = total_0_1_1_;
-            float _e568 = results.inner[(result + lane) + 32u];
-            total_0_1_1_ = _e562 + _e568;
+            float _e547 = total_0_1_0_;
+            float _e553 = results.inner[(result + lane) + 0u];
+            total_0_1_0_ = _e547 + _e553;
+            float _e555 = total_0_1_1_;
+            float _e561 = results.inner[(result + lane) + 32u];
+            total_0_1_1_ = _e555 + _e561;
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_float8x8 _e570 = sum_1_0_;
-            simdgroup_store(_e570, &results.inner[result], 8u);
+            metal::simdgroup_float8x8 _e563 = sum_1_0_;
+            simdgroup_store(_e563, &results.inner[result], 8u);
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            float _e574 = total_1_0_0_;
-            float _e580 = results.inner[(result + lane) + 0u];
-            total_1_0_0_ = _e574 + _e580;
-            float _e582 = total_1_0_1_;
-            float _e588 = results.inner[(result + lane) + 32u];
-            total_1_0_1_ = _e582 + _e588;
+            float _e567 = total_1_0_0_;
+            float _e573 = results.inner[(result + lane) + 0u];
+            total_1_0_0_ = _e567 + _e573;
+            float _e575 = total_1_0_1_;
+            float _e581 = results.inner[(result + lane) + 32u];
+            total_1_0_1_ = _e575 + _e581;
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_float8x8 _e590 = sum_1_1_;
-            simdgroup_store(_e590, &results.inner[result], 8u);
+            metal::simdgroup_float8x8 _e583 = sum_1_1_;
+            simdgroup_store(_e583, &results.inner[result], 8u);
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            float _e594 = total_1_1_0_;
-            float _e600 = results.inner[(result + lane) + 0u];
-            total_1_1_0_ = _e594 + _e600;
-            float _e602 = total_1_1_1_;
-            float _e608 = results.inner[(result + lane) + 32u];
-            total_1_1_1_ = _e602 + _e608;
+            float _e587 = total_1_1_0_;
+            float _e593 = results.inner[(result + lane) + 0u];
+            total_1_1_0_ = _e587 + _e593;
+            float _e595 = total_1_1_1_;
+            float _e601 = results.inner[(result + lane) + 32u];
+            total_1_1_1_ = _e595 + _e601;
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_float8x8 _e610 = sum_2_0_;
-            simdgroup_store(_e610, &results.inner[result], 8u);
+            metal::simdgroup_float8x8 _e603 = sum_2_0_;
+            simdgroup_store(_e603, &results.inner[result], 8u);
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            float _e614 = total_2_0_0_;
-            float _e620 = results.inner[(result + lane) + 0u];
-            total_2_0_0_ = _e614 + _e620;
-            float _e622 = total_2_0_1_;
-            float _e628 = results.inner[(result + lane) + 32u];
-            total_2_0_1_ = _e622 + _e628;
+            float _e607 = total_2_0_0_;
+            float _e613 = results.inner[(result + lane) + 0u];
+            total_2_0_0_ = _e607 + _e613;
+            float _e615 = total_2_0_1_;
+            float _e621 = results.inner[(result + lane) + 32u];
+            total_2_0_1_ = _e615 + _e621;
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_float8x8 _e630 = sum_2_1_;
-            simdgroup_store(_e630, &results.inner[result], 8u);
+            metal::simdgroup_float8x8 _e623 = sum_2_1_;
+            simdgroup_store(_e623, &results.inner[result], 8u);
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            float _e634 = total_2_1_0_;
-            float _e640 = results.inner[(result + lane) + 0u];
-            total_2_1_0_ = _e634 + _e640;
-            float _e642 = total_2_1_1_;
-            float _e648 = results.inner[(result + lane) + 32u];
-            total_2_1_1_ = _e642 + _e648;
+            float _e627 = total_2_1_0_;
+            float _e633 = results.inner[(result + lane) + 0u];
+            total_2_1_0_ = _e627 + _e633;
+            float _e635 = total_2_1_1_;
+            float _e641 = results.inner[(result + lane) + 32u];
+            total_2_1_1_ = _e635 + _e641;
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_float8x8 _e650 = sum_3_0_;
-            simdgroup_store(_e650, &results.inner[result], 8u);
+            metal::simdgroup_float8x8 _e643 = sum_3_0_;
+            simdgroup_store(_e643, &results.inner[result], 8u);
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            float _e654 = total_3_0_0_;
-            float _e660 = results.inner[(result + lane) + 0u];
-            total_3_0_0_ = _e654 + _e660;
-            float _e662 = total_3_0_1_;
-            float _e668 = results.inner[(result + lane) + 32u];
-            total_3_0_1_ = _e662 + _e668;
+            float _e647 = total_3_0_0_;
+            float _e653 = results.inner[(result + lane) + 0u];
+            total_3_0_0_ = _e647 + _e653;
+            float _e655 = total_3_0_1_;
+            float _e661 = results.inner[(result + lane) + 32u];
+            total_3_0_1_ = _e655 + _e661;
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_float8x8 _e670 = sum_3_1_;
-            simdgroup_store(_e670, &results.inner[result], 8u);
+            metal::simdgroup_float8x8 _e663 = sum_3_1_;
+            simdgroup_store(_e663, &results.inner[result], 8u);
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            float _e674 = total_3_1_0_;
-            float _e680 = results.inner[(result + lane) + 0u];
-            total_3_1_0_ = _e674 + _e680;
-            float _e682 = total_3_1_1_;
-            float _e688 = results.inner[(result + lane) + 32u];
-            total_3_1_1_ = _e682 + _e688;
+            float _e667 = total_3_1_0_;
+            float _e673 = results.inner[(result + lane) + 0u];
+            total_3_1_0_ = _e667 + _e673;
+            float _e675 = total_3_1_1_;
+            float _e681 = results.inner[(result + lane) + 32u];
+            total_3_1_1_ = _e675 + _e681;
         }
     }
     uint first_row = (group.y * 64u) + (sub_row * 32u);
@@ -680,113 +747,113 @@ struct main_Input {
         uint at_3 = lane + 0u;
         uint row_1 = (first_row + 0u) + naga_div(at_3, 8u);
         float value_2 = total_0_0_0_;
-        float _e722 = factors[row_1];
-        store(row_1, (first_feature + 0u) + naga_mod(at_3, 8u), (value_2 * _e722) * 0.015625, out, params, _buffer_sizes);
+        float _e715 = factors[row_1];
+        store(row_1, (first_feature + 0u) + naga_mod(at_3, 8u), (value_2 * _e715) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_4 = lane + 32u;
         uint row_2 = (first_row + 0u) + naga_div(at_4, 8u);
         float value_3 = total_0_0_1_;
-        float _e741 = factors[row_2];
-        store(row_2, (first_feature + 0u) + naga_mod(at_4, 8u), (value_3 * _e741) * 0.015625, out, params, _buffer_sizes);
+        float _e734 = factors[row_2];
+        store(row_2, (first_feature + 0u) + naga_mod(at_4, 8u), (value_3 * _e734) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_5 = lane + 0u;
         uint row_3 = (first_row + 0u) + naga_div(at_5, 8u);
         float value_4 = total_0_1_0_;
-        float _e760 = factors[row_3];
-        store(row_3, (first_feature + 8u) + naga_mod(at_5, 8u), (value_4 * _e760) * 0.015625, out, params, _buffer_sizes);
+        float _e753 = factors[row_3];
+        store(row_3, (first_feature + 8u) + naga_mod(at_5, 8u), (value_4 * _e753) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_6 = lane + 32u;
         uint row_4 = (first_row + 0u) + naga_div(at_6, 8u);
         float value_5 = total_0_1_1_;
-        float _e779 = factors[row_4];
-        store(row_4, (first_feature + 8u) + naga_mod(at_6, 8u), (value_5 * _e779) * 0.015625, out, params, _buffer_sizes);
+        float _e772 = factors[row_4];
+        store(row_4, (first_feature + 8u) + naga_mod(at_6, 8u), (value_5 * _e772) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_7 = lane + 0u;
         uint row_5 = (first_row + 8u) + naga_div(at_7, 8u);
         float value_6 = total_1_0_0_;
-        float _e798 = factors[row_5];
-        store(row_5, (first_feature + 0u) + naga_mod(at_7, 8u), (value_6 * _e798) * 0.015625, out, params, _buffer_sizes);
+        float _e791 = factors[row_5];
+        store(row_5, (first_feature + 0u) + naga_mod(at_7, 8u), (value_6 * _e791) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_8 = lane + 32u;
         uint row_6 = (first_row + 8u) + naga_div(at_8, 8u);
         float value_7 = total_1_0_1_;
-        float _e817 = factors[row_6];
-        store(row_6, (first_feature + 0u) + naga_mod(at_8, 8u), (value_7 * _e817) * 0.015625, out, params, _buffer_sizes);
+        float _e810 = factors[row_6];
+        store(row_6, (first_feature + 0u) + naga_mod(at_8, 8u), (value_7 * _e810) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_9 = lane + 0u;
         uint row_7 = (first_row + 8u) + naga_div(at_9, 8u);
         float value_8 = total_1_1_0_;
-        float _e836 = factors[row_7];
-        store(row_7, (first_feature + 8u) + naga_mod(at_9, 8u), (value_8 * _e836) * 0.015625, out, params, _buffer_sizes);
+        float _e829 = factors[row_7];
+        store(row_7, (first_feature + 8u) + naga_mod(at_9, 8u), (value_8 * _e829) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_10 = lane + 32u;
         uint row_8 = (first_row + 8u) + naga_div(at_10, 8u);
         float value_9 = total_1_1_1_;
-        float _e855 = factors[row_8];
-        store(row_8, (first_feature + 8u) + naga_mod(at_10, 8u), (value_9 * _e855) * 0.015625, out, params, _buffer_sizes);
+        float _e848 = factors[row_8];
+        store(row_8, (first_feature + 8u) + naga_mod(at_10, 8u), (value_9 * _e848) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_11 = lane + 0u;
         uint row_9 = (first_row + 16u) + naga_div(at_11, 8u);
         float value_10 = total_2_0_0_;
-        float _e874 = factors[row_9];
-        store(row_9, (first_feature + 0u) + naga_mod(at_11, 8u), (value_10 * _e874) * 0.015625, out, params, _buffer_sizes);
+        float _e867 = factors[row_9];
+        store(row_9, (first_feature + 0u) + naga_mod(at_11, 8u), (value_10 * _e867) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_12 = lane + 32u;
         uint row_10 = (first_row + 16u) + naga_div(at_12, 8u);
         float value_11 = total_2_0_1_;
-        float _e893 = factors[row_10];
-        store(row_10, (first_feature + 0u) + naga_mod(at_12, 8u), (value_11 * _e893) * 0.015625, out, params, _buffer_sizes);
+        float _e886 = factors[row_10];
+        store(row_10, (first_feature + 0u) + naga_mod(at_12, 8u), (value_11 * _e886) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_13 = lane + 0u;
         uint row_11 = (first_row + 16u) + naga_div(at_13, 8u);
         float value_12 = total_2_1_0_;
-        float _e912 = factors[row_11];
-        store(row_11, (first_feature + 8u) + naga_mod(at_13, 8u), (value_12 * _e912) * 0.015625, out, params, _buffer_sizes);
+        float _e905 = factors[row_11];
+        store(row_11, (first_feature + 8u) + naga_mod(at_13, 8u), (value_12 * _e905) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_14 = lane + 32u;
         uint row_12 = (first_row + 16u) + naga_div(at_14, 8u);
         float value_13 = total_2_1_1_;
-        float _e931 = factors[row_12];
-        store(row_12, (first_feature + 8u) + naga_mod(at_14, 8u), (value_13 * _e931) * 0.015625, out, params, _buffer_sizes);
+        float _e924 = factors[row_12];
+        store(row_12, (first_feature + 8u) + naga_mod(at_14, 8u), (value_13 * _e924) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_15 = lane + 0u;
         uint row_13 = (first_row + 24u) + naga_div(at_15, 8u);
         float value_14 = total_3_0_0_;
-        float _e950 = factors[row_13];
-        store(row_13, (first_feature + 0u) + naga_mod(at_15, 8u), (value_14 * _e950) * 0.015625, out, params, _buffer_sizes);
+        float _e943 = factors[row_13];
+        store(row_13, (first_feature + 0u) + naga_mod(at_15, 8u), (value_14 * _e943) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_16 = lane + 32u;
         uint row_14 = (first_row + 24u) + naga_div(at_16, 8u);
         float value_15 = total_3_0_1_;
-        float _e969 = factors[row_14];
-        store(row_14, (first_feature + 0u) + naga_mod(at_16, 8u), (value_15 * _e969) * 0.015625, out, params, _buffer_sizes);
+        float _e962 = factors[row_14];
+        store(row_14, (first_feature + 0u) + naga_mod(at_16, 8u), (value_15 * _e962) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_17 = lane + 0u;
         uint row_15 = (first_row + 24u) + naga_div(at_17, 8u);
         float value_16 = total_3_1_0_;
-        float _e988 = factors[row_15];
-        store(row_15, (first_feature + 8u) + naga_mod(at_17, 8u), (value_16 * _e988) * 0.015625, out, params, _buffer_sizes);
+        float _e981 = factors[row_15];
+        store(row_15, (first_feature + 8u) + naga_mod(at_17, 8u), (value_16 * _e981) * 0.015625, out, params, _buffer_sizes);
     }
     {
         uint at_18 = lane + 32u;
         uint row_16 = (first_row + 24u) + naga_div(at_18, 8u);
         float value_17 = total_3_1_1_;
-        float _e1007 = factors[row_16];
-        store(row_16, (first_feature + 8u) + naga_mod(at_18, 8u), (value_17 * _e1007) * 0.015625, out, params, _buffer_sizes);
+        float _e1000 = factors[row_16];
+        store(row_16, (first_feature + 8u) + naga_mod(at_18, 8u), (value_17 * _e1000) * 0.015625, out, params, _buffer_sizes);
         return;
     }
 }

@@ -1,0 +1,17 @@
+// The Hadamard rotation of a vector in a workgroup of 64 threads. A width that is no power of two is rotated in blocks of
+// the largest one that divides it.
+var<workgroup> vector: array<f32, DIM>;
+
+fn rotate(thread: u32) {
+    workgroupBarrier();
+    for (var half = 1u; half < BLOCK; half *= 2u) {
+        for (var i = thread; i < DIM / 2u; i += 64u) {
+            let low = i / half * half * 2u + i % half;
+            let a = vector[low];
+            let b = vector[low + half];
+            vector[low] = a + b;
+            vector[low + half] = a - b;
+        }
+        workgroupBarrier();
+    }
+}
