@@ -16,6 +16,11 @@ const MANY_ROWS: u32 = 64;
 const SCRATCH_BYTES: u64 = 64 << 20;
 /// Workgroup memory that the kernels with matrices of 16 by 16 take.
 const MATRIX_SHARED_BYTES: u32 = 48 << 10;
+/// That of a workgroup on every Metal device.
+const METAL_SHARED_BYTES: u32 = 32 << 10;
+/// Most features of a product whose workgroups all make the row's halves: beyond them there are several workgroups on each
+/// multiprocessor, one after the other, and a dispatch that does it once is cheaper.
+const FUSED_FEATURES: u32 = 8192;
 /// Threads of the kernel that makes halves of a row.
 const INPUT_THREADS: u32 = 1024;
 /// The constant CODE of weights in f32.
@@ -126,14 +131,15 @@ impl Product<'_> {
     }
 
     /// Blocks of a part of the columns that are on their way at once, in registers: a narrow subgroup's thread has several
-    /// features, and a part may be short.
-    fn depth(&self, subgroup: u32) -> u32 {
+    /// features, more rows have more sums, and a part may be short.
+    fn depth(&self, subgroup: u32, row_tiles: u32) -> u32 {
         let pieces = match self.kernel.constant("CODE") {
             8 | 9 | 21 => 2,
             30 | 31 => 4,
             _ => 1,
         };
-        (8 / pieces * subgroup / 32).max(1).min(self.part_blocks().next_power_of_two())
+        let most = if row_tiles == 1 { 8 } else { 4 };
+        (most / pieces * subgroup / 32).max(1).min(self.part_blocks().next_power_of_two())
     }
 
     /// What is done to the input.
@@ -154,7 +160,8 @@ impl Product<'_> {
         buffers.extend_from_slice(&self.buffers[6..8]);
         buffers.push(self.buffers[8].clone());
         let p = self.params;
-        let params = vec![rows, first_row, self.features(), self.columns(), stride, p[4], p[5], p[7], p[11]];
+        let params =
+            vec![rows, first_row, self.features(), self.columns(), stride, p[4], p[5], p[7], p[11], p[6], p[8], p[9]];
         let groups = [self.features().div_ceil(tile_features), rows.div_ceil(tile_rows), 1];
         Command::Dispatch { kernel, buffers, params, groups }
     }
@@ -186,18 +193,18 @@ impl Product<'_> {
         let rows = self.rows();
         let stride = self.columns().next_multiple_of(32);
         let is_few = rows <= 4 * size;
+        let each = stride.div_ceil(INPUT_THREADS);
+        if let Some(at_once) = self.fused(size, each) {
+            let mut more = self.input_constants();
+            more.extend([("FUSED", 1), ("AT_ONCE", at_once), ("EACH", each)]);
+            let kernel = self.few(size, subgroup, 1, &more);
+            let inputs = [&self.buffers[0], &self.buffers[5]];
+            return Ok(vec![self.product(kernel, &inputs, [0, 1, self.params[3]], [size, 32])]);
+        }
         let row_tiles = rows.div_ceil(size).next_power_of_two();
         let (kernel, tile) = if is_few {
-            let depth = self.depth(subgroup);
-            let more = [
-                ("MATRIX", size),
-                ("SUBGROUP", subgroup),
-                ("UNIT", unit(size)),
-                ("ROW_TILES", row_tiles),
-                ("DEPTH", depth),
-                ("EVEN", self.part_blocks().is_multiple_of(depth).into()),
-            ];
-            (Kernel::new("matmul_matrix_few", &self.constants(&more)), [row_tiles * size, 32])
+            let more = [("FUSED", 0), ("AT_ONCE", if row_tiles == 1 { 4 } else { 8 / row_tiles })];
+            (self.few(size, subgroup, row_tiles, &more), [row_tiles * size, 32])
         } else {
             many_rows(size, subgroup, &self.constants(&[]))
         };
@@ -208,7 +215,7 @@ impl Product<'_> {
         let memory = scratch(factor_bytes + input_bytes)?;
         let (factors, x) = (memory.slice(0, factor_bytes), memory.slice(factor_bytes, input_bytes));
         let mut constants = self.input_constants();
-        constants.extend([("SUBGROUP", subgroup), ("EACH", stride.div_ceil(INPUT_THREADS))]);
+        constants.extend([("SUBGROUP", subgroup), ("EACH", each)]);
         let halves = Kernel::new("matmul_halves", &constants);
         let mut commands = vec![];
         for first in (0..rows).step_by(turn as usize) {
@@ -219,6 +226,33 @@ impl Product<'_> {
             commands.push(self.product(kernel.clone(), &[&x, &factors], [first, here, stride], tile));
         }
         Ok(commands)
+    }
+
+    /// Whether workgroups make the halves of a lone row themselves, and how many parts of the sums they then join at a time:
+    /// there must be memory for the row, and not many workgroups that do it again.
+    fn fused(&self, size: u32, each: u32) -> Option<u32> {
+        if self.rows() > 1 || self.features() > FUSED_FEATURES {
+            return None;
+        }
+        let room = if size == 8 { METAL_SHARED_BYTES } else { MATRIX_SHARED_BYTES };
+        // Staged weights, the row, and what `halves` and matrices of zeros take.
+        let fixed = 8 * 32 * 40 * 2 + each * INPUT_THREADS * 2 + 2048;
+        [4, 2, 1].into_iter().find(|at_once| fixed + at_once * 32 * size * 4 <= room)
+    }
+
+    /// The kernel of few rows.
+    fn few(&self, size: u32, subgroup: u32, row_tiles: u32, more: &[(&'static str, u32)]) -> Kernel {
+        let depth = self.depth(subgroup, row_tiles);
+        let mut constants = self.constants(&[
+            ("MATRIX", size),
+            ("SUBGROUP", subgroup),
+            ("UNIT", unit(size)),
+            ("ROW_TILES", row_tiles),
+            ("DEPTH", depth),
+            ("EVEN", self.part_blocks().is_multiple_of(depth).into()),
+        ]);
+        constants.extend_from_slice(more);
+        Kernel::new("matmul_matrix_few", &constants)
     }
 }
 

@@ -1,19 +1,26 @@
 // The product of `matmul` with matrices in hardware, few rows: ROW_TILES matrices of rows by 32 features a workgroup.
 //
 // The order of a sum, here and in `matmul_matrix`: columns are cut into 8 contiguous parts of whole blocks of 32 (one
-// for each subgroup here); a part is a chain of matrix products, MATRIX columns each; the parts are added in order.
+// for each subgroup here); a part is a chain of matrix products, MATRIX columns each; the parts are added in order. With
+// FUSED a lone row is made into halves here, as `matmul_halves` does it for many.
 #include matrix
 #set ROWS = ROW_TILES * MATRIX
-#set AT_ONCE = 8 / ROW_TILES
-#if ROW_TILES == 1
-#set AT_ONCE = 4
+#set THREADS = 8 * SUBGROUP
+#if FUSED == 1
+#include math
+#if INPUT == 2
+#include gate
 #end
+#buffer x read array<f32>
+#buffer norm_weight read array<f32>
+#else
 #if UNIT == 1
 #buffer x read array<f16>
 #else
 #buffer x read array<vec4<f16>>
 #end
 #buffer factors read array<f32>
+#end
 #include weights
 #buffer bias read array<f32>
 #buffer residual read array<f32>
@@ -31,16 +38,27 @@ var<workgroup> zeros: array<f32, 64>;
 #end
 var<workgroup> sums: array<f32, ${AT_ONCE * 32 * ROWS}>;
 
+#if FUSED == 1
+// The only row.
+#if UNIT == 1
+var<workgroup> row_halves: array<f16, ${EACH * 1024}>;
+#else
+var<workgroup> row_halves: array<vec4<f16>, ${EACH * 256}>;
+#end
+#include halves_shared
+#end
+
 #include stage
 
 @compute @workgroup_size(${8 * SUBGROUP})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
-    @builtin(subgroup_id) part: u32,
+    @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
     let blocks = (params.columns + 31u) / 32u;
+    let part = subgroup;
     let tile = group.x;
     let first = part * params.part_blocks;
     let end = min(first + params.part_blocks, blocks);
@@ -76,6 +94,20 @@ fn main(
 #end
     }
 #end
+#if FUSED == 1
+    let at = params.first_row * params.x_stride;
+#include halves
+#for j in 0..VIRTUAL
+#for e in 0..EACH
+#if UNIT == 1
+    row_halves[thread + ${j * THREADS + e * 1024}u] = f16(value_${j}_${e} * factor);
+#else
+    row_halves[thread / 4u + ${(j * THREADS + e * 1024) / 4}u][thread % 4u] = f16(value_${j}_${e} * factor);
+#end
+#end
+#end
+    workgroupBarrier();
+#end
     for (var i = 0u; i < params.part_blocks; i += ${DEPTH}u) {
 #for d in 0..DEPTH
 #if EVEN == 1
@@ -85,9 +117,17 @@ fn main(
         for (var step = i + ${d}u; step < params.part_blocks; step = 0xffffffffu) {
 #end
             let block = first + i + ${d}u;
+#if FUSED == 1
+            let x_at = min(block, blocks - 1u) * ${32 / UNIT}u;
+#else
             let x_stride = params.x_stride / ${UNIT}u;
             let x_at = first_row * x_stride + min(block, blocks - 1u) * ${32 / UNIT}u;
-#if ROW_TILES == 1
+#end
+#if FUSED == 1
+#for k in 0..STEPS
+            let a_${k} = coopLoadT<MatrixA>(&row_halves[x_at + ${k * MATRIX / UNIT}u], 0u);
+#end
+#elif ROW_TILES == 1
 #for k in 0..STEPS
             let a_${k} = coopLoadT<MatrixA>(&x[x_at + ${k * MATRIX / UNIT}u], x_stride);
 #end
@@ -173,7 +213,12 @@ fn main(
 #for e in 0..OUTPUTS
     {
         let row = first_row + (thread + ${e * 8 * SUBGROUP}u) / 32u;
-        store(row, tile * 32u + (thread + ${e * 8 * SUBGROUP}u) % 32u, total_${e} * factors[row] * (1.0 / WEIGHT_FACTOR));
+#if FUSED == 1
+        let row_factor = inverse_factor;
+#else
+        let row_factor = factors[row];
+#end
+        store(row, tile * 32u + (thread + ${e * 8 * SUBGROUP}u) % 32u, total_${e} * row_factor * (1.0 / WEIGHT_FACTOR));
     }
 #end
 }

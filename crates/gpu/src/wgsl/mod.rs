@@ -24,6 +24,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("input_params", include_str!("input_params.wgsl")),
     ("input_value", include_str!("input_value.wgsl")),
     ("matmul", include_str!("matmul.wgsl")),
+    ("halves", include_str!("halves.wgsl")),
+    ("halves_shared", include_str!("halves_shared.wgsl")),
     ("matmul_halves", include_str!("matmul_halves.wgsl")),
     ("matmul_input", include_str!("matmul_input.wgsl")),
     ("matmul_store", include_str!("matmul_store.wgsl")),

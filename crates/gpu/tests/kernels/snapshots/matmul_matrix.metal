@@ -40,6 +40,9 @@ struct Params {
     uint part_blocks;
     float global_scale;
     uint out_first;
+    float epsilon;
+    float alpha;
+    float limit;
 };
 struct type_13 {
     half inner[10240];

@@ -35,6 +35,9 @@ struct Params {
     uint part_blocks;
     float global_scale;
     uint out_first;
+    float epsilon;
+    float alpha;
+    float limit;
 };
 struct type_10 {
     metal::float4 inner[520];
