@@ -18,9 +18,6 @@ const SCRATCH_BYTES: u64 = 64 << 20;
 const MATRIX_SHARED_BYTES: u32 = 48 << 10;
 /// That of a workgroup on every Metal device.
 const METAL_SHARED_BYTES: u32 = 32 << 10;
-/// Most features of a product whose workgroups all make the row's halves: beyond them there are several workgroups on each
-/// multiprocessor, one after the other, and a dispatch that does it once is cheaper.
-const FUSED_FEATURES: u32 = 8192;
 /// Threads of the kernel that makes halves of a row.
 const INPUT_THREADS: u32 = 1024;
 /// The constant CODE of weights in f32.
@@ -130,16 +127,15 @@ impl Product<'_> {
         Command::Dispatch { kernel, buffers, params, groups: [rows, 1, 1] }
     }
 
-    /// Blocks of a part of the columns that are on their way at once, in registers: a narrow subgroup's thread has several
-    /// features, more rows have more sums, and a part may be short.
-    fn depth(&self, subgroup: u32, row_tiles: u32) -> u32 {
+    /// Blocks of a part of the columns that are on their way at once for a lone row, in registers: a narrow subgroup's thread
+    /// has several features, and a part may be short.
+    fn depth(&self, subgroup: u32) -> u32 {
         let pieces = match self.kernel.constant("CODE") {
             8 | 9 | 21 => 2,
             30 | 31 => 4,
             _ => 1,
         };
-        let most = if row_tiles == 1 { 8 } else { 4 };
-        (most / pieces * subgroup / 32).max(1).min(self.part_blocks().next_power_of_two())
+        (8 / pieces * subgroup / 32).max(1).min(self.part_blocks().next_power_of_two())
     }
 
     /// What is done to the input.
@@ -197,14 +193,14 @@ impl Product<'_> {
         if let Some(at_once) = self.fused(size, each) {
             let mut more = self.input_constants();
             more.extend([("FUSED", 1), ("AT_ONCE", at_once), ("EACH", each)]);
-            let kernel = self.few(size, subgroup, 1, &more);
+            let kernel = self.few([size, subgroup, 1, self.depth(subgroup)], &more);
             let inputs = [&self.buffers[0], &self.buffers[5]];
             return Ok(vec![self.product(kernel, &inputs, [0, 1, self.params[3]], [size, 32])]);
         }
         let row_tiles = rows.div_ceil(size).next_power_of_two();
         let (kernel, tile) = if is_few {
-            let more = [("FUSED", 0), ("AT_ONCE", if row_tiles == 1 { 4 } else { 8 / row_tiles })];
-            (self.few(size, subgroup, row_tiles, &more), [row_tiles * size, 32])
+            let more = [("FUSED", 0), ("AT_ONCE", 8 / row_tiles)];
+            (self.few([size, subgroup, row_tiles, 1], &more), [row_tiles * size, 32])
         } else {
             many_rows(size, subgroup, &self.constants(&[]))
         };
@@ -228,10 +224,10 @@ impl Product<'_> {
         Ok(commands)
     }
 
-    /// Whether workgroups make the halves of a lone row themselves, and how many parts of the sums they then join at a time:
-    /// there must be memory for the row, and not many workgroups that do it again.
+    /// Whether workgroups make the halves of a lone row themselves, which spares a dispatch, and how many parts of the sums they
+    /// then join at a time: there must be memory for the row.
     fn fused(&self, size: u32, each: u32) -> Option<u32> {
-        if self.rows() > 1 || self.features() > FUSED_FEATURES {
+        if self.rows() > 1 {
             return None;
         }
         let room = if size == 8 { METAL_SHARED_BYTES } else { MATRIX_SHARED_BYTES };
@@ -241,8 +237,7 @@ impl Product<'_> {
     }
 
     /// The kernel of few rows.
-    fn few(&self, size: u32, subgroup: u32, row_tiles: u32, more: &[(&'static str, u32)]) -> Kernel {
-        let depth = self.depth(subgroup, row_tiles);
+    fn few(&self, [size, subgroup, row_tiles, depth]: [u32; 4], more: &[(&'static str, u32)]) -> Kernel {
         let mut constants = self.constants(&[
             ("MATRIX", size),
             ("SUBGROUP", subgroup),

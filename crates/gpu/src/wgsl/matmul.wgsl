@@ -36,7 +36,7 @@ struct Params {
 }
 var<immediate> params: Params;
 
-#set CHUNK = 16
+#set CHUNK = 8
 #if ROWS == 2 || ROWS == 4
 #set CHUNK = 4
 #elif ROWS == 8

@@ -33,27 +33,6 @@ var<workgroup> results: array<f32, ${8 * MATRIX * MATRIX}>;
 
 #include stage
 
-// Threads share a block: what is one thread's, at the front, where its words are apart from those of others.
-#set SHARERS = 8 / QUADS
-#set OWN_PIECES = PIECES / SHARERS
-#if HALVES == 2
-#set OWN_PIECES = 0
-#end
-fn load_own(block: u32, lane: u32, piece: u32) -> Block {
-#if OWN_PIECES > 0
-    var own: Block;
-#for i in 0..OWN_PIECES
-    own.p${i} = weight_codes[(block * ${PIECES}u + piece * ${OWN_PIECES}u + ${i}u) * 32u + lane];
-#end
-#if CODE == 6 || CODE == 3 || CODE == 5
-    own.h = weight_high[block * 32u + lane];
-#end
-    return own;
-#else
-    return load_block(block, lane);
-#end
-}
-
 @compute @workgroup_size(${THREADS})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -75,7 +54,7 @@ fn main(
     let piece_${s} = (thread + ${s * THREADS}u) / ${TILE_FEATURES}u;
     let tile_${s} = min((group.x * ${TILE_FEATURES}u + feature_${s}) / 32u, tiles - 1u);
     let lane_${s} = feature_${s} % 32u;
-    var codes_${s} = load_own(tile_${s} * blocks, lane_${s}, piece_${s});
+    var codes_${s} = load_block(tile_${s} * blocks, lane_${s});
 #for h in 0..HALVES
     var raw_${s}_${h} = raw_scale(tile_${s}, 0u, blocks, ${h}u, lane_${s});
 #end
@@ -125,25 +104,19 @@ fn main(
 #for h in 0..HALVES
                 let so_${h} = half_scale(raw_${s}_${h}, block, ${h}u, params.global_scale);
 #end
-#if OWN_PIECES > 0
-#for j in 0..QUADS
-                stage(at + piece_${s} * ${QUADS * 4 / UNIT}u + ${j * 4 / UNIT}u, half_${j}(codes_${s}, so_0));
-#end
-#else
-#for p in 0..SHARERS
+#for p in 0..8 / QUADS
                 if (piece_${s} == ${p}u) {
 #for j in p * QUADS..p * QUADS + QUADS
                     stage(at + ${j * 4 / UNIT}u, half_${j}(codes_${s}, so_${j / 4 * (HALVES - 1)}));
 #end
                 }
 #end
-#end
             }
 #end
             workgroupBarrier();
             let next = min(block + 1u, blocks - 1u);
 #for s in 0..WEIGHT_ITEMS
-            codes_${s} = load_own(tile_${s} * blocks + next, lane_${s}, piece_${s});
+            codes_${s} = load_block(tile_${s} * blocks + next, lane_${s});
 #for h in 0..HALVES
             raw_${s}_${h} = raw_scale(tile_${s}, next, blocks, ${h}u, lane_${s});
 #end

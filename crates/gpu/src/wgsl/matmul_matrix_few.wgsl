@@ -14,11 +14,7 @@
 #buffer x read array<f32>
 #buffer norm_weight read array<f32>
 #else
-#if UNIT == 1
 #buffer x read array<f16>
-#else
-#buffer x read array<vec4<f16>>
-#end
 #buffer factors read array<f32>
 #end
 #include weights
@@ -77,7 +73,8 @@ fn main(
 #end
 #end
 #end
-    // DEPTH blocks are on their way while one is multiplied.
+    // DEPTH blocks are on their way while one is multiplied. More than one do not pay where rows are read beside them: what is
+    // near would wait for what is far.
 #for d in 0..DEPTH
 #for s in 0..32 / SUBGROUP
     var codes_${d}_${s}: Block;
@@ -120,16 +117,11 @@ fn main(
 #if FUSED == 1
             let x_at = min(block, blocks - 1u) * ${32 / UNIT}u;
 #else
-            let x_stride = params.x_stride / ${UNIT}u;
-            let x_at = first_row * x_stride + min(block, blocks - 1u) * ${32 / UNIT}u;
+            let x_at = first_row * params.x_stride + min(block, blocks - 1u) * 32u;
 #end
 #if FUSED == 1
 #for k in 0..STEPS
             let a_${k} = coopLoadT<MatrixA>(&row_halves[x_at + ${k * MATRIX / UNIT}u], 0u);
-#end
-#elif ROW_TILES == 1
-#for k in 0..STEPS
-            let a_${k} = coopLoadT<MatrixA>(&x[x_at + ${k * MATRIX / UNIT}u], x_stride);
 #end
 #end
             workgroupBarrier();
@@ -169,14 +161,14 @@ fn main(
             workgroupBarrier();
 #for k in 0..STEPS
             {
-#if ROW_TILES > 1
+#if FUSED == 0
 #for r in 0..ROW_TILES
-                let a_${k}_${r} = coopLoadT<MatrixA>(&x[x_at + ${r * MATRIX}u * x_stride + ${k * MATRIX / UNIT}u], x_stride);
+                let a_${k}_${r} = coopLoadT<MatrixA>(&x[x_at + ${r * MATRIX}u * params.x_stride + ${k * MATRIX}u], params.x_stride);
 #end
 #end
 #for t in 0..STEPS
                 let b_${t} = coopLoad<MatrixB>(&staged[here + ${t * MATRIX * STRIDE + k * MATRIX / UNIT}u], ${STRIDE}u);
-#if ROW_TILES == 1
+#if FUSED == 1
                 sum_0_${t} = coopMultiplyAdd(a_${k}, b_${t}, sum_0_${t});
 #else
 #for r in 0..ROW_TILES

@@ -325,17 +325,6 @@ void stage(
     staged.inner[at + 3u] = value_1.w;
     return;
 }
-
-Block load_own(
-    uint block_6,
-    uint lane_5,
-    uint piece,
-    device type_7 const& weight_codes,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    Block _e3 = load_block(block_6, lane_5, weight_codes, _buffer_sizes);
-    return _e3;
-}
 uint naga_mod(uint lhs, uint rhs) {
     return lhs % metal::select(rhs, 1u, rhs == 0u);
 }
@@ -429,7 +418,7 @@ struct main_Input {
     uint piece_0_ = naga_div(thread_ + 0u, 64u);
     uint tile_0_ = metal::min(naga_div((group.x * 64u) + feature_0_, 32u), tiles - 1u);
     uint lane_0_ = naga_mod(feature_0_, 32u);
-    Block _e57 = load_own(tile_0_ * blocks_2, lane_0_, piece_0_, weight_codes, _buffer_sizes);
+    Block _e57 = load_block(tile_0_ * blocks_2, lane_0_, weight_codes, _buffer_sizes);
     codes_0_ = _e57;
     RawScale _e61 = raw_scale(tile_0_, 0u, blocks_2, 0u, lane_0_, weight_scales, _buffer_sizes);
     raw_0_0_ = _e61;
@@ -556,7 +545,7 @@ struct main_Input {
                     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
                     uint _e259 = block;
                     uint next = metal::min(_e259 + 1u, blocks_2 - 1u);
-                    Block _e267 = load_own((tile_0_ * blocks_2) + next, lane_0_, piece_0_, weight_codes, _buffer_sizes);
+                    Block _e267 = load_block((tile_0_ * blocks_2) + next, lane_0_, weight_codes, _buffer_sizes);
                     codes_0_ = _e267;
                     RawScale _e269 = raw_scale(tile_0_, next, blocks_2, 0u, lane_0_, weight_scales, _buffer_sizes);
                     raw_0_0_ = _e269;
