@@ -1,115 +1,42 @@
 // Mixtures of experts: choose, sort by expert, add what they gave; and the product of f32 weights, which routers have.
-// Order of buffers and parameters: src/ops/moe.rs, src/ops/matmul.rs. Read next: few.cu, gemm.cu.
-#include "weights.cuh"
-
-constexpr u32 MAX_EXPERTS = 512;
-constexpr float LEAST = -3.0e38f;
+// Order of buffers and parameters: src/ops/moe.rs, src/ops/matmul.rs. Read next: route.cuh, chosen.cu, experts.cu.
+#include "route.cuh"
+#include "rows.cuh"
 
 struct RouteArgs {
-    const float *logits;     // [tokens][experts]
-    const float *correction; // [experts] or null
-    u32 *chosen;             // [tokens][active], best first
+    Router router;
+    const float *logits; // [tokens][experts]
+    u32 *chosen;         // [tokens][active], best first
     float *weights;
-    u32 experts, active, scoring, normalize, groups, best;
-    float scale;
+    u32 tokens;
 };
 
-// A token a block. Ties go to the lower expert.
+// A token a warp.
 extern "C" __global__ void __launch_bounds__(128) route(const __grid_constant__ RouteArgs args) {
-    __shared__ float scores[MAX_EXPERTS], ranks[MAX_EXPERTS], strengths[MAX_EXPERTS], shares[8];
-    __shared__ u64 best_of[4];
-    __shared__ u32 taken[MAX_EXPERTS];
+    __shared__ float scores[4][MAX_EXPERTS];
+    __shared__ u32 taken[4][MAX_EXPERTS];
     next_may_start();
     previous_done();
-    const u32 thread = threadIdx.x, warp = thread >> 5;
-    const float *logits = args.logits + (u64)blockIdx.x * args.experts;
-    if (args.scoring == 0) {
-        float largest = LEAST;
-        for (u32 e = thread; e < args.experts; e += 128) largest = fmaxf(largest, load_again_4(logits + e));
-        largest = warp_max(largest);
-        if ((thread & 31) == 0) shares[warp] = largest;
-        __syncthreads();
-        largest = fmaxf(fmaxf(shares[0], shares[1]), fmaxf(shares[2], shares[3]));
-        float sum = 0.0f;
-        for (u32 e = thread; e < args.experts; e += 128) sum += scores[e] = expf(load_again_4(logits + e) - largest);
-        sum = warp_sum(sum);
-        if ((thread & 31) == 0) shares[4 + warp] = sum;
-        __syncthreads();
-        sum = (shares[4] + shares[5]) + (shares[6] + shares[7]);
-        for (u32 e = thread; e < args.experts; e += 128) scores[e] /= sum;
-    } else {
-        for (u32 e = thread; e < args.experts; e += 128) {
-            const float logit = load_again_4(logits + e);
-            scores[e] = args.scoring == 1 ? logit : 1.0f / (1.0f + expf(-logit));
-        }
-    }
-    // Each thread has experts thread, thread + 128, ...: no barrier until the groups.
-    for (u32 e = thread; e < args.experts; e += 128) ranks[e] = (args.correction ? scores[e] + args.correction[e] : scores[e]) + 0.0f;
-    if (args.groups > 1) {
-        __syncthreads();
-        const u32 size = args.experts / args.groups;
-        for (u32 group = thread; group < args.groups; group += 128) {
-            float first = LEAST, second = LEAST;
-            for (u32 e = 0; e < size; e++) {
-                const float rank = ranks[group * size + e];
-                second = fmaxf(second, fminf(first, rank)), first = fmaxf(first, rank);
-            }
-            strengths[group] = first + second;
-        }
-        __syncthreads();
-        for (u32 e = thread; e < args.experts; e += 128) {
-            const u32 group = e / size;
-            u32 better = 0;
-            for (u32 other = 0; other < args.groups; other++) {
-                better += strengths[other] > strengths[group] || (strengths[other] == strengths[group] && other < group);
-            }
-            if (better >= args.best) ranks[e] = LEAST;
-        }
-    }
-    for (u32 k = 0; k < args.active; k++) {
-        // Larger ranks first, then smaller places: one number orders both. 0: none.
-        u64 best = 0;
-        for (u32 e = thread; e < args.experts; e += 128) {
-            const u32 bits = __float_as_uint(ranks[e]);
-            const u32 ordered = bits & 0x80000000 ? ~bits : bits | 0x80000000;
-            if (bits != 0xffffffff) best = maximum(best, (u64)ordered << 32 | ~e);
-        }
-        for (int step = 16; step > 0; step >>= 1) best = maximum(best, __shfl_xor_sync(~0u, best, step));
-        if ((thread & 31) == 0) best_of[warp] = best;
-        __syncthreads();
-        best = maximum(maximum(best_of[0], best_of[1]), maximum(best_of[2], best_of[3]));
-        const u32 expert = minimum(~(u32)best, args.experts - 1);
-        // Its own thread takes it out, as a number that no rank is.
-        if (expert % 128 == thread) ranks[expert] = bits_f32(0xffffffff), taken[k] = expert;
-        __syncthreads();
-    }
-    if (thread >= 32) return;
-    // One warp, each lane some of the chosen; sums in order.
-    u32 *chosen = args.chosen + (u64)blockIdx.x * args.active;
-    float *weights = args.weights + (u64)blockIdx.x * args.active;
-    const float largest = scores[taken[0]];
-    float all = 0.0f;
-    if (args.scoring == 1) {
-        for (u32 k = 0; k < args.active; k++) all += expf(scores[taken[k]] - largest);
-    }
-    auto weight = [&](u32 k) { return args.scoring == 1 ? expf(scores[taken[k]] - largest) / all : scores[taken[k]]; };
-    float total = 1.0f;
-    if (args.normalize) {
-        total = args.scoring == 2 ? 1.0e-20f : 0.0f;
-        for (u32 k = 0; k < args.active; k++) total += weight(k);
-    }
-    for (u32 k = thread; k < args.active; k += 32) chosen[k] = taken[k], weights[k] = weight(k) / total * args.scale;
+    const u32 warp = threadIdx.x >> 5, token = blockIdx.x * 4 + warp;
+    if (token >= args.tokens) return;
+    const u64 at = (u64)token * args.router.active;
+    route_token(args.router, args.logits + (u64)token * args.router.experts, scores[warp], taken[warp], args.weights + at);
+    for (u32 k = threadIdx.x & 31; k < args.router.active; k += 32) args.chosen[at + k] = taken[warp][k];
 }
 
 struct SortArgs {
     const u32 *chosen;
     u32 *pairs;
     uint4 *tiles; // (expert, first pair, rows, 0)
+    u32 *filled;  // how many tiles have rows; or null
+    u32 *places;  // where each pair stands; or null
     u32 count, max_tiles, experts, tile_rows;
 };
 
-// Numbers of experts before each, of pairs and of tiles: 512 threads, thread e has expert e.
-DEV uint2 before(u32 pairs, u32 tiles, u32 (&sums)[2][16]) {
+DEV u32 warp_sum_of(u32 value) { return __reduce_add_sync(~0u, value); }
+
+// Numbers of experts before each, of pairs and of tiles: thread e has expert e.
+template <u32 THREADS> DEV uint2 before(u32 pairs, u32 tiles, u32 (&sums)[2][32]) {
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, own_pairs = pairs, own_tiles = tiles;
     for (u32 step = 1; step < 32; step *= 2) {
         const u32 p = __shfl_up_sync(~0u, pairs, step), t = __shfl_up_sync(~0u, tiles, step);
@@ -117,30 +44,65 @@ DEV uint2 before(u32 pairs, u32 tiles, u32 (&sums)[2][16]) {
     }
     if (lane == 31) sums[0][warp] = pairs, sums[1][warp] = tiles;
     __syncthreads();
-    for (u32 w = 0; w < warp; w++) pairs += sums[0][w], tiles += sums[1][w];
+    pairs += warp_sum_of(lane < warp ? sums[0][lane] : 0), tiles += warp_sum_of(lane < warp ? sums[1][lane] : 0);
     return make_uint2(pairs - own_pairs, tiles - own_tiles);
 }
 
-// One block. Where a pair stands among those of its expert does not matter: a row's bits do not depend on its tile.
-extern "C" __global__ void __launch_bounds__(512) sort_pairs(const __grid_constant__ SortArgs args) {
-    __shared__ u32 counts[MAX_EXPERTS], starts[MAX_EXPERTS], sums[2][16], all_tiles;
-    next_may_start();
-    previous_done();
+// One block of 512 threads or more. Where a pair stands among those of its expert does not matter: a row's bits do not
+// depend on its tile.
+template <u32 THREADS> DEV void sort_by_expert(const SortArgs &args) {
+    __shared__ u32 counts[THREADS], starts[THREADS], sums[2][32], all_tiles;
     const u32 thread = threadIdx.x;
     counts[thread] = 0;
     __syncthreads();
-    for (u32 i = thread; i < args.count; i += 512) atomicAdd(&counts[__ldcg(args.chosen + i) % MAX_EXPERTS], 1u);
+    for (u32 i = thread; i < args.count; i += THREADS) atomicAdd(&counts[__ldcg(args.chosen + i) % MAX_EXPERTS], 1u);
     __syncthreads();
     const u32 count = counts[thread], tiles = (count + args.tile_rows - 1) / args.tile_rows;
-    const uint2 first = before(count, tiles, sums);
+    const uint2 first = before<THREADS>(count, tiles, sums);
     starts[thread] = first.x;
     for (u32 i = 0; i < tiles && first.y + i < args.max_tiles; i++) {
         args.tiles[first.y + i] = make_uint4(thread, first.x + i * args.tile_rows, minimum(count - i * args.tile_rows, args.tile_rows), 0);
     }
-    if (thread == 511) all_tiles = first.y + tiles;
+    if (thread == THREADS - 1) all_tiles = first.y + tiles;
     __syncthreads();
-    for (u32 i = all_tiles + thread; i < args.max_tiles; i += 512) args.tiles[i] = make_uint4(0, 0, 0, 0);
-    for (u32 i = thread; i < args.count; i += 512) args.pairs[atomicAdd(&starts[__ldcg(args.chosen + i) % MAX_EXPERTS], 1u)] = i;
+    if (args.filled && thread == 0) *args.filled = all_tiles;
+    for (u32 i = all_tiles + thread; i < args.max_tiles; i += THREADS) args.tiles[i] = make_uint4(0, 0, 0, 0);
+    for (u32 i = thread; i < args.count; i += THREADS) {
+        const u32 place = atomicAdd(&starts[__ldcg(args.chosen + i) % MAX_EXPERTS], 1u);
+        args.pairs[place] = i;
+        if (args.places) args.places[i] = place;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(1024) sort_pairs(const __grid_constant__ SortArgs args) {
+    next_may_start();
+    previous_done();
+    sort_by_expert<1024>(args);
+}
+
+struct RouteSortArgs {
+    RouteArgs route;
+    SortArgs sort;
+};
+
+// Both for some tokens: one block, a warp some of the tokens.
+extern "C" __global__ void __launch_bounds__(1024, 1) route_sort(const __grid_constant__ RouteSortArgs args) {
+    extern __shared__ u32 memory[];
+    next_may_start();
+    previous_done();
+    const RouteArgs &route = args.route;
+    const u32 warp = threadIdx.x >> 5, experts = route.router.experts, active = route.router.active;
+    u32 *taken = memory + warp * (experts + active) + experts;
+    for (u32 token = warp; token < route.tokens; token += 32) {
+        const u32 at = token * active;
+        route_token(route.router, route.logits + (u64)token * experts, (float *)taken - experts, taken, route.weights + at);
+        for (u32 k = threadIdx.x & 31; k < active; k += 32) route.chosen[at + k] = taken[k];
+        __syncwarp();
+    }
+    // What a thread of this block wrote is read past the first cache by the others.
+    __threadfence();
+    __syncthreads();
+    sort_by_expert<1024>(args.sort);
 }
 
 struct OffsetsArgs {
@@ -151,7 +113,7 @@ struct OffsetsArgs {
 
 // From tiles to the rows of each expert: one block.
 extern "C" __global__ void __launch_bounds__(512) expert_offsets(const __grid_constant__ OffsetsArgs args) {
-    __shared__ u32 counts[MAX_EXPERTS], sums[2][16];
+    __shared__ u32 counts[MAX_EXPERTS], sums[2][32];
     next_may_start();
     previous_done();
     counts[threadIdx.x] = 0;
@@ -161,10 +123,43 @@ extern "C" __global__ void __launch_bounds__(512) expert_offsets(const __grid_co
         if (tile.z) atomicAdd(&counts[tile.x], tile.z);
     }
     __syncthreads();
-    const uint2 first = before(counts[threadIdx.x], 0, sums);
+    const uint2 first = before<512>(counts[threadIdx.x], 0, sums);
     if (threadIdx.x <= args.experts) args.offsets[threadIdx.x] = first.x;
     if (threadIdx.x == 511 && args.experts == MAX_EXPERTS) args.offsets[MAX_EXPERTS] = first.x + counts[511];
 }
+
+struct SpreadArgs {
+    RowSource source;  // the first row
+    const u32 *places; // of each row `copies` rows to write; or null: its own
+    u16 *rows;
+    float *factors;
+    u32 x_stride, stride, order, copies;
+};
+
+// Rows for experts.cu, each written wherever an expert takes it: a row is made in shared memory, then copied.
+template <int ELEMENT> DEV void spread(const SpreadArgs &args) {
+    extern __shared__ __align__(16) u16 made[];
+    __shared__ float scratch[64];
+    u16 *row = made;
+    next_may_start();
+    previous_done();
+    RowSource source = args.source;
+    source.values += (u64)blockIdx.x * args.x_stride;
+    auto put = [&](u32 i, float4 v) { put_four<ELEMENT>(row, args.order, REGISTERS, i, v); };
+    const float factor = make_row<ELEMENT, 8, 256>(source, scratch, put);
+    for (u32 i = (source.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+    __syncthreads();
+    const u32 pieces = args.stride / 8;
+    for (u32 i = threadIdx.x; i < args.copies * pieces; i += 256) {
+        const u32 copy = i / pieces, piece = i % pieces, at = blockIdx.x * args.copies + copy;
+        const u32 to = args.places ? __ldcg(args.places + at) : at;
+        *(uint4 *)(args.rows + (u64)to * args.stride + piece * 8) = *(const uint4 *)(row + piece * 8);
+        if (piece == 0) args.factors[to] = factor;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256) spread_f16(const __grid_constant__ SpreadArgs args) { spread<F16>(args); }
+extern "C" __global__ void __launch_bounds__(256) spread_bf16(const __grid_constant__ SpreadArgs args) { spread<BF16>(args); }
 
 struct MixArgs {
     const float *x, *weights, *residual; // or null
@@ -172,11 +167,7 @@ struct MixArgs {
     u32 count, dim, choices;
 };
 
-extern "C" __global__ void __launch_bounds__(256) mix(const __grid_constant__ MixArgs args) {
-    next_may_start();
-    previous_done();
-    const u32 e = blockIdx.x * 256 + threadIdx.x;
-    if (e >= args.count) return;
+DEV float mixed(const MixArgs &args, u32 e) {
     const u32 token = e / args.dim;
     float sum = 0.0f;
 #pragma unroll 8
@@ -184,7 +175,34 @@ extern "C" __global__ void __launch_bounds__(256) mix(const __grid_constant__ Mi
         const u64 pair = (u64)token * args.choices + k;
         sum = fmaf(load_again_4(args.weights + pair), load_again_4(args.x + pair * args.dim + e % args.dim), sum);
     }
-    args.out[e] = args.residual ? load_again_4(args.residual + e) + sum : sum;
+    return args.residual ? load_again_4(args.residual + e) + sum : sum;
+}
+
+// A thread makes four neighbours, which are of one row where rows have whole fours.
+extern "C" __global__ void __launch_bounds__(256) mix(const __grid_constant__ MixArgs args) {
+    next_may_start();
+    previous_done();
+    const u32 e = (blockIdx.x * 256 + threadIdx.x) * 4;
+    if (e >= args.count) return;
+    if (args.dim % 4) {
+        for (u32 i = e; i < minimum(e + 4, args.count); i++) args.out[i] = mixed(args, i);
+        return;
+    }
+    const u64 first = (u64)(e / args.dim) * args.choices;
+    const float *x = args.x + first * args.dim + e % args.dim;
+    float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll 8
+    for (u32 k = 0; k < args.choices; k++) {
+        const float weight = load_again_4(args.weights + first + k);
+        const float4 v = load_again(x + (u64)k * args.dim);
+        sum.x = fmaf(weight, v.x, sum.x), sum.y = fmaf(weight, v.y, sum.y);
+        sum.z = fmaf(weight, v.z, sum.z), sum.w = fmaf(weight, v.w, sum.w);
+    }
+    if (args.residual) {
+        const float4 r = load_again(args.residual + e);
+        sum.x += r.x, sum.y += r.y, sum.z += r.z, sum.w += r.w;
+    }
+    *(float4 *)(args.out + e) = sum;
 }
 
 struct PlainArgs {

@@ -142,9 +142,11 @@ impl Layer {
         };
         let h = self.mixer_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h).array());
         let x = x.add(&h);
-        let h = self.ffn.forward(&self.ffn_norm.forward(&x));
-        let h = self.ffn_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h).array());
-        x.add(&h)
+        let normed = self.ffn_norm.forward(&x);
+        match &self.ffn_post_norm {
+            None => self.ffn.forward(&normed, Some(&x)),
+            Some(norm) => x.add(norm.forward(&self.ffn.forward(&normed, None)).array()),
+        }
     }
 }
 

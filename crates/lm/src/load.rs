@@ -195,7 +195,7 @@ impl Loader<'_> {
     }
 
     /// Whether tensors with one input become one matrix.
-    fn joins(&self, a: &WeightTensor, b: &WeightTensor) -> bool {
+    pub fn joins(&self, a: &WeightTensor, b: &WeightTensor) -> bool {
         // On the CPU dense ones stay where they lie in the file.
         a.is_quantized() && a.joins(b) || self.gpu.borrow().is_some() && a.is_dense_like(b)
     }
@@ -271,14 +271,22 @@ impl Loader<'_> {
         })
     }
 
-    /// One projection of all experts from a stacked tensor `[experts, rows, columns]`; each card has its share of each.
-    pub fn experts(&self, tensor: &WeightTensor, experts: usize, split: &Split) -> Result<ExpertMatrix, ModelError> {
-        if !tensor.is_quantized() {
-            return self.expert_matrix(std::slice::from_ref(tensor), experts, split);
+    /// One projection of all experts from a stacked tensor `[experts, rows, columns]` or a tensor for each; each card has
+    /// its share of each.
+    pub fn experts(&self, tensors: &[WeightTensor], experts: usize, split: &Split) -> Result<ExpertMatrix, ModelError> {
+        match tensors {
+            [stacked] if stacked.is_quantized() => {
+                let rows = stacked.rows() / experts;
+                let slices: Vec<_> = (0..experts).map(|expert| stacked.slice_rows(expert * rows, rows)).collect();
+                self.expert_matrix(&slices, experts, split)
+            }
+            _ => self.expert_matrix(tensors, experts, split),
         }
-        let rows = tensor.rows() / experts;
-        let slices: Vec<_> = (0..experts).map(|expert| tensor.slice_rows(expert * rows, rows)).collect();
-        self.expert_matrix(&slices, experts, split)
+    }
+
+    /// Whether so many experts go to the GPU.
+    pub fn has_experts_on_gpu(&self, experts: usize) -> bool {
+        self.gpu.borrow().is_some() && (experts <= MOST_GPU_EXPERTS || self.cards > 1)
     }
 
     /// One projection of all experts from tensors in the order of the experts; each card has its share of each expert.
@@ -304,7 +312,7 @@ impl Loader<'_> {
     ) -> Result<ExpertMatrix, ModelError> {
         let first = tensors.first().expect("experts have tensors");
         if let Some(gpu) = &*self.gpu.borrow()
-            && (experts <= MOST_GPU_EXPERTS || self.cards > 1)
+            && self.has_experts_on_gpu(experts)
         {
             return self.gpu_experts(gpu, tensors, experts, split);
         }

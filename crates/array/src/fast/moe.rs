@@ -20,7 +20,7 @@ use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
 use crate::fast::linear::{GpuMatrix, Precision, gpu_gate, with_activations};
-use crate::fast::rows::{RowValues, Step};
+use crate::fast::rows::{RowValues, Rows, Step};
 use crate::gpu::Gpu;
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
 
@@ -371,7 +371,8 @@ pub struct Experts {
 }
 
 impl Experts {
-    fn apply(&self, pool: &Pool, x: &[f32], logits: &[f32], tokens: usize, out: &mut [f32]) {
+    fn apply(&self, pool: &Pool, x: &RowValues<'_>, logits: &[f32], out: &mut [f32]) {
+        let tokens = x.count();
         if tokens == 0 {
             return;
         }
@@ -380,8 +381,7 @@ impl Experts {
         let groups = used_experts(&routes.rows);
         let (double, hidden) = (self.gate_up.rows(), self.down.rows());
         let mut gate_up = Tensor::new(&[tokens * active, double], Dtype::F32);
-        let x = RowValues::plain(x, x.len() / tokens);
-        self.gate_up.apply(pool, &x, &groups, gate_up.slice_mut());
+        self.gate_up.apply(pool, x, &groups, gate_up.slice_mut());
         // From here on, a slot's row goes where it came from.
         routes.rows.iter_mut().flatten().for_each(|(row, slot)| *row = *slot);
         let groups = used_experts(&routes.rows);
@@ -399,14 +399,31 @@ fn used_experts(rows: &[Vec<(u32, u32)>]) -> Vec<ExpertGroup<'_>> {
     used.map(|(expert, rows)| ExpertGroup { expert, rows }).collect()
 }
 
-/// Experts' sum: `x` `[tokens, hidden]`, `logits` `[tokens, experts]` of f32 → `[tokens, hidden]`.
+/// Experts' sum, added to `residual` where there is one: `x` `[tokens, hidden]`, or rows that are still to be normed,
+/// `logits` `[tokens, experts]` of f32 → `[tokens, hidden]`.
 #[track_caller]
-pub fn moe(x: &Array, logits: &Array, experts: &Arc<Experts>) -> Array {
-    Array::apply(MoeOp(experts.clone()), &[x, logits])
+pub fn moe(x: impl Into<Rows>, logits: &Array, experts: &Arc<Experts>, residual: Option<&Array>) -> Array {
+    let x = x.into();
+    assert!(!matches!(x.step, Step::Gate(_)), "[moe] rows that are still to be gated");
+    let op = MoeOp { experts: experts.clone(), step: x.step, has_residual: residual.is_some() };
+    let inputs: Vec<&Array> = [&x.source, logits].into_iter().chain(residual).chain(&x.weight).collect();
+    Array::apply(op, &inputs)
 }
 
 #[derive(Debug)]
-struct MoeOp(Arc<Experts>);
+struct MoeOp {
+    experts: Arc<Experts>,
+    step: Step,
+    has_residual: bool,
+}
+
+impl MoeOp {
+    /// The residual and the norm's weight among the inputs.
+    fn others<'a>(&self, inputs: &'a [Tensor]) -> (Option<&'a Tensor>, Option<&'a Tensor>) {
+        let (residual, rest) = inputs[2..].split_at(usize::from(self.has_residual));
+        (residual.first(), rest.first())
+    }
+}
 
 impl Primitive for MoeOp {
     fn name(&self) -> &'static str {
@@ -416,22 +433,44 @@ impl Primitive for MoeOp {
     fn infer(&self, inputs: &[Array]) -> Specs {
         let (x, logits) = (inputs[0].shape(), inputs[1].shape());
         assert!(x.len() == 2 && logits.len() == 2 && x[0] == logits[0], "[moe] x {x:?} with logits {logits:?}");
-        one(&[x[0], self.0.down.rows()], Dtype::F32)
+        let shape = [x[0], self.experts.down.rows()];
+        if self.has_residual {
+            assert_eq!(inputs[2].shape(), shape, "[moe] a residual for {shape:?}");
+        }
+        one(&shape, Dtype::F32)
     }
 
     fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
         let (x, logits) = (inputs[0].contiguous(), inputs[1].contiguous());
-        let tokens = x.shape()[0];
-        self.0.apply(context.pool(), x.slice(), logits.slice(), tokens, outputs[0].slice_mut());
+        let (residual, weight) = self.others(inputs);
+        let weight = weight.map(Tensor::contiguous);
+        let weight = weight.as_ref().map(|weight| weight.slice());
+        let rows = RowValues { values: x.slice(), weight, step: self.step, columns: x.shape()[1] };
+        let out: &mut [f32] = outputs[0].slice_mut();
+        self.experts.apply(context.pool(), &rows, logits.slice(), out);
+        if let Some(residual) = residual {
+            let residual = residual.contiguous();
+            out.iter_mut().zip(residual.slice::<f32>()).for_each(|(out, residual)| *out += residual);
+        }
     }
 
     fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
-        let experts = &*self.0;
+        let experts = &*self.experts;
         if !experts.gate_up.is_on_gpu() || !experts.down.is_on_gpu() {
             return false;
         }
         let [x, logits] = [&inputs[0], &inputs[1]].map(|input| input.on_gpu_dense(gpu));
         let (Some(x), Some(logits)) = (x, logits) else { return false };
+        let (residual, weight) = self.others(inputs);
+        let [residual, weight] = [residual, weight].map(|input| input.map(|input| input.on_gpu_dense(gpu)));
+        if [&residual, &weight].into_iter().any(|input| matches!(input, Some(None))) {
+            return false;
+        }
+        let (residual, weight) = (residual.flatten(), weight.flatten());
+        let input = match (&weight, self.step) {
+            (Some(weight), Step::Norm(epsilon)) => Input::Norm { weight, epsilon },
+            _ => Input::Plain,
+        };
         let (tokens, hidden, count) = (inputs[0].shape()[0], inputs[0].shape()[1], inputs[1].shape()[1]);
         let router = &experts.router;
         let correction = experts.correction.as_ref().map(|values| values.tensor().buffer().on_gpu(gpu));
@@ -467,11 +506,11 @@ impl Primitive for MoeOp {
             features: 0,
         };
         let gate = gpu_gate(experts.gate).unwrap_or_else(|| panic!("[moe] no {:?} on the GPU", experts.gate));
-        experts.gate_up.record(gpu, (&x, hidden), pairs, Input::Plain, &shared, &gate_up);
+        experts.gate_up.record(gpu, (&x, hidden), pairs, input, &shared, &gate_up);
         let alone = on_gpu::Experts { choices: 1, ..shared };
         experts.down.record(gpu, (&gate_up, double), pairs, Input::Gated(gate), &alone, &down);
         let out = outputs[0].on_gpu_fresh(gpu);
-        gpu.record(|list| gpu_moe::mix(list, &down, &weights, [tokens, router.active, width], None, &out));
+        gpu.record(|list| gpu_moe::mix(list, &down, &weights, [tokens, router.active, width], residual.as_ref(), &out));
         true
     }
 }

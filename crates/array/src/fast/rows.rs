@@ -91,11 +91,6 @@ pub(crate) struct RowValues<'a> {
 }
 
 impl<'a> RowValues<'a> {
-    /// Rows as they are.
-    pub fn plain(values: &'a [f32], columns: usize) -> RowValues<'a> {
-        RowValues { values, weight: None, step: Step::None, columns }
-    }
-
     fn source_columns(&self) -> usize {
         if matches!(self.step, Step::Gate(_)) { 2 * self.columns } else { self.columns }
     }

@@ -9,6 +9,7 @@ use super::driver::Shape;
 use super::formula;
 use super::layers;
 use super::matmul::{self, Weights};
+use super::mixture;
 use super::runtime::{Shared, address};
 use crate::device::{Buffers, Command, Kernel, List};
 use crate::error::GpuError;
@@ -69,6 +70,7 @@ fn plan<'a>(shared: &'a Shared, list: &List, scratch: u64) -> Result<Plan<'a>, G
                 let call = Call::of(command).expect("a dispatch");
                 // Some kernels do what commands behind theirs ask for, too.
                 let done = match kernel.name {
+                    "route" => mixture::mixture(&mut plan, &call, rest)?,
                     "heads" => attention::heads(&mut plan, &call, rest)?,
                     "matmul" => matmul::matmul(&mut plan, &call, rest)?,
                     _ => dispatch(&mut plan, &call).map(|()| 0)?,
@@ -182,7 +184,6 @@ fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
             let arguments = arguments.words(&p[4..8]).words(&p[9..13]).words(&[p[8], p[13]]);
             plan.launch("copy", [p[0].div_ceil(256), 1, 1], 256, 0, arguments);
         }
-        "route" => layers::route(plan, call),
         "sort_pairs" => layers::sort_pairs(plan, call),
         "mix" => layers::mix(plan, call),
         "convolution" => layers::convolution(plan, call),

@@ -11,25 +11,33 @@ fn buffers(call: &Call, count: usize) -> Arguments {
     (0..count).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)))
 }
 
-pub(super) fn route(plan: &mut Plan, call: &Call) {
+/// struct Router of `route.cuh`.
+pub(super) fn router(call: &Call) -> Arguments {
     let correction = call.address_if(call.constant("CORRECTION") == 1, 1);
-    let arguments = Arguments::new().address(call.address(0)).address(correction);
-    let arguments = arguments.address(call.address(2)).address(call.address(3));
     let names = ["EXPERTS", "ACTIVE", "SCORING", "NORMALIZE", "GROUPS", "BEST"];
-    let arguments = arguments.words(&names.map(|name| call.constant(name))).floats(&[call.float(0)]);
-    plan.launch("route", [call.groups[0], 1, 1], 128, 0, arguments);
+    Arguments::new().address(correction).words(&names.map(|name| call.constant(name))).floats(&[call.float(0)])
+}
+
+/// struct RouteArgs: tokens are the groups of the dispatch.
+pub(super) fn route_arguments(call: &Call) -> Arguments {
+    let arguments = Arguments::new().inner(router(call)).address(call.address(0)).address(call.address(2));
+    arguments.address(call.address(3)).words(&[call.groups[0]])
+}
+
+pub(super) fn route(plan: &mut Plan, call: &Call) {
+    plan.launch("route", [call.groups[0].div_ceil(4), 1, 1], 128, 0, route_arguments(call));
 }
 
 pub(super) fn sort_pairs(plan: &mut Plan, call: &Call) {
-    let arguments = buffers(call, 3).words(&call.params[..2]);
+    let arguments = buffers(call, 3).address(0).address(0).words(&call.params[..2]);
     let arguments = arguments.words(&["EXPERTS", "TILE_ROWS"].map(|name| call.constant(name)));
-    plan.launch("sort_pairs", [1, 1, 1], 512, 0, arguments);
+    plan.launch("sort_pairs", [1, 1, 1], 1024, 0, arguments);
 }
 
 pub(super) fn mix(plan: &mut Plan, call: &Call) {
     let residual = call.address_if(call.constant("RESIDUAL") == 1, 2);
     let arguments = buffers(call, 2).address(residual).address(call.address(3)).words(&call.params[..3]);
-    plan.launch("mix", [call.params[0].div_ceil(256), 1, 1], 256, 0, arguments);
+    plan.launch("mix", [call.params[0].div_ceil(1024), 1, 1], 256, 0, arguments);
 }
 
 pub(super) fn convolution(plan: &mut Plan, call: &Call) {

@@ -23,8 +23,8 @@ const MANY_OF_EXPERT: u32 = 16;
 const MOST_UNPACKED: u64 = 2 << 30;
 
 /// The constants INPUT of rows that are normed or gated on the way in.
-const NORM: u32 = 1;
-const GATED: u32 = 2;
+pub(super) const NORM: u32 = 1;
+pub(super) const GATED: u32 = 2;
 
 /// Columns of one row that every block of a product makes by itself.
 const LONG_ROW: u32 = 8192;
@@ -38,7 +38,7 @@ enum Arrangement {
 }
 
 /// Code of weights in f32.
-const F32: u32 = 32;
+pub(super) const F32: u32 = 32;
 
 /// A matrix as kernels see it: struct Weights of `weights.cuh`.
 pub(super) struct Weights {
@@ -81,7 +81,7 @@ impl Weights {
     }
 
     /// Code and scales as products are named for them.
-    fn product_name(&self) -> String {
+    pub fn product_name(&self) -> String {
         let scales = match (self.code, self.kind) {
             (4, 2) => "_pair",
             (4, 4) => "_single",
@@ -97,7 +97,7 @@ impl Weights {
     }
 
     /// The order of columns: enum Order of `weights.cuh`.
-    fn order(&self) -> u32 {
+    pub fn order(&self) -> u32 {
         match self.code {
             30 | 31 => 0,
             8 | 9 | 21 => 2,
@@ -106,7 +106,7 @@ impl Weights {
     }
 
     /// Type of the products' operands.
-    fn element(&self) -> &'static str {
+    pub fn element(&self) -> &'static str {
         if self.code == 30 { "bf16" } else { "f16" }
     }
 
@@ -152,27 +152,27 @@ impl Weights {
 }
 
 /// What a product is made of.
-struct Product<'a> {
-    call: &'a Call<'a>,
-    weights: Weights,
-    rows: u32,
-    features: u32,
-    x: u64,
-    x_stride: u32,
-    input: u32,
+pub(super) struct Product<'a> {
+    pub call: &'a Call<'a>,
+    pub weights: Weights,
+    pub rows: u32,
+    pub features: u32,
+    pub x: u64,
+    pub x_stride: u32,
+    pub input: u32,
     /// Columns, padded.
-    stride: u32,
-    bias: u64,
-    residual: u64,
-    out: u64,
-    out_stride: u32,
+    pub stride: u32,
+    pub bias: u64,
+    pub residual: u64,
+    pub out: u64,
+    pub out_stride: u32,
     /// Tiles of experts and their pairs, and how many tiles and rows of one there are.
-    experts: Option<Experts>,
-    choices: u32,
+    pub experts: Option<Experts>,
+    pub choices: u32,
 }
 
 #[derive(Clone, Copy)]
-struct Experts {
+pub(super) struct Experts {
     tiles: u64,
     pairs: u64,
     most_tiles: u32,
@@ -191,7 +191,8 @@ pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<u
 }
 
 impl<'a> Product<'a> {
-    fn of(call: &'a Call<'a>) -> Result<Product<'a>, GpuError> {
+    /// What a dispatch asks for.
+    pub fn of(call: &'a Call<'a>) -> Result<Product<'a>, GpuError> {
         let p = call.params;
         let with_experts = call.constant("EXPERTS") == 1;
         let experts = with_experts.then(|| Experts {

@@ -13,6 +13,7 @@ mod image;
 mod launch;
 mod layers;
 mod matmul;
+mod mixture;
 mod runtime;
 
 use std::sync::Arc;

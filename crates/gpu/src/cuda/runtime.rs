@@ -410,7 +410,7 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 12] = [
+    let sources: [(&[&str], &str); 14] = [
         (&["few"], "few"),
         (&["some"], "some"),
         (&["rows_"], "rows"),
@@ -418,7 +418,9 @@ fn source_of(name: &str) -> &'static str {
         (&["attention_step", "attention_long"], "attention_step"),
         (&["attention"], "attention"),
         (&["gemm"], "gemm"),
-        (&["route", "sort_pairs", "expert_offsets", "mix", "product_f32"], "moe"),
+        (&["chosen"], "chosen"),
+        (&["experts"], "experts"),
+        (&["route", "sort_pairs", "expert_offsets", "spread", "mix", "product_f32"], "moe"),
         (&["convolution", "delta"], "recurrent"),
         (&["greatest"], "greatest"),
         (&["cards"], "cards"),
@@ -430,7 +432,7 @@ fn source_of(name: &str) -> &'static str {
 
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
-    ["few", "some", "gemm", "attention_step", "attention_long"].iter().any(|prefix| name.starts_with(prefix))
+    ["few", "some", "gemm", "experts", "attention_step", "attention_long"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Where memory lies on the device.

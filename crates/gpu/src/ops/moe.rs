@@ -3,6 +3,9 @@
 //! [`route`] chooses each token's experts, [`sort`] groups the pairs of a token and a choice by expert into tiles, the
 //! products take tiles ([`super::matmul::Experts`]), [`mix`] adds a token's rows in the order of their rank. All tables
 //! stay on the device, with grids of an upper bound, so that a recorded step serves any choice.
+//!
+//! Recorded one behind the other, as a mixture needs them, they may run as fewer kernels: what stands between `route` and
+//! the result of `mix` is then not to be read.
 
 use crate::device::{Kernel, List, Memory};
 use crate::ops::elementwise::grid;
@@ -10,6 +13,9 @@ use crate::ops::matmul::MAX_ROWS;
 
 /// Most experts of a layer.
 pub const MAX_EXPERTS: usize = 512;
+
+/// Most groups of experts.
+pub const MAX_GROUPS: usize = 32;
 
 /// What turns router logits into scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +52,7 @@ pub struct Router<'a> {
 pub fn route(list: &mut List, router: &Router, logits: &Memory, tokens: usize, chosen: &Memory, weights: &Memory) {
     let (groups, best) = router.groups.unwrap_or((1, 1));
     let fits = router.active >= 1 && router.active <= router.experts && router.experts <= MAX_EXPERTS;
-    assert!(fits && router.experts.is_multiple_of(groups), "[route] {router:?}");
+    assert!(fits && router.experts.is_multiple_of(groups) && groups <= MAX_GROUPS, "[route] {router:?}");
     let constants = [
         ("EXPERTS", router.experts as u32),
         ("ACTIVE", router.active as u32),

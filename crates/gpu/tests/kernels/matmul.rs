@@ -144,7 +144,7 @@ fn stored_rows_have_the_same_bits_in_every_number_of_rows() {
 }
 
 /// A matrix in a format; affine ones with scales of each type. None where the format has no encoder for the width.
-fn with_every_scale(format: Format, rows: usize, columns: usize, source: &[f32]) -> Vec<StoredOwned> {
+pub fn with_every_scale(format: Format, rows: usize, columns: usize, source: &[f32]) -> Vec<StoredOwned> {
     let pool = Pool::new(1);
     let mut all: Vec<StoredOwned> = quantize(&pool, format, rows, columns, source).into_iter().collect();
     if matches!(format, Format::Affine { .. }) && !all.is_empty() {

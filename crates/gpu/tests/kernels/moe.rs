@@ -1,13 +1,16 @@
 //! Experts and recurrent layers, against plain arithmetic and the CPU's kernels.
 
+use olivine_gpu::Device;
 use olivine_gpu::ops::matmul::{Experts, Gate, Input, Matmul, matmul};
 use olivine_gpu::ops::moe::{Router, Scoring, max_tiles, mix, route, sort, tile_rows};
 use olivine_gpu::ops::recurrent::{Convolution, DeltaInputs, DeltaShape, States, convolution, gated_delta};
-use olivine_gpu::ops::weights::{Code, Packed};
+use olivine_gpu::ops::weights::{Code, Matrix, Packed};
 use olivine_kernels::pool::Pool;
+use olivine_kernels::quant::FORMATS;
 use olivine_kernels::recurrent as cpu;
 
 use crate::common::*;
+use crate::matmul::{decoded, product, with_every_scale};
 
 /// Experts and weights of a token, best first.
 fn chosen(router: &Router, correction: &[f32], logits: &[f32]) -> Vec<(usize, f32)> {
@@ -157,6 +160,185 @@ fn experts_take_sorted_pairs_and_their_rows_are_mixed() {
         alone.push(found);
     }
     assert_bits(&alone[1], &alone[0][..hidden], "a token alone and among others");
+}
+
+/// A layer of experts in one storage format.
+struct Layer {
+    what: String,
+    experts: usize,
+    active: usize,
+    hidden: usize,
+    inner: usize,
+    /// Gates and ups of all experts, and what they return from.
+    matrices: [Matrix; 2],
+    values: [Vec<f32>; 2],
+    biases: Option<[Vec<f32>; 2]>,
+    gate: Gate,
+}
+
+impl Layer {
+    /// In every format, or in some.
+    fn all(device: &dyn Device, [experts, active, hidden, inner]: [usize; 4], most: usize) -> Vec<Layer> {
+        let shapes = [(2 * inner, hidden), (hidden, inner)];
+        let sources = shapes.map(|(rows, columns)| values(columns as u64, experts * rows * columns));
+        let biases = [1, 2].map(|seed| values(seed, experts * shapes[seed as usize - 1].0));
+        let mut layers = vec![];
+        let mut add = |what: String, made: [(Packed, Vec<f32>); 2]| {
+            let [up, down] = made;
+            let matrices = [up.0, down.0].map(|packed| packed.upload(device).expect("room"));
+            let clamped = layers.len() % 2 == 1;
+            let gate = if clamped { Gate::Clamped { alpha: 1.702, limit: 7.0 } } else { Gate::Silu };
+            let biases = clamped.then(|| biases.clone());
+            let values = [up.1, down.1];
+            layers.push(Layer { what, experts, active, hidden, inner, matrices, values, biases, gate });
+        };
+        for info in FORMATS {
+            let [ups, downs] = [0, 1].map(|which: usize| {
+                let (rows, columns) = shapes[which];
+                with_every_scale(info.format, experts * rows, columns, &sources[which])
+            });
+            for (up, down) in ups.into_iter().zip(downs) {
+                let what = format!("{:?} {:?}", up.format, up.scale_type);
+                let packed = [&up, &down].map(|stored| Packed::quantized(&stored.as_stored()));
+                if let [Some(one), Some(two)] = packed {
+                    add(what, [(one, decoded(&up)), (two, decoded(&down))]);
+                }
+            }
+        }
+        for code in [Code::Bf16, Code::F16, Code::F32] {
+            let made = [0, 1].map(|which: usize| {
+                let (rows, columns) = shapes[which];
+                dense(code, experts * rows, columns, &sources[which])
+            });
+            add(format!("{code:?}"), made);
+        }
+        layers.truncate(most);
+        layers
+    }
+
+    /// The layer's kernels for some tokens: normed rows in, added to the tokens themselves.
+    fn run(&self, device: &dyn Device, x: &[f32], logits: &[f32], norm: &[f32]) -> Vec<f32> {
+        let Layer { experts, active, hidden, inner, .. } = *self;
+        let tokens = x.len() / hidden;
+        let pairs = tokens * active;
+        let rows = tile_rows(pairs, experts);
+        let tiles = max_tiles(pairs, experts, rows);
+        let [x, logits, norm] = [x, logits, norm].map(|values| upload(device, values));
+        let biases = self.biases.as_ref().map(|biases| [&biases[0], &biases[1]].map(|values| upload(device, values)));
+        let [up_bias, down_bias] = [0, 1].map(|which| biases.as_ref().map(|biases| &biases[which]));
+        let words = [pairs, pairs, pairs, 4 * tiles, pairs * 2 * inner, pairs * hidden];
+        let [ids, weights, sorted, table, middle, last] = words.map(|count| room(device, count));
+        let out = room(device, tokens * hidden);
+        run(device, |list| {
+            route(list, &self.router(), &logits, tokens, &ids, &weights);
+            sort(list, &ids, pairs, experts, rows, &sorted, &table);
+            let share = Experts {
+                tiles: &table,
+                pairs: &sorted,
+                max_tiles: tiles,
+                tile_rows: rows,
+                choices: active,
+                features: 2 * inner,
+            };
+            let input = Input::Norm { weight: &norm, epsilon: 1e-6 };
+            let options = Matmul { input, experts: Some(share), bias: up_bias, ..Matmul::default() };
+            matmul(list, &self.matrices[0], &x, hidden, pairs, &options, &middle);
+            let share = Experts { choices: 1, features: hidden, ..share };
+            let input = Input::Gated(self.gate);
+            let options = Matmul { input, experts: Some(share), bias: down_bias, ..Matmul::default() };
+            matmul(list, &self.matrices[1], &middle, 2 * inner, pairs, &options, &last);
+            mix(list, &last, &weights, [tokens, active, hidden], Some(&x), &out);
+        });
+        download(device, &out)
+    }
+
+    fn router(&self) -> Router<'static> {
+        let (experts, active) = (self.experts, self.active);
+        let scoring = Scoring::Softmax;
+        Router { experts, active, scoring, correction: None, normalize: true, scale: 1.0, groups: None }
+    }
+
+    /// What one token is to become.
+    fn expected(&self, x: &[f32], logits: &[f32], norm: &[f32]) -> Vec<f32> {
+        let Layer { hidden, inner, .. } = *self;
+        let square: f64 = x.iter().map(|v| f64::from(*v).powi(2)).sum();
+        let factor = (square / hidden as f64 + 1e-6).sqrt().recip() as f32;
+        let normed: Vec<f32> = x.iter().zip(norm).map(|(x, norm)| x * norm * factor).collect();
+        let mut sum = x.to_vec();
+        for (expert, weight) in chosen(&self.router(), &[], logits) {
+            let of = |which: usize, x: &[f32], rows: usize| {
+                let size = rows * x.len();
+                let mut y = product(x, &self.values[which][expert * size..(expert + 1) * size], x.len());
+                if let Some(biases) = &self.biases {
+                    y.iter_mut().zip(&biases[which][expert * rows..]).for_each(|(y, bias)| *y += bias);
+                }
+                y
+            };
+            let both = of(0, &normed, 2 * inner);
+            let joined: Vec<f32> = (0..inner).map(|i| self.joined(both[i], both[inner + i])).collect();
+            sum.iter_mut().zip(of(1, &joined, hidden)).for_each(|(sum, y)| *sum += weight * y);
+        }
+        sum
+    }
+
+    fn joined(&self, gate: f32, up: f32) -> f32 {
+        match self.gate {
+            Gate::Clamped { alpha, limit } => {
+                let (gate, up) = (gate.min(limit), up.clamp(-limit, limit));
+                (up + 1.0) * gate / (1.0 + (-alpha * gate).exp())
+            }
+            _ => gate / (1.0 + (-gate).exp()) * up,
+        }
+    }
+}
+
+/// A dense matrix of a type, and its values.
+fn dense(code: Code, rows: usize, columns: usize, source: &[f32]) -> (Packed, Vec<f32>) {
+    let (bytes, values): (Vec<u8>, Vec<f32>) = match code {
+        Code::Bf16 => {
+            let stored: Vec<half::bf16> = source.iter().map(|v| half::bf16::from_f32(*v)).collect();
+            (bytemuck::cast_slice(&stored).to_vec(), stored.iter().map(|v| v.to_f32()).collect())
+        }
+        Code::F16 => {
+            let stored: Vec<half::f16> = source.iter().map(|v| half::f16::from_f32(*v)).collect();
+            (bytemuck::cast_slice(&stored).to_vec(), stored.iter().map(|v| v.to_f32()).collect())
+        }
+        _ => (bytemuck::cast_slice(source).to_vec(), source.to_vec()),
+    };
+    (Packed::dense(code, rows, columns, &bytes), values)
+}
+
+/// All ways that mixtures go: a single token, a few, and many whose experts have some rows or more.
+#[test]
+fn tokens_of_a_mixture_have_the_same_bits_alone_and_among_others() {
+    let Some(device) = device() else { return };
+    let many = !device.info().software;
+    let shapes: &[[usize; 4]] =
+        if many { &[[6, 3, 256, 512], [8, 3, 352, 96], [5, 4, 1248, 160]] } else { &[[6, 3, 256, 64]] };
+    let counts: &[usize] = if many { &[2, 9, 70, 150] } else { &[3] };
+    let tokens = counts[counts.len() - 1];
+    for shape in shapes {
+        let [experts, _, hidden, _] = *shape;
+        let (x, logits) = (values(3, tokens * hidden), values(4, tokens * experts));
+        let norm: Vec<f32> = values(5, hidden).iter().map(|v| 1.0 + 0.5 * v).collect();
+        for layer in Layer::all(&*device, *shape, if many { usize::MAX } else { 2 }) {
+            let what = format!("{} {shape:?}", layer.what);
+            let all = layer.run(&*device, &x, &logits, &norm);
+            let row = |values: &[f32], token: usize, width: usize| values[token * width..(token + 1) * width].to_vec();
+            for token in [0, tokens - 1] {
+                let (x, logits) = (row(&x, token, hidden), row(&logits, token, experts));
+                let expected = layer.expected(&x, &logits, &norm);
+                let tolerance = 2.0 * product_tolerance(&*device, layer.matrices[0].layout.code);
+                assert_near(&row(&all, token, hidden), &expected, tolerance, &format!("{what}, token {token}"));
+                let alone = layer.run(&*device, &x, &logits, &norm);
+                assert_bits(&alone, &row(&all, token, hidden), &format!("{what}, token {token} alone"));
+            }
+            for &count in counts {
+                let some = layer.run(&*device, &x[..count * hidden], &logits[..count * experts], &norm);
+                assert_bits(&some, &all[..count * hidden], &format!("{what}, {count} tokens"));
+            }
+        }
+    }
 }
 
 #[test]

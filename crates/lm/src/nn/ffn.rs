@@ -13,7 +13,7 @@ use olivine_kernels::activation::{Activation as KernelActivation, Gate};
 use crate::ModelError;
 use crate::load::Loader;
 use crate::spec::{Activation, Ffn, MoeSpec, Scoring};
-use crate::split::Split;
+use crate::split::{Split, rows_of};
 use crate::weights::WeightTensor;
 
 /// One layer's feed-forward block.
@@ -55,11 +55,11 @@ impl FfnBlock {
         }
     }
 
-    /// `x`: `[tokens, hidden]` → `[tokens, hidden]`.
-    pub fn forward(&self, x: &Rows) -> Array {
+    /// `x`: `[tokens, hidden]` → `[tokens, hidden]`, added to `residual` where there is one.
+    pub fn forward(&self, x: &Rows, residual: Option<&Array>) -> Array {
         match self {
-            FfnBlock::Dense(block) => sum_of_cards(&block.forward(x), block.cards),
-            FfnBlock::Moe(block) => block.forward(&x.array()),
+            FfnBlock::Dense(block) => added(sum_of_cards(&block.forward(x), block.cards), residual),
+            FfnBlock::Moe(block) => block.forward(x, residual),
         }
     }
 }
@@ -147,18 +147,25 @@ impl MoeBlock {
         })
     }
 
-    fn forward(&self, x: &Array) -> Array {
+    fn forward(&self, x: &Rows, residual: Option<&Array>) -> Array {
         let logits = linear(x, &self.router); // [tokens, experts]
-        let mut out = moe(x, &logits, &self.experts);
-        if let Some((block, scale)) = &self.shared {
-            let mut shared = block.forward(&x.into());
-            if let Some(scale) = scale {
-                shared = shared.multiply(linear(x, scale).sigmoid());
-            }
-            out = out.add(&shared);
+        let Some((block, scale)) = &self.shared else {
+            // Each card has a part of the sum.
+            return match self.cards {
+                1 => moe(x, &logits, &self.experts, residual),
+                cards => added(sum_of_cards(&moe(x, &logits, &self.experts, None), cards), residual),
+            };
+        };
+        let mut shared = block.forward(x);
+        if let Some(scale) = scale {
+            shared = shared.multiply(linear(x, scale).sigmoid());
         }
-        sum_of_cards(&out, self.cards)
+        added(sum_of_cards(&moe(x, &logits, &self.experts, None).add(&shared), self.cards), residual)
     }
+}
+
+fn added(h: Array, residual: Option<&Array>) -> Array {
+    residual.map_or(h.clone(), |residual| residual.add(&h))
 }
 
 pub(crate) fn gate_of(activation: Activation) -> Gate {
@@ -186,9 +193,9 @@ fn load_gate_up(
     if let Some(fused) = loader.weights.find("moe.stacked_gate_up", Some(layer), None, "weight")? {
         return load_fused(loader, layer, spec, &fused);
     }
-    let split = Split::rows(loader.cards, &[width]);
-    let gate = stacked(loader, layer, ["moe.stacked_gate", "moe.gate"], experts, [width, hidden], &split)?;
-    let up = stacked(loader, layer, ["moe.stacked_up", "moe.up"], experts, [width, hidden], &split)?;
+    let gate = tensors_of(loader, layer, ["moe.stacked_gate", "moe.gate"], experts, [width, hidden])?;
+    let up = tensors_of(loader, layer, ["moe.stacked_up", "moe.up"], experts, [width, hidden])?;
+    let parts = gates_and_ups(loader, experts, width, &gate, &up)?;
     let bias = match spec.expert_biases {
         false => None,
         true => {
@@ -198,7 +205,7 @@ fn load_gate_up(
             Some(rows.flat_map(|(g, u)| [g, u].concat()).collect())
         }
     };
-    Ok((vec![gate, up], bias))
+    Ok((parts, bias))
 }
 
 /// One tensor with both projections: `[experts, 2 * width, hidden]`, gates first; or row by row in turn, where dense
@@ -220,13 +227,11 @@ fn load_fused(
     };
     if !in_turn {
         let split = Split::rows(loader.cards, &[width, width]);
-        return Ok((vec![loader.experts(fused, experts, &split)?], None));
+        return Ok((vec![loader.experts(std::slice::from_ref(fused), experts, &split)?], None));
     }
     let rows =
         |offset: usize| (0..experts * width).map(|row| fused.slice_rows(2 * row + offset, 1)).collect::<Vec<_>>();
-    let split = Split::rows(loader.cards, &[width]);
-    let parts =
-        vec![loader.expert_matrix(&rows(0), experts, &split)?, loader.expert_matrix(&rows(1), experts, &split)?];
+    let parts = gates_and_ups(loader, experts, width, &rows(0), &rows(1))?;
     let bias = match spec.expert_biases {
         false => None,
         true => {
@@ -255,11 +260,12 @@ fn load_down(
                 fused = fused.transposed().map_err(|problem| loader.weights.error(&fused.name, problem))?;
             }
             loader.weights.check(&fused, &[experts, hidden, width])?;
-            loader.experts(&fused, experts, &Split::columns(loader.cards, width))?
+            loader.experts(&[fused], experts, &Split::columns(loader.cards, width))?
         }
         None => {
             let split = Split::columns(loader.cards, width);
-            stacked(loader, layer, ["moe.stacked_down", "moe.down"], experts, [hidden, width], &split)?
+            let tensors = tensors_of(loader, layer, ["moe.stacked_down", "moe.down"], experts, [hidden, width])?;
+            loader.experts(&tensors, experts, &split)?
         }
     };
     let bias = match spec.expert_biases {
@@ -269,18 +275,38 @@ fn load_down(
     Ok((down, bias))
 }
 
+/// Gates and ups of all experts, whose rows lie one below the other in each: on a GPU one projection where their storage
+/// allows it, else two.
+fn gates_and_ups(
+    loader: &Loader<'_>,
+    experts: usize,
+    width: usize,
+    gates: &[WeightTensor],
+    ups: &[WeightTensor],
+) -> Result<Vec<ExpertMatrix>, ModelError> {
+    if loader.has_experts_on_gpu(experts) && loader.joins(&gates[0], &ups[0]) {
+        let of_expert = |expert: usize| {
+            let range = expert * width..(expert + 1) * width;
+            [rows_of(gates, range.clone()), rows_of(ups, range)].concat()
+        };
+        let both: Vec<WeightTensor> = (0..experts).flat_map(of_expert).collect();
+        return Ok(vec![loader.expert_matrix(&both, experts, &Split::rows(loader.cards, &[width, width]))?]);
+    }
+    let split = Split::rows(loader.cards, &[width]);
+    [gates, ups].into_iter().map(|tensors| loader.experts(tensors, experts, &split)).collect()
+}
+
 /// A projection of all experts: one stacked tensor, or one tensor for each.
-fn stacked(
+fn tensors_of(
     loader: &Loader<'_>,
     layer: usize,
     [together, apart]: [&str; 2],
     experts: usize,
     [rows, columns]: [usize; 2],
-    split: &Split,
-) -> Result<ExpertMatrix, ModelError> {
+) -> Result<Vec<WeightTensor>, ModelError> {
     if let Some(tensor) = loader.weights.find(together, Some(layer), None, "weight")? {
         loader.weights.check(&tensor, &[experts, rows, columns])?;
-        return loader.experts(&tensor, experts, split);
+        return Ok(vec![tensor]);
     }
     let mut tensors = Vec::with_capacity(experts);
     for expert in 0..experts {
@@ -293,5 +319,5 @@ fn stacked(
         loader.weights.check(&tensor, &[rows, columns])?;
         tensors.push(tensor);
     }
-    loader.expert_matrix(&tensors, experts, split)
+    Ok(tensors)
 }

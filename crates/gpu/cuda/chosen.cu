@@ -1,0 +1,290 @@
+// Experts of a single token, two kernels: gates and ups of the chosen ones, joined; then their down products, mixed.
+//
+// Both choose the experts anew from the router's logits, which costs less than to wait for a kernel that does. `up`: a
+// block has half tiles of gates and of the ups that belong to them; a warp has one slice of k of one of the two. `down`: a
+// block has one half tile of outputs for all chosen experts, a warp some of their slices; the experts are added in order.
+// Invariant: sums and roundings are those of few.cu, rows.cu and mix, so that a token's bits are the same among others.
+// Read next: few.cu, route.cuh.
+#include "rows.cuh"
+#include "route.cuh"
+
+constexpr u32 UP_WARPS = 16, WARPS = 8, SLICES = 8, MAX_ACTIVE = 16;
+
+struct ChosenUpArgs {
+    Weights weights;  // of each expert gates, then ups
+    RowSource source; // the token
+    Router router;
+    const float *logits;
+    const float *bias; // [experts][2 width] or null
+    float *y;          // [active][width], joined
+    u32 width, k, stride;
+    u32 act;
+    float alpha, limit;
+};
+
+// What a lane of a warp adds to the sums of 16 outputs: a stretch.
+template <int CODE, int KIND> DEV void multiply(const Weights &weights, const Piece<CODE> &low, const Piece<CODE> &high, u32 stretch, u32 x, u32 t, float (&sums)[4]) {
+    u32 low_pairs[2], high_pairs[2];
+    piece_scales<CODE, KIND>(weights, low, stretch, t, low_pairs);
+    piece_scales<CODE, KIND>(weights, high, stretch, t, high_pairs);
+#pragma unroll
+    for (u32 word = 0; word < 4; word++) {
+        u32 a[4], b[4];
+        unpack_word<CODE>(low, word, low_pairs, a);
+        unpack_word<CODE>(high, word, high_pairs, b);
+        const u32 first[4] = {a[0], b[0], a[1], b[1]}, second[4] = {a[2], b[2], a[3], b[3]};
+        const uint4 v = load_shared_16(x + (word << 6));
+        mma_16816<Traits<CODE>::ELEMENT>(sums, first, v.x, v.y);
+        mma_16816<Traits<CODE>::ELEMENT>(sums, second, v.z, v.w);
+    }
+}
+
+template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) {
+    typedef Traits<CODE> T;
+    constexpr u32 DEPTH = T::BITS == 16 ? 2 : T::BITS == 8 ? 2 : 4;
+    __shared__ __align__(16) float scores[MAX_EXPERTS];
+    __shared__ float scratch[64], partials[2][2][SLICES][16], weights[MAX_ACTIVE];
+    __shared__ u32 taken[MAX_ACTIVE];
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, slice = warp % SLICES, of_ups = warp / SLICES;
+    const u32 g = lane >> 2, t = lane & 3;
+    u16 *x = (u16 *)memory;
+    previous_done();
+    // What follows may read the logits at once: whoever made them is done.
+    next_may_start();
+    float factor = 1.0f;
+    if (warp < 8) {
+        auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
+        factor = make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
+        for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+        if (threadIdx.x == 0) scratch[32] = factor;
+    } else if (args.router.scoring < 2 && !args.router.correction && args.router.groups <= 1) {
+        // The best logits are the best scores. A thread has an expert, and counts the better ones.
+        u32 *ranks = (u32 *)scores;
+        const u32 experts = args.router.experts;
+        for (u32 e = threadIdx.x - 256; e < MAX_EXPERTS; e += 256) ranks[e] = e < experts ? ordered(load_again_4(args.logits + e) + 0.0f) : 0;
+        meet(2, 256);
+        for (u32 e = threadIdx.x - 256; e < experts; e += 256) {
+            const u32 own = ranks[e];
+            u32 better = 0;
+#pragma unroll 4
+            for (u32 other = 0; other < experts; other += 4) {
+                const uint4 v = *(const uint4 *)(ranks + other);
+                better += (v.x > own || (v.x == own && other < e)) + (v.y > own || (v.y == own && other + 1 < e));
+                better += (v.z > own || (v.z == own && other + 2 < e)) + (v.w > own || (v.w == own && other + 3 < e));
+            }
+            if (better < args.router.active) taken[better] = e;
+        }
+    } else if (warp == 8) {
+        route_token(args.router, args.logits, scores, taken, weights);
+    }
+    __syncthreads();
+    factor = scratch[32];
+
+    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length;
+    const u32 first_stretch = slice * length / 128;
+    const u32 stretches = slice < slices ? (minimum(length, args.k - slice * length) + 127) / 128 : 0;
+    const u32 halves = args.width / 16, items = args.router.active * halves;
+    Piece<CODE> low[DEPTH], high[DEPTH];
+    u32 ahead = stretches ? blockIdx.x : ~0u, ahead_stretch = first_stretch;
+    Place place;
+    auto seek = [&]() {
+        if (ahead >= items) return;
+        const u32 half = (taken[ahead / halves] * 2 + of_ups) * halves + ahead % halves;
+        place = place_of<CODE>(args.weights, half >> 1, (half & 1) * 16 + g, t);
+    };
+    auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
+        if (ahead >= items) return;
+        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead_stretch, t);
+        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead_stretch, t);
+        if (++ahead_stretch < first_stretch + stretches) return;
+        ahead_stretch = first_stretch, ahead += gridDim.x;
+        seek();
+    };
+    seek();
+#pragma unroll
+    for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
+
+    u32 item = blockIdx.x, parity = 0, turn = 0;
+    auto finish = [&]() {
+        __syncthreads();
+        // Another warp each time; its first half has gates, the second ups.
+        if (warp == turn) {
+            const u32 which = lane >> 4, r = lane & 15, choice = item / halves, output = item % halves * 16 + r;
+            float sum = partials[parity][which][0][r];
+            for (u32 s = 1; s < slices; s++) sum += partials[parity][which][s][r];
+            const float scale = factor * T::FACTOR * args.weights.factor;
+            sum = __fmul_rn(sum, scale);
+            if (args.bias) sum += args.bias[taken[choice] * 2 * args.width + which * args.width + output];
+            const float other = __shfl_down_sync(~0u, sum, 16);
+            if (which == 0) args.y[choice * args.width + output] = gated_call(args.act, sum, other, args.alpha, args.limit);
+        }
+        parity ^= 1, turn = (turn + 1) % UP_WARPS, item += gridDim.x;
+    };
+    if (!stretches) {
+        while (item < items) finish();
+        return;
+    }
+    const u32 x_at = shared_address(x) + t * 16 + first_stretch * 256;
+    float sums[4] = {};
+    u32 stretch = 0;
+    while (item < items) {
+#pragma unroll
+        for (u32 d = 0; d < DEPTH; d++) {
+            if (item >= items) break;
+            multiply<CODE, KIND>(args.weights, low[d], high[d], first_stretch + stretch, x_at + stretch * 256, t, sums);
+            fetch(low[d], high[d]);
+            if (++stretch < stretches) continue;
+            float *to = partials[parity][of_ups][slice];
+            if (t == 0) to[g] = sums[0], to[g + 8] = sums[2];
+            sums[0] = sums[1] = sums[2] = sums[3] = 0.0f, stretch = 0;
+            finish();
+        }
+    }
+}
+
+struct ChosenDownArgs {
+    Weights weights;
+    Router router;
+    const float *logits;
+    const float *x;        // [active][k]
+    const float *bias;     // [experts][n] or null
+    const float *residual; // [n] or null
+    float *y;              // [n]
+    u32 n, k, stride;
+};
+
+// Whatever comes before has waited for the logits before it let this one start.
+template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memory) {
+    typedef Traits<CODE> T;
+    constexpr u32 DEPTH = T::BITS == 16 ? 1 : T::BITS == 8 ? 2 : 4, HELD = 6;
+    __shared__ float scratch[2 * WARPS], factors[MAX_ACTIVE], weights[MAX_ACTIVE], values[MAX_ACTIVE][16];
+    __shared__ u32 taken[MAX_ACTIVE];
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, active = args.router.active;
+    const u32 g = lane >> 2, t = lane & 3;
+    u16 *rows = (u16 *)memory;
+    float *partials = (float *)(memory + active * args.stride * 2);
+    next_may_start();
+    // The scores lie where partial sums will be.
+    if (warp == 0) route_token(args.router, args.logits, partials, taken, weights);
+    __syncthreads();
+
+    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, of_slice = length / 128;
+    const u32 units = active * slices, tiles = (args.n + 31) / 32;
+    Piece<CODE> low[DEPTH], high[DEPTH];
+    u32 ahead = warp, ahead_stretch = 0;
+    Place place;
+    auto last_of = [&](u32 unit) { return minimum(of_slice, (args.k + 127) / 128 - unit % slices * of_slice); };
+    auto seek = [&]() {
+        if (ahead < units) place = place_of<CODE>(args.weights, taken[ahead / slices] * tiles + (blockIdx.x >> 1), (blockIdx.x & 1) * 16 + g, t);
+    };
+    auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
+        if (ahead >= units) return;
+        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead % slices * of_slice + ahead_stretch, t);
+        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead % slices * of_slice + ahead_stretch, t);
+        if (++ahead_stretch < last_of(ahead)) return;
+        ahead_stretch = 0, ahead += WARPS;
+        seek();
+    };
+    seek();
+#pragma unroll
+    for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
+
+    previous_done();
+    // A row a warp, or some warps a row.
+    u32 span = WARPS;
+    while (span > 1 && span * active > WARPS) span /= 2;
+    const u32 from = ((warp % span) * 32 + lane) * 4, step = span * 128;
+    for (u32 first = 0; first < active; first += WARPS / span) {
+        const u32 row = first + warp / span;
+        const bool has_row = row < active;
+        const float *values = args.x + row * args.k;
+        float most = 0.0f;
+        float4 held[HELD];
+#pragma unroll
+        for (u32 j = 0; j < HELD; j++) {
+            if (has_row && from + j * step < args.k) held[j] = load_again(values + from + j * step);
+        }
+#pragma unroll
+        for (u32 j = 0; j < HELD; j++) {
+            if (has_row && from + j * step < args.k) most = most_of(most, held[j]);
+        }
+        for (u32 i = from + HELD * step; has_row && i < args.k; i += step) most = most_of(most, load_again(values + i));
+        most = warp_max(most);
+        if (lane == 0) scratch[warp] = most;
+        __syncthreads();
+        for (u32 i = 0; i < span; i++) most = fmaxf(most, scratch[warp / span * span + i]);
+        __syncthreads();
+        const RowScale by = row_scale<T::ELEMENT>(most);
+        const float scale = by.scale;
+        if (!has_row) continue;
+        if (warp % span == 0 && lane == 0) factors[row] = by.factor;
+        auto put = [&](u32 i, float4 v) {
+            put_four<T::ELEMENT>(rows + row * args.stride, T::ORDER, LANES, i, make_float4(v.x * scale, v.y * scale, v.z * scale, v.w * scale));
+        };
+#pragma unroll
+        for (u32 j = 0; j < HELD; j++) {
+            if (from + j * step < args.k) put(from + j * step, held[j]);
+        }
+        for (u32 i = from + HELD * step; i < args.k; i += step) put(i, load_again(values + i));
+        for (u32 i = args.k + ((warp % span) * 32 + lane) * 4; i < args.stride; i += step) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+    }
+    __syncthreads();
+
+    u32 unit = warp, stretch = 0;
+    float sums[4] = {};
+    while (unit < units) {
+#pragma unroll
+        for (u32 d = 0; d < DEPTH; d++) {
+            if (unit >= units) break;
+            const u32 k = unit % slices * of_slice + stretch;
+            multiply<CODE, KIND>(args.weights, low[d], high[d], k, shared_address(rows + unit / slices * args.stride) + t * 16 + k * 256, t, sums);
+            fetch(low[d], high[d]);
+            if (++stretch < last_of(unit)) continue;
+            if (t == 0) partials[unit * 16 + g] = sums[0], partials[unit * 16 + g + 8] = sums[2];
+            sums[0] = sums[1] = sums[2] = sums[3] = 0.0f, stretch = 0, unit += WARPS;
+        }
+    }
+    __syncthreads();
+    const u32 r = threadIdx.x & 15, output = blockIdx.x * 16 + r;
+    for (u32 choice = threadIdx.x >> 4; choice < active; choice += WARPS * 2) {
+        const float *from_unit = partials + choice * slices * 16 + r;
+        float sum = from_unit[0];
+        for (u32 s = 1; s < slices; s++) sum += from_unit[s * 16];
+        const float scale = factors[choice] * T::FACTOR * args.weights.factor;
+        sum = __fmul_rn(sum, scale);
+        if (args.bias && output < args.n) sum += args.bias[taken[choice] * args.n + output];
+        values[choice][r] = sum;
+    }
+    __syncthreads();
+    if (threadIdx.x >= 16 || output >= args.n) return;
+    float sum = 0.0f;
+    for (u32 k = 0; k < active; k++) sum = fmaf(weights[k], values[k][r], sum);
+    args.y[output] = args.residual ? load_again_4(args.residual + output) + sum : sum;
+}
+
+// Where both fit a processor together, the second begins while the first ends.
+#define CHOSEN(name, code, kind, up_registers, down_registers)                                                         \
+    extern "C" __global__ void __maxnreg__(up_registers) chosen_up_##name(const __grid_constant__ ChosenUpArgs args) { \
+        extern __shared__ __align__(128) u8 memory[];                                                                \
+        up<code, kind>(args, memory);                                                                                \
+    }                                                                                                                \
+    extern "C" __global__ void __maxnreg__(down_registers) chosen_down_##name(const __grid_constant__ ChosenDownArgs args) { \
+        extern __shared__ __align__(128) u8 memory[];                                                                \
+        down<code, kind>(args, memory);                                                                              \
+    }
+
+CHOSEN(bits4_pair, BITS4, PAIR_BF16, 80, 96)
+CHOSEN(bits4_single, BITS4, SINGLE, 80, 96)
+CHOSEN(bits4_minima, BITS4, MINIMA, 96, 112)
+CHOSEN(e2m1_exponent, E2M1, E8M0, 80, 96)
+CHOSEN(bits2, BITS2, -1, 128, 128)
+CHOSEN(bits3, BITS3, -1, 128, 128)
+CHOSEN(bits4, BITS4, -1, 128, 128)
+CHOSEN(bits5, BITS5, -1, 128, 128)
+CHOSEN(bits6, BITS6, -1, 128, 128)
+CHOSEN(bits8, BITS8, -1, 128, 128)
+CHOSEN(signed8, SIGNED8, -1, 128, 128)
+CHOSEN(e2m1, E2M1, -1, 128, 128)
+CHOSEN(e4m3, CODE_E4M3, -1, 128, 128)
+CHOSEN(bf16, CODE_BF16, NONE, 128, 128)
+CHOSEN(f16, CODE_F16, NONE, 128, 128)

@@ -1,0 +1,107 @@
+// How a token's experts are chosen: by one warp, in registers, alike in every kernel that does it.
+// Invariant: choice and weights have the same bits wherever they are made. Read next: moe.cu, chosen.cu.
+#pragma once
+#include "common.cuh"
+
+constexpr u32 MAX_EXPERTS = 512;
+constexpr float LEAST = -3.0e38f;
+
+struct Router {
+    const float *correction; // [experts] or null
+    u32 experts, active, scoring, normalize, groups, best;
+    float scale;
+};
+
+// Bits of a float in the order of floats; 0: none.
+DEV u32 ordered(float value) {
+    const u32 bits = __float_as_uint(value);
+    return bits & 0x80000000 ? ~bits : bits | 0x80000000;
+}
+
+// One warp: `taken[k]` is the expert of rank k, `weights[k]` its weight. `scores` and `taken` are shared memory: experts
+// and active places. Ties go to the lower expert. A call: its code is long, and its time is spent waiting.
+static __device__ __noinline__ void route_token(const Router &router, const float *logits, float *scores, u32 *taken, float *weights) {
+    constexpr u32 EACH = MAX_EXPERTS / 32;
+    const u32 lane = threadIdx.x & 31, experts = router.experts;
+    // Weights that are divided by their sum need no sum over all experts.
+    const bool of_chosen = router.scoring == 1 || (router.scoring == 0 && router.normalize && !router.correction && router.groups <= 1);
+    float largest = LEAST, sum = 0.0f;
+    // A lane has experts lane, lane + 32, ...
+#pragma unroll 4
+    for (u32 e = lane; e < experts; e += 32) {
+        const float logit = load_again_4(logits + e);
+        scores[e] = logit, largest = fmaxf(largest, logit);
+    }
+    if (!of_chosen) {
+        largest = warp_max(largest);
+#pragma unroll 1
+        for (u32 e = lane; e < experts; e += 32) {
+            scores[e] = router.scoring == 0 ? expf(scores[e] - largest) : __fdiv_rn(1.0f, 1.0f + expf(-scores[e]));
+            sum += scores[e];
+        }
+        sum = warp_sum(sum);
+#pragma unroll 1
+        for (u32 e = lane; e < experts && router.scoring == 0; e += 32) scores[e] = __fdiv_rn(scores[e], sum);
+    }
+    u32 ranks[EACH];
+#pragma unroll
+    for (u32 i = 0; i < EACH; i++) {
+        const u32 e = i * 32 + lane;
+        ranks[i] = 0;
+        if (i * 32 >= experts) break;
+        if (e < experts) ranks[i] = ordered((router.correction ? scores[e] + router.correction[e] : scores[e]) + 0.0f);
+    }
+    if (router.groups > 1) {
+        // A group is as strong as its two best together; only experts of the best groups take part. A lane has a group.
+        const u32 size = experts / router.groups;
+        __syncwarp();
+        float first = LEAST, second = LEAST;
+        for (u32 j = 0; j < size && lane < router.groups; j++) {
+            const u32 e = lane * size + j;
+            const float rank = (router.correction ? scores[e] + router.correction[e] : scores[e]) + 0.0f;
+            second = fmaxf(second, fminf(first, rank)), first = fmaxf(first, rank);
+        }
+        const float strength = first + second;
+        u32 better = 0;
+        for (u32 other = 0; other < router.groups; other++) {
+            const float its = __shfl_sync(~0u, strength, other);
+            better += its > strength || (its == strength && other < lane);
+        }
+        const u32 kept = __ballot_sync(~0u, lane < router.groups && better < router.best);
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            const u32 e = i * 32 + lane;
+            if (e < experts && !(kept >> e / size & 1)) ranks[i] = ordered(LEAST);
+        }
+    }
+    for (u32 k = 0; k < router.active; k++) {
+        u32 most = 0, place = MAX_EXPERTS;
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            if (i * 32 >= experts) break;
+            if (ranks[i] > most) most = ranks[i], place = i * 32 + lane;
+        }
+        const u32 best = __reduce_max_sync(~0u, most);
+        const u32 expert = minimum(__reduce_min_sync(~0u, most == best ? place : MAX_EXPERTS), experts - 1);
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            if (i * 32 >= experts) break;
+            if (i * 32 + lane == expert) ranks[i] = 0;
+        }
+        if (lane == 0) taken[k] = expert;
+    }
+    __syncwarp();
+    const float first = scores[taken[0]];
+    sum = 0.0f;
+#pragma unroll 1
+    for (u32 k = lane; k < router.active; k += 32) {
+        const float score = scores[taken[k]];
+        weights[k] = of_chosen ? expf(score - first) : score;
+        sum += weights[k];
+    }
+    sum = warp_sum(sum);
+    if (!of_chosen) sum = router.normalize ? sum + (router.scoring == 2 ? 1.0e-20f : 0.0f) : 1.0f;
+#pragma unroll 1
+    for (u32 k = lane; k < router.active; k += 32) weights[k] = __fmul_rn(__fdiv_rn(weights[k], sum), router.scale);
+    __syncwarp();
+}

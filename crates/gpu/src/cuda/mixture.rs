@@ -1,0 +1,279 @@
+//! A whole mixture of experts at once: the dispatches from the choice to the sum become kernels of `chosen.cu`, for a
+//! single token, or of `experts.cu`, for many on Hopper.
+//!
+//! Invariant: bits are those of the dispatches one by one. What does not fit here (experts of f32, gates apart from their
+//! ups) is left to them. Read next: `cuda/chosen.cu`, `cuda/experts.cu`.
+
+use super::arguments::Arguments;
+use super::launch::{Call, Plan};
+use super::layers;
+use super::matmul::{F32, GATED, NORM, Product};
+use crate::device::Command;
+use crate::error::GpuError;
+use crate::ops::moe::max_tiles;
+
+/// Most experts of a token in `chosen.cu`, and most columns of its input.
+const MAX_ACTIVE: u32 = 16;
+const LONG_ROW: u32 = 8192;
+
+/// Up to so many tokens one block chooses and sorts.
+const FEW_TOKENS: u32 = 64;
+
+/// Most experts of a token there.
+const FEW_ACTIVE: u32 = 64;
+
+/// Shared memory that kernels have besides what they are given.
+const OWN_SHARED: u32 = 16 << 10;
+
+/// The dispatches of a mixture.
+struct Mixture<'a> {
+    route: &'a Call<'a>,
+    sort: Call<'a>,
+    up: Call<'a>,
+    down: Call<'a>,
+    mix: Call<'a>,
+}
+
+/// Its products, as kernels take them.
+struct Products<'a> {
+    up: Product<'a>,
+    down: Product<'a>,
+    tokens: u32,
+    experts: u32,
+    active: u32,
+    /// Columns between the products.
+    width: u32,
+}
+
+/// A product of rows that are sorted by expert.
+struct Sorted {
+    /// Rows and their factors.
+    made: (u64, u64),
+    pairs: u64,
+    out: u64,
+    gated: bool,
+}
+
+/// Rows that are made, each written to some places.
+struct Spread {
+    /// struct RowSource of the first.
+    source: Arguments,
+    stride: u32,
+    places: u64,
+    rows: u32,
+    copies: u32,
+}
+
+/// Tables of the tiles.
+struct Tiles {
+    table: u64,
+    filled: u64,
+    /// Where each pair stands among the sorted ones.
+    places: u64,
+    most: u32,
+    rows: u32,
+}
+
+/// The dispatch `route`, and all of a mixture when `behind` has the rest of one; how many commands of those are done.
+pub(super) fn mixture(plan: &mut Plan, route: &Call, behind: &[Command]) -> Result<usize, GpuError> {
+    if let Some(mixture) = Mixture::of(route, behind)
+        && mixture.start(plan)?
+    {
+        return Ok(4);
+    }
+    layers::route(plan, route);
+    Ok(0)
+}
+
+impl<'a> Mixture<'a> {
+    /// The mixture that a choice begins, when the commands behind it are the rest of one.
+    fn of(route: &'a Call<'a>, behind: &'a [Command]) -> Option<Mixture<'a>> {
+        let [sort, up, down, mix, ..] = behind else { return None };
+        let [sort, up, down, mix] = [Call::of(sort)?, Call::of(up)?, Call::of(down)?, Call::of(mix)?];
+        let names = [sort.kernel.name, up.kernel.name, down.kernel.name, mix.kernel.name];
+        if names != ["sort_pairs", "matmul", "matmul", "mix"] {
+            return None;
+        }
+        let both = |name: &str, value: u32| up.constant(name) == value && down.constant(name) == value;
+        if !both("EXPERTS", 1) || !both("RESIDUAL", 0) || down.constant("INPUT") != GATED {
+            return None;
+        }
+        let active = route.constant("ACTIVE");
+        let [tokens, dim, choices] = [route.groups[0], mix.params[1], mix.params[2]];
+        let sizes = up.constant("INPUT") != GATED
+            && choices == active
+            && (up.params[10], down.params[10]) == (active, 1)
+            && (up.params[0], down.params[0], sort.params[0]) == (tokens * active, tokens * active, tokens * active)
+            && (dim, mix.params[0]) == (down.params[1], tokens * dim)
+            && (up.params[4], up.params[11]) == (up.params[1], 0)
+            && (down.params[4], down.params[11]) == (dim, 0)
+            && up.params[1] == 2 * down.params[2];
+        let flow = [
+            (route.address(2), sort.address(0)),
+            (sort.address(2), up.address(8)),
+            (sort.address(1), up.address(9)),
+            (sort.address(2), down.address(8)),
+            (sort.address(1), down.address(9)),
+            (up.address(10), down.address(0)),
+            (down.address(10), mix.address(0)),
+            (route.address(3), mix.address(1)),
+        ];
+        (sizes && flow.iter().all(|(from, to)| from == to)).then_some(Mixture { route, sort, up, down, mix })
+    }
+
+    /// Start its kernels, if there are some for it.
+    fn start(&self, plan: &mut Plan) -> Result<bool, GpuError> {
+        let products = Products {
+            up: Product::of(&self.up)?,
+            down: Product::of(&self.down)?,
+            tokens: self.route.groups[0],
+            experts: self.route.constant("EXPERTS"),
+            active: self.route.constant("ACTIVE"),
+            width: self.down.params[2],
+        };
+        let Products { up, down, tokens, active, width, .. } = &products;
+        if [up.weights.code, down.weights.code].contains(&F32) || !width.is_multiple_of(32) {
+            return Ok(false);
+        }
+        let room = plan.shared.chip.shared_bytes - OWN_SHARED;
+        let is_short = *active <= MAX_ACTIVE && up.weights.columns <= LONG_ROW && products.down_shared() <= room;
+        if *tokens == 1 && is_short {
+            self.chosen(plan, &products);
+            return Ok(true);
+        }
+        // Rows of results are written four values at a time, and a row is made in shared memory.
+        let fits = down.features.is_multiple_of(4) && up.stride.max(down.stride) * 2 <= room;
+        if plan.shared.chip.major != 9 || !fits {
+            return Ok(false);
+        }
+        self.sorted(plan, &products)?;
+        Ok(true)
+    }
+
+    /// The residual stream that the result is added to.
+    fn residual(&self) -> u64 {
+        self.mix.address_if(self.mix.constant("RESIDUAL") == 1, 2)
+    }
+
+    /// Kernels of a single token.
+    fn chosen(&self, plan: &mut Plan, products: &Products) {
+        let Products { up, down, active, width, .. } = products;
+        let (router, logits) = (|| layers::router(self.route), self.route.address(0));
+        let joined = plan.take(u64::from(active * width) * 4);
+        let norm = self.up.address_if(up.input == NORM, 5);
+        let source = Arguments::new().address(up.x).address(norm).words(&[up.weights.columns, up.input, 0]);
+        let source = source.floats(&[0.0, 0.0, self.up.float(6)]);
+        let arguments = Arguments::new().inner(up.weights.arguments()).inner(source).inner(router()).address(logits);
+        let arguments = arguments.address(up.bias).address(joined);
+        let arguments = arguments.words(&[*width, up.weights.columns, up.stride, self.down.constant("GATE")]);
+        let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]);
+        let items = active * width / 16;
+        let grid = [items.min(plan.shared.chip.multiprocessors), 1, 1];
+        plan.launch(format!("chosen_up_{}", up.weights.product_name()), grid, 512, up.stride * 2, arguments);
+
+        let arguments = Arguments::new().inner(down.weights.arguments()).inner(router()).address(logits);
+        let arguments = arguments.address(joined).address(down.bias).address(self.residual());
+        let arguments = arguments.address(self.mix.address(3)).words(&[down.features, *width, down.stride]);
+        let name = format!("chosen_down_{}", down.weights.product_name());
+        plan.launch(name, [down.features.div_ceil(32) * 2, 1, 1], 256, products.down_shared(), arguments);
+    }
+
+    /// Kernels of rows that are sorted by expert.
+    fn sorted(&self, plan: &mut Plan, products: &Products) -> Result<(), GpuError> {
+        let Products { up, down, width, .. } = products;
+        let (call, pairs) = (&self.down, self.sort.address(1));
+        let tiles = self.tiles(plan, products);
+        let norm = self.up.address_if(up.input == NORM, 5);
+        let source = Arguments::new().address(up.x).address(norm).words(&[up.weights.columns, up.input, 0]);
+        let source = source.floats(&[0.0, 0.0, self.up.float(6)]);
+        let spread = Spread {
+            source,
+            stride: up.x_stride,
+            places: tiles.places,
+            rows: products.tokens,
+            copies: products.active,
+        };
+        let made = spread.start(plan, up);
+        let joined = plan.take(u64::from(up.rows) * u64::from(*width) * 4);
+        products.launch(plan, up, call, &tiles, &Sorted { made, pairs: 0, out: joined, gated: true })?;
+        // Rows of the second product lie as the first one left them.
+        let source = Arguments::new().address(joined).address(0).words(&[*width, 0, 0]).floats(&[0.0; 3]);
+        let made = Spread { source, stride: *width, places: 0, rows: down.rows, copies: 1 }.start(plan, down);
+        products.launch(plan, down, call, &tiles, &Sorted { made, pairs, out: down.out, gated: false })?;
+        layers::mix(plan, &self.mix);
+        Ok(())
+    }
+
+    /// Choose, sort, and cut into tiles.
+    fn tiles(&self, plan: &mut Plan, products: &Products) -> Tiles {
+        let Products { up, tokens, experts, active, .. } = products;
+        let rows = match up.rows / experts {
+            0..8 => 16,
+            8..40 => 64,
+            _ => 128,
+        };
+        let most = max_tiles(up.rows as usize, *experts as usize, rows as usize) as u32;
+        let table = plan.take(u64::from(most + 1) * 16);
+        let places = plan.take(u64::from(up.rows) * 4);
+        let tiles = Tiles { table, filled: table + u64::from(most) * 16, places, most, rows };
+        let sort = Arguments::new().address(self.sort.address(0)).address(self.sort.address(1));
+        let sort =
+            sort.address(tiles.table).address(tiles.filled).address(places).words(&[up.rows, most, *experts, rows]);
+        if *tokens <= FEW_TOKENS && *active <= FEW_ACTIVE {
+            let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(sort);
+            plan.launch("route_sort", [1, 1, 1], 1024, 32 * (experts + active) * 4, arguments);
+        } else {
+            layers::route(plan, self.route);
+            plan.launch("sort_pairs", [1, 1, 1], 1024, 0, sort);
+        }
+        tiles
+    }
+}
+
+impl Spread {
+    /// Have them made for a product; gives where they and their factors are.
+    fn start(self, plan: &mut Plan, product: &Product) -> (u64, u64) {
+        let rows = plan.take(u64::from(self.rows * self.copies) * u64::from(product.stride) * 2);
+        let factors = plan.take(u64::from(self.rows * self.copies) * 4);
+        let arguments = Arguments::new().inner(self.source).address(self.places).address(rows).address(factors);
+        let words = [self.stride, product.stride, product.weights.order(), self.copies];
+        let name = format!("spread_{}", product.weights.element());
+        plan.launch(name, [self.rows, 1, 1], 256, product.stride * 2, arguments.words(&words));
+        (rows, factors)
+    }
+}
+
+impl Products<'_> {
+    /// Shared memory of `chosen_down`: rows, and the sums of all slices or, before, the scores.
+    fn down_shared(&self) -> u32 {
+        let slice = self.width.div_ceil(1024) * 128;
+        let sums = self.active * self.width.div_ceil(slice) * 16;
+        self.active * self.down.stride * 2 + 4 * sums.max(self.experts)
+    }
+
+    /// Start `experts.cu` for one of the products; `gate` is the call that says how units are gated.
+    fn launch(
+        &self,
+        plan: &mut Plan,
+        product: &Product,
+        gate: &Call,
+        tiles: &Tiles,
+        sorted: &Sorted,
+    ) -> Result<(), GpuError> {
+        let (weights, stride) = (&product.weights, u64::from(product.stride));
+        let (sizes, part) = ([stride, product.rows.into()], [64, tiles.rows]);
+        let x = plan.shared.context().tensor_map(weights.code == 30, sorted.made.0, &sizes, &[stride * 2], &part, true);
+        let x = x.map_err(|reason| product.call.error(reason))?;
+        let panels = if sorted.gated { self.width.div_ceil(64) } else { product.features.div_ceil(128) };
+        let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(tiles.table).address(tiles.filled);
+        let arguments = arguments.address(sorted.pairs).address(sorted.made.1).address(product.bias);
+        let arguments = arguments.address(sorted.out).words(&[product.features, weights.columns, panels]);
+        let arguments = arguments.words(&[u32::from(sorted.gated), gate.constant("GATE")]);
+        let arguments = arguments.floats(&[gate.float(8), gate.float(9)]);
+        let blocks = plan.shared.chip.multiprocessors * if tiles.rows == 16 { 2 } else { 1 };
+        let shared = 4 * tiles.rows * 256 + 128 + tiles.rows * 512;
+        let name = format!("experts{}_{}", tiles.rows, weights.product_name());
+        plan.launch(name, [(tiles.most * panels).min(blocks), 1, 1], 256, shared, arguments);
+        Ok(())
+    }
+}
