@@ -147,25 +147,10 @@ template <int ELEMENT, int DIM> struct Queries {
     }
 };
 
-// One tile of keys: sums of 16 rows, [dim / 8] fragments, with the largest score and the total of rows g and g + 8.
-// `between` is called once the keys are no longer needed and before the values are.
-template <int ELEMENT, int DIM, bool BULK, typename Between>
-DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u32 keys_at, u32 values_at, u32 start, const u32 (&first)[2],
-                   const u32 (&last)[2], u32 lane, float (&sums)[DIM / 8][4], float (&largest)[2], float (&total)[2], Between between) {
+// Scores of a tile's keys (fragments of 16 rows) become weights, with the largest score and the total of rows g and g + 8.
+DEV void weigh(const AttentionArgs &args, float (&scores)[KEYS / 8][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane,
+               float (&largest)[2], float (&total)[2]) {
     const u32 t = lane & 3;
-    float scores[KEYS / 8][4];
-#pragma unroll
-    for (u32 n = 0; n < KEYS / 16; n++) {
-#pragma unroll
-        for (u32 i = 0; i < DIM / 16; i++) {
-            // Two blocks of 8 keys, each of two blocks of 8 dimensions.
-            const u32 row = n * 16 + (lane >> 4) * 8 + (lane & 7), piece = 2 * i + ((lane >> 3) & 1);
-            u32 k[4];
-            load_matrices(k, keys_at + piece_place<DIM, BULK>(row, piece), false);
-            mma_16816<ELEMENT>(scores[2 * n], q.parts[i], k[0], k[1], i == 0);
-            mma_16816<ELEMENT>(scores[2 * n + 1], q.parts[i], k[2], k[3], i == 0);
-        }
-    }
     if (args.cap > 0.0f) {
 #pragma unroll 1
         for (u32 n = 0; n < KEYS / 8; n++) {
@@ -222,16 +207,57 @@ DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u3
         total[half] += __shfl_xor_sync(~0u, total[half], 1);
         total[half] += __shfl_xor_sync(~0u, total[half], 2);
     }
-    between();
+}
+
+// One tile of keys: sums of 16 rows, [dim / 8] fragments, with the largest score and the total of rows g and g + 8.
+// `between` is called once the keys are no longer needed and before the values are.
+template <int ELEMENT, int DIM, bool BULK, typename Between>
+DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u32 keys_at, u32 values_at, u32 start, const u32 (&first)[2],
+                   const u32 (&last)[2], u32 lane, float (&sums)[DIM / 8][4], float (&largest)[2], float (&total)[2], Between between) {
+    float scores[KEYS / 8][4];
+    // Blocks of keys, and of values below, come two a time, before those in front of them are used.
+    u32 blocks[2][2][4];
+    auto load_keys = [&](u32 step) {
 #pragma unroll
-    for (u32 n = 0; n < KEYS / 16; n++) {
+        for (u32 j = 0; j < 2; j++) {
+            // Two blocks of 8 keys, each of two blocks of 8 dimensions.
+            const u32 row = (step % 2 * 2 + j) * 16 + (lane >> 4) * 8 + (lane & 7), piece = step / 2 * 2 + ((lane >> 3) & 1);
+            load_matrices(blocks[step & 1][j], keys_at + piece_place<DIM, BULK>(row, piece), false);
+        }
+    };
+    load_keys(0);
+#pragma unroll
+    for (u32 step = 0; step < DIM / 8; step++) {
+        if (step + 1 < DIM / 8) load_keys(step + 1);
+        const u32 i = step / 2;
+#pragma unroll
+        for (u32 j = 0; j < 2; j++) {
+            const u32 n = step % 2 * 2 + j;
+            const u32(&k)[4] = blocks[step & 1][j];
+            mma_16816<ELEMENT>(scores[2 * n], q.parts[i], k[0], k[1], i == 0);
+            mma_16816<ELEMENT>(scores[2 * n + 1], q.parts[i], k[2], k[3], i == 0);
+        }
+    }
+    weigh(args, scores, start, first, last, lane, largest, total);
+    between();
+    auto load_values = [&](u32 step) {
+#pragma unroll
+        for (u32 j = 0; j < 2; j++) {
+            const u32 row = step / (DIM / 32) * 16 + ((lane >> 3) & 1) * 8 + (lane & 7), piece = 2 * (step % (DIM / 32) * 2 + j) + (lane >> 4);
+            load_matrices(blocks[step & 1][j], values_at + piece_place<DIM, BULK>(row, piece), true);
+        }
+    };
+    load_values(0);
+#pragma unroll
+    for (u32 step = 0; step < KEYS / 16 * (DIM / 32); step++) {
+        if (step + 1 < KEYS / 16 * (DIM / 32)) load_values(step + 1);
+        const u32 n = step / (DIM / 32);
         const u32 weights[4] = {pack<ELEMENT>(scores[2 * n][0], scores[2 * n][1]), pack<ELEMENT>(scores[2 * n][2], scores[2 * n][3]),
                                 pack<ELEMENT>(scores[2 * n + 1][0], scores[2 * n + 1][1]), pack<ELEMENT>(scores[2 * n + 1][2], scores[2 * n + 1][3])};
 #pragma unroll
-        for (u32 d = 0; d < DIM / 16; d++) {
-            const u32 row = n * 16 + ((lane >> 3) & 1) * 8 + (lane & 7), piece = 2 * d + (lane >> 4);
-            u32 v[4];
-            load_matrices(v, values_at + piece_place<DIM, BULK>(row, piece), true);
+        for (u32 j = 0; j < 2; j++) {
+            const u32 d = step % (DIM / 32) * 2 + j;
+            const u32(&v)[4] = blocks[step & 1][j];
             mma_16816<ELEMENT>(sums[2 * d], weights, v[0], v[1], n == 0);
             mma_16816<ELEMENT>(sums[2 * d + 1], weights, v[2], v[3], n == 0);
         }

@@ -5,6 +5,7 @@
 // kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before, tiles merged by
 // `attention_join`. Invariant: bits are those of `heads` with attention.cu. Read next: attention.cuh.
 #include "attention.cuh"
+#include "heads.cuh"
 #include "wgmma.cuh"
 
 struct StepArgs {
@@ -15,8 +16,7 @@ struct StepArgs {
     const float *query_norm, *key_norm; // or null
     const float2 *angles;
     u32 keys;                           // where a row's keys begin; values follow
-    u32 rotated, interleaved;
-    float epsilon;
+    HeadPass pass;
 };
 
 // Sums of a tile in shared memory: so many floats from one head to the next.
@@ -36,9 +36,9 @@ DEV u32 of_block(u32 address, u32 block) {
     return at;
 }
 
-DEV float load_cluster(u32 address) {
-    float v;
-    asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(v) : "r"(address) : "memory");
+DEV float2 load_cluster(u32 address) {
+    float2 v;
+    asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(address) : "memory");
     return v;
 }
 
@@ -61,33 +61,6 @@ template <int DIM> DEV void bring_tile(const StepArgs &args, u32 to, u32 barrier
     for (u32 half = 0; half < DIM / 64; half++) load_tile(to + half * KEYS * 128 + lane * box * 128, &args.pages, half * 64, from, barrier);
 }
 
-// Norm and rotate a head: a warp does what 64 threads of `heads` do. `v`: elements lane + 32 j.
-template <int DIM>
-DEV void make_head(const StepArgs &args, const float (&v)[DIM / 32], const float (&weights)[DIM / 32], const float2 (&angles)[2], float *head) {
-    const u32 lane = threadIdx.x & 31;
-    float scale = 1.0f;
-    if (args.query_norm) {
-        float squares[2] = {0.0f, 0.0f};
-#pragma unroll
-        for (u32 j = 0; j < DIM / 32; j++) squares[j & 1] = fmaf(v[j], v[j], squares[j & 1]);
-        const float low = warp_sum(squares[0]), high = warp_sum(squares[1]);
-        scale = 1.0f / sqrtf((low + high) / (float)DIM + args.epsilon);
-    }
-#pragma unroll
-    for (u32 j = 0; j < DIM / 32; j++) head[lane + 32 * j] = args.query_norm ? v[j] * scale * weights[j] : v[j];
-    __syncwarp();
-#pragma unroll
-    for (u32 j = 0; j < 2; j++) {
-        const u32 i = lane + 32 * j;
-        if (i >= args.rotated / 2) continue;
-        const u32 low = args.interleaved ? 2 * i : i, high = args.interleaved ? 2 * i + 1 : i + args.rotated / 2;
-        const float a = head[low], b = head[high];
-        head[low] = fmaf(a, angles[j].x, -(b * angles[j].y));
-        head[high] = fmaf(b, angles[j].x, a * angles[j].y);
-    }
-    __syncwarp();
-}
-
 // What a block of `step` has beside tiles.
 template <int DIM> struct Room {
     float *queries; // [here][HEAD]
@@ -105,7 +78,7 @@ DEV void make_heads(const StepArgs &args, const Room<DIM> &room, uint2 row, u32 
     float query_weights[DIM / 32], key_weights[DIM / 32];
 #pragma unroll
     for (u32 j = 0; j < 2; j++) {
-        if (lane + 32 * j < args.rotated / 2) angles[j] = __ldcg(args.angles + (u64)blockIdx.z * (args.rotated / 2) + lane + 32 * j);
+        if (lane + 32 * j < args.pass.rotated / 2) angles[j] = __ldcg(args.angles + (u64)blockIdx.z * (args.pass.rotated / 2) + lane + 32 * j);
     }
 #pragma unroll
     for (u32 j = 0; j < DIM / 32; j++) {
@@ -122,7 +95,7 @@ DEV void make_heads(const StepArgs &args, const Room<DIM> &room, uint2 row, u32 
         float v[DIM / 32], value[DIM / 32];
 #pragma unroll
         for (u32 j = 0; j < DIM / 32; j++) v[j] = load_again_4(key + lane + 32 * j), value[j] = load_again_4(key + a.kv_heads * DIM + lane + 32 * j);
-        make_head<DIM>(args, v, key_weights, angles, room.fresh);
+        make_head<DIM>(args.pass, v, key_weights, angles, room.fresh);
 #pragma unroll
         for (u32 j = 0; j < DIM / 32; j++) room.fresh[DIM + lane + 32 * j] = value[j];
         __syncwarp();
@@ -144,7 +117,7 @@ DEV void make_heads(const StepArgs &args, const Room<DIM> &room, uint2 row, u32 
         }
 #pragma unroll
         for (u32 n = 0; n < 2; n++) {
-            if (of + n * warps < here) make_head<DIM>(args, v[n], query_weights, angles, room.queries + (of + n * warps) * HEAD<DIM>);
+            if (of + n * warps < here) make_head<DIM>(args.pass, v[n], query_weights, angles, room.queries + (of + n * warps) * HEAD<DIM>);
         }
     }
     __syncthreads();
@@ -166,8 +139,9 @@ template <int ELEMENT, int DIM> DEV void patch_tile(u32 tile_at, const float *fr
     __syncwarp();
 }
 
-// Merge what the blocks of a cluster have kept: a warp takes 32 dimensions of a head at a time.
+// Merge what the blocks of a cluster have kept: a warp takes a head at a time.
 template <int DIM> DEV void merge_kept(const AttentionArgs &a, const Room<DIM> &room, u32 count, u32 here, u32 first_head) {
+    constexpr u32 EACH = DIM / 64;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, all = gridDim.x * warps;
     float *before = room.factors + warp * 3 * a.tiles, *after = before + a.tiles, *totals = after + a.tiles;
     // Where tile i is kept: warps of one block after those of another.
@@ -175,17 +149,13 @@ template <int DIM> DEV void merge_kept(const AttentionArgs &a, const Room<DIM> &
         const u32 at = shared_address(room.kept) + ((i / all * warps + i % warps) * here + of) * KEPT<DIM> * 4;
         return of_block(at, i % all / warps);
     };
-    for (u32 unit = blockIdx.x * warps + warp; unit < here * (DIM / 32); unit += all) {
-        const u32 of = unit / (DIM / 32), d = unit % (DIM / 32) * 32 + lane;
+    for (u32 of = blockIdx.x * warps + warp; of < here; of += all) {
         float largest = LEAST;
         for (u32 first = 0; first < count; first += 32) {
             const u32 i = first + lane;
-            float own = LEAST, own_total = 0.0f;
-            if (i < count) {
-                const u32 at = place(i, of) + DIM * 4;
-                own = load_cluster(at), own_total = load_cluster(at + 4);
-            }
-            float most = own;
+            float2 own = make_float2(LEAST, 0.0f);
+            if (i < count) own = load_cluster(place(i, of) + DIM * 4);
+            float most = own.x;
             for (u32 step = 1; step < 32; step *= 2) {
                 const float other = __shfl_up_sync(~0u, most, step);
                 if (lane >= step) most = fmaxf(most, other);
@@ -193,18 +163,27 @@ template <int DIM> DEV void merge_kept(const AttentionArgs &a, const Room<DIM> &
             float until = __shfl_up_sync(~0u, most, 1);
             until = lane ? fmaxf(until, largest) : largest;
             const float now = fmaxf(most, largest);
-            if (i < count) before[i] = power(until - now), after[i] = power(own - now), totals[i] = own_total;
+            if (i < count) before[i] = power(until - now), after[i] = power(own.x - now), totals[i] = own.y;
             largest = __shfl_sync(~0u, now, 31);
         }
         __syncwarp();
-        float total = 0.0f, sum = 0.0f;
+        float total = 0.0f;
+        float2 sums[EACH] = {};
 #pragma unroll 8
         for (u32 i = 0; i < count; i++) {
+            const u32 at = place(i, of) + lane * 8;
             total = fmaf(total, before[i], totals[i] * after[i]);
-            sum = fmaf(sum, before[i], load_cluster(place(i, of) + d * 4) * after[i]);
+#pragma unroll
+            for (u32 j = 0; j < EACH; j++) {
+                const float2 v = load_cluster(at + j * 256);
+                sums[j].x = fmaf(sums[j].x, before[i], v.x * after[i]), sums[j].y = fmaf(sums[j].y, before[i], v.y * after[i]);
+            }
         }
         __syncwarp();
-        a.out[(u64)blockIdx.z * a.out_stride + (first_head + of) * DIM + d] = sum * finish(a, largest, total, first_head + of);
+        const float share = finish(a, largest, total, first_head + of);
+        float *to = a.out + (u64)blockIdx.z * a.out_stride + (first_head + of) * DIM + lane * 2;
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) *(float2 *)(to + j * 64) = make_float2(sums[j].x * share, sums[j].y * share);
     }
 }
 
@@ -295,6 +274,152 @@ template <int ELEMENT, int DIM, bool STEP> DEV void attend(const StepArgs &args,
     cluster_meet();
 }
 
+// Of `prompt`: keys and values of a tile, whole pages of it, by the first warp.
+template <int DIM> DEV void bring_both(const StepArgs &args, u32 to, u32 barrier, u32 table, u32 head, u32 tile, u32 most) {
+    const AttentionArgs &a = args.attention;
+    const u32 lane = threadIdx.x, box = minimum(a.page, KEYS), start = tile * KEYS;
+    const u32 boxes = minimum((most - start) / box + 1, KEYS / box), key = start + lane * box;
+    u32 number = 0;
+    if (lane < boxes) number = load_word(a.tables + table + key / a.page);
+    if (lane == 0) barrier_expect(barrier, boxes * box * DIM * 4);
+    __syncwarp();
+    if (lane >= boxes) return;
+#pragma unroll
+    for (u32 values = 0; values < 2; values++) {
+        const u32 from = ((number * a.kv_heads + head) * 2 + values) * a.page + key % a.page;
+#pragma unroll
+        for (u32 half = 0; half < DIM / 64; half++) {
+            load_tile(to + values * KEYS * DIM * 2 + half * KEYS * 128 + lane * box * 128, &args.pages, half * 64, from, barrier);
+        }
+    }
+}
+
+// Values: 16 keys deep, 64 dimensions of each next to each other, the other 64 of all keys behind them.
+DEV u64 values_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)(KEYS * 128 >> 4) << 16 | (u64)64 << 32 | (u64)1 << 62; }
+
+// A block has 64 query rows of one KV head (tokens by heads of its group); they walk the tiles of each sequence that they
+// belong to. Grid (KV heads, blocks of tokens).
+template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory) {
+    constexpr u32 TILE = KEYS * DIM * 2;
+    const AttentionArgs &a = args.attention;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    const u32 tokens = 64 / a.group, head = blockIdx.x, base = shared_address(memory), full = base + 4 * TILE;
+    uint2 *rows = (uint2 *)(memory + 4 * TILE + 64);
+    next_may_start();
+    if (threadIdx.x == 0) {
+        barrier_init(full, 1), barrier_init(full + 8, 1);
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    previous_done();
+    // The last rows of a prompt see the most keys: they begin first.
+    const u32 first_token = (gridDim.y - 1 - blockIdx.y) * tokens, here = minimum(tokens, a.count - first_token);
+    if (threadIdx.x < tokens) rows[threadIdx.x] = threadIdx.x < here ? load_row(a, first_token + threadIdx.x) : make_uint2(~0u, 0);
+    __syncthreads();
+    u32 token[2], of_group[2];
+    const float *from[2];
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        const u32 i = warp * 16 + g + 8 * half;
+        token[half] = i / a.group, of_group[half] = i % a.group;
+        const bool there = token[half] < here && rows[minimum(token[half], 63u)].x != ~0u;
+        from[half] = there ? a.qkv + (u64)(first_token + token[half]) * a.row_stride + (head * a.group + of_group[half]) * DIM : nullptr;
+        if (!there) token[half] = ~0u;
+    }
+    Queries<ELEMENT, DIM> q;
+    q.load(from[0], from[1], t);
+    float whole[DIM / 8][4] = {}, whole_largest[2] = {LEAST, LEAST}, whole_total[2] = {0.0f, 0.0f};
+    u32 slot = 0, phase = 0;
+    for (u32 begin = 0; begin < here;) {
+        if (rows[begin].x == ~0u) {
+            begin++;
+            continue;
+        }
+        u32 end = begin, most = 0, least = ~0u;
+        for (; end < here && rows[end].x != ~0u && rows[end].y == rows[begin].y; end++) {
+            most = maximum(most, rows[end].x), least = minimum(least, first_seen(a, rows[end].x));
+        }
+        const u32 table = rows[begin].y, last_tile = most / KEYS;
+        u32 first[2], last[2];
+        bool mine[2];
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) {
+            mine[half] = token[half] >= begin && token[half] < end;
+            last[half] = mine[half] ? rows[token[half]].x : 0;
+            first[half] = mine[half] ? first_seen(a, last[half]) : ~0u;
+        }
+        if (warp == 0) bring_both<DIM>(args, base + slot * 2 * TILE, full + 8 * slot, table, head, least / KEYS, most);
+        for (u32 tile = least / KEYS; tile <= last_tile; tile++) {
+            if (warp == 0 && tile < last_tile) bring_both<DIM>(args, base + (slot ^ 1) * 2 * TILE, full + 8 * (slot ^ 1), table, head, tile + 1, most);
+            const u32 start = tile * KEYS, keys_at = base + slot * 2 * TILE, values_at = keys_at + TILE;
+            barrier_wait(full + 8 * slot, phase);
+            if (tile == last_tile && most % KEYS != KEYS - 1) {
+                // What stands behind the last value may be no number.
+                for (u32 i = threadIdx.x; i < (KEYS - 1 - most % KEYS) * (DIM / 8); i += 128) {
+                    const u32 at = values_at + piece_place<DIM, true>(most % KEYS + 1 + i / (DIM / 8), i % (DIM / 8));
+                    store_shared_8(at, 0, 0), store_shared_8(at + 8, 0, 0);
+                }
+                asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+                __syncthreads();
+            }
+            float flat[KEYS / 2], scores[KEYS / 8][4], largest[2], total[2];
+            hold(flat);
+            asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+            for (u32 i = 0; i < DIM / 16; i++) {
+                WgmmaRows<ELEMENT, KEYS>::run(flat, q.parts[i], descriptor(keys_at + i / 4 * KEYS * 128) + i % 4 * 2, i > 0);
+            }
+            asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+            asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+            hold(flat);
+#pragma unroll
+            for (u32 i = 0; i < KEYS / 2; i++) scores[i / 4][i % 4] = flat[i];
+            weigh(a, scores, start, first, last, lane, largest, total);
+            u32 weights[KEYS / 16][4];
+#pragma unroll
+            for (u32 n = 0; n < KEYS / 16; n++) {
+#pragma unroll
+                for (u32 part = 0; part < 4; part++) {
+                    weights[n][part] = pack<ELEMENT>(scores[2 * n + part / 2][part % 2 * 2], scores[2 * n + part / 2][part % 2 * 2 + 1]);
+                }
+            }
+            float sums[DIM / 2];
+            hold(sums);
+            asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+            for (u32 n = 0; n < KEYS / 16; n++) WgmmaValues<ELEMENT, DIM>::run(sums, weights[n], values_descriptor(values_at + n * 2048), n > 0);
+            asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+            asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+            hold(sums);
+#pragma unroll
+            for (u32 half = 0; half < 2; half++) {
+                if (!(mine[half] && start <= last[half] && start + KEYS > first[half])) continue;
+                const Merge step = merge(whole_largest[half], whole_total[half], largest[half], total[half]);
+                whole_largest[half] = step.largest, whole_total[half] = step.total;
+#pragma unroll
+                for (u32 d = 0; d < DIM / 8; d++) {
+#pragma unroll
+                    for (u32 e = 2 * half; e < 2 * half + 2; e++) whole[d][e] = fmaf(whole[d][e], step.before, sums[4 * d + e] * step.after);
+                }
+            }
+            // The tile after the next one comes to the place of this one.
+            __syncthreads();
+            slot ^= 1, phase ^= slot == 0;
+        }
+        begin = end;
+    }
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        if (token[half] == ~0u) continue;
+        const u32 of_head = head * a.group + of_group[half];
+        const float share = finish(a, whole_largest[half], whole_total[half], of_head);
+        float *to = a.out + (u64)(first_token + token[half]) * a.out_stride + of_head * DIM;
+#pragma unroll
+        for (u32 d = 0; d < DIM / 8; d++) {
+            *(float2 *)(to + d * 8 + 2 * t) = make_float2(whole[d][2 * half] * share, whole[d][2 * half + 1] * share);
+        }
+    }
+}
+
 #define STEP(name, element, dim)                                                                                       \
     extern "C" __global__ void __launch_bounds__(128) attention_step_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
@@ -303,6 +428,10 @@ template <int ELEMENT, int DIM, bool STEP> DEV void attend(const StepArgs &args,
     extern "C" __global__ void __launch_bounds__(64) attention_long_##name(const __grid_constant__ StepArgs args) {  \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
         attend<element, dim, false>(args, memory);                                                                   \
+    }                                                                                                                \
+    extern "C" __global__ void __launch_bounds__(128, 2) attention_prompt_##name(const __grid_constant__ StepArgs args) { \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        prompt<element, dim>(args, memory);                                                                          \
     }
 
 STEP(f16_64, F16, 64)

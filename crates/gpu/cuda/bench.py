@@ -66,12 +66,12 @@ U, F, V = C.c_uint, C.c_float, C.c_void_p
 
 class W(C.Structure): _fields_ = [("codes", V), ("high", V), ("scales", V), ("supers", V), ("kind", U), ("gl", U), ("zero", U), ("blocks", U), ("words", U), ("gw", U), ("factor", F)]
 class RowSource(C.Structure): _fields_ = [("values", V), ("weight", V), ("k", U), ("mode", U), ("act", U), ("alpha", F), ("limit", F), ("eps", F)]
-class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V), ("factors", V), ("tiles", V), ("pairs", V), ("bias", V), ("residual", V), ("y", V), ("gated", V), ("gated_most", V), ("row_most", V),
+class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V), ("factors", V), ("tiles", V), ("pairs", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("gated", V), ("gated_most", V), ("row_most", V),
     ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("choices", U), ("row_mosts", U), ("act", U), ("alpha", F), ("limit", F)]
 class Rows(C.Structure): _fields_ = [("values", V), ("weight", V), ("pairs", V), ("rows", V), ("factors", V), ("k", U), ("x_stride", U), ("stride", U), ("mode", U), ("act", U), ("order", U), ("products", U), ("choices", U), ("alpha", F), ("limit", F), ("eps", F)]
 class Map(C.Structure): _fields_ = [("w", C.c_ulonglong * 16)]
-class Some(C.Structure): _fields_ = [("x", Map), ("w", W), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U)]
-class Gemm(C.Structure): _fields_ = [("x", Map), ("w", Map), ("offsets", V), ("pairs", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("factor", F), ("alpha", F), ("limit", F),
+class Some(C.Structure): _fields_ = [("x", Map), ("w", W), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U), ("stages", U)]
+class Gemm(C.Structure): _fields_ = [("x", Map), ("w", Map), ("offsets", V), ("pairs", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("factor", F), ("alpha", F), ("limit", F),
     ("m", U), ("n", U), ("k", U), ("out_stride", U), ("gated", U), ("act", U), ("experts", U)]
 class Unpack(C.Structure): _fields_ = [("w", W), ("out", V), ("rows", U)]
 def encode(t, dims, strides, box, swizzle, bf16):
@@ -149,11 +149,13 @@ def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None,
     a.halves = halves or best_group(all_, blocks * teams, 2 if joined else 1); a.groups = all_ // a.halves
     if smem(a.halves) > 232448: raise RuntimeError(f"smem {smem(a.halves)}")
     grid = min(a.groups, blocks); launch(fn("few", f"few{cols}_{name(M)}"), (grid, 1, 1), 256 * teams, smem(a.halves), a, pdl); return grid * teams
-def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True):
+def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True, stages=None):
     a = Some(); n, k = M.n, M.k; width = max(16, 1 << (m - 1).bit_length()); panels = -(-n // 128); parts = parts or max([1] + [of for of in (2, 4, 8) if panels * of <= SMS * (3 if width == 16 else 2)])
     a.x = encode(rows, (r128(k), m), (r128(k) * 2,), (64, width), 3, element(M) == "bf16"); a.w = M.w
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts = m, n, k, n, parts
-    launch(fn("some", f"some{width}_{name(M)}"), (panels * parts, 1, 1), 256, 3 * width * 256 + 128 + (1 if parts == 1 else 8 // parts) * width * 512, a, pdl, parts if parts > 1 else None)
+    length = -(-k // 1024) * 128; a.stages = stages or STAGES.get(width, 3); a.stages = max(2, min(a.stages, 16, -(-min(k, 8 // parts * length) // 128)))
+    launch(fn("some", f"some{width}_{name(M)}"), (panels * parts, 1, 1), 256, a.stages * width * 256 + 512 + (1 if parts == 1 else 8 // parts) * width * 512, a, pdl, parts if parts > 1 else None)
+STAGES = {}
 def rows(values, weight, out, factors, k, mode, M, m, products=0, stride=None):
     launch(fn("rows", "rows_" + element(M) + ("_wide" if mode == 2 else "")), (m, 1, 1), 1024 if mode == 2 else 256, 0, Rows(P(values), P(weight), 0, P(out), P(factors), k, stride or (2 * k if mode == 2 else k), r128(k), mode, 0, UPN[M.code], products, 1, 0, 0, 1e-6))
 def unpack(M):
@@ -235,14 +237,16 @@ if want("pairs"):
         c = max(1, int(600e6 / (n * k * .5625))); ws = [matrix("bits4", n, k, 2, 64, check=False) for _ in range(c)]; r = []
         for m in (1, 16, 64):
             x = torch.randn(m, k, device=dv); y = torch.zeros(m, n, device=dv); r1 = torch.zeros(m, r128(k), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
-            for parts in (1, 2, 4, 8) if m > 1 else ("made", "inside"):
+            for parts, stages in [(p, s) for p in (1, 2, 4, 8) for s in (3, 4)] if m > 1 else (("made", 0), ("inside", 0)):
+                if m > 1 and stages * max(16, m) * 256 + 256 + (1 if parts == 1 else 8 // parts) * max(16, m) * 512 > 232448: continue
                 def go():
                     for w in ws:
                         if m == 1 and parts == "made": few(w, y, 1, None, r1, fa)
                         elif m == 1: few(w, y, 1, RowSource(P(x), 0, k, 0, 0, 0, 0, 0))
-                        else: some(w, y, m, r1, fa, parts=parts)
-                torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go)) / c; r.append(f"m{m}/{parts} {t:.2f} us {n * k * .5625 / t / 1e3:.0f}")
-        print(f"pair {n}x{k}:", r, flush=True); del ws
+                        else: some(w, y, m, r1, fa, parts=parts, stages=stages)
+                torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go)) / c; r.append((t, f"m{m}/{parts}/{stages} {t:.2f} us {n * k * .5625 / t / 1e3:.0f}"))
+            print(f"pair {n}x{k} m{m}:", [x for _, x in sorted(r)[:8]], flush=True); r = []
+        del ws
 
 # Many rows, beside the library's product.
 if want("gemm"):
@@ -287,6 +291,9 @@ def across(tiles, others):
 def prefill(S_, sub=None):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
     launch(fn("attention", f"attention_prefill_{NM[el]}_{dim}"), (kvh, -(-(hi - lo) // (64 // (heads // kvh))), 1), 128, 4 * 64 * dim * 2, args(S_, sub, out)); return out
+def prompt(S_, sub=None):
+    heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
+    prompt_launch(step_args(S_.pages, args(S_, sub, out), None, None, None, dim, el, 0), kvh, heads // kvh, hi - lo, el, dim); return out
 def decode(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4
     scratch = torch.full(((hi - lo) * heads * tiles * (dim + 4),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, tiles); S_.keep = scratch
@@ -299,16 +306,16 @@ def closely(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4; a = args(S_, sub, out, None, tiles); g = heads // kvh; torch.cuda.synchronize()
     S_.close = lambda: launch(fn("attention", f"attention_close_{NM[el]}_{dim}"), (1, kvh * -(-g // 16), hi - lo), 64, close_shared(tiles, min(16, g), dim), a)
     S_.close(); return out
-class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("rotated", U), ("inter", U), ("eps", F)]
+class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("normed", U), ("rotated", U), ("inter", U), ("eps", F)]
 def cluster_of(tiles, others, here, dim):
-    shared = lambda blocks, warps: warps * 64 * dim * 4 + 128 + 4 * (here * (dim + 8) + 2 * dim + warps * 3 * tiles + -(-tiles // (blocks * warps)) * warps * here * (dim + 2))
-    if others * 8 <= SMS and tiles > 16: return (8, 4, shared(8, 4)) if shared(8, 4) <= 232448 else None
-    least = next((b for b in (1, 2, 4) if b * 2 >= tiles or b * 2 * others > SMS * 2), 8)
-    return next(((b, 2, shared(b, 2)) for b in (1, 2, 4, 8) if b >= least and 2 * (shared(b, 2) + 1024) <= 232448 + 1024), None)
+    warps = 4 if others <= SMS else 2; shared = lambda blocks: warps * 64 * dim * 4 + 128 + 4 * (here * (dim + 8) + 2 * dim + warps * 3 * tiles + -(-tiles // (blocks * warps)) * warps * here * (dim + 2))
+    least = next((b for b in (1, 2, 4) if b * warps >= tiles or 2 * b * others > SMS), 8)
+    return next(((b, warps, shared(b)) for b in (1, 2, 4, 8) if b >= least and tiles <= 64 and (shared(b) <= 232448 if warps == 4 else 2 * (shared(b) + 1024) <= 232448 + 1024)), None)
 def step_args(pages, a, qkv, norm, angles, dim, el, keys):
     s = StepA(); page = a.page; s.map = encode(pages, (dim, pages.numel() // dim), (dim * 2,), (64, min(page, 64)), 3, el == 2)
-    s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; return s
+    s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; s.normed = norm is not None; return s
 def step_launch(s, cluster, others, rows_, el, dim): launch(fn("attention_step", f"attention_step_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 32, cluster[2], s, cluster=cluster[0])
+def prompt_launch(s, kvh, group, rows_, el, dim): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 128, 4 * 64 * dim * 2 + 64 + 512, s)
 def long_launch(s, across_, others, rows_, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (across_, others, rows_), 64, 2 * 64 * dim * 4 + 128, s)
 def anyone(S_, sub=None):
     heads, kvh, dim, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
@@ -326,11 +333,13 @@ def reference(S_):
 TRY = "clusters" in sys.argv
 if want("attention"):
     for cfg in (dict(seqs=[(70, 0), (1, 300), (5, 1000), (130, 37)], heads=32, kvh=8, dim=128), dict(seqs=[(33, 200), (1, 5), (1, 700)], heads=14, kvh=2, dim=64, el=1, page=16), dict(seqs=[(40, 500), (3, 130)], heads=16, kvh=2, dim=64, win=128, sinks=True), dict(seqs=[(20, 90)], heads=8, kvh=8, dim=128, cap=30.0, page=64), dict(seqs=[(64, 100)], heads=28, kvh=4, dim=128)):
-        S_ = setup(**cfg); r = reference(S_); a = prefill(S_); g = anyone(S_); torch.cuda.synchronize(); same = []
+        S_ = setup(**cfg); r = reference(S_); a = prefill(S_); g = anyone(S_); p = prompt(S_); torch.cuda.synchronize(); same = [torch.equal(p, a)]
+        if not same[0]: print("prompt", rel(p, r), rel(p, a.double()))
         for lo, hi in ((0, 1), (S_.count - 1, S_.count), (S_.count // 2, S_.count // 2 + 7)):
             hi = min(hi, S_.count); d = decode(S_, (lo, hi), 1280); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); d.fill_(float("nan")); torch.cuda.synchronize(); S_.long(); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); same.append((closely(S_, (lo, hi), 1280), torch.cuda.synchronize())[0].equal(d)); b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
         print("attention", {k: v for k, v in cfg.items() if k != "seqs"}, f"prefill {rel(a, r):.1e} any {rel(g, r):.1e}", same, flush=True)
     S_ = setup([(2048, 0)], 32, 8, 128); a = prefill(S_); o = torch.empty_like(a); ar = args(S_, None, o); torch.cuda.synchronize()
+    s = step_args(S_.pages, ar, None, None, None, 128, 2, 0); t = timed(lambda: prompt_launch(s, 8, 4, 2048, 2, 128)); print(f"prompt 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
     t = timed(lambda: launch(fn("attention", "attention_prefill_bf16_128"), (8, 128, 1), 128, 65536, ar)); print(f"prefill 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
     for n, rows_ in ((128, 1), (512, 1), (2048, 1), (4096, 1), (8192, 1), (16384, 1), (32768, 1), (128, 16), (512, 16), (2048, 16), (512, 64), (2048, 64), (131072, 1)):
         S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); t1 = timed(graph(lambda: [S_.go() for _ in range(20)])) / 20; 
@@ -350,7 +359,7 @@ if want("attention"):
 # A whole step of a decoder as the runtime starts it, random weights: the products, heads, cache and attention of all
 # layers and the output matrix; no embedding, no choice of the token.
 class KvWrite(C.Structure): _fields_ = [("qkv", V), ("rows", V), ("tables", V), ("pages", V), ("kvh", U), ("kd", U), ("vd", U), ("page", U), ("element", U), ("rs", U), ("first", U)]
-class Heads(C.Structure): _fields_ = [("cache", KvWrite), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("heads", U), ("dim", U), ("rotated", U), ("inter", U), ("rs", U), ("eps", F)]
+class Heads(C.Structure): _fields_ = [("cache", KvWrite), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("heads", U), ("dim", U), ("rotated", U), ("inter", U), ("rs", U), ("eps", F), ("count", U)]
 def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None):
     if m == 1 and mode != 2: few(M, y, 1, RowSource(P(x), P(norm), k, mode, 0, 0, 0, 1e-6), residual=residual); return
     rows(x, norm, rf, fa, k, mode, M, m, 1 if m > 64 else 2 if m > 1 else 0)
@@ -375,10 +384,10 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
             pool = pools[i % len(pools)]
             product(a, x, m, hidden, 1, nw, qkv, rf, fa, scratch)
             cl = None if prefill_ or m > 64 else cluster_of(tl, kvh * m, heads // kvh, dim)
-            if not cl: launch(fn("plain", "heads"), (heads + 2 * kvh, m, 1), 64, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6))
+            if not cl: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6, heads + 2 * kvh))
             A = Att(); A.qkv, A.rows, A.tables, A.pages, A.scratch, A.out = P(qkv), P(rws), P(tables), P(pool), P(part), P(att)
             A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.tiles, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, tl, dim ** -0.5
-            if prefill_: launch(fn("attention", "attention_prefill_bf16_128"), (kvh, -(-m // (64 // (heads // kvh))), 1), 128, 65536, A)
+            if prefill_: prompt_launch(step_args(pool, A, None, None, None, dim, 2, 0), kvh, heads // kvh, m, 2, dim)
             elif cl: step_launch(step_args(pool, A, qkv, hn, angles, dim, 2, q), cl, kvh, m, 2, dim)
             elif is_close(tl, kvh * m): launch(fn("attention", "attention_close_bf16_128"), (1, kvh, m), 64, close_shared(tl, heads // kvh, dim), A)
             else:
@@ -394,16 +403,16 @@ if want("parts"):
     m, hidden, heads, kvh, inter, dim, page = 2048, 4096, 32, 8, 12288, 128, 32; q, kv = heads * dim, kvh * dim; M = matrix("bits4", 32, hidden, 2, 64, check=False)
     x, qkv, gu = torch.randn(m, hidden, device=dv), torch.randn(m, q + 2 * kv, device=dv), torch.randn(m, 2 * inter, device=dv); rf = torch.empty(m, inter, device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv); nw, hn = torch.rand(hidden, device=dv), torch.rand(dim, device=dv); angles = torch.randn(m, dim // 2, 2, device=dv)
     pool = torch.randn(m // page, kvh, 2, page, dim, device=dv).bfloat16(); rws = torch.tensor([(i, 0) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(m // page, device=dv).int()
-    H = Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6)
-    for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 1)), ("rows plain", lambda: rows(x, None, rf, fa, hidden, 0, M, m, 1)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 1)), ("heads", lambda: launch(fn("plain", "heads"), (heads + 2 * kvh, m, 1), 64, 0, H))):
+    H = Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6, heads + 2 * kvh)
+    for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 1)), ("rows plain", lambda: rows(x, None, rf, fa, hidden, 0, M, m, 1)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 1)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, H))):
         torch.cuda.synchronize(); print(label, f"{timed(graph(lambda: [work() for _ in range(10)])) / 10:.1f} us")
     for m in (1, 16, 64):
-        for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 2)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 2)), ("heads", lambda: launch(fn("plain", "heads"), (heads + 2 * kvh, m, 1), 64, 0, H))):
+        for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 2)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 2)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, H))):
             torch.cuda.synchronize(); print(m, label, f"{timed(graph(lambda: [work() for _ in range(20)])) / 20:.1f} us")
 if want("whole"):
     B8 = (4096, 32, 8, 12288, 36, 151936); B06 = (1024, 16, 8, 3072, 28, 151936)
     for code, kind, group in (("bits4", 2, 64), ("bf16", 0, 32)):
-        for m, ctx in ((1, 512), (16, 512), (64, 512), (1, 32768)): whole("8B", code, kind, group, *B8, m, ctx)
+        for m, ctx in ((1, 512), (1, 2048), (16, 512), (64, 512), (1, 32768)): whole("8B", code, kind, group, *B8, m, ctx)
         whole("8B", code, kind, group, *B8, 2048, 2048, True)
     whole("8B", "bits4", 4, 32, *B8, 1, 512); whole("8B", "bits4", 5, 32, *B8, 1, 512)
     whole("0.6B", "bits4", 2, 64, *B06, 1, 512); whole("0.6B", "bits4", 2, 64, *B06, 16, 512); whole("0.6B", "bits4", 2, 64, *B06, 2048, 2048, True)

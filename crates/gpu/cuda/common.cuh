@@ -20,6 +20,12 @@ DEV float f16_f32(u32 bits) {
     return value;
 }
 
+// A sum's end, each step rounded: no other kernel may round it otherwise.
+DEV float with_bias(float sum, float scale, const float *bias, u32 output) {
+    sum = __fmul_rn(sum, scale);
+    return bias ? __fadd_rn(sum, bias[output]) : sum;
+}
+
 // Two halves: `low` in bits 0..16.
 DEV u32 pack_f16(float low, float high) {
     u32 pair;

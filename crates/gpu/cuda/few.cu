@@ -16,6 +16,7 @@ struct FewArgs {
     const float *bias;     // [n] (of all experts) or null
     const float *residual; // [m][out_stride] or null
     float *y;              // [m][out_stride]
+    float *plain;          // [m][out_stride]: what there is without the residual; or null
     // One row. Where its features are gates, then ups: what they give together, and the largest magnitude each team met.
     float *gated;          // [n / 2] or null
     float *gated_most;     // [teams]
@@ -86,9 +87,9 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     const u32 halves = args.halves, pair = halves / 2, all_teams = gridDim.x * TEAMS, this_team = blockIdx.x + team * gridDim.x;
 
     Piece<CODE> low[DEPTH], high[DEPTH];
-    u32 ahead = stretches ? this_team * halves : ~0u, ahead_stretch = first_stretch;
-    const u32 last_stretch = first_stretch + stretches, skipped = (all_teams - 1) * halves, all = args.groups * halves;
-    u32 ahead_end = ahead + halves;
+    // A group's stretches are taken DEPTH at a time; what lacks at its end stays out, so that all end at one place.
+    const u32 last_stretch = first_stretch + stretches, total = stretches * halves, all = args.groups * halves;
+    u32 ahead = stretches ? this_team * halves : ~0u, ahead_end = ahead + halves, ahead_stretch = first_stretch, ahead_at = 0;
     Place place;
     auto find = [&]() {
         u32 half = base + ahead;
@@ -97,17 +98,19 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
         place = place_of<CODE>(args.weights, half >> 1, (half & 1) * 16 + g, t);
     };
     if (ahead < all) find();
-    auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
+    auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high, u32 d) {
         if (ahead >= all) return;
-        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead_stretch, t);
-        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead_stretch, t);
-        if (++ahead_stretch < last_stretch) return;
-        ahead_stretch = first_stretch;
-        if (++ahead == ahead_end) ahead += skipped, ahead_end = ahead + halves;
+        if (ahead_stretch < last_stretch) {
+            load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead_stretch, t);
+            load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead_stretch, t);
+            if (++ahead_stretch == last_stretch && ahead + 1 < ahead_end) ahead++, ahead_stretch = first_stretch, find();
+        }
+        if (d + 1 < DEPTH || (ahead_at += DEPTH) < total) return;
+        ahead_end += all_teams * halves, ahead = ahead_end - halves, ahead_stretch = first_stretch, ahead_at = 0;
         if (ahead < all) find();
     };
 #pragma unroll
-    for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
+    for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d], d);
 
     previous_done();
     float factor = 1.0f;
@@ -137,9 +140,13 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     const u32 of_lane = COLUMNS == 1 ? 0 : minimum(g, columns - 1), turn = (of_lane & 1) << 6;
     const u32 x_at = shared_address(x) + of_lane * args.stride * 2 + t * 16 + first_stretch * 256;
 
-    u32 group = this_team, half = 0, stretch = 0, parity = 0, round = 0;
+    u32 group = this_team, parity = 0, round = 0;
     float most = 0.0f;
     auto finish = [&]() {
+        // Another warp each time, so that none falls behind.
+        const u32 first = (thread + round) & 255, only = group * halves * 16 + first;
+        float residual = 0.0f;
+        if (COLUMNS == 1 && args.residual && first < halves * 16 && only < args.n) residual = load_again_4(args.residual + only);
         meet(2 + team, 256);
         const float *partial = partials + parity * partial_floats;
         // Output `output` of a column: row r of half tile `of`.
@@ -149,12 +156,8 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
             const float *from = partial + (of * WARPS * COLUMNS + column) * 16 + r;
             float sum = from[0];
             for (u32 s = 1; s < slices; s++) sum += from[s * COLUMNS * 16];
-            sum *= scale;
-            if (args.bias) sum += args.bias[expert * args.n + output];
-            return sum;
+            return with_bias(sum, scale, args.bias, expert * args.n + output);
         };
-        // Another warp each time, so that none falls behind.
-        const u32 first = (thread + round) & 255;
         if (gated) {
             if (first < pair * 16) {
                 const u32 of = first >> 4, r = first & 15, output = (group * pair + of) * 16 + r;
@@ -170,7 +173,8 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
                 if (output >= args.n) continue;
                 float sum = sum_of(of, column, r, output);
                 const u64 to = (u64)(args.tiles ? args.pairs[begin + column] : column) * args.out_stride + output;
-                if (args.residual) sum += load_again_4(args.residual + to);
+                if (args.plain) args.plain[to] = sum;
+                if (args.residual) sum = __fadd_rn(sum, COLUMNS == 1 ? residual : load_again_4(args.residual + to));
                 args.y[to] = sum;
             }
         }
@@ -186,38 +190,39 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
         for (int step = 4; step > 0; step >>= 1) most = fmaxf(most, __shfl_xor_sync(0xff, most, step));
         if (thread == 0) args.gated_most[this_team] = most;
     };
-    if (!stretches) {
-        while (group < args.groups) finish();
-        return report();
-    }
     float sums[4] = {};
     while (group < args.groups) {
+        u32 half = 0, stretch = 0;
+        for (u32 at = 0; at < total; at += DEPTH) {
 #pragma unroll
-        for (u32 d = 0; d < DEPTH; d++) {
-            if (group >= args.groups) break;
-            const u32 k = first_stretch + stretch;
-            u32 low_pairs[2], high_pairs[2];
-            piece_scales<CODE, KIND>(args.weights, low[d], k, t, low_pairs);
-            piece_scales<CODE, KIND>(args.weights, high[d], k, t, high_pairs);
+            for (u32 d = 0; d < DEPTH; d++) {
+                if (at + d < total) {
+                    const u32 k = first_stretch + stretch;
+                    u32 low_pairs[2], high_pairs[2];
+                    piece_scales<CODE, KIND>(args.weights, low[d], k, t, low_pairs);
+                    piece_scales<CODE, KIND>(args.weights, high[d], k, t, high_pairs);
 #pragma unroll
-            for (u32 word = 0; word < 4; word++) {
-                u32 a[4], b[4];
-                unpack_word<CODE>(low[d], word, low_pairs, a);
-                unpack_word<CODE>(high[d], word, high_pairs, b);
-                const u32 first[4] = {a[0], b[0], a[1], b[1]}, second[4] = {a[2], b[2], a[3], b[3]};
-                const uint4 v = load_shared_16(x_at + stretch * 256 + ((word << 6) ^ turn));
-                mma_16816<T::ELEMENT>(sums, first, v.x, v.y);
-                mma_16816<T::ELEMENT>(sums, second, v.z, v.w);
+                    for (u32 word = 0; word < 4; word++) {
+                        u32 a[4], b[4];
+                        unpack_word<CODE>(low[d], word, low_pairs, a);
+                        unpack_word<CODE>(high[d], word, high_pairs, b);
+                        const u32 first[4] = {a[0], b[0], a[1], b[1]}, second[4] = {a[2], b[2], a[3], b[3]};
+                        const uint4 v = load_shared_16(x_at + stretch * 256 + ((word << 6) ^ turn));
+                        mma_16816<T::ELEMENT>(sums, first, v.x, v.y);
+                        mma_16816<T::ELEMENT>(sums, second, v.z, v.w);
+                    }
+                    if (++stretch == stretches) {
+                        float *to = partials + parity * partial_floats + (half * WARPS + warp) * COLUMNS * 16;
+                        const u32 column = 2 * t;
+                        if (column < columns) to[column * 16 + g] = sums[0], to[column * 16 + g + 8] = sums[2];
+                        if (COLUMNS > 1 && column + 1 < columns) to[column * 16 + 16 + g] = sums[1], to[column * 16 + 24 + g] = sums[3];
+                        sums[0] = sums[1] = sums[2] = sums[3] = 0.0f, stretch = 0, half++;
+                    }
+                }
+                fetch(low[d], high[d], d);
             }
-            fetch(low[d], high[d]);
-            if (++stretch < stretches) continue;
-            float *to = partials + parity * partial_floats + (half * WARPS + warp) * COLUMNS * 16;
-            const u32 column = 2 * t;
-            if (column < columns) to[column * 16 + g] = sums[0], to[column * 16 + g + 8] = sums[2];
-            if (COLUMNS > 1 && column + 1 < columns) to[column * 16 + 16 + g] = sums[1], to[column * 16 + 24 + g] = sums[3];
-            sums[0] = sums[1] = sums[2] = sums[3] = 0.0f, stretch = 0;
-            if (++half == halves) half = 0, finish();
         }
+        finish();
     }
     report();
 }

@@ -14,6 +14,7 @@ struct GemmArgs {
     const float *bias;     // [n] (of all experts) or null
     const float *residual; // [m][out_stride] or null
     float *y;              // [m][out_stride]
+    float *plain;          // [m][out_stride]: what there is without the residual; or null
     float factor;
     float alpha, limit;
     u32 m, n, k;           // n: rows of the matrix, of one expert
@@ -157,18 +158,17 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS> DEV void gemm(const Gem
                     if (args.gated && i >= BN / 16) continue;
                     const u32 column = tile.first + i * 8 + (lane & 3) * 2;
                     if (column >= outputs) continue;
-                    float2 v = make_float2(total[i * 4 + high * 2] * factor, total[i * 4 + high * 2 + 1] * factor);
-                    if (bias) v.x += bias[column], v.y += bias[column + 1];
+                    float2 v = make_float2(with_bias(total[i * 4 + high * 2], factor, bias, column), with_bias(total[i * 4 + high * 2 + 1], factor, bias, column + 1));
                     if (args.gated) {
                         const u32 up = (i + BN / 16) % (BN / 8);
-                        float2 u = make_float2(total[up * 4 + high * 2] * factor, total[up * 4 + high * 2 + 1] * factor);
-                        if (bias) u.x += bias[outputs + column], u.y += bias[outputs + column + 1];
+                        float2 u = make_float2(with_bias(total[up * 4 + high * 2], factor, bias, outputs + column), with_bias(total[up * 4 + high * 2 + 1], factor, bias, outputs + column + 1));
                         v.x = gated_call(args.act, v.x, u.x, args.alpha, args.limit);
                         v.y = gated_call(args.act, v.y, u.y, args.alpha, args.limit);
                     }
+                    if (args.plain) *(float2 *)(args.plain + to + column) = v;
                     if (residual) {
-                        float2 r = *(const float2 *)(residual + column);
-                        v.x += r.x, v.y += r.y;
+                        const float2 r = *(const float2 *)(residual + column);
+                        v = make_float2(__fadd_rn(v.x, r.x), __fadd_rn(v.y, r.y));
                     }
                     *(float2 *)(y + column) = v;
                 }

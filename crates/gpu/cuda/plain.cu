@@ -1,5 +1,5 @@
 // The small operations around products and attention. Order of buffers and parameters: src/ops.
-#include "common.cuh"
+#include "heads.cuh"
 
 struct KvWriteArgs {
     const float *qkv;
@@ -153,6 +153,7 @@ struct HeadsArgs {
     const float2 *angles;
     u32 heads, head_dim, rotated, interleaved, row_stride;
     float epsilon;
+    u32 count; // of all heads, values among them
 };
 
 // Norm and rotate one head of one row, and write keys and values to their pages: grid (heads, rows), 64 threads.
@@ -211,6 +212,53 @@ extern "C" __global__ void __launch_bounds__(64) heads(const __grid_constant__ H
         if (writes) write_cached(args.cache, place, page, first + d, head[d]);
     }
 }
+
+// The same for heads of 64 and 128: a warp has a head. Grid (heads / 8, rows).
+template <int DIM> DEV void heads_of_warps(const HeadsArgs &args) {
+    __shared__ __align__(16) float heads[8][DIM];
+    next_may_start();
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, number = blockIdx.x * 8 + warp;
+    if (number >= args.count) return;
+    float *head = heads[warp];
+    const float *weight = number < args.heads ? args.query_norm : args.key_norm;
+    const bool cached = args.cache.pages && number >= args.heads, is_value = cached && number >= args.heads + args.cache.kv_heads;
+    float weights[DIM / 32], values[DIM / 32];
+    float2 angles[2] = {make_float2(1.0f, 0.0f), make_float2(1.0f, 0.0f)};
+#pragma unroll
+    for (u32 j = 0; j < DIM / 32; j++) weights[j] = args.query_norm && !is_value ? load_again_4(weight + lane + 32 * j) : 1.0f;
+    previous_done();
+    float *row = args.qkv + (u64)blockIdx.y * args.row_stride + number * DIM;
+#pragma unroll
+    for (u32 j = 0; j < DIM / 32; j++) values[j] = load_again_4(row + lane + 32 * j);
+#pragma unroll
+    for (u32 j = 0; j < 2; j++) {
+        if (lane + 32 * j < args.rotated / 2) angles[j] = __ldcg(args.angles + (u64)blockIdx.y * (args.rotated / 2) + lane + 32 * j);
+    }
+    const uint2 place = cached ? __ldcg(args.cache.rows + blockIdx.y) : make_uint2(~0u, 0);
+    const u32 page = place.x != ~0u ? page_of(args.cache, place) : 0;
+    if (is_value) {
+#pragma unroll
+        for (u32 j = 0; j < DIM / 32; j++) head[lane + 32 * j] = values[j];
+        __syncwarp();
+    } else {
+        make_head<DIM>({args.query_norm != nullptr, args.rotated, args.interleaved, args.epsilon}, values, weights, angles, head);
+        for (u32 d = lane * 4; d < DIM; d += 128) *(float4 *)(row + d) = *(const float4 *)(head + d);
+    }
+    if (place.x == ~0u) return;
+    const u32 kv_head = number - args.heads - (is_value ? args.cache.kv_heads : 0);
+    const u64 at = ((u64)(page * args.cache.kv_heads + kv_head) * 2 + is_value) * args.cache.page * DIM + place.x % args.cache.page * DIM;
+    for (u32 d = lane * 2; d < DIM; d += 64) {
+        const float2 v = *(const float2 *)(head + d);
+        if (args.cache.element == 0) {
+            *(float2 *)((float *)args.cache.pages + at + d) = v;
+        } else {
+            *(u32 *)((u16 *)args.cache.pages + at + d) = args.cache.element == 1 ? pack_f16(v.x, v.y) : pack_bf16(v.x, v.y);
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256) heads_64(const __grid_constant__ HeadsArgs args) { heads_of_warps<64>(args); }
+extern "C" __global__ void __launch_bounds__(256) heads_128(const __grid_constant__ HeadsArgs args) { heads_of_warps<128>(args); }
 
 struct TakeArgs {
     const u32 *source;

@@ -14,8 +14,10 @@ struct SomeArgs {
     const float *bias;     // [n] or null
     const float *residual; // [m][out_stride] or null
     float *y;              // [m][out_stride]
+    float *plain;          // [m][out_stride]: what there is without the residual; or null
     u32 m, n, k, out_stride;
-    u32 parts;             // blocks of a cluster: 1, 4 or 8
+    u32 parts;             // blocks of a cluster: 1, 2, 4 or 8
+    u32 stages;            // stretches of x that are there or on their way, at most 16
 };
 
 constexpr u32 SLICES = 8, PANEL = 128;
@@ -39,13 +41,14 @@ DEV float load_of_block(u32 address, u32 block) {
 // Where a sum lies among those of a slice: neighbouring rows next to each other, lanes that write together apart.
 DEV u32 sum_place(u32 column, u32 row) { return column * PANEL + (row ^ ((column >> 1) & 3) << 3); }
 
-template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const SomeArgs &args, u8 *memory) {
+template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
     constexpr u32 STAGE = N * 256, DEPTH = D;
+    const u32 stages = args.stages;
     const u32 lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3, group = threadIdx.x >> 7;
     const u32 g = lane >> 2, t = lane & 3;
-    const u32 base = shared_address(memory), full = base + STAGES * STAGE, empty = full + 8 * STAGES;
-    float *partials = (float *)(memory + STAGES * STAGE + 128);
+    const u32 base = shared_address(memory), full = base + stages * STAGE, empty = full + 8 * stages;
+    float *factors = (float *)(memory + stages * STAGE + 256), *partials = factors + 64;
     const u32 panel = blockIdx.x / args.parts, part = blockIdx.x % args.parts;
     const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, each = SLICES / args.parts;
     const u32 first_k = minimum(part * each * length, args.k), end_k = minimum((part + 1) * each * length, args.k);
@@ -68,11 +71,12 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
 #pragma unroll
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
     if (threadIdx.x == 0) {
-        for (u32 s = 0; s < STAGES; s++) barrier_init(full + 8 * s, 1), barrier_init(empty + 8 * s, 2);
+        for (u32 s = 0; s < stages; s++) barrier_init(full + 8 * s, 1), barrier_init(empty + 8 * s, 2);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
     previous_done();
+    if (threadIdx.x < args.m) factors[threadIdx.x] = load_again_4(args.factors + threadIdx.x) * T::FACTOR * args.weights.factor;
     u32 to_bring = stretches, column = first_stretch * 128, bring_slot = 0, bring_phase = 1;
     auto bring = [&]() {
         if (to_bring == 0) return;
@@ -82,10 +86,11 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
         load_tile(to, &args.x, column, 0, barrier);
         load_tile(to + STAGE / 2, &args.x, column + 64, 0, barrier);
         to_bring--, column += 128;
-        if (++bring_slot == STAGES) bring_slot = 0, bring_phase ^= 1;
+        if (++bring_slot == stages) bring_slot = 0, bring_phase ^= 1;
     };
+    // One stage stays free for the stretch that is brought while the first is multiplied, unless all have one.
     if (threadIdx.x == 0) {
-        for (u32 s = 0; s + 1 < STAGES; s++) bring();
+        for (u32 s = 0; s + (stages < stretches) < stages; s++) bring();
     }
 
     // Where the sums of rows g and g + 8 go.
@@ -129,7 +134,7 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
             hold(sums);
             if ((threadIdx.x & 127) == 0) barrier_arrive(empty + 8 * slot);
             fetch(low[d], high[d]);
-            if (++slot == STAGES) slot = 0, phase ^= 1;
+            if (++slot == stages) slot = 0, phase ^= 1;
             has_sums = 1, current++;
             if (--of_this && left) continue;
             of_this = of_slice, has_sums = 0;
@@ -147,20 +152,39 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
     } else {
         __syncthreads();
     }
-    for (u32 i = part * 256 + threadIdx.x; i < args.m * PANEL; i += args.parts * 256) {
-        const u32 column = i / PANEL, of = i % PANEL, output = panel * PANEL + of;
-        if (output >= args.n) continue;
-        const u32 at = sum_place(column, of);
-        float sum = partials[at];
-        if (args.parts > 1) {
-            sum = load_of_block(shared_address(partials + at), 0);
-            for (u32 s = 1; s < slices; s++) sum += load_of_block(shared_address(partials + s % each * N * PANEL + at), s / each);
+    // Some outputs at a time, all that is read for them asked for before any of it is used.
+    constexpr u32 EACH = N == 16 ? 2 : 4;
+    const u32 step = args.parts * 256, outputs = args.m * PANEL;
+    for (u32 begin = part * 256 + threadIdx.x; begin < outputs; begin += EACH * step) {
+        float residual[EACH], v[EACH][SLICES];
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) {
+            const u32 i = begin + j * step, column = i / PANEL, of = i % PANEL, output = panel * PANEL + of, at = sum_place(column, of);
+            const bool there = i < outputs && output < args.n;
+            residual[j] = there && args.residual ? load_again_4(args.residual + (u64)column * args.out_stride + output) : 0.0f;
+            if (args.parts == 1) {
+                v[j][0] = there ? partials[at] : 0.0f;
+                continue;
+            }
+#pragma unroll
+            for (u32 s = 0; s < SLICES; s++) {
+                v[j][s] = there && s < slices ? load_of_block(shared_address(partials + s % each * N * PANEL + at), s / each) : 0.0f;
+            }
         }
-        sum *= load_again_4(args.factors + column) * T::FACTOR * args.weights.factor;
-        if (args.bias) sum += args.bias[output];
-        const u64 to = (u64)column * args.out_stride + output;
-        if (args.residual) sum += load_again_4(args.residual + to);
-        args.y[to] = sum;
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) {
+            const u32 i = begin + j * step, column = i / PANEL, of = i % PANEL, output = panel * PANEL + of;
+            if (i >= outputs || output >= args.n) continue;
+            float sum = v[j][0];
+#pragma unroll
+            for (u32 s = 1; s < SLICES; s++) {
+                if (args.parts > 1 && s < slices) sum += v[j][s];
+            }
+            sum = with_bias(sum, factors[column], args.bias, output);
+            const u64 to = (u64)column * args.out_stride + output;
+            if (args.plain) args.plain[to] = sum;
+            args.y[to] = args.residual ? __fadd_rn(sum, residual[j]) : sum;
+        }
     }
     // Nobody may go while others read what it has.
     if (args.parts > 1) cluster_meet();
@@ -169,13 +193,13 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 D> DEV void some(const Some
 #define SOME(name, code, kind, n, blocks, depth)                                                                       \
     extern "C" __global__ void __launch_bounds__(256, blocks) some##n##_##name(const __grid_constant__ SomeArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
-        some<code, kind, n, 3, depth>(args, memory);                                                                 \
+        some<code, kind, n, depth>(args, memory);                                                                 \
     }
 
 #define SOME_OF(name, code, kind, blocks, depth)                                                                       \
     SOME(name, code, kind, 16, blocks, depth)                                                                          \
     SOME(name, code, kind, 32, 2, depth)                                                                               \
-    SOME(name, code, kind, 64, 2, depth)
+    SOME(name, code, kind, 64, 2, depth + (depth == 2 && Traits<code>::BITS == 4 && !Traits<code>::HIGH))
 
 SOME_OF(bits4_pair, BITS4, PAIR_BF16, 3, 2)
 SOME_OF(bits4_single, BITS4, SINGLE, 3, 2)

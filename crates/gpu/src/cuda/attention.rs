@@ -17,6 +17,9 @@ const TILE_KEYS: u32 = 64;
 /// Most tiles that are merged where they are summed.
 const CLOSE_TILES: u32 = 16;
 
+/// Most tiles of a row that one cluster of blocks attends to.
+const STEP_TILES: u32 = 64;
+
 /// Most rows whose keys are split among blocks.
 const SPLIT_ROWS: u32 = 64;
 
@@ -44,8 +47,14 @@ pub(super) fn heads(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<us
     let arguments = arguments.address(call.address(0)).address(call.address_if(normed, 1));
     let arguments = arguments.address(call.address_if(normed, 2)).address(call.address(3));
     let names = ["HEADS", "HEAD_DIM", "ROTATED", "INTERLEAVED"];
-    let arguments = arguments.words(&names.map(|name| call.constant(name))).words(&call.params[..2]);
-    plan.launch("heads", [call.groups[0] + values, call.groups[1], 1], 64, 0, arguments);
+    let count = call.groups[0] + values;
+    let arguments = arguments.words(&names.map(|name| call.constant(name))).words(&call.params[..2]).words(&[count]);
+    match call.constant("HEAD_DIM") {
+        dim @ (64 | 128) => {
+            plan.launch(format!("heads_{dim}"), [count.div_ceil(8), call.groups[1], 1], 256, 0, arguments)
+        }
+        _ => plan.launch("heads", [count, call.groups[1], 1], 64, 0, arguments),
+    }
     Ok(write.is_some().into())
 }
 
@@ -91,13 +100,18 @@ fn step(plan: &mut Plan, heads: &Call, write: &Call, rest: &[Command]) -> Result
     let arguments = Arguments::new().map(&pages).inner(attention_arguments(&attention, 0, out, rows, tiles));
     let arguments = arguments.address(heads.address(0)).address(heads.address_if(normed, 1));
     let arguments = arguments.address(heads.address_if(normed, 2)).address(heads.address(3));
-    let arguments = arguments.words(&[heads.constant("HEADS") * dim]);
-    let arguments = arguments.words(&["ROTATED", "INTERLEAVED"].map(|name| heads.constant(name)));
+    let names = ["NORMS", "ROTATED", "INTERLEAVED"];
+    let arguments = arguments.words(&[heads.constant("HEADS") * dim]).words(&names.map(|name| heads.constant(name)));
     let arguments = arguments.floats(&[heads.float(1)]);
     let grid = [cluster.blocks, kv_heads * group.div_ceil(16), rows];
     let block = (cluster.warps * 32, cluster.blocks);
     plan.launch_clusters(format!("attention_step_{name}"), grid, block, cluster.shared, arguments);
     Ok(Some(done))
+}
+
+/// The end of struct StepArgs for kernels whose heads are made before.
+fn without_heads(arguments: Arguments) -> Arguments {
+    arguments.address(0).address(0).address(0).address(0).words(&[0; 4]).floats(&[0.0])
 }
 
 /// Whether every row is of a sequence of its own.
@@ -113,24 +127,24 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// So many that all processors have work, and that what they sum has room: two blocks on a processor, or one of more
-    /// warps where there are few rows.
+    /// So many that all processors have work, and that what they sum has room: one block on a processor, or two of fewer
+    /// warps where there are many rows.
     fn of(plan: &Plan, tiles: u32, others: u32, here: u32, dim: u32) -> Option<Cluster> {
         let chip = plan.shared.chip;
-        let shared = |blocks: u32, warps: u32| {
+        let warps = if others <= chip.multiprocessors { 4 } else { 2 };
+        let shared = |blocks: u32| {
             let kept = tiles.div_ceil(blocks * warps) * warps * here * (dim + 2);
             let floats = here * (dim + 8) + 2 * dim + warps * 3 * tiles + kept;
             warps * TILE_KEYS * dim * 4 + 128 + floats * 4
         };
-        if others * 8 <= chip.multiprocessors && tiles > 16 {
-            let shared = shared(8, 4);
-            return (shared <= chip.shared_bytes).then_some(Cluster { blocks: 8, warps: 4, shared });
-        }
-        let enough = |blocks: &u32| blocks * 2 >= tiles || blocks * 2 * others > chip.multiprocessors * 2;
+        let enough = |blocks: &u32| blocks * warps >= tiles || 2 * blocks * others > chip.multiprocessors;
         let least = [1, 2, 4].into_iter().find(enough).unwrap_or(8);
-        let fits = |blocks: &u32| 2 * (shared(*blocks, 2) + 1024) <= chip.shared_bytes + 1024;
+        let fits = |blocks: &u32| {
+            let of_one = shared(*blocks);
+            if warps == 4 { of_one <= chip.shared_bytes } else { 2 * (of_one + 1024) <= chip.shared_bytes + 1024 }
+        };
         let blocks = [1, 2, 4, 8].into_iter().find(|blocks| *blocks >= least && fits(blocks))?;
-        Some(Cluster { blocks, warps: 2, shared: shared(blocks, 2) })
+        (tiles <= STEP_TILES).then_some(Cluster { blocks, warps, shared: shared(blocks) })
     }
 }
 
@@ -213,6 +227,12 @@ pub(super) fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
             let grid = [1, kv_heads * group.div_ceil(16), rows];
             plan.launch(format!("attention_close_{name}"), grid, 64, shared, arguments);
         }
+        Some(name) if is_brought(plan, call) => {
+            let arguments = Arguments::new().map(&pages_map(plan, call)?);
+            let arguments = without_heads(arguments.inner(attention_arguments(call, 0, out, rows, 0)));
+            let (grid, shared) = ([kv_heads, rows.div_ceil(64 / group), 1], 4 * TILE_KEYS * dim * 2 + 64 + 512);
+            plan.launch(format!("attention_prompt_{name}"), grid, 128, shared, arguments);
+        }
         Some(name) => {
             let arguments = attention_arguments(call, 0, out, rows, 0);
             let grid = [kv_heads, rows.div_ceil(64 / group), 1];
@@ -260,7 +280,7 @@ fn split_attention(plan: &mut Plan, call: &Call, name: &str) -> Result<(), GpuEr
     let grid = [across, blocks_of_heads, rows];
     if is_brought(plan, call) {
         let arguments = Arguments::new().map(&pages_map(plan, call)?).inner(arguments);
-        let arguments = arguments.address(0).address(0).address(0).address(0).words(&[0; 3]).floats(&[0.0]);
+        let arguments = without_heads(arguments);
         plan.launch(format!("attention_long_{name}"), grid, 64, two_tiles + 128, arguments);
     } else {
         plan.launch(format!("attention_decode_{name}"), grid, 64, two_tiles, arguments);

@@ -9,6 +9,7 @@ use super::arguments::Arguments;
 use super::launch::{Call, Plan};
 use crate::device::Command;
 use crate::error::GpuError;
+use crate::expression::{Binary, Expression};
 
 /// Up to so many rows every weight is decoded once for all of them (`some.cu`); beyond, weights are unpacked first.
 const SOME_ROWS: u32 = 64;
@@ -165,6 +166,8 @@ pub(super) struct Product<'a> {
     pub bias: u64,
     pub residual: u64,
     pub out: u64,
+    /// Where the product goes without the residual, too; or 0.
+    pub plain: u64,
     pub out_stride: u32,
     /// Tiles of experts and their pairs, and how many tiles and rows of one there are.
     pub experts: Option<Experts>,
@@ -183,11 +186,13 @@ pub(super) struct Experts {
 pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<usize, GpuError> {
     let product = Product::of(call)?;
     if let Some(next) = rest.first().and_then(Call::of).filter(|next| is_gate_of(&product, next)) {
-        pair(plan, &product, &Product::of(&next)?)?;
-        return Ok(1);
+        let (next, done) = Product::of(&next)?.with_sum(&rest[1..]);
+        pair(plan, &product, &next)?;
+        return Ok(1 + done);
     }
+    let (product, done) = product.with_sum(rest);
     one_or_more(plan, &product)?;
-    Ok(0)
+    Ok(done)
 }
 
 impl<'a> Product<'a> {
@@ -216,11 +221,46 @@ impl<'a> Product<'a> {
             bias: if with_experts { bias } else { behind(bias) },
             residual: behind(call.address_if(call.constant("RESIDUAL") == 1, 7)),
             out: call.address(if with_experts { 10 } else { 8 }) + first,
+            plain: 0,
             out_stride: p[4],
             experts,
             choices: p[10].max(1),
         })
     }
+
+    /// With the sum that the next command makes of the product and as many other values, if that is what it does; how many
+    /// commands that were. The product itself is left where it was asked for.
+    fn with_sum(self, rest: &[Command]) -> (Product<'a>, usize) {
+        let count = self.rows * self.features;
+        let alone = self.experts.is_none() && self.residual == 0 && self.weights.code != F32;
+        let whole = first_byte(self.call) == 0 && self.out_stride == self.features;
+        let Some(sum) = rest.first().and_then(Call::of).filter(|next| alone && whole && is_sum(next, count)) else {
+            return (self, 0);
+        };
+        let [a, b, out] = [0, 1, 2].map(|index| sum.address(index));
+        let residual = if a == self.out { b } else { a };
+        // Other blocks may still read what a product is made of.
+        let input = &self.call.buffers[0];
+        let is_apart = out + sum.buffers[2].bytes() <= self.x || self.x + input.bytes() <= out;
+        if (a == self.out) == (b == self.out) || !is_apart {
+            return (self, 0);
+        }
+        let plain = if out == self.out { 0 } else { self.out };
+        (Product { residual, out, plain, ..self }, 1)
+    }
+}
+
+/// Whether a command adds two times so many values, neighbour to neighbour.
+fn is_sum(call: &Call, count: u32) -> bool {
+    let Some(Expression::Binary(Binary::Add, a, b)) = call.kernel.expression.as_deref() else { return false };
+    let inputs = [a, b].map(|input| match **input {
+        Expression::Input(index) => index,
+        _ => u32::MAX,
+    });
+    matches!(inputs, [0, 1] | [1, 0])
+        && call.kernel.name == "elementwise"
+        && (call.constant("INPUTS"), call.constant("EXTRA")) == (2, 0)
+        && call.params == [count, 1, count, 1, count]
 }
 
 /// Where the features begin in a row of the output, the residual and the bias.
@@ -413,6 +453,7 @@ fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) 
     let (tiles, pairs) = product.experts.map_or((0, 0), |experts| (experts.tiles, experts.pairs));
     let arguments = arguments.address(tiles).address(pairs).address(product.bias);
     let arguments = arguments.address(of_row(product.residual)).address(of_row(product.out));
+    let arguments = arguments.address(of_row(product.plain));
     let joined = around.gate.map_or(Joined { values: 0, most: 0 }, |gate| gate.joined);
     let (row_most, row_mosts) = around.row.map_or((0, 0), |(joined, teams)| (joined.most, teams));
     let arguments = arguments.address(joined.values).address(joined.most).address(row_most);
@@ -443,9 +484,12 @@ fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
         let x = x.map_err(|reason| call.error(reason))?;
         let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(factors + skipped(4));
         let arguments = arguments.address(product.bias).address(of_row(product.residual)).address(of_row(product.out));
-        let sizes = [rows, product.features, weights.columns, product.out_stride, parts];
+        let arguments = arguments.address(of_row(product.plain));
+        // Stretches of rows on their way: those of a narrow product are here sooner.
+        let stages = if width == 64 { 4 } else { 3 };
+        let sizes = [rows, product.features, weights.columns, product.out_stride, parts, stages];
         let slots = if parts == 1 { 1 } else { 8 / parts };
-        let shared = 3 * width * 256 + 128 + slots * width * 128 * 4;
+        let shared = stages * width * 256 + 512 + slots * width * 128 * 4;
         let name = format!("some{width}_{}", weights.product_name());
         plan.launch_clusters(name, [panels * parts, 1, 1], (256, parts), shared, arguments.words(&sizes));
     }
@@ -494,6 +538,7 @@ fn tiles(plan: &mut Plan, product: &Product, experts: Option<(Experts, u32)>) ->
     let (x, w) = (x.map_err(|reason| call.error(reason))?, w.map_err(|reason| call.error(reason))?);
     let arguments = Arguments::new().map(&x).map(&w).address(offsets).address(pairs).address(factors);
     let arguments = arguments.address(product.bias).address(product.residual).address(product.out);
+    let arguments = arguments.address(product.plain);
     let arguments = arguments.floats(&[weights.result_factor(), 0.0, 0.0]);
     let sizes = [product.rows, product.features, weights.columns, product.out_stride, 0, 0, count];
     let grid = [(row_blocks * product.features.div_ceil(width)).min(processors), 1, 1];

@@ -415,7 +415,7 @@ fn source_of(name: &str) -> &'static str {
         (&["some"], "some"),
         (&["rows_"], "rows"),
         (&["unpack", "embed"], "unpack"),
-        (&["attention_step", "attention_long"], "attention_step"),
+        (&["attention_step", "attention_long", "attention_prompt"], "attention_step"),
         (&["attention"], "attention"),
         (&["gemm"], "gemm"),
         (&["chosen"], "chosen"),
@@ -432,7 +432,8 @@ fn source_of(name: &str) -> &'static str {
 
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
-    ["few", "some", "gemm", "experts", "attention_step", "attention_long"].iter().any(|prefix| name.starts_with(prefix))
+    let prefixes = ["few", "some", "gemm", "experts", "attention_step", "attention_long", "attention_prompt"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Where memory lies on the device.

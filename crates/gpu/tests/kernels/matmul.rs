@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use olivine_gpu::expression::{Binary, Expression};
+use olivine_gpu::ops::elementwise::{Operand, elementwise};
 use olivine_gpu::ops::embedding::embedding;
 use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
-use olivine_gpu::ops::weights::{Code, Packed};
-use olivine_gpu::{Device, Memory};
+use olivine_gpu::ops::weights::{Code, Matrix, Packed};
+use olivine_gpu::{Device, List, Memory};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::quant::{FORMATS, Format, StoredOwned, quantize};
 
@@ -66,6 +68,74 @@ fn every_storage_format_multiplies_what_it_decodes_to() {
         assert_near(&download(&*device, &out), &expected.collect::<Vec<_>>(), 1e-6, info.name);
     }
     assert_eq!(covered, 18 + 3 + 5 + 5 + 1);
+}
+
+/// A layer's feed-forward part in one list or in a list for each of its steps: gates and ups, what their product gives, and
+/// the sum with `before`, which goes where `to` says (over the product, over `before`, elsewhere).
+fn feed_forward(device: &dyn Device, matrices: &[Matrix; 2], rows: usize, to: usize, in_one: bool) -> Vec<Vec<f32>> {
+    let [gate_up, down] = matrices;
+    let (hidden, inner) = (gate_up.columns, down.columns);
+    let (x, before) = (upload(device, &values(1, rows * hidden)), upload(device, &values(2, rows * hidden)));
+    let (both, out, other) =
+        (room(device, rows * 2 * inner), room(device, rows * hidden), upload(device, &values(3, rows * hidden)));
+    let norm = upload(device, &values(4, hidden));
+    let bias = upload(device, &values(5, 2 * inner));
+    let sum = Arc::new(Expression::input(0).binary(Binary::Add, Expression::input(1)));
+    let operand = |memory| Operand { memory, divide: 1, modulo: rows * hidden };
+    let first = |list: &mut List| {
+        let input = Input::Norm { weight: &norm, epsilon: 1e-6 };
+        let options = Matmul { input, bias: Some(&bias), ..Matmul::default() };
+        matmul(list, gate_up, &x, hidden, rows, &options, &both);
+    };
+    let second = |list: &mut List| {
+        let options = Matmul { input: Input::Gated(Gate::Silu), ..Matmul::default() };
+        matmul(list, down, &both, 2 * inner, rows, &options, &out);
+    };
+    let third = |list: &mut List| {
+        let operands = if to == 0 { [operand(&out), operand(&before)] } else { [operand(&before), operand(&out)] };
+        elementwise(list, &sum, &operands, &[], rows * hidden, [&out, &before, &other][to]);
+    };
+    if in_one {
+        run(device, |list| {
+            first(list);
+            second(list);
+            third(list);
+        });
+    } else {
+        run(device, first);
+        run(device, second);
+        run(device, third);
+    }
+    [both, out, before, other].iter().map(|memory| download(device, memory)).collect()
+}
+
+/// Devices may join the steps of a feed-forward part; they give what the steps give, and leave it where it was asked for.
+#[test]
+fn feed_forward_in_one_list_is_what_its_steps_are() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(1);
+    let (hidden, inner) = (320, 384);
+    let quantized = |seed, rows, columns| {
+        let format = Format::Affine { bits: 4, group: 64 };
+        let stored = quantize(&pool, format, rows, columns, &values(seed, rows * columns)[..]).unwrap();
+        Packed::quantized(&stored.as_stored()).unwrap().upload(&*device).unwrap()
+    };
+    let dense = |seed, rows, columns| {
+        let brains: Vec<half::bf16> = values(seed, rows * columns).into_iter().map(half::bf16::from_f32).collect();
+        Packed::dense(Code::Bf16, rows, columns, bytemuck::cast_slice(&brains)).upload(&*device).unwrap()
+    };
+    for (name, matrices) in [
+        ("4 bits", [quantized(6, 2 * inner, hidden), quantized(7, hidden, inner)]),
+        ("bf16", [dense(6, 2 * inner, hidden), dense(7, hidden, inner)]),
+    ] {
+        for (rows, to) in [(1, 0), (1, 1), (1, 2), (3, 1), (20, 0), (70, 1), (70, 2)] {
+            let (one, parts) =
+                (feed_forward(&*device, &matrices, rows, to, true), feed_forward(&*device, &matrices, rows, to, false));
+            for (index, (one, part)) in one.iter().zip(&parts).enumerate() {
+                assert_bits(one, part, &format!("{name}, {rows} rows, sum {to}, buffer {index}"));
+            }
+        }
+    }
 }
 
 #[test]
