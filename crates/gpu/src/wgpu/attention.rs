@@ -42,11 +42,15 @@ pub(super) fn rewrite(
     }
     assert!(params[0].is_multiple_of(4), "[attention] rows of {} values, which is no multiple of 4", params[0]);
     let is_whole = kernel.constant("MODE") == 1;
-    let is_tiled = is_whole && count >= MANY_ROWS && kernel.constant("VALUE_DIM") <= TILE_VALUE_DIM;
+    let has_neighbours = kernel.constant("ALONE") == 0 && count >= MANY_ROWS;
+    let is_tiled = is_whole && has_neighbours && kernel.constant("VALUE_DIM") <= TILE_VALUE_DIM;
     let mut alone = kernel.clone();
     alone.constants.push(("LONE", is_tiled.into()));
     if is_tiled {
-        let tile = Kernel { name: "attention_tile", ..kernel.clone() };
+        let slots = if kernel.constant("VALUE_DIM") <= 128 { 64 } else { 32 };
+        alone.constants.push(("TILE_SLOTS", slots));
+        let mut tile = Kernel { name: "attention_tile", ..kernel.clone() };
+        tile.constants.push(("TILE_SLOTS", slots));
         let (buffers, params) = (buffers.clone(), params.clone());
         commands.push(Command::Dispatch { kernel: tile, buffers, params, groups: [1, across, count] });
     }

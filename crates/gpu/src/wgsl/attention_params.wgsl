@@ -30,41 +30,52 @@ fn first_key(position: u32) -> u32 {
     return select(0u, position + 1u - params.window, params.window != 0u && position + 1u > params.window);
 }
 
-// Scores become weights (those of a tile without keys: zeros), `tile_largest` and `tile_total` are set.
+// Scores become weights (those of a tile without keys: zeros), `tile_largest` and `tile_total` are set. A thread has an eighth
+// of every 32nd slot.
+#set TURNS = (SLOTS + 31) / 32
 fn weigh(thread: u32) {
-    let slot = thread / 8u;
-    let here = slot < ${SLOTS}u;
-    var a = vec4<f32>(NONE);
-    var b = vec4<f32>(NONE);
-    if (here) {
-        a = scores_of(slot, thread % 8u * 2u);
-        b = scores_of(slot, thread % 8u * 2u + 1u);
-        let both = max(a, b);
-        parts[thread] = max(max(both.x, both.y), max(both.z, both.w));
+    let eighth = thread % 8u;
+#for t in 0..TURNS
+    let slot_${t} = thread / 8u + ${t * 32}u;
+    let here_${t} = slot_${t} < ${SLOTS}u;
+    var a_${t} = vec4<f32>(NONE);
+    var b_${t} = vec4<f32>(NONE);
+    if (here_${t}) {
+        a_${t} = scores_of(slot_${t}, eighth * 2u);
+        b_${t} = scores_of(slot_${t}, eighth * 2u + 1u);
+        let both = max(a_${t}, b_${t});
+        parts[slot_${t} * 8u + eighth] = max(max(both.x, both.y), max(both.z, both.w));
     }
+#end
     workgroupBarrier();
-    var most = NONE;
-    if (here) {
+#for t in 0..TURNS
+    var most_${t} = NONE;
+    if (here_${t}) {
         for (var i = 0u; i < 8u; i++) {
-            most = max(most, parts[slot * 8u + i]);
+            most_${t} = max(most_${t}, parts[slot_${t} * 8u + i]);
         }
     }
-    a = exp(a - max(most, -1.0e38));
-    b = exp(b - max(most, -1.0e38));
+    a_${t} = exp(a_${t} - max(most_${t}, -1.0e38));
+    b_${t} = exp(b_${t} - max(most_${t}, -1.0e38));
+#end
     workgroupBarrier();
-    if (here) {
-        parts[thread] = ((a.x + a.y) + (a.z + a.w)) + ((b.x + b.y) + (b.z + b.w));
-        keep_weights(slot, thread % 8u * 2u, a);
-        keep_weights(slot, thread % 8u * 2u + 1u, b);
+#for t in 0..TURNS
+    if (here_${t}) {
+        parts[slot_${t} * 8u + eighth] = ((a_${t}.x + a_${t}.y) + (a_${t}.z + a_${t}.w)) + ((b_${t}.x + b_${t}.y) + (b_${t}.z + b_${t}.w));
+        keep_weights(slot_${t}, eighth * 2u, a_${t});
+        keep_weights(slot_${t}, eighth * 2u + 1u, b_${t});
     }
+#end
     workgroupBarrier();
-    if (here && thread % 8u == 0u) {
-        var sum = parts[thread];
+#for t in 0..TURNS
+    if (here_${t} && eighth == 0u) {
+        var sum = parts[slot_${t} * 8u];
         for (var i = 1u; i < 8u; i++) {
-            sum += parts[thread + i];
+            sum += parts[slot_${t} * 8u + i];
         }
-        tile_largest[slot] = most;
-        tile_total[slot] = sum;
+        tile_largest[slot_${t}] = most_${t};
+        tile_total[slot_${t}] = sum;
     }
+#end
     workgroupBarrier();
 }

@@ -1,6 +1,6 @@
 // Which rows `attention_tile` takes together: neighbours of one sequence, up to the next position that is a multiple of ROWS.
 // A tile of a single row is left to `attention`.
-#set ROWS = 32 / BLOCK
+#set ROWS = TILE_SLOTS / BLOCK
 var<workgroup> follows: array<u32, ${ROWS}>;
 var<workgroup> tile_rows: u32;
 

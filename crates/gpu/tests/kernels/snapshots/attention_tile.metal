@@ -27,16 +27,16 @@ struct Params {
     uint count;
 };
 struct type_8 {
-    float inner[256];
+    float inner[512];
 };
 struct type_9 {
-    float inner[32];
+    float inner[64];
 };
 struct type_11 {
-    metal::float4 inner[528];
+    metal::float4 inner[1040];
 };
 struct type_12 {
-    uint inner[4];
+    uint inner[8];
 };
 struct Merge {
     float largest;
@@ -45,7 +45,7 @@ struct Merge {
     float after;
 };
 struct type_13 {
-    metal::float4 inner[784];
+    metal::float4 inner[520];
 };
 struct type_14 {
     uint inner[64];
@@ -62,6 +62,7 @@ constant uint SPLIT = 256u;
 constant uint MODE = 1u;
 constant uint CAP = 1u;
 constant uint SINKS = 1u;
+constant uint TILE_SLOTS = 64u;
 constant float NONE = -300000000000000000000000000000000000000.0;
 
 metal::float4 kv_quad(
@@ -102,22 +103,22 @@ bool is_seen(
     uint position,
     constant Params& params
 ) {
-    bool local_3 = {};
-    bool local_4 = {};
+    bool local_5 = {};
+    bool local_6 = {};
     if (key <= position) {
         uint _e7 = params.window;
         if (!((_e7 == 0u))) {
             uint _e15 = params.window;
-            local_4 = (key + _e15) > position;
+            local_6 = (key + _e15) > position;
         } else {
-            local_4 = true;
+            local_6 = true;
         }
-        bool _e19 = local_4;
-        local_3 = _e19;
+        bool _e19 = local_6;
+        local_5 = _e19;
     } else {
-        local_3 = false;
+        local_5 = false;
     }
-    bool _e21 = local_3;
+    bool _e21 = local_5;
     return _e21;
 }
 
@@ -125,16 +126,16 @@ uint first_key(
     uint position_1,
     constant Params& params
 ) {
-    bool local_5 = {};
+    bool local_7 = {};
     uint _e6 = params.window;
     uint _e10 = params.window;
     if (_e10 != 0u) {
         uint _e19 = params.window;
-        local_5 = (position_1 + 1u) > _e19;
+        local_7 = (position_1 + 1u) > _e19;
     } else {
-        local_5 = false;
+        local_7 = false;
     }
-    bool _e22 = local_5;
+    bool _e22 = local_7;
     return _e22 ? ((position_1 + 1u) - _e6) : 0u;
 }
 
@@ -143,7 +144,7 @@ metal::float4 scores_of(
     uint quad_,
     threadgroup type_11& scores
 ) {
-    metal::float4 _e7 = scores.inner[(quad_ * 33u) + slot];
+    metal::float4 _e7 = scores.inner[(quad_ * 65u) + slot];
     return _e7;
 }
 
@@ -153,16 +154,16 @@ void keep_weights(
     metal::float4 weights,
     threadgroup type_11& scores
 ) {
-    scores.inner[(quad_1 * 33u) + slot_1] = weights;
+    scores.inner[(quad_1 * 65u) + slot_1] = weights;
     return;
-}
-
-uint naga_div(uint lhs, uint rhs) {
-    return lhs / metal::select(rhs, 1u, rhs == 0u);
 }
 
 uint naga_mod(uint lhs, uint rhs) {
     return lhs % metal::select(rhs, 1u, rhs == 0u);
+}
+
+uint naga_div(uint lhs, uint rhs) {
+    return lhs / metal::select(rhs, 1u, rhs == 0u);
 }
 
 void weigh(
@@ -172,108 +173,209 @@ void weigh(
     threadgroup type_9& tile_total,
     threadgroup type_11& scores
 ) {
-    metal::float4 a = metal::float4(-300000000000000000000000000000000000000.0);
-    metal::float4 b = metal::float4(-300000000000000000000000000000000000000.0);
-    float most = NONE;
+    metal::float4 a_0_ = metal::float4(-300000000000000000000000000000000000000.0);
+    metal::float4 b_0_ = metal::float4(-300000000000000000000000000000000000000.0);
+    metal::float4 a_1_ = metal::float4(-300000000000000000000000000000000000000.0);
+    metal::float4 b_1_ = metal::float4(-300000000000000000000000000000000000000.0);
+    float most_0_ = NONE;
     uint i = 0u;
-    bool local_6 = {};
+    float most_1_ = NONE;
+    uint i_1 = 0u;
+    bool local_8 = {};
     float sum = {};
-    uint i_1 = 1u;
-    uint slot_2 = naga_div(thread_1, 8u);
-    bool here = slot_2 < 32u;
-    if (here) {
-        metal::float4 _e15 = scores_of(slot_2, naga_mod(thread_1, 8u) * 2u, scores);
-        a = _e15;
-        metal::float4 _e22 = scores_of(slot_2, (naga_mod(thread_1, 8u) * 2u) + 1u, scores);
-        b = _e22;
-        metal::float4 _e23 = a;
-        metal::float4 _e24 = b;
+    uint i_2 = 1u;
+    bool local_9 = {};
+    float sum_1 = {};
+    uint i_3 = 1u;
+    uint eighth = naga_mod(thread_1, 8u);
+    uint slot_0_ = naga_div(thread_1, 8u) + 0u;
+    bool here_0_ = slot_0_ < 64u;
+    if (here_0_) {
+        metal::float4 _e17 = scores_of(slot_0_, eighth * 2u, scores);
+        a_0_ = _e17;
+        metal::float4 _e22 = scores_of(slot_0_, (eighth * 2u) + 1u, scores);
+        b_0_ = _e22;
+        metal::float4 _e23 = a_0_;
+        metal::float4 _e24 = b_0_;
         metal::float4 both = metal::max(_e23, _e24);
-        parts.inner[thread_1] = metal::max(metal::max(both.x, both.y), metal::max(both.z, both.w));
+        parts.inner[(slot_0_ * 8u) + eighth] = metal::max(metal::max(both.x, both.y), metal::max(both.z, both.w));
+    }
+    uint slot_1_ = naga_div(thread_1, 8u) + 32u;
+    bool here_1_ = slot_1_ < 64u;
+    if (here_1_) {
+        metal::float4 _e52 = scores_of(slot_1_, eighth * 2u, scores);
+        a_1_ = _e52;
+        metal::float4 _e57 = scores_of(slot_1_, (eighth * 2u) + 1u, scores);
+        b_1_ = _e57;
+        metal::float4 _e58 = a_1_;
+        metal::float4 _e59 = b_1_;
+        metal::float4 both_1 = metal::max(_e58, _e59);
+        parts.inner[(slot_1_ * 8u) + eighth] = metal::max(metal::max(both_1.x, both_1.y), metal::max(both_1.z, both_1.w));
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    if (here) {
+    if (here_0_) {
         uint2 loop_bound = uint2(4294967295u);
         bool loop_init = true;
         while(true) {
             if (metal::all(loop_bound == uint2(0u))) { break; }
             loop_bound -= uint2(loop_bound.y == 0u, 1u);
             if (!loop_init) {
-                uint _e52 = i;
-                i = _e52 + 1u;
+                uint _e90 = i;
+                i = _e90 + 1u;
             }
             loop_init = false;
-            uint _e39 = i;
-            if (_e39 < 8u) {
+            uint _e77 = i;
+            if (_e77 < 8u) {
             } else {
                 break;
             }
             {
-                float _e42 = most;
-                uint _e46 = i;
-                float _e49 = parts.inner[(slot_2 * 8u) + _e46];
-                most = metal::max(_e42, _e49);
+                float _e80 = most_0_;
+                uint _e84 = i;
+                float _e87 = parts.inner[(slot_0_ * 8u) + _e84];
+                most_0_ = metal::max(_e80, _e87);
             }
         }
     }
-    metal::float4 _e54 = a;
-    float _e55 = most;
-    a = metal::exp(_e54 - metal::float4(metal::max(_e55, -100000000000000000000000000000000000000.0)));
-    metal::float4 _e61 = b;
-    float _e62 = most;
-    b = metal::exp(_e61 - metal::float4(metal::max(_e62, -100000000000000000000000000000000000000.0)));
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    if (here) {
-        float _e71 = a.x;
-        float _e73 = a.y;
-        float _e76 = a.z;
-        float _e78 = a.w;
-        float _e82 = b.x;
-        float _e84 = b.y;
-        float _e87 = b.z;
-        float _e89 = b.w;
-        parts.inner[thread_1] = ((_e71 + _e73) + (_e76 + _e78)) + ((_e82 + _e84) + (_e87 + _e89));
-        metal::float4 _e97 = a;
-        keep_weights(slot_2, naga_mod(thread_1, 8u) * 2u, _e97, scores);
-        metal::float4 _e104 = b;
-        keep_weights(slot_2, (naga_mod(thread_1, 8u) * 2u) + 1u, _e104, scores);
-    }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    if (here) {
-        local_6 = naga_mod(thread_1, 8u) == 0u;
-    } else {
-        local_6 = false;
-    }
-    bool _e112 = local_6;
-    if (_e112) {
-        float _e115 = parts.inner[thread_1];
-        sum = _e115;
+    metal::float4 _e92 = a_0_;
+    float _e93 = most_0_;
+    a_0_ = metal::exp(_e92 - metal::float4(metal::max(_e93, -100000000000000000000000000000000000000.0)));
+    metal::float4 _e99 = b_0_;
+    float _e100 = most_0_;
+    b_0_ = metal::exp(_e99 - metal::float4(metal::max(_e100, -100000000000000000000000000000000000000.0)));
+    if (here_1_) {
         uint2 loop_bound_1 = uint2(4294967295u);
         bool loop_init_1 = true;
         while(true) {
             if (metal::all(loop_bound_1 == uint2(0u))) { break; }
             loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
             if (!loop_init_1) {
-                uint _e130 = i_1;
-                i_1 = _e130 + 1u;
+                uint _e123 = i_1;
+                i_1 = _e123 + 1u;
             }
             loop_init_1 = false;
-            uint _e119 = i_1;
-            if (_e119 < 8u) {
+            uint _e110 = i_1;
+            if (_e110 < 8u) {
             } else {
                 break;
             }
             {
-                float _e122 = sum;
-                uint _e124 = i_1;
-                float _e127 = parts.inner[thread_1 + _e124];
-                sum = _e122 + _e127;
+                float _e113 = most_1_;
+                uint _e117 = i_1;
+                float _e120 = parts.inner[(slot_1_ * 8u) + _e117];
+                most_1_ = metal::max(_e113, _e120);
             }
         }
-        float _e134 = most;
-        tile_largest.inner[slot_2] = _e134;
-        float _e137 = sum;
-        tile_total.inner[slot_2] = _e137;
+    }
+    metal::float4 _e125 = a_1_;
+    float _e126 = most_1_;
+    a_1_ = metal::exp(_e125 - metal::float4(metal::max(_e126, -100000000000000000000000000000000000000.0)));
+    metal::float4 _e132 = b_1_;
+    float _e133 = most_1_;
+    b_1_ = metal::exp(_e132 - metal::float4(metal::max(_e133, -100000000000000000000000000000000000000.0)));
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    if (here_0_) {
+        float _e145 = a_0_.x;
+        float _e147 = a_0_.y;
+        float _e150 = a_0_.z;
+        float _e152 = a_0_.w;
+        float _e156 = b_0_.x;
+        float _e158 = b_0_.y;
+        float _e161 = b_0_.z;
+        float _e163 = b_0_.w;
+        parts.inner[(slot_0_ * 8u) + eighth] = ((_e145 + _e147) + (_e150 + _e152)) + ((_e156 + _e158) + (_e161 + _e163));
+        metal::float4 _e169 = a_0_;
+        keep_weights(slot_0_, eighth * 2u, _e169, scores);
+        metal::float4 _e174 = b_0_;
+        keep_weights(slot_0_, (eighth * 2u) + 1u, _e174, scores);
+    }
+    if (here_1_) {
+        float _e181 = a_1_.x;
+        float _e183 = a_1_.y;
+        float _e186 = a_1_.z;
+        float _e188 = a_1_.w;
+        float _e192 = b_1_.x;
+        float _e194 = b_1_.y;
+        float _e197 = b_1_.z;
+        float _e199 = b_1_.w;
+        parts.inner[(slot_1_ * 8u) + eighth] = ((_e181 + _e183) + (_e186 + _e188)) + ((_e192 + _e194) + (_e197 + _e199));
+        metal::float4 _e205 = a_1_;
+        keep_weights(slot_1_, eighth * 2u, _e205, scores);
+        metal::float4 _e210 = b_1_;
+        keep_weights(slot_1_, (eighth * 2u) + 1u, _e210, scores);
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    if (here_0_) {
+        local_8 = eighth == 0u;
+    } else {
+        local_8 = false;
+    }
+    bool _e216 = local_8;
+    if (_e216) {
+        float _e221 = parts.inner[slot_0_ * 8u];
+        sum = _e221;
+        uint2 loop_bound_2 = uint2(4294967295u);
+        bool loop_init_2 = true;
+        while(true) {
+            if (metal::all(loop_bound_2 == uint2(0u))) { break; }
+            loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
+            if (!loop_init_2) {
+                uint _e238 = i_2;
+                i_2 = _e238 + 1u;
+            }
+            loop_init_2 = false;
+            uint _e225 = i_2;
+            if (_e225 < 8u) {
+            } else {
+                break;
+            }
+            {
+                float _e228 = sum;
+                uint _e232 = i_2;
+                float _e235 = parts.inner[(slot_0_ * 8u) + _e232];
+                sum = _e228 + _e235;
+            }
+        }
+        float _e242 = most_0_;
+        tile_largest.inner[slot_0_] = _e242;
+        float _e245 = sum;
+        tile_total.inner[slot_0_] = _e245;
+    }
+    if (here_1_) {
+        local_9 = eighth == 0u;
+    } else {
+        local_9 = false;
+    }
+    bool _e251 = local_9;
+    if (_e251) {
+        float _e256 = parts.inner[slot_1_ * 8u];
+        sum_1 = _e256;
+        uint2 loop_bound_3 = uint2(4294967295u);
+        bool loop_init_3 = true;
+        while(true) {
+            if (metal::all(loop_bound_3 == uint2(0u))) { break; }
+            loop_bound_3 -= uint2(loop_bound_3.y == 0u, 1u);
+            if (!loop_init_3) {
+                uint _e273 = i_3;
+                i_3 = _e273 + 1u;
+            }
+            loop_init_3 = false;
+            uint _e260 = i_3;
+            if (_e260 < 8u) {
+            } else {
+                break;
+            }
+            {
+                float _e263 = sum_1;
+                uint _e267 = i_3;
+                float _e270 = parts.inner[(slot_1_ * 8u) + _e267];
+                sum_1 = _e263 + _e270;
+            }
+        }
+        float _e277 = most_1_;
+        tile_largest.inner[slot_1_] = _e277;
+        float _e280 = sum_1;
+        tile_total.inner[slot_1_] = _e280;
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     return;
@@ -288,81 +390,81 @@ uint rows_of_tile(
     threadgroup uint& tile_rows,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    bool local_7 = {};
-    bool local_8 = {};
-    bool local_9 = {};
     bool local_10 = {};
     bool local_11 = {};
     bool local_12 = {};
-    uint count = 0u;
     bool local_13 = {};
     bool local_14 = {};
+    bool local_15 = {};
+    uint count = 0u;
+    bool local_16 = {};
+    bool local_17 = {};
     metal::uint2 row = rows[first];
-    if (thread_2 < 4u) {
+    if (thread_2 < 8u) {
         uint _e11 = params.count;
         metal::uint2 other = rows[metal::min(first + thread_2, _e11 - 1u)];
         uint _e20 = params.count;
         if ((first + thread_2) < _e20) {
-            local_7 = (naga_mod(row.x, 4u) + thread_2) < 4u;
+            local_10 = (naga_mod(row.x, 8u) + thread_2) < 8u;
         } else {
-            local_7 = false;
+            local_10 = false;
         }
-        bool near_1 = local_7;
-        if (near_1) {
-            local_8 = other.y == row.y;
+        bool near = local_10;
+        if (near) {
+            local_11 = other.y == row.y;
         } else {
-            local_8 = false;
+            local_11 = false;
         }
-        bool _e40 = local_8;
+        bool _e40 = local_11;
         if (_e40) {
-            local_9 = other.x == (row.x + thread_2);
+            local_12 = other.x == (row.x + thread_2);
         } else {
-            local_9 = false;
+            local_12 = false;
         }
-        bool _e48 = local_9;
+        bool _e48 = local_12;
         follows.inner[thread_2] = static_cast<uint>(_e48);
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (thread_2 == 0u) {
         metal::uint2 before = rows[metal::max(first, 1u) - 1u];
         if (first > 0u) {
-            local_10 = naga_mod(row.x, 4u) != 0u;
-        } else {
-            local_10 = false;
-        }
-        bool _e69 = local_10;
-        if (_e69) {
-            local_11 = before.y == row.y;
-        } else {
-            local_11 = false;
-        }
-        bool _e76 = local_11;
-        if (_e76) {
-            local_12 = (before.x + 1u) == row.x;
-        } else {
-            local_12 = false;
-        }
-        bool goes_on = local_12;
-        if (row.x != 4294967295u) {
-            local_13 = !(goes_on);
+            local_13 = naga_mod(row.x, 8u) != 0u;
         } else {
             local_13 = false;
         }
-        bool _e95 = local_13;
+        bool _e69 = local_13;
+        if (_e69) {
+            local_14 = before.y == row.y;
+        } else {
+            local_14 = false;
+        }
+        bool _e76 = local_14;
+        if (_e76) {
+            local_15 = (before.x + 1u) == row.x;
+        } else {
+            local_15 = false;
+        }
+        bool goes_on = local_15;
+        if (row.x != 4294967295u) {
+            local_16 = !(goes_on);
+        } else {
+            local_16 = false;
+        }
+        bool _e95 = local_16;
         if (_e95) {
-            uint2 loop_bound_2 = uint2(4294967295u);
+            uint2 loop_bound_4 = uint2(4294967295u);
             while(true) {
-                if (metal::all(loop_bound_2 == uint2(0u))) { break; }
-                loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
+                if (metal::all(loop_bound_4 == uint2(0u))) { break; }
+                loop_bound_4 -= uint2(loop_bound_4.y == 0u, 1u);
                 uint _e96 = count;
-                if (_e96 < 4u) {
+                if (_e96 < 8u) {
                     uint _e102 = count;
-                    uint _e106 = follows.inner[metal::min(_e102, 3u)];
-                    local_14 = _e106 == 1u;
+                    uint _e106 = follows.inner[metal::min(_e102, 7u)];
+                    local_17 = _e106 == 1u;
                 } else {
-                    local_14 = false;
+                    local_17 = false;
                 }
-                bool _e110 = local_14;
+                bool _e110 = local_17;
                 if (_e110) {
                 } else {
                     break;
@@ -388,10 +490,10 @@ Merge merge(
     float next_largest,
     float next_total
 ) {
-    float most_1 = metal::max(largest, next_largest);
-    float before_1 = metal::exp(largest - most_1);
-    float after = metal::exp(next_largest - most_1);
-    return Merge {most_1, metal::fma(total, before_1, next_total * after), before_1, after};
+    float most = metal::max(largest, next_largest);
+    float before_1 = metal::exp(largest - most);
+    float after = metal::exp(next_largest - most);
+    return Merge {most, metal::fma(total, before_1, next_total * after), before_1, after};
 }
 
 float finish(
@@ -459,6 +561,12 @@ struct main_Input {
     float whole_largest_1_ = NONE;
     float whole_total_1_ = 0.0;
     metal::float4 whole_1_0_ = metal::float4(0.0);
+    float whole_largest_2_ = NONE;
+    float whole_total_2_ = 0.0;
+    metal::float4 whole_2_0_ = metal::float4(0.0);
+    float whole_largest_3_ = NONE;
+    float whole_total_3_ = 0.0;
+    metal::float4 whole_3_0_ = metal::float4(0.0);
     uint split = {};
     float largest_0_ = {};
     float total_0_ = {};
@@ -466,6 +574,12 @@ struct main_Input {
     float largest_1_ = {};
     float total_1_ = {};
     metal::float4 split_1_0_ = {};
+    float largest_2_ = {};
+    float total_2_ = {};
+    metal::float4 split_2_0_ = {};
+    float largest_3_ = {};
+    float total_3_ = {};
+    metal::float4 split_3_0_ = {};
     uint start = {};
     bool local = {};
     metal::float4 sums_0_0_ = {};
@@ -476,51 +590,66 @@ struct main_Input {
     metal::float4 sums_1_1_ = {};
     metal::float4 sums_1_2_ = {};
     metal::float4 sums_1_3_ = {};
-    metal::float4 near = {};
-    metal::float4 far = {};
+    metal::float4 sums_2_0_ = {};
+    metal::float4 sums_2_1_ = {};
+    metal::float4 sums_2_2_ = {};
+    metal::float4 sums_2_3_ = {};
+    metal::float4 sums_3_0_ = {};
+    metal::float4 sums_3_1_ = {};
+    metal::float4 sums_3_2_ = {};
+    metal::float4 sums_3_3_ = {};
+    metal::float4 key_0_ = {};
     metal::float4 query = {};
     uint slice = {};
     metal::float4 value_0_ = {};
     metal::float4 value_1_ = {};
     metal::float4 sum_0_0_ = {};
     metal::float4 sum_1_0_ = {};
+    metal::float4 sum_2_0_ = {};
+    metal::float4 sum_3_0_ = {};
     uint slice_1 = {};
     uint k = {};
     bool local_1 = {};
     bool local_2 = {};
-    uint _e3 = rows_of_tile(group.z, thread_, rows, params, follows, tile_rows, _buffer_sizes);
-    if (_e3 < 2u) {
+    bool local_3 = {};
+    bool local_4 = {};
+    uint _e4 = params.count;
+    uint first_row = (_e4 - 1u) - group.z;
+    uint _e9 = rows_of_tile(first_row, thread_, rows, params, follows, tile_rows, _buffer_sizes);
+    if (_e9 < 2u) {
         return;
     }
-    metal::uint2 row_1 = rows[group.z];
-    uint last = (row_1.x + _e3) - 1u;
-    uint _e15 = first_key(row_1.x, params);
+    metal::uint2 row_1 = rows[first_row];
+    uint last = (row_1.x + _e9) - 1u;
+    uint _e20 = first_key(row_1.x, params);
     uint head_2 = naga_div(group.y, BLOCKS);
     uint first_head = (head_2 * GROUP) + (naga_mod(group.y, BLOCKS) * BLOCK);
     uint heads_here = metal::min(BLOCK, ((head_2 + 1u) * GROUP) - first_head);
     uint column = naga_mod(thread_, 16u);
-    uint slot_3 = naga_div(thread_, 16u);
-    uint quad_2 = naga_mod(thread_, 8u);
-    uint brought = naga_div(thread_, 8u);
-    uint query_row = group.z + metal::min(naga_div(brought, 8u), _e3 - 1u);
+    uint slot_2 = naga_div(thread_, 16u);
+    uint quad_2 = naga_mod(thread_, 4u);
+    uint brought = naga_div(thread_, 4u);
+    uint query_row = first_row + metal::min(naga_div(brought, 8u), _e9 - 1u);
     uint query_head = first_head + metal::min(naga_mod(brought, 8u), heads_here - 1u);
-    uint _e57 = params.row_stride;
-    uint query_at = (query_row * naga_div(_e57, 4u)) + (query_head * 16u);
-    uint position_0_ = row_1.x + naga_div(slot_3 + 0u, 8u);
-    uint position_1_ = row_1.x + naga_div(slot_3 + 16u, 8u);
-    split = naga_div(_e15, SPLIT);
-    uint2 loop_bound_3 = uint2(4294967295u);
-    bool loop_init_2 = true;
+    uint _e61 = params.row_stride;
+    uint query_at = (query_row * naga_div(_e61, 4u)) + (query_head * 16u);
+    uint position_0_ = row_1.x + naga_div(slot_2 + 0u, 8u);
+    uint position_1_ = row_1.x + naga_div(slot_2 + 16u, 8u);
+    uint position_2_ = row_1.x + naga_div(slot_2 + 32u, 8u);
+    uint position_3_ = row_1.x + naga_div(slot_2 + 48u, 8u);
+    split = naga_div(_e20, SPLIT);
+    uint2 loop_bound_5 = uint2(4294967295u);
+    bool loop_init_4 = true;
     while(true) {
-        if (metal::all(loop_bound_3 == uint2(0u))) { break; }
-        loop_bound_3 -= uint2(loop_bound_3.y == 0u, 1u);
-        if (!loop_init_2) {
-            uint _e992 = split;
-            split = _e992 + 1u;
+        if (metal::all(loop_bound_5 == uint2(0u))) { break; }
+        loop_bound_5 -= uint2(loop_bound_5.y == 0u, 1u);
+        if (!loop_init_4) {
+            uint _e1189 = split;
+            split = _e1189 + 1u;
         }
-        loop_init_2 = false;
-        uint _e93 = split;
-        if (_e93 <= naga_div(last, SPLIT)) {
+        loop_init_4 = false;
+        uint _e123 = split;
+        if (_e123 <= naga_div(last, SPLIT)) {
         } else {
             break;
         }
@@ -531,44 +660,50 @@ struct main_Input {
             largest_1_ = NONE;
             total_1_ = 0.0;
             split_1_0_ = metal::float4(0.0);
-            uint _e111 = split;
-            start = _e111 * SPLIT;
-            uint2 loop_bound_4 = uint2(4294967295u);
-            bool loop_init_3 = true;
+            largest_2_ = NONE;
+            total_2_ = 0.0;
+            split_2_0_ = metal::float4(0.0);
+            largest_3_ = NONE;
+            total_3_ = 0.0;
+            split_3_0_ = metal::float4(0.0);
+            uint _e155 = split;
+            start = _e155 * SPLIT;
+            uint2 loop_bound_6 = uint2(4294967295u);
+            bool loop_init_5 = true;
             while(true) {
-                if (metal::all(loop_bound_4 == uint2(0u))) { break; }
-                loop_bound_4 -= uint2(loop_bound_4.y == 0u, 1u);
-                if (!loop_init_3) {
-                    uint _e960 = start;
-                    start = _e960 + 64u;
+                if (metal::all(loop_bound_6 == uint2(0u))) { break; }
+                loop_bound_6 -= uint2(loop_bound_6.y == 0u, 1u);
+                if (!loop_init_5) {
+                    uint _e1129 = start;
+                    start = _e1129 + 64u;
                 }
-                loop_init_3 = false;
-                uint _e115 = start;
-                uint _e116 = split;
-                if (_e115 < ((_e116 + 1u) * SPLIT)) {
+                loop_init_5 = false;
+                uint _e159 = start;
+                uint _e160 = split;
+                if (_e159 < ((_e160 + 1u) * SPLIT)) {
                 } else {
                     break;
                 }
                 {
-                    uint _e122 = start;
-                    if (!((_e122 > last))) {
-                        uint _e127 = start;
-                        local = (_e127 + 64u) <= _e15;
+                    uint _e166 = start;
+                    if (!((_e166 > last))) {
+                        uint _e171 = start;
+                        local = (_e171 + 64u) <= _e20;
                     } else {
                         local = true;
                     }
-                    bool _e132 = local;
-                    if (_e132) {
+                    bool _e176 = local;
+                    if (_e176) {
                         continue;
                     }
                     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
                     if (thread_ < 64u) {
-                        uint _e135 = start;
-                        uint key_1 = metal::clamp(_e135 + thread_, _e15, last);
+                        uint _e179 = start;
+                        uint key_1 = metal::clamp(_e179 + thread_, _e20, last);
                         uint page_1 = tables[row_1.y + naga_div(key_1, PAGE)];
-                        uint _e145 = kv_page(page_1, head_2);
-                        key_at.inner[thread_] = _e145 + (naga_mod(key_1, PAGE) * 16u);
-                        value_at.inner[thread_] = (_e145 + 1024u) + (naga_mod(key_1, PAGE) * 16u);
+                        uint _e189 = kv_page(page_1, head_2);
+                        key_at.inner[thread_] = _e189 + (naga_mod(key_1, PAGE) * 16u);
+                        value_at.inner[thread_] = (_e189 + 1024u) + (naga_mod(key_1, PAGE) * 16u);
                     }
                     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
                     sums_0_0_ = metal::float4(0.0);
@@ -579,480 +714,617 @@ struct main_Input {
                     sums_1_1_ = metal::float4(0.0);
                     sums_1_2_ = metal::float4(0.0);
                     sums_1_3_ = metal::float4(0.0);
-                    uint near_at = key_at.inner[brought];
-                    uint far_at = key_at.inner[brought + 32u];
-                    metal::float4 _e197 = kv_quad(near_at + metal::min(quad_2, 15u), pages, _buffer_sizes);
-                    near = _e197;
-                    metal::float4 _e202 = kv_quad(far_at + metal::min(quad_2, 15u), pages, _buffer_sizes);
-                    far = _e202;
-                    metal::float4 _e209 = qkv[query_at + metal::min(quad_2, 15u)];
-                    query = _e209;
+                    sums_2_0_ = metal::float4(0.0);
+                    sums_2_1_ = metal::float4(0.0);
+                    sums_2_2_ = metal::float4(0.0);
+                    sums_2_3_ = metal::float4(0.0);
+                    sums_3_0_ = metal::float4(0.0);
+                    sums_3_1_ = metal::float4(0.0);
+                    sums_3_2_ = metal::float4(0.0);
+                    sums_3_3_ = metal::float4(0.0);
+                    uint key_at_0_ = key_at.inner[brought + 0u];
+                    metal::float4 _e262 = kv_quad(key_at_0_ + metal::min(quad_2, 15u), pages, _buffer_sizes);
+                    key_0_ = _e262;
+                    metal::float4 _e269 = qkv[query_at + metal::min(quad_2, 15u)];
+                    query = _e269;
                     slice = 0u;
-                    uint2 loop_bound_5 = uint2(4294967295u);
-                    bool loop_init_4 = true;
+                    uint2 loop_bound_7 = uint2(4294967295u);
+                    bool loop_init_6 = true;
                     while(true) {
-                        if (metal::all(loop_bound_5 == uint2(0u))) { break; }
-                        loop_bound_5 -= uint2(loop_bound_5.y == 0u, 1u);
-                        if (!loop_init_4) {
-                            uint _e641 = slice;
-                            slice = _e641 + 8u;
+                        if (metal::all(loop_bound_7 == uint2(0u))) { break; }
+                        loop_bound_7 -= uint2(loop_bound_7.y == 0u, 1u);
+                        if (!loop_init_6) {
+                            uint _e606 = slice;
+                            slice = _e606 + 4u;
                         }
-                        loop_init_4 = false;
-                        uint _e213 = slice;
-                        if (_e213 < 16u) {
+                        loop_init_6 = false;
+                        uint _e273 = slice;
+                        if (_e273 < 16u) {
                         } else {
                             break;
                         }
                         {
-                            uint _e216 = slice;
-                            bool inside = (_e216 + quad_2) < 16u;
+                            uint _e276 = slice;
+                            bool inside = (_e276 + quad_2) < 16u;
                             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-                            metal::float4 _e232 = near;
-                            staged.inner[((quad_2 * 65u) + (naga_mod(brought, 4u) * 16u)) + naga_div(brought, 4u)] = _e232;
-                            metal::float4 _e247 = far;
-                            staged.inner[(((quad_2 * 65u) + (naga_mod(brought, 4u) * 16u)) + naga_div(brought, 4u)) + 8u] = _e247;
-                            metal::float4 _e257 = query;
-                            staged.inner[(520u + (quad_2 * 33u)) + brought] = inside ? _e257 : metal::float4(0.0);
+                            metal::float4 _e294 = key_0_;
+                            staged.inner[(((quad_2 * 65u) + (naga_mod(brought, 4u) * 16u)) + naga_div(brought, 4u)) + 0u] = _e294;
+                            metal::float4 _e304 = query;
+                            staged.inner[(260u + (quad_2 * 65u)) + brought] = inside ? _e304 : metal::float4(0.0);
                             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-                            uint _e259 = slice;
-                            uint next = metal::min((_e259 + 8u) + quad_2, 15u);
-                            metal::float4 _e266 = kv_quad(near_at + next, pages, _buffer_sizes);
-                            near = _e266;
-                            metal::float4 _e268 = kv_quad(far_at + next, pages, _buffer_sizes);
-                            far = _e268;
-                            metal::float4 _e272 = qkv[query_at + next];
-                            query = _e272;
+                            uint _e306 = slice;
+                            uint next = metal::min((_e306 + 4u) + quad_2, 15u);
+                            metal::float4 _e313 = kv_quad(key_at_0_ + next, pages, _buffer_sizes);
+                            key_0_ = _e313;
+                            metal::float4 _e317 = qkv[query_at + next];
+                            query = _e317;
                             {
                                 metal::float4 k_0_ = staged.inner[0u + column];
                                 metal::float4 k_1_ = staged.inner[16u + column];
                                 metal::float4 k_2_ = staged.inner[32u + column];
                                 metal::float4 k_3_ = staged.inner[48u + column];
-                                metal::float4 q_0_ = staged.inner[520u + slot_3];
-                                metal::float4 _e298 = sums_0_0_;
-                                sums_0_0_ = metal::fma(q_0_, k_0_, _e298);
-                                metal::float4 _e300 = sums_0_1_;
-                                sums_0_1_ = metal::fma(q_0_, k_1_, _e300);
-                                metal::float4 _e302 = sums_0_2_;
-                                sums_0_2_ = metal::fma(q_0_, k_2_, _e302);
-                                metal::float4 _e304 = sums_0_3_;
-                                sums_0_3_ = metal::fma(q_0_, k_3_, _e304);
-                                metal::float4 q_1_ = staged.inner[536u + slot_3];
-                                metal::float4 _e311 = sums_1_0_;
-                                sums_1_0_ = metal::fma(q_1_, k_0_, _e311);
-                                metal::float4 _e313 = sums_1_1_;
-                                sums_1_1_ = metal::fma(q_1_, k_1_, _e313);
-                                metal::float4 _e315 = sums_1_2_;
-                                sums_1_2_ = metal::fma(q_1_, k_2_, _e315);
-                                metal::float4 _e317 = sums_1_3_;
-                                sums_1_3_ = metal::fma(q_1_, k_3_, _e317);
+                                metal::float4 q_0_ = staged.inner[260u + slot_2];
+                                metal::float4 _e343 = sums_0_0_;
+                                sums_0_0_ = metal::fma(q_0_, k_0_, _e343);
+                                metal::float4 _e345 = sums_0_1_;
+                                sums_0_1_ = metal::fma(q_0_, k_1_, _e345);
+                                metal::float4 _e347 = sums_0_2_;
+                                sums_0_2_ = metal::fma(q_0_, k_2_, _e347);
+                                metal::float4 _e349 = sums_0_3_;
+                                sums_0_3_ = metal::fma(q_0_, k_3_, _e349);
+                                metal::float4 q_1_ = staged.inner[276u + slot_2];
+                                metal::float4 _e356 = sums_1_0_;
+                                sums_1_0_ = metal::fma(q_1_, k_0_, _e356);
+                                metal::float4 _e358 = sums_1_1_;
+                                sums_1_1_ = metal::fma(q_1_, k_1_, _e358);
+                                metal::float4 _e360 = sums_1_2_;
+                                sums_1_2_ = metal::fma(q_1_, k_2_, _e360);
+                                metal::float4 _e362 = sums_1_3_;
+                                sums_1_3_ = metal::fma(q_1_, k_3_, _e362);
+                                metal::float4 q_2_ = staged.inner[292u + slot_2];
+                                metal::float4 _e369 = sums_2_0_;
+                                sums_2_0_ = metal::fma(q_2_, k_0_, _e369);
+                                metal::float4 _e371 = sums_2_1_;
+                                sums_2_1_ = metal::fma(q_2_, k_1_, _e371);
+                                metal::float4 _e373 = sums_2_2_;
+                                sums_2_2_ = metal::fma(q_2_, k_2_, _e373);
+                                metal::float4 _e375 = sums_2_3_;
+                                sums_2_3_ = metal::fma(q_2_, k_3_, _e375);
+                                metal::float4 q_3_ = staged.inner[308u + slot_2];
+                                metal::float4 _e382 = sums_3_0_;
+                                sums_3_0_ = metal::fma(q_3_, k_0_, _e382);
+                                metal::float4 _e384 = sums_3_1_;
+                                sums_3_1_ = metal::fma(q_3_, k_1_, _e384);
+                                metal::float4 _e386 = sums_3_2_;
+                                sums_3_2_ = metal::fma(q_3_, k_2_, _e386);
+                                metal::float4 _e388 = sums_3_3_;
+                                sums_3_3_ = metal::fma(q_3_, k_3_, _e388);
                             }
                             {
                                 metal::float4 k_0_1 = staged.inner[65u + column];
                                 metal::float4 k_1_1 = staged.inner[81u + column];
                                 metal::float4 k_2_1 = staged.inner[97u + column];
                                 metal::float4 k_3_1 = staged.inner[113u + column];
-                                metal::float4 q_0_1 = staged.inner[553u + slot_3];
-                                metal::float4 _e344 = sums_0_0_;
-                                sums_0_0_ = metal::fma(q_0_1, k_0_1, _e344);
-                                metal::float4 _e346 = sums_0_1_;
-                                sums_0_1_ = metal::fma(q_0_1, k_1_1, _e346);
-                                metal::float4 _e348 = sums_0_2_;
-                                sums_0_2_ = metal::fma(q_0_1, k_2_1, _e348);
-                                metal::float4 _e350 = sums_0_3_;
-                                sums_0_3_ = metal::fma(q_0_1, k_3_1, _e350);
-                                metal::float4 q_1_1 = staged.inner[569u + slot_3];
-                                metal::float4 _e357 = sums_1_0_;
-                                sums_1_0_ = metal::fma(q_1_1, k_0_1, _e357);
-                                metal::float4 _e359 = sums_1_1_;
-                                sums_1_1_ = metal::fma(q_1_1, k_1_1, _e359);
-                                metal::float4 _e361 = sums_1_2_;
-                                sums_1_2_ = metal::fma(q_1_1, k_2_1, _e361);
-                                metal::float4 _e363 = sums_1_3_;
-                                sums_1_3_ = metal::fma(q_1_1, k_3_1, _e363);
+                                metal::float4 q_0_1 = staged.inner[325u + slot_2];
+                                metal::float4 _e415 = sums_0_0_;
+                                sums_0_0_ = metal::fma(q_0_1, k_0_1, _e415);
+                                metal::float4 _e417 = sums_0_1_;
+                                sums_0_1_ = metal::fma(q_0_1, k_1_1, _e417);
+                                metal::float4 _e419 = sums_0_2_;
+                                sums_0_2_ = metal::fma(q_0_1, k_2_1, _e419);
+                                metal::float4 _e421 = sums_0_3_;
+                                sums_0_3_ = metal::fma(q_0_1, k_3_1, _e421);
+                                metal::float4 q_1_1 = staged.inner[341u + slot_2];
+                                metal::float4 _e428 = sums_1_0_;
+                                sums_1_0_ = metal::fma(q_1_1, k_0_1, _e428);
+                                metal::float4 _e430 = sums_1_1_;
+                                sums_1_1_ = metal::fma(q_1_1, k_1_1, _e430);
+                                metal::float4 _e432 = sums_1_2_;
+                                sums_1_2_ = metal::fma(q_1_1, k_2_1, _e432);
+                                metal::float4 _e434 = sums_1_3_;
+                                sums_1_3_ = metal::fma(q_1_1, k_3_1, _e434);
+                                metal::float4 q_2_1 = staged.inner[357u + slot_2];
+                                metal::float4 _e441 = sums_2_0_;
+                                sums_2_0_ = metal::fma(q_2_1, k_0_1, _e441);
+                                metal::float4 _e443 = sums_2_1_;
+                                sums_2_1_ = metal::fma(q_2_1, k_1_1, _e443);
+                                metal::float4 _e445 = sums_2_2_;
+                                sums_2_2_ = metal::fma(q_2_1, k_2_1, _e445);
+                                metal::float4 _e447 = sums_2_3_;
+                                sums_2_3_ = metal::fma(q_2_1, k_3_1, _e447);
+                                metal::float4 q_3_1 = staged.inner[373u + slot_2];
+                                metal::float4 _e454 = sums_3_0_;
+                                sums_3_0_ = metal::fma(q_3_1, k_0_1, _e454);
+                                metal::float4 _e456 = sums_3_1_;
+                                sums_3_1_ = metal::fma(q_3_1, k_1_1, _e456);
+                                metal::float4 _e458 = sums_3_2_;
+                                sums_3_2_ = metal::fma(q_3_1, k_2_1, _e458);
+                                metal::float4 _e460 = sums_3_3_;
+                                sums_3_3_ = metal::fma(q_3_1, k_3_1, _e460);
                             }
                             {
                                 metal::float4 k_0_2 = staged.inner[130u + column];
                                 metal::float4 k_1_2 = staged.inner[146u + column];
                                 metal::float4 k_2_2 = staged.inner[162u + column];
                                 metal::float4 k_3_2 = staged.inner[178u + column];
-                                metal::float4 q_0_2 = staged.inner[586u + slot_3];
-                                metal::float4 _e390 = sums_0_0_;
-                                sums_0_0_ = metal::fma(q_0_2, k_0_2, _e390);
-                                metal::float4 _e392 = sums_0_1_;
-                                sums_0_1_ = metal::fma(q_0_2, k_1_2, _e392);
-                                metal::float4 _e394 = sums_0_2_;
-                                sums_0_2_ = metal::fma(q_0_2, k_2_2, _e394);
-                                metal::float4 _e396 = sums_0_3_;
-                                sums_0_3_ = metal::fma(q_0_2, k_3_2, _e396);
-                                metal::float4 q_1_2 = staged.inner[602u + slot_3];
-                                metal::float4 _e403 = sums_1_0_;
-                                sums_1_0_ = metal::fma(q_1_2, k_0_2, _e403);
-                                metal::float4 _e405 = sums_1_1_;
-                                sums_1_1_ = metal::fma(q_1_2, k_1_2, _e405);
-                                metal::float4 _e407 = sums_1_2_;
-                                sums_1_2_ = metal::fma(q_1_2, k_2_2, _e407);
-                                metal::float4 _e409 = sums_1_3_;
-                                sums_1_3_ = metal::fma(q_1_2, k_3_2, _e409);
+                                metal::float4 q_0_2 = staged.inner[390u + slot_2];
+                                metal::float4 _e487 = sums_0_0_;
+                                sums_0_0_ = metal::fma(q_0_2, k_0_2, _e487);
+                                metal::float4 _e489 = sums_0_1_;
+                                sums_0_1_ = metal::fma(q_0_2, k_1_2, _e489);
+                                metal::float4 _e491 = sums_0_2_;
+                                sums_0_2_ = metal::fma(q_0_2, k_2_2, _e491);
+                                metal::float4 _e493 = sums_0_3_;
+                                sums_0_3_ = metal::fma(q_0_2, k_3_2, _e493);
+                                metal::float4 q_1_2 = staged.inner[406u + slot_2];
+                                metal::float4 _e500 = sums_1_0_;
+                                sums_1_0_ = metal::fma(q_1_2, k_0_2, _e500);
+                                metal::float4 _e502 = sums_1_1_;
+                                sums_1_1_ = metal::fma(q_1_2, k_1_2, _e502);
+                                metal::float4 _e504 = sums_1_2_;
+                                sums_1_2_ = metal::fma(q_1_2, k_2_2, _e504);
+                                metal::float4 _e506 = sums_1_3_;
+                                sums_1_3_ = metal::fma(q_1_2, k_3_2, _e506);
+                                metal::float4 q_2_2 = staged.inner[422u + slot_2];
+                                metal::float4 _e513 = sums_2_0_;
+                                sums_2_0_ = metal::fma(q_2_2, k_0_2, _e513);
+                                metal::float4 _e515 = sums_2_1_;
+                                sums_2_1_ = metal::fma(q_2_2, k_1_2, _e515);
+                                metal::float4 _e517 = sums_2_2_;
+                                sums_2_2_ = metal::fma(q_2_2, k_2_2, _e517);
+                                metal::float4 _e519 = sums_2_3_;
+                                sums_2_3_ = metal::fma(q_2_2, k_3_2, _e519);
+                                metal::float4 q_3_2 = staged.inner[438u + slot_2];
+                                metal::float4 _e526 = sums_3_0_;
+                                sums_3_0_ = metal::fma(q_3_2, k_0_2, _e526);
+                                metal::float4 _e528 = sums_3_1_;
+                                sums_3_1_ = metal::fma(q_3_2, k_1_2, _e528);
+                                metal::float4 _e530 = sums_3_2_;
+                                sums_3_2_ = metal::fma(q_3_2, k_2_2, _e530);
+                                metal::float4 _e532 = sums_3_3_;
+                                sums_3_3_ = metal::fma(q_3_2, k_3_2, _e532);
                             }
                             {
                                 metal::float4 k_0_3 = staged.inner[195u + column];
                                 metal::float4 k_1_3 = staged.inner[211u + column];
                                 metal::float4 k_2_3 = staged.inner[227u + column];
                                 metal::float4 k_3_3 = staged.inner[243u + column];
-                                metal::float4 q_0_3 = staged.inner[619u + slot_3];
-                                metal::float4 _e436 = sums_0_0_;
-                                sums_0_0_ = metal::fma(q_0_3, k_0_3, _e436);
-                                metal::float4 _e438 = sums_0_1_;
-                                sums_0_1_ = metal::fma(q_0_3, k_1_3, _e438);
-                                metal::float4 _e440 = sums_0_2_;
-                                sums_0_2_ = metal::fma(q_0_3, k_2_3, _e440);
-                                metal::float4 _e442 = sums_0_3_;
-                                sums_0_3_ = metal::fma(q_0_3, k_3_3, _e442);
-                                metal::float4 q_1_3 = staged.inner[635u + slot_3];
-                                metal::float4 _e449 = sums_1_0_;
-                                sums_1_0_ = metal::fma(q_1_3, k_0_3, _e449);
-                                metal::float4 _e451 = sums_1_1_;
-                                sums_1_1_ = metal::fma(q_1_3, k_1_3, _e451);
-                                metal::float4 _e453 = sums_1_2_;
-                                sums_1_2_ = metal::fma(q_1_3, k_2_3, _e453);
-                                metal::float4 _e455 = sums_1_3_;
-                                sums_1_3_ = metal::fma(q_1_3, k_3_3, _e455);
-                            }
-                            {
-                                metal::float4 k_0_4 = staged.inner[260u + column];
-                                metal::float4 k_1_4 = staged.inner[276u + column];
-                                metal::float4 k_2_4 = staged.inner[292u + column];
-                                metal::float4 k_3_4 = staged.inner[308u + column];
-                                metal::float4 q_0_4 = staged.inner[652u + slot_3];
-                                metal::float4 _e482 = sums_0_0_;
-                                sums_0_0_ = metal::fma(q_0_4, k_0_4, _e482);
-                                metal::float4 _e484 = sums_0_1_;
-                                sums_0_1_ = metal::fma(q_0_4, k_1_4, _e484);
-                                metal::float4 _e486 = sums_0_2_;
-                                sums_0_2_ = metal::fma(q_0_4, k_2_4, _e486);
-                                metal::float4 _e488 = sums_0_3_;
-                                sums_0_3_ = metal::fma(q_0_4, k_3_4, _e488);
-                                metal::float4 q_1_4 = staged.inner[668u + slot_3];
-                                metal::float4 _e495 = sums_1_0_;
-                                sums_1_0_ = metal::fma(q_1_4, k_0_4, _e495);
-                                metal::float4 _e497 = sums_1_1_;
-                                sums_1_1_ = metal::fma(q_1_4, k_1_4, _e497);
-                                metal::float4 _e499 = sums_1_2_;
-                                sums_1_2_ = metal::fma(q_1_4, k_2_4, _e499);
-                                metal::float4 _e501 = sums_1_3_;
-                                sums_1_3_ = metal::fma(q_1_4, k_3_4, _e501);
-                            }
-                            {
-                                metal::float4 k_0_5 = staged.inner[325u + column];
-                                metal::float4 k_1_5 = staged.inner[341u + column];
-                                metal::float4 k_2_5 = staged.inner[357u + column];
-                                metal::float4 k_3_5 = staged.inner[373u + column];
-                                metal::float4 q_0_5 = staged.inner[685u + slot_3];
-                                metal::float4 _e528 = sums_0_0_;
-                                sums_0_0_ = metal::fma(q_0_5, k_0_5, _e528);
-                                metal::float4 _e530 = sums_0_1_;
-                                sums_0_1_ = metal::fma(q_0_5, k_1_5, _e530);
-                                metal::float4 _e532 = sums_0_2_;
-                                sums_0_2_ = metal::fma(q_0_5, k_2_5, _e532);
-                                metal::float4 _e534 = sums_0_3_;
-                                sums_0_3_ = metal::fma(q_0_5, k_3_5, _e534);
-                                metal::float4 q_1_5 = staged.inner[701u + slot_3];
-                                metal::float4 _e541 = sums_1_0_;
-                                sums_1_0_ = metal::fma(q_1_5, k_0_5, _e541);
-                                metal::float4 _e543 = sums_1_1_;
-                                sums_1_1_ = metal::fma(q_1_5, k_1_5, _e543);
-                                metal::float4 _e545 = sums_1_2_;
-                                sums_1_2_ = metal::fma(q_1_5, k_2_5, _e545);
-                                metal::float4 _e547 = sums_1_3_;
-                                sums_1_3_ = metal::fma(q_1_5, k_3_5, _e547);
-                            }
-                            {
-                                metal::float4 k_0_6 = staged.inner[390u + column];
-                                metal::float4 k_1_6 = staged.inner[406u + column];
-                                metal::float4 k_2_6 = staged.inner[422u + column];
-                                metal::float4 k_3_6 = staged.inner[438u + column];
-                                metal::float4 q_0_6 = staged.inner[718u + slot_3];
-                                metal::float4 _e574 = sums_0_0_;
-                                sums_0_0_ = metal::fma(q_0_6, k_0_6, _e574);
-                                metal::float4 _e576 = sums_0_1_;
-                                sums_0_1_ = metal::fma(q_0_6, k_1_6, _e576);
-                                metal::float4 _e578 = sums_0_2_;
-                                sums_0_2_ = metal::fma(q_0_6, k_2_6, _e578);
-                                metal::float4 _e580 = sums_0_3_;
-                                sums_0_3_ = metal::fma(q_0_6, k_3_6, _e580);
-                                metal::float4 q_1_6 = staged.inner[734u + slot_3];
-                                metal::float4 _e587 = sums_1_0_;
-                                sums_1_0_ = metal::fma(q_1_6, k_0_6, _e587);
-                                metal::float4 _e589 = sums_1_1_;
-                                sums_1_1_ = metal::fma(q_1_6, k_1_6, _e589);
-                                metal::float4 _e591 = sums_1_2_;
-                                sums_1_2_ = metal::fma(q_1_6, k_2_6, _e591);
-                                metal::float4 _e593 = sums_1_3_;
-                                sums_1_3_ = metal::fma(q_1_6, k_3_6, _e593);
-                            }
-                            {
-                                metal::float4 k_0_7 = staged.inner[455u + column];
-                                metal::float4 k_1_7 = staged.inner[471u + column];
-                                metal::float4 k_2_7 = staged.inner[487u + column];
-                                metal::float4 k_3_7 = staged.inner[503u + column];
-                                metal::float4 q_0_7 = staged.inner[751u + slot_3];
-                                metal::float4 _e620 = sums_0_0_;
-                                sums_0_0_ = metal::fma(q_0_7, k_0_7, _e620);
-                                metal::float4 _e622 = sums_0_1_;
-                                sums_0_1_ = metal::fma(q_0_7, k_1_7, _e622);
-                                metal::float4 _e624 = sums_0_2_;
-                                sums_0_2_ = metal::fma(q_0_7, k_2_7, _e624);
-                                metal::float4 _e626 = sums_0_3_;
-                                sums_0_3_ = metal::fma(q_0_7, k_3_7, _e626);
-                                metal::float4 q_1_7 = staged.inner[767u + slot_3];
-                                metal::float4 _e633 = sums_1_0_;
-                                sums_1_0_ = metal::fma(q_1_7, k_0_7, _e633);
-                                metal::float4 _e635 = sums_1_1_;
-                                sums_1_1_ = metal::fma(q_1_7, k_1_7, _e635);
-                                metal::float4 _e637 = sums_1_2_;
-                                sums_1_2_ = metal::fma(q_1_7, k_2_7, _e637);
-                                metal::float4 _e639 = sums_1_3_;
-                                sums_1_3_ = metal::fma(q_1_7, k_3_7, _e639);
+                                metal::float4 q_0_3 = staged.inner[455u + slot_2];
+                                metal::float4 _e559 = sums_0_0_;
+                                sums_0_0_ = metal::fma(q_0_3, k_0_3, _e559);
+                                metal::float4 _e561 = sums_0_1_;
+                                sums_0_1_ = metal::fma(q_0_3, k_1_3, _e561);
+                                metal::float4 _e563 = sums_0_2_;
+                                sums_0_2_ = metal::fma(q_0_3, k_2_3, _e563);
+                                metal::float4 _e565 = sums_0_3_;
+                                sums_0_3_ = metal::fma(q_0_3, k_3_3, _e565);
+                                metal::float4 q_1_3 = staged.inner[471u + slot_2];
+                                metal::float4 _e572 = sums_1_0_;
+                                sums_1_0_ = metal::fma(q_1_3, k_0_3, _e572);
+                                metal::float4 _e574 = sums_1_1_;
+                                sums_1_1_ = metal::fma(q_1_3, k_1_3, _e574);
+                                metal::float4 _e576 = sums_1_2_;
+                                sums_1_2_ = metal::fma(q_1_3, k_2_3, _e576);
+                                metal::float4 _e578 = sums_1_3_;
+                                sums_1_3_ = metal::fma(q_1_3, k_3_3, _e578);
+                                metal::float4 q_2_3 = staged.inner[487u + slot_2];
+                                metal::float4 _e585 = sums_2_0_;
+                                sums_2_0_ = metal::fma(q_2_3, k_0_3, _e585);
+                                metal::float4 _e587 = sums_2_1_;
+                                sums_2_1_ = metal::fma(q_2_3, k_1_3, _e587);
+                                metal::float4 _e589 = sums_2_2_;
+                                sums_2_2_ = metal::fma(q_2_3, k_2_3, _e589);
+                                metal::float4 _e591 = sums_2_3_;
+                                sums_2_3_ = metal::fma(q_2_3, k_3_3, _e591);
+                                metal::float4 q_3_3 = staged.inner[503u + slot_2];
+                                metal::float4 _e598 = sums_3_0_;
+                                sums_3_0_ = metal::fma(q_3_3, k_0_3, _e598);
+                                metal::float4 _e600 = sums_3_1_;
+                                sums_3_1_ = metal::fma(q_3_3, k_1_3, _e600);
+                                metal::float4 _e602 = sums_3_2_;
+                                sums_3_2_ = metal::fma(q_3_3, k_2_3, _e602);
+                                metal::float4 _e604 = sums_3_3_;
+                                sums_3_3_ = metal::fma(q_3_3, k_3_3, _e604);
                             }
                         }
                     }
-                    metal::float4 _e651 = sums_0_0_;
-                    uint _e653 = start;
-                    bool _e659 = is_seen((_e653 + (column * 4u)) + 0u, position_0_, params);
-                    float _e660 = score(_e651, 1.0, _e659, params);
-                    metal::float4 _e661 = sums_0_1_;
-                    uint _e663 = start;
-                    bool _e669 = is_seen((_e663 + (column * 4u)) + 1u, position_0_, params);
-                    float _e670 = score(_e661, 1.0, _e669, params);
-                    metal::float4 _e671 = sums_0_2_;
-                    uint _e673 = start;
-                    bool _e679 = is_seen((_e673 + (column * 4u)) + 2u, position_0_, params);
-                    float _e680 = score(_e671, 1.0, _e679, params);
-                    metal::float4 _e681 = sums_0_3_;
-                    uint _e683 = start;
-                    bool _e689 = is_seen((_e683 + (column * 4u)) + 3u, position_0_, params);
-                    float _e690 = score(_e681, 1.0, _e689, params);
-                    scores.inner[((column * 33u) + slot_3) + 0u] = metal::float4(_e660, _e670, _e680, _e690);
-                    metal::float4 _e699 = sums_1_0_;
-                    uint _e701 = start;
-                    bool _e707 = is_seen((_e701 + (column * 4u)) + 0u, position_1_, params);
-                    float _e708 = score(_e699, 1.0, _e707, params);
-                    metal::float4 _e709 = sums_1_1_;
-                    uint _e711 = start;
-                    bool _e717 = is_seen((_e711 + (column * 4u)) + 1u, position_1_, params);
-                    float _e718 = score(_e709, 1.0, _e717, params);
-                    metal::float4 _e719 = sums_1_2_;
-                    uint _e721 = start;
-                    bool _e727 = is_seen((_e721 + (column * 4u)) + 2u, position_1_, params);
-                    float _e728 = score(_e719, 1.0, _e727, params);
-                    metal::float4 _e729 = sums_1_3_;
-                    uint _e731 = start;
-                    bool _e737 = is_seen((_e731 + (column * 4u)) + 3u, position_1_, params);
-                    float _e738 = score(_e729, 1.0, _e737, params);
-                    scores.inner[((column * 33u) + slot_3) + 16u] = metal::float4(_e708, _e718, _e728, _e738);
+                    metal::float4 _e616 = sums_0_0_;
+                    uint _e618 = start;
+                    bool _e624 = is_seen((_e618 + (column * 4u)) + 0u, position_0_, params);
+                    float _e625 = score(_e616, 1.0, _e624, params);
+                    metal::float4 _e626 = sums_0_1_;
+                    uint _e628 = start;
+                    bool _e634 = is_seen((_e628 + (column * 4u)) + 1u, position_0_, params);
+                    float _e635 = score(_e626, 1.0, _e634, params);
+                    metal::float4 _e636 = sums_0_2_;
+                    uint _e638 = start;
+                    bool _e644 = is_seen((_e638 + (column * 4u)) + 2u, position_0_, params);
+                    float _e645 = score(_e636, 1.0, _e644, params);
+                    metal::float4 _e646 = sums_0_3_;
+                    uint _e648 = start;
+                    bool _e654 = is_seen((_e648 + (column * 4u)) + 3u, position_0_, params);
+                    float _e655 = score(_e646, 1.0, _e654, params);
+                    scores.inner[((column * 65u) + slot_2) + 0u] = metal::float4(_e625, _e635, _e645, _e655);
+                    metal::float4 _e664 = sums_1_0_;
+                    uint _e666 = start;
+                    bool _e672 = is_seen((_e666 + (column * 4u)) + 0u, position_1_, params);
+                    float _e673 = score(_e664, 1.0, _e672, params);
+                    metal::float4 _e674 = sums_1_1_;
+                    uint _e676 = start;
+                    bool _e682 = is_seen((_e676 + (column * 4u)) + 1u, position_1_, params);
+                    float _e683 = score(_e674, 1.0, _e682, params);
+                    metal::float4 _e684 = sums_1_2_;
+                    uint _e686 = start;
+                    bool _e692 = is_seen((_e686 + (column * 4u)) + 2u, position_1_, params);
+                    float _e693 = score(_e684, 1.0, _e692, params);
+                    metal::float4 _e694 = sums_1_3_;
+                    uint _e696 = start;
+                    bool _e702 = is_seen((_e696 + (column * 4u)) + 3u, position_1_, params);
+                    float _e703 = score(_e694, 1.0, _e702, params);
+                    scores.inner[((column * 65u) + slot_2) + 16u] = metal::float4(_e673, _e683, _e693, _e703);
+                    metal::float4 _e712 = sums_2_0_;
+                    uint _e714 = start;
+                    bool _e720 = is_seen((_e714 + (column * 4u)) + 0u, position_2_, params);
+                    float _e721 = score(_e712, 1.0, _e720, params);
+                    metal::float4 _e722 = sums_2_1_;
+                    uint _e724 = start;
+                    bool _e730 = is_seen((_e724 + (column * 4u)) + 1u, position_2_, params);
+                    float _e731 = score(_e722, 1.0, _e730, params);
+                    metal::float4 _e732 = sums_2_2_;
+                    uint _e734 = start;
+                    bool _e740 = is_seen((_e734 + (column * 4u)) + 2u, position_2_, params);
+                    float _e741 = score(_e732, 1.0, _e740, params);
+                    metal::float4 _e742 = sums_2_3_;
+                    uint _e744 = start;
+                    bool _e750 = is_seen((_e744 + (column * 4u)) + 3u, position_2_, params);
+                    float _e751 = score(_e742, 1.0, _e750, params);
+                    scores.inner[((column * 65u) + slot_2) + 32u] = metal::float4(_e721, _e731, _e741, _e751);
+                    metal::float4 _e760 = sums_3_0_;
+                    uint _e762 = start;
+                    bool _e768 = is_seen((_e762 + (column * 4u)) + 0u, position_3_, params);
+                    float _e769 = score(_e760, 1.0, _e768, params);
+                    metal::float4 _e770 = sums_3_1_;
+                    uint _e772 = start;
+                    bool _e778 = is_seen((_e772 + (column * 4u)) + 1u, position_3_, params);
+                    float _e779 = score(_e770, 1.0, _e778, params);
+                    metal::float4 _e780 = sums_3_2_;
+                    uint _e782 = start;
+                    bool _e788 = is_seen((_e782 + (column * 4u)) + 2u, position_3_, params);
+                    float _e789 = score(_e780, 1.0, _e788, params);
+                    metal::float4 _e790 = sums_3_3_;
+                    uint _e792 = start;
+                    bool _e798 = is_seen((_e792 + (column * 4u)) + 3u, position_3_, params);
+                    float _e799 = score(_e790, 1.0, _e798, params);
+                    scores.inner[((column * 65u) + slot_2) + 48u] = metal::float4(_e769, _e779, _e789, _e799);
                     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
                     weigh(thread_, parts, tile_largest, tile_total, scores);
-                    metal::float4 _e745 = value_quad(0u, metal::min(thread_ + 0u, 511u), pages, value_at, _buffer_sizes);
-                    value_0_ = _e745;
-                    metal::float4 _e752 = value_quad(0u, metal::min(thread_ + 256u, 511u), pages, value_at, _buffer_sizes);
-                    value_1_ = _e752;
+                    metal::float4 _e806 = value_quad(0u, metal::min(thread_ + 0u, 511u), pages, value_at, _buffer_sizes);
+                    value_0_ = _e806;
+                    metal::float4 _e813 = value_quad(0u, metal::min(thread_ + 256u, 511u), pages, value_at, _buffer_sizes);
+                    value_1_ = _e813;
                     sum_0_0_ = metal::float4(0.0);
                     sum_1_0_ = metal::float4(0.0);
+                    sum_2_0_ = metal::float4(0.0);
+                    sum_3_0_ = metal::float4(0.0);
                     slice_1 = 0u;
-                    uint2 loop_bound_6 = uint2(4294967295u);
-                    bool loop_init_5 = true;
+                    uint2 loop_bound_8 = uint2(4294967295u);
+                    bool loop_init_7 = true;
                     while(true) {
-                        if (metal::all(loop_bound_6 == uint2(0u))) { break; }
-                        loop_bound_6 -= uint2(loop_bound_6.y == 0u, 1u);
-                        if (!loop_init_5) {
-                            uint _e913 = slice_1;
-                            slice_1 = _e913 + 32u;
+                        if (metal::all(loop_bound_8 == uint2(0u))) { break; }
+                        loop_bound_8 -= uint2(loop_bound_8.y == 0u, 1u);
+                        if (!loop_init_7) {
+                            uint _e1038 = slice_1;
+                            slice_1 = _e1038 + 32u;
                         }
-                        loop_init_5 = false;
-                        uint _e762 = slice_1;
-                        if (_e762 < 64u) {
+                        loop_init_7 = false;
+                        uint _e829 = slice_1;
+                        if (_e829 < 64u) {
                         } else {
                             break;
                         }
                         {
                             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
                             if ((thread_ + 0u) < 512u) {
-                                metal::float4 _e773 = value_0_;
-                                staged.inner[thread_ + 0u] = _e773;
+                                metal::float4 _e840 = value_0_;
+                                staged.inner[thread_ + 0u] = _e840;
                             }
                             if ((thread_ + 256u) < 512u) {
-                                metal::float4 _e782 = value_1_;
-                                staged.inner[thread_ + 256u] = _e782;
+                                metal::float4 _e849 = value_1_;
+                                staged.inner[thread_ + 256u] = _e849;
                             }
                             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-                            uint _e783 = slice_1;
-                            metal::float4 _e792 = value_quad(metal::min(_e783 + 32u, 32u), metal::min(thread_ + 0u, 511u), pages, value_at, _buffer_sizes);
-                            value_0_ = _e792;
-                            uint _e793 = slice_1;
-                            metal::float4 _e802 = value_quad(metal::min(_e793 + 32u, 32u), metal::min(thread_ + 256u, 511u), pages, value_at, _buffer_sizes);
-                            value_1_ = _e802;
+                            uint _e850 = slice_1;
+                            metal::float4 _e859 = value_quad(metal::min(_e850 + 32u, 32u), metal::min(thread_ + 0u, 511u), pages, value_at, _buffer_sizes);
+                            value_0_ = _e859;
+                            uint _e860 = slice_1;
+                            metal::float4 _e869 = value_quad(metal::min(_e860 + 32u, 32u), metal::min(thread_ + 256u, 511u), pages, value_at, _buffer_sizes);
+                            value_1_ = _e869;
                             k = 0u;
-                            uint2 loop_bound_7 = uint2(4294967295u);
-                            bool loop_init_6 = true;
+                            uint2 loop_bound_9 = uint2(4294967295u);
+                            bool loop_init_8 = true;
                             while(true) {
-                                if (metal::all(loop_bound_7 == uint2(0u))) { break; }
-                                loop_bound_7 -= uint2(loop_bound_7.y == 0u, 1u);
-                                if (!loop_init_6) {
-                                    uint _e910 = k;
-                                    k = _e910 + 4u;
+                                if (metal::all(loop_bound_9 == uint2(0u))) { break; }
+                                loop_bound_9 -= uint2(loop_bound_9.y == 0u, 1u);
+                                if (!loop_init_8) {
+                                    uint _e1035 = k;
+                                    k = _e1035 + 4u;
                                 }
-                                loop_init_6 = false;
-                                uint _e805 = k;
-                                if (_e805 < 32u) {
+                                loop_init_8 = false;
+                                uint _e872 = k;
+                                if (_e872 < 32u) {
                                 } else {
                                     break;
                                 }
                                 {
-                                    uint _e809 = slice_1;
-                                    uint _e810 = k;
-                                    metal::float4 weights_0_ = scores.inner[((naga_div(_e809 + _e810, 4u) * 33u) + slot_3) + 0u];
-                                    uint _e822 = slice_1;
-                                    uint _e823 = k;
-                                    metal::float4 weights_1_ = scores.inner[((naga_div(_e822 + _e823, 4u) * 33u) + slot_3) + 16u];
+                                    uint _e876 = slice_1;
+                                    uint _e877 = k;
+                                    metal::float4 weights_0_ = scores.inner[((naga_div(_e876 + _e877, 4u) * 65u) + slot_2) + 0u];
+                                    uint _e889 = slice_1;
+                                    uint _e890 = k;
+                                    metal::float4 weights_1_ = scores.inner[((naga_div(_e889 + _e890, 4u) * 65u) + slot_2) + 16u];
+                                    uint _e902 = slice_1;
+                                    uint _e903 = k;
+                                    metal::float4 weights_2_ = scores.inner[((naga_div(_e902 + _e903, 4u) * 65u) + slot_2) + 32u];
+                                    uint _e915 = slice_1;
+                                    uint _e916 = k;
+                                    metal::float4 weights_3_ = scores.inner[((naga_div(_e915 + _e916, 4u) * 65u) + slot_2) + 48u];
                                     {
-                                        uint _e835 = k;
-                                        metal::float4 v_0_ = staged.inner[(((_e835 + 0u) * 16u) + column) + 0u];
-                                        metal::float4 _e847 = sum_0_0_;
-                                        sum_0_0_ = metal::fma(metal::float4(weights_0_.x), v_0_, _e847);
-                                        metal::float4 _e851 = sum_1_0_;
-                                        sum_1_0_ = metal::fma(metal::float4(weights_1_.x), v_0_, _e851);
+                                        uint _e928 = k;
+                                        metal::float4 v_0_ = staged.inner[(((_e928 + 0u) * 16u) + column) + 0u];
+                                        metal::float4 _e940 = sum_0_0_;
+                                        sum_0_0_ = metal::fma(metal::float4(weights_0_.x), v_0_, _e940);
+                                        metal::float4 _e944 = sum_1_0_;
+                                        sum_1_0_ = metal::fma(metal::float4(weights_1_.x), v_0_, _e944);
+                                        metal::float4 _e948 = sum_2_0_;
+                                        sum_2_0_ = metal::fma(metal::float4(weights_2_.x), v_0_, _e948);
+                                        metal::float4 _e952 = sum_3_0_;
+                                        sum_3_0_ = metal::fma(metal::float4(weights_3_.x), v_0_, _e952);
                                     }
                                     {
-                                        uint _e854 = k;
-                                        metal::float4 v_0_1 = staged.inner[(((_e854 + 1u) * 16u) + column) + 0u];
-                                        metal::float4 _e866 = sum_0_0_;
-                                        sum_0_0_ = metal::fma(metal::float4(weights_0_.y), v_0_1, _e866);
-                                        metal::float4 _e870 = sum_1_0_;
-                                        sum_1_0_ = metal::fma(metal::float4(weights_1_.y), v_0_1, _e870);
+                                        uint _e955 = k;
+                                        metal::float4 v_0_1 = staged.inner[(((_e955 + 1u) * 16u) + column) + 0u];
+                                        metal::float4 _e967 = sum_0_0_;
+                                        sum_0_0_ = metal::fma(metal::float4(weights_0_.y), v_0_1, _e967);
+                                        metal::float4 _e971 = sum_1_0_;
+                                        sum_1_0_ = metal::fma(metal::float4(weights_1_.y), v_0_1, _e971);
+                                        metal::float4 _e975 = sum_2_0_;
+                                        sum_2_0_ = metal::fma(metal::float4(weights_2_.y), v_0_1, _e975);
+                                        metal::float4 _e979 = sum_3_0_;
+                                        sum_3_0_ = metal::fma(metal::float4(weights_3_.y), v_0_1, _e979);
                                     }
                                     {
-                                        uint _e873 = k;
-                                        metal::float4 v_0_2 = staged.inner[(((_e873 + 2u) * 16u) + column) + 0u];
-                                        metal::float4 _e885 = sum_0_0_;
-                                        sum_0_0_ = metal::fma(metal::float4(weights_0_.z), v_0_2, _e885);
-                                        metal::float4 _e889 = sum_1_0_;
-                                        sum_1_0_ = metal::fma(metal::float4(weights_1_.z), v_0_2, _e889);
+                                        uint _e982 = k;
+                                        metal::float4 v_0_2 = staged.inner[(((_e982 + 2u) * 16u) + column) + 0u];
+                                        metal::float4 _e994 = sum_0_0_;
+                                        sum_0_0_ = metal::fma(metal::float4(weights_0_.z), v_0_2, _e994);
+                                        metal::float4 _e998 = sum_1_0_;
+                                        sum_1_0_ = metal::fma(metal::float4(weights_1_.z), v_0_2, _e998);
+                                        metal::float4 _e1002 = sum_2_0_;
+                                        sum_2_0_ = metal::fma(metal::float4(weights_2_.z), v_0_2, _e1002);
+                                        metal::float4 _e1006 = sum_3_0_;
+                                        sum_3_0_ = metal::fma(metal::float4(weights_3_.z), v_0_2, _e1006);
                                     }
                                     {
-                                        uint _e892 = k;
-                                        metal::float4 v_0_3 = staged.inner[(((_e892 + 3u) * 16u) + column) + 0u];
-                                        metal::float4 _e904 = sum_0_0_;
-                                        sum_0_0_ = metal::fma(metal::float4(weights_0_.w), v_0_3, _e904);
-                                        metal::float4 _e908 = sum_1_0_;
-                                        sum_1_0_ = metal::fma(metal::float4(weights_1_.w), v_0_3, _e908);
+                                        uint _e1009 = k;
+                                        metal::float4 v_0_3 = staged.inner[(((_e1009 + 3u) * 16u) + column) + 0u];
+                                        metal::float4 _e1021 = sum_0_0_;
+                                        sum_0_0_ = metal::fma(metal::float4(weights_0_.w), v_0_3, _e1021);
+                                        metal::float4 _e1025 = sum_1_0_;
+                                        sum_1_0_ = metal::fma(metal::float4(weights_1_.w), v_0_3, _e1025);
+                                        metal::float4 _e1029 = sum_2_0_;
+                                        sum_2_0_ = metal::fma(metal::float4(weights_2_.w), v_0_3, _e1029);
+                                        metal::float4 _e1033 = sum_3_0_;
+                                        sum_3_0_ = metal::fma(metal::float4(weights_3_.w), v_0_3, _e1033);
                                     }
                                 }
                             }
                         }
                     }
                     {
-                        float _e916 = largest_0_;
-                        float _e917 = total_0_;
-                        float _e922 = tile_largest.inner[slot_3 + 0u];
-                        float _e927 = tile_total.inner[slot_3 + 0u];
-                        Merge _e928 = merge(_e916, _e917, _e922, _e927);
-                        largest_0_ = _e928.largest;
-                        total_0_ = _e928.total;
-                        metal::float4 _e931 = split_0_0_;
-                        metal::float4 _e934 = sum_0_0_;
-                        split_0_0_ = metal::fma(_e931, metal::float4(_e928.before), _e934 * _e928.after);
+                        float _e1041 = largest_0_;
+                        float _e1042 = total_0_;
+                        float _e1047 = tile_largest.inner[slot_2 + 0u];
+                        float _e1052 = tile_total.inner[slot_2 + 0u];
+                        Merge _e1053 = merge(_e1041, _e1042, _e1047, _e1052);
+                        largest_0_ = _e1053.largest;
+                        total_0_ = _e1053.total;
+                        metal::float4 _e1056 = split_0_0_;
+                        metal::float4 _e1059 = sum_0_0_;
+                        split_0_0_ = metal::fma(_e1056, metal::float4(_e1053.before), _e1059 * _e1053.after);
                     }
                     {
-                        float _e938 = largest_1_;
-                        float _e939 = total_1_;
-                        float _e944 = tile_largest.inner[slot_3 + 16u];
-                        float _e949 = tile_total.inner[slot_3 + 16u];
-                        Merge _e950 = merge(_e938, _e939, _e944, _e949);
-                        largest_1_ = _e950.largest;
-                        total_1_ = _e950.total;
-                        metal::float4 _e953 = split_1_0_;
-                        metal::float4 _e956 = sum_1_0_;
-                        split_1_0_ = metal::fma(_e953, metal::float4(_e950.before), _e956 * _e950.after);
+                        float _e1063 = largest_1_;
+                        float _e1064 = total_1_;
+                        float _e1069 = tile_largest.inner[slot_2 + 16u];
+                        float _e1074 = tile_total.inner[slot_2 + 16u];
+                        Merge _e1075 = merge(_e1063, _e1064, _e1069, _e1074);
+                        largest_1_ = _e1075.largest;
+                        total_1_ = _e1075.total;
+                        metal::float4 _e1078 = split_1_0_;
+                        metal::float4 _e1081 = sum_1_0_;
+                        split_1_0_ = metal::fma(_e1078, metal::float4(_e1075.before), _e1081 * _e1075.after);
+                    }
+                    {
+                        float _e1085 = largest_2_;
+                        float _e1086 = total_2_;
+                        float _e1091 = tile_largest.inner[slot_2 + 32u];
+                        float _e1096 = tile_total.inner[slot_2 + 32u];
+                        Merge _e1097 = merge(_e1085, _e1086, _e1091, _e1096);
+                        largest_2_ = _e1097.largest;
+                        total_2_ = _e1097.total;
+                        metal::float4 _e1100 = split_2_0_;
+                        metal::float4 _e1103 = sum_2_0_;
+                        split_2_0_ = metal::fma(_e1100, metal::float4(_e1097.before), _e1103 * _e1097.after);
+                    }
+                    {
+                        float _e1107 = largest_3_;
+                        float _e1108 = total_3_;
+                        float _e1113 = tile_largest.inner[slot_2 + 48u];
+                        float _e1118 = tile_total.inner[slot_2 + 48u];
+                        Merge _e1119 = merge(_e1107, _e1108, _e1113, _e1118);
+                        largest_3_ = _e1119.largest;
+                        total_3_ = _e1119.total;
+                        metal::float4 _e1122 = split_3_0_;
+                        metal::float4 _e1125 = sum_3_0_;
+                        split_3_0_ = metal::fma(_e1122, metal::float4(_e1119.before), _e1125 * _e1119.after);
                     }
                 }
             }
             {
-                float _e963 = whole_largest_0_;
-                float _e964 = whole_total_0_;
-                float _e965 = largest_0_;
-                float _e966 = total_0_;
-                Merge _e967 = merge(_e963, _e964, _e965, _e966);
-                whole_largest_0_ = _e967.largest;
-                whole_total_0_ = _e967.total;
-                metal::float4 _e970 = whole_0_0_;
-                metal::float4 _e973 = split_0_0_;
-                whole_0_0_ = metal::fma(_e970, metal::float4(_e967.before), _e973 * _e967.after);
+                float _e1132 = whole_largest_0_;
+                float _e1133 = whole_total_0_;
+                float _e1134 = largest_0_;
+                float _e1135 = total_0_;
+                Merge _e1136 = merge(_e1132, _e1133, _e1134, _e1135);
+                whole_largest_0_ = _e1136.largest;
+                whole_total_0_ = _e1136.total;
+                metal::float4 _e1139 = whole_0_0_;
+                metal::float4 _e1142 = split_0_0_;
+                whole_0_0_ = metal::fma(_e1139, metal::float4(_e1136.before), _e1142 * _e1136.after);
             }
             {
-                float _e977 = whole_largest_1_;
-                float _e978 = whole_total_1_;
-                float _e979 = largest_1_;
-                float _e980 = total_1_;
-                Merge _e981 = merge(_e977, _e978, _e979, _e980);
-                whole_largest_1_ = _e981.largest;
-                whole_total_1_ = _e981.total;
-                metal::float4 _e984 = whole_1_0_;
-                metal::float4 _e987 = split_1_0_;
-                whole_1_0_ = metal::fma(_e984, metal::float4(_e981.before), _e987 * _e981.after);
+                float _e1146 = whole_largest_1_;
+                float _e1147 = whole_total_1_;
+                float _e1148 = largest_1_;
+                float _e1149 = total_1_;
+                Merge _e1150 = merge(_e1146, _e1147, _e1148, _e1149);
+                whole_largest_1_ = _e1150.largest;
+                whole_total_1_ = _e1150.total;
+                metal::float4 _e1153 = whole_1_0_;
+                metal::float4 _e1156 = split_1_0_;
+                whole_1_0_ = metal::fma(_e1153, metal::float4(_e1150.before), _e1156 * _e1150.after);
+            }
+            {
+                float _e1160 = whole_largest_2_;
+                float _e1161 = whole_total_2_;
+                float _e1162 = largest_2_;
+                float _e1163 = total_2_;
+                Merge _e1164 = merge(_e1160, _e1161, _e1162, _e1163);
+                whole_largest_2_ = _e1164.largest;
+                whole_total_2_ = _e1164.total;
+                metal::float4 _e1167 = whole_2_0_;
+                metal::float4 _e1170 = split_2_0_;
+                whole_2_0_ = metal::fma(_e1167, metal::float4(_e1164.before), _e1170 * _e1164.after);
+            }
+            {
+                float _e1174 = whole_largest_3_;
+                float _e1175 = whole_total_3_;
+                float _e1176 = largest_3_;
+                float _e1177 = total_3_;
+                Merge _e1178 = merge(_e1174, _e1175, _e1176, _e1177);
+                whole_largest_3_ = _e1178.largest;
+                whole_total_3_ = _e1178.total;
+                metal::float4 _e1181 = whole_3_0_;
+                metal::float4 _e1184 = split_3_0_;
+                whole_3_0_ = metal::fma(_e1181, metal::float4(_e1178.before), _e1184 * _e1178.after);
             }
         }
     }
     {
-        uint row_here = naga_div(slot_3 + 0u, 8u);
-        uint head_here = naga_mod(slot_3 + 0u, 8u);
-        if (row_here < _e3) {
+        uint row_here = naga_div(slot_2 + 0u, 8u);
+        uint head_here = naga_mod(slot_2 + 0u, 8u);
+        if (row_here < _e9) {
             local_1 = head_here < heads_here;
         } else {
             local_1 = false;
         }
-        bool _e1007 = local_1;
-        if (_e1007) {
-            float _e1008 = whole_largest_0_;
-            float _e1009 = whole_total_0_;
-            float _e1011 = finish(_e1008, _e1009, first_head + head_here, sinks, _buffer_sizes);
-            uint _e1016 = params.out_stride;
-            uint at = ((group.z + row_here) * _e1016) + ((first_head + head_here) * VALUE_DIM);
+        bool _e1204 = local_1;
+        if (_e1204) {
+            float _e1205 = whole_largest_0_;
+            float _e1206 = whole_total_0_;
+            float _e1208 = finish(_e1205, _e1206, first_head + head_here, sinks, _buffer_sizes);
+            uint _e1212 = params.out_stride;
+            uint at = ((first_row + row_here) * _e1212) + ((first_head + head_here) * VALUE_DIM);
             if ((column + 0u) < 16u) {
-                float _e1036 = whole_0_0_.x;
-                out[(at + ((column + 0u) * 4u)) + 0u] = _e1036 * _e1011;
-                float _e1048 = whole_0_0_.y;
-                out[(at + ((column + 0u) * 4u)) + 1u] = _e1048 * _e1011;
-                float _e1060 = whole_0_0_.z;
-                out[(at + ((column + 0u) * 4u)) + 2u] = _e1060 * _e1011;
-                float _e1072 = whole_0_0_.w;
-                out[(at + ((column + 0u) * 4u)) + 3u] = _e1072 * _e1011;
+                float _e1232 = whole_0_0_.x;
+                out[(at + ((column + 0u) * 4u)) + 0u] = _e1232 * _e1208;
+                float _e1244 = whole_0_0_.y;
+                out[(at + ((column + 0u) * 4u)) + 1u] = _e1244 * _e1208;
+                float _e1256 = whole_0_0_.z;
+                out[(at + ((column + 0u) * 4u)) + 2u] = _e1256 * _e1208;
+                float _e1268 = whole_0_0_.w;
+                out[(at + ((column + 0u) * 4u)) + 3u] = _e1268 * _e1208;
             }
         }
     }
     {
-        uint row_here_1 = naga_div(slot_3 + 16u, 8u);
-        uint head_here_1 = naga_mod(slot_3 + 16u, 8u);
-        if (row_here_1 < _e3) {
+        uint row_here_1 = naga_div(slot_2 + 16u, 8u);
+        uint head_here_1 = naga_mod(slot_2 + 16u, 8u);
+        if (row_here_1 < _e9) {
             local_2 = head_here_1 < heads_here;
         } else {
             local_2 = false;
         }
-        bool _e1087 = local_2;
-        if (_e1087) {
-            float _e1088 = whole_largest_1_;
-            float _e1089 = whole_total_1_;
-            float _e1091 = finish(_e1088, _e1089, first_head + head_here_1, sinks, _buffer_sizes);
-            uint _e1096 = params.out_stride;
-            uint at_1 = ((group.z + row_here_1) * _e1096) + ((first_head + head_here_1) * VALUE_DIM);
+        bool _e1283 = local_2;
+        if (_e1283) {
+            float _e1284 = whole_largest_1_;
+            float _e1285 = whole_total_1_;
+            float _e1287 = finish(_e1284, _e1285, first_head + head_here_1, sinks, _buffer_sizes);
+            uint _e1291 = params.out_stride;
+            uint at_1 = ((first_row + row_here_1) * _e1291) + ((first_head + head_here_1) * VALUE_DIM);
             if ((column + 0u) < 16u) {
-                float _e1116 = whole_1_0_.x;
-                out[(at_1 + ((column + 0u) * 4u)) + 0u] = _e1116 * _e1091;
-                float _e1128 = whole_1_0_.y;
-                out[(at_1 + ((column + 0u) * 4u)) + 1u] = _e1128 * _e1091;
-                float _e1140 = whole_1_0_.z;
-                out[(at_1 + ((column + 0u) * 4u)) + 2u] = _e1140 * _e1091;
-                float _e1152 = whole_1_0_.w;
-                out[(at_1 + ((column + 0u) * 4u)) + 3u] = _e1152 * _e1091;
+                float _e1311 = whole_1_0_.x;
+                out[(at_1 + ((column + 0u) * 4u)) + 0u] = _e1311 * _e1287;
+                float _e1323 = whole_1_0_.y;
+                out[(at_1 + ((column + 0u) * 4u)) + 1u] = _e1323 * _e1287;
+                float _e1335 = whole_1_0_.z;
+                out[(at_1 + ((column + 0u) * 4u)) + 2u] = _e1335 * _e1287;
+                float _e1347 = whole_1_0_.w;
+                out[(at_1 + ((column + 0u) * 4u)) + 3u] = _e1347 * _e1287;
+            }
+        }
+    }
+    {
+        uint row_here_2 = naga_div(slot_2 + 32u, 8u);
+        uint head_here_2 = naga_mod(slot_2 + 32u, 8u);
+        if (row_here_2 < _e9) {
+            local_3 = head_here_2 < heads_here;
+        } else {
+            local_3 = false;
+        }
+        bool _e1362 = local_3;
+        if (_e1362) {
+            float _e1363 = whole_largest_2_;
+            float _e1364 = whole_total_2_;
+            float _e1366 = finish(_e1363, _e1364, first_head + head_here_2, sinks, _buffer_sizes);
+            uint _e1370 = params.out_stride;
+            uint at_2 = ((first_row + row_here_2) * _e1370) + ((first_head + head_here_2) * VALUE_DIM);
+            if ((column + 0u) < 16u) {
+                float _e1390 = whole_2_0_.x;
+                out[(at_2 + ((column + 0u) * 4u)) + 0u] = _e1390 * _e1366;
+                float _e1402 = whole_2_0_.y;
+                out[(at_2 + ((column + 0u) * 4u)) + 1u] = _e1402 * _e1366;
+                float _e1414 = whole_2_0_.z;
+                out[(at_2 + ((column + 0u) * 4u)) + 2u] = _e1414 * _e1366;
+                float _e1426 = whole_2_0_.w;
+                out[(at_2 + ((column + 0u) * 4u)) + 3u] = _e1426 * _e1366;
+            }
+        }
+    }
+    {
+        uint row_here_3 = naga_div(slot_2 + 48u, 8u);
+        uint head_here_3 = naga_mod(slot_2 + 48u, 8u);
+        if (row_here_3 < _e9) {
+            local_4 = head_here_3 < heads_here;
+        } else {
+            local_4 = false;
+        }
+        bool _e1441 = local_4;
+        if (_e1441) {
+            float _e1442 = whole_largest_3_;
+            float _e1443 = whole_total_3_;
+            float _e1445 = finish(_e1442, _e1443, first_head + head_here_3, sinks, _buffer_sizes);
+            uint _e1449 = params.out_stride;
+            uint at_3 = ((first_row + row_here_3) * _e1449) + ((first_head + head_here_3) * VALUE_DIM);
+            if ((column + 0u) < 16u) {
+                float _e1469 = whole_3_0_.x;
+                out[(at_3 + ((column + 0u) * 4u)) + 0u] = _e1469 * _e1445;
+                float _e1481 = whole_3_0_.y;
+                out[(at_3 + ((column + 0u) * 4u)) + 1u] = _e1481 * _e1445;
+                float _e1493 = whole_3_0_.z;
+                out[(at_3 + ((column + 0u) * 4u)) + 2u] = _e1493 * _e1445;
+                float _e1505 = whole_3_0_.w;
+                out[(at_3 + ((column + 0u) * 4u)) + 3u] = _e1505 * _e1445;
                 return;
             } else {
                 return;
