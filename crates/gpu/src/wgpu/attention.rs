@@ -9,6 +9,10 @@ use crate::error::GpuError;
 const MANY_ROWS: u32 = 65;
 /// The widest values that a thread of a tile has registers for.
 const TILE_VALUE_DIM: u32 = 256;
+/// Slots of a wide tile, the widest values of one, and so many of them keep the largest devices busy.
+const WIDE_SLOTS: u32 = 64;
+const WIDE_VALUE_DIM: u32 = 128;
+const MANY_TILES: u32 = 1024;
 /// The constant ELEMENT of rotated integers, and those above.
 const QUANTIZED: u32 = 3;
 
@@ -47,7 +51,7 @@ pub(super) fn rewrite(
     let mut alone = kernel.clone();
     alone.constants.push(("LONE", is_tiled.into()));
     if is_tiled {
-        let slots = if kernel.constant("VALUE_DIM") <= 128 { 64 } else { 32 };
+        let slots = tile_slots(kernel, across, count);
         alone.constants.push(("TILE_SLOTS", slots));
         let mut tile = Kernel { name: "attention_tile", ..kernel.clone() };
         tile.constants.push(("TILE_SLOTS", slots));
@@ -56,4 +60,11 @@ pub(super) fn rewrite(
     }
     commands.push(Command::Dispatch { kernel: alone, buffers, params, groups });
     Ok(commands)
+}
+
+/// Query heads of rows that a tile takes: many share more of what they bring, as long as there are enough tiles for a large device
+/// and registers for their sums.
+fn tile_slots(kernel: &Kernel, across: u32, count: u32) -> u32 {
+    let tiles = count * kernel.constant("BLOCK") * across / WIDE_SLOTS;
+    if kernel.constant("VALUE_DIM") <= WIDE_VALUE_DIM && tiles >= MANY_TILES { WIDE_SLOTS } else { WIDE_SLOTS / 2 }
 }

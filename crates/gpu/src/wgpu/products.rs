@@ -190,17 +190,21 @@ impl Product<'_> {
         let stride = self.columns().next_multiple_of(32);
         let is_few = rows <= 4 * size;
         let each = stride.div_ceil(INPUT_THREADS);
-        if let Some(at_once) = self.fused(size, each) {
-            let mut more = self.input_constants();
-            more.extend([("FUSED", 1), ("AT_ONCE", at_once), ("EACH", each)]);
-            let kernel = self.few([size, subgroup, 1, self.depth(subgroup)], &more);
+        if let Some(at_once) = self.parts_at_once(size, each) {
+            let kernel = self.one(size, subgroup, each, at_once);
             let inputs = [&self.buffers[0], &self.buffers[5]];
             return Ok(vec![self.product(kernel, &inputs, [0, 1, self.params[3]], [size, 32])]);
         }
         let row_tiles = rows.div_ceil(size).next_power_of_two();
         let (kernel, tile) = if is_few {
-            let more = [("FUSED", 0), ("AT_ONCE", 8 / row_tiles)];
-            (self.few([size, subgroup, row_tiles, 1], &more), [row_tiles * size, 32])
+            let more = [
+                ("MATRIX", size),
+                ("SUBGROUP", subgroup),
+                ("UNIT", unit(size)),
+                ("ROW_TILES", row_tiles),
+                ("AT_ONCE", 8 / row_tiles),
+            ];
+            (Kernel::new("matmul_matrix_few", &self.constants(&more)), [row_tiles * size, 32])
         } else {
             many_rows(size, subgroup, &self.constants(&[]))
         };
@@ -224,30 +228,28 @@ impl Product<'_> {
         Ok(commands)
     }
 
-    /// Whether workgroups make the halves of a lone row themselves, which spares a dispatch, and how many parts of the sums they
-    /// then join at a time: there must be memory for the row.
-    fn fused(&self, size: u32, each: u32) -> Option<u32> {
-        if self.rows() > 1 {
-            return None;
-        }
+    /// How many parts of its sums the kernel of a lone row joins at a time; none where there is no memory for the row.
+    fn parts_at_once(&self, size: u32, each: u32) -> Option<u32> {
         let room = if size == 8 { METAL_SHARED_BYTES } else { MATRIX_SHARED_BYTES };
-        // Staged weights, the row, and what `halves` and matrices of zeros take.
+        // Staged weights, the row, and what making halves and matrices of zeros take.
         let fixed = 8 * 32 * 40 * 2 + each * INPUT_THREADS * 2 + 2048;
-        [4, 2, 1].into_iter().find(|at_once| fixed + at_once * 32 * size * 4 <= room)
+        [4, 2, 1].into_iter().find(|at_once| self.rows() == 1 && fixed + at_once * 32 * size * 4 <= room)
     }
 
-    /// The kernel of few rows.
-    fn few(&self, [size, subgroup, row_tiles, depth]: [u32; 4], more: &[(&'static str, u32)]) -> Kernel {
+    /// The kernel of a lone row.
+    fn one(&self, size: u32, subgroup: u32, each: u32, at_once: u32) -> Kernel {
+        let depth = self.depth(subgroup);
         let mut constants = self.constants(&[
             ("MATRIX", size),
             ("SUBGROUP", subgroup),
             ("UNIT", unit(size)),
-            ("ROW_TILES", row_tiles),
             ("DEPTH", depth),
             ("EVEN", self.part_blocks().is_multiple_of(depth).into()),
+            ("EACH", each),
+            ("AT_ONCE", at_once),
         ]);
-        constants.extend_from_slice(more);
-        Kernel::new("matmul_matrix_few", &constants)
+        constants.extend(self.input_constants());
+        Kernel::new("matmul_matrix_one", &constants)
     }
 }
 

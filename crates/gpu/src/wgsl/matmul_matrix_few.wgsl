@@ -1,22 +1,12 @@
 // The product of `matmul` with matrices in hardware, few rows: ROW_TILES matrices of rows by 32 features a workgroup.
 //
-// The order of a sum, here and in `matmul_matrix`: columns are cut into 8 contiguous parts of whole blocks of 32 (one
-// for each subgroup here); a part is a chain of matrix products, MATRIX columns each; the parts are added in order. With
-// FUSED a lone row is made into halves here, as `matmul_halves` does it for many.
+// The order of a sum, here, in `matmul_matrix` and in `matmul_matrix_one`: columns are cut into 8 contiguous parts of whole
+// blocks of 32 (one for each subgroup here); a part is a chain of matrix products, MATRIX columns each; the parts are added
+// in order.
 #include matrix
 #set ROWS = ROW_TILES * MATRIX
-#set THREADS = 8 * SUBGROUP
-#if FUSED == 1
-#include math
-#if INPUT == 2
-#include gate
-#end
-#buffer x read array<f32>
-#buffer norm_weight read array<f32>
-#else
 #buffer x read array<f16>
 #buffer factors read array<f32>
-#end
 #include weights
 #buffer bias read array<f32>
 #buffer residual read array<f32>
@@ -34,27 +24,16 @@ var<workgroup> zeros: array<f32, 64>;
 #end
 var<workgroup> sums: array<f32, ${AT_ONCE * 32 * ROWS}>;
 
-#if FUSED == 1
-// The only row.
-#if UNIT == 1
-var<workgroup> row_halves: array<f16, ${EACH * 1024}>;
-#else
-var<workgroup> row_halves: array<vec4<f16>, ${EACH * 256}>;
-#end
-#include halves_shared
-#end
-
 #include stage
 
 @compute @workgroup_size(${8 * SUBGROUP})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
-    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_id) part: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
     let blocks = (params.columns + 31u) / 32u;
-    let part = subgroup;
     let tile = group.x;
     let first = part * params.part_blocks;
     let end = min(first + params.part_blocks, blocks);
@@ -73,144 +52,52 @@ fn main(
 #end
 #end
 #end
-    // DEPTH blocks are on their way while one is multiplied. More than one do not pay where rows are read beside them: what is
-    // near would wait for what is far.
-#for d in 0..DEPTH
 #for s in 0..32 / SUBGROUP
-    var codes_${d}_${s}: Block;
+    var codes_${s} = load_block(tile * blocks + min(first, blocks - 1u), lane + ${s * SUBGROUP}u);
 #for h in 0..HALVES
-    var raw_${d}_${s}_${h}: RawScale;
+    var so_${s}_${h} = half_scale(raw_scale(tile, min(first, blocks - 1u), blocks, ${h}u, lane + ${s * SUBGROUP}u), min(first, blocks - 1u), ${h}u, params.global_scale);
 #end
 #end
-    if (first + ${d}u < end) {
+    for (var i = 0u; i < params.part_blocks; i++) {
+        let block = first + i;
+        workgroupBarrier();
 #for s in 0..32 / SUBGROUP
-        codes_${d}_${s} = load_block(tile * blocks + first + ${d}u, lane + ${s * SUBGROUP}u);
-#for h in 0..HALVES
-        raw_${d}_${s}_${h} = raw_scale(tile, first + ${d}u, blocks, ${h}u, lane + ${s * SUBGROUP}u);
-#end
-#end
-    }
-#end
-#if FUSED == 1
-    let at = params.first_row * params.x_stride;
-#include halves
-#for j in 0..VIRTUAL
-#for e in 0..EACH
-#if UNIT == 1
-    row_halves[thread + ${j * THREADS + e * 1024}u] = f16(value_${j}_${e} * factor);
-#else
-    row_halves[thread / 4u + ${(j * THREADS + e * 1024) / 4}u][thread % 4u] = f16(value_${j}_${e} * factor);
-#end
-#end
-#end
-    workgroupBarrier();
-#end
-    for (var i = 0u; i < params.part_blocks; i += ${DEPTH}u) {
-#for d in 0..DEPTH
-#if EVEN == 1
         {
-#else
-        // A loop of one round or none: matrices are not allowed in branches that might not be the same for all.
-        for (var step = i + ${d}u; step < params.part_blocks; step = 0xffffffffu) {
-#end
-            let block = first + i + ${d}u;
-#if FUSED == 1
-            let x_at = min(block, blocks - 1u) * ${32 / UNIT}u;
-#else
-            let x_at = first_row * params.x_stride + min(block, blocks - 1u) * 32u;
-#end
-#if FUSED == 1
-#for k in 0..STEPS
-            let a_${k} = coopLoadT<MatrixA>(&row_halves[x_at + ${k * MATRIX / UNIT}u], 0u);
-#end
-#end
-            workgroupBarrier();
-#for s in 0..32 / SUBGROUP
-            {
-                let at = here + (lane + ${s * SUBGROUP}u) * ${STRIDE}u;
-                let is_there = block < end;
-#for h in 0..HALVES
-                let so_${h} = half_scale(raw_${d}_${s}_${h}, block, ${h}u, params.global_scale);
-#end
-#if UNIT == 1
+            let at = here + (lane + ${s * SUBGROUP}u) * ${STRIDE}u;
 #for j in 0..8
-                stage(at + ${j * 4}u, select(vec4<f16>(0.0h), half_${j}(codes_${d}_${s}, so_${j / 4 * (HALVES - 1)}), is_there));
+            stage(at + ${j * 4 / UNIT}u, select(vec4<f16>(0.0h), half_${j}(codes_${s}, so_${s}_${j / 4 * (HALVES - 1)}), block < end));
 #end
-#else
-                // Lanes 8 to 15 of 16 write neighbours in the other order: so no two are in one bank.
-                let turned = (lane & 8u) != 0u;
-#for j in 0..4
-                {
-                    let low = select(vec4<f16>(0.0h), half_${2 * j}(codes_${d}_${s}, so_${j / 2 * (HALVES - 1)}), is_there);
-                    let high = select(vec4<f16>(0.0h), half_${2 * j + 1}(codes_${d}_${s}, so_${j / 2 * (HALVES - 1)}), is_there);
-                    stage(at + select(${2 * j}u, ${2 * j + 1}u, turned), select(low, high, turned));
-                    stage(at + select(${2 * j + 1}u, ${2 * j}u, turned), select(high, low, turned));
-                }
+        }
 #end
-#end
-            }
-#end
-            if (block + ${DEPTH}u < end) {
+        // What the next round takes is on its way while this one multiplies.
+        let next = min(block + 1u, blocks - 1u);
 #for s in 0..32 / SUBGROUP
-                codes_${d}_${s} = load_block(tile * blocks + block + ${DEPTH}u, lane + ${s * SUBGROUP}u);
+        codes_${s} = load_block(tile * blocks + next, lane + ${s * SUBGROUP}u);
 #for h in 0..HALVES
-                raw_${d}_${s}_${h} = raw_scale(tile, block + ${DEPTH}u, blocks, ${h}u, lane + ${s * SUBGROUP}u);
+        so_${s}_${h} = half_scale(raw_scale(tile, next, blocks, ${h}u, lane + ${s * SUBGROUP}u), next, ${h}u, params.global_scale);
 #end
 #end
-            }
-            workgroupBarrier();
+        workgroupBarrier();
+        let x_at = first_row * params.x_stride + min(block, blocks - 1u) * 32u;
 #for k in 0..STEPS
-            {
-#if FUSED == 0
+        {
 #for r in 0..ROW_TILES
-                let a_${k}_${r} = coopLoadT<MatrixA>(&x[x_at + ${r * MATRIX}u * params.x_stride + ${k * MATRIX}u], params.x_stride);
-#end
+            let a_${r} = coopLoadT<MatrixA>(&x[x_at + ${r * MATRIX}u * params.x_stride + ${k * MATRIX}u], params.x_stride);
 #end
 #for t in 0..STEPS
-                let b_${t} = coopLoad<MatrixB>(&staged[here + ${t * MATRIX * STRIDE + k * MATRIX / UNIT}u], ${STRIDE}u);
-#if FUSED == 1
-                sum_0_${t} = coopMultiplyAdd(a_${k}, b_${t}, sum_0_${t});
-#else
+            let b_${t} = coopLoad<MatrixB>(&staged[here + ${t * MATRIX * STRIDE + k * MATRIX / UNIT}u], ${STRIDE}u);
 #for r in 0..ROW_TILES
-                sum_${r}_${t} = coopMultiplyAdd(a_${k}_${r}, b_${t}, sum_${r}_${t});
+            sum_${r}_${t} = coopMultiplyAdd(a_${r}, b_${t}, sum_${r}_${t});
 #end
-#end
-#end
-            }
 #end
         }
 #end
     }
-#set OUTPUTS = 32 * ROWS / (8 * SUBGROUP)
-#for e in 0..OUTPUTS
-    var total_${e} = 0.0;
-#end
-    // AT_ONCE parts at a time.
-#for turn in 0..8 / AT_ONCE
-    workgroupBarrier();
-    for (var round = part / ${AT_ONCE}u; round == ${turn}u; round = 8u) {
-#for r in 0..ROW_TILES
-#for t in 0..STEPS
-        coopStoreT(sum_${r}_${t}, &sums[((part % ${AT_ONCE}u) * ${ROWS}u + ${r * MATRIX}u) * 32u + ${t * MATRIX}u], 32u);
-#end
-#end
-    }
-    workgroupBarrier();
-#for e in 0..OUTPUTS
-#for p in 0..AT_ONCE
-    total_${e} += sums[${p * ROWS * 32 + e * 8 * SUBGROUP}u + thread];
-#end
-#end
-#end
+#include matrix_join
 #for e in 0..OUTPUTS
     {
         let row = first_row + (thread + ${e * 8 * SUBGROUP}u) / 32u;
-#if FUSED == 1
-        let row_factor = inverse_factor;
-#else
-        let row_factor = factors[row];
-#end
-        store(row, tile * 32u + (thread + ${e * 8 * SUBGROUP}u) % 32u, total_${e} * row_factor * (1.0 / WEIGHT_FACTOR));
+        store(row, tile * 32u + (thread + ${e * 8 * SUBGROUP}u) % 32u, total_${e} * factors[row] * (1.0 / WEIGHT_FACTOR));
     }
 #end
 }

@@ -32,6 +32,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("matmul_tile", include_str!("matmul_tile.wgsl")),
     ("matmul_matrix", include_str!("matmul_matrix.wgsl")),
     ("matmul_matrix_few", include_str!("matmul_matrix_few.wgsl")),
+    ("matmul_matrix_one", include_str!("matmul_matrix_one.wgsl")),
+    ("matrix_join", include_str!("matrix_join.wgsl")),
     ("attention", include_str!("attention.wgsl")),
     ("attention_join", include_str!("attention_join.wgsl")),
     ("attention_merge", include_str!("attention_merge.wgsl")),

@@ -160,6 +160,24 @@ fn ragged_rows_attend_as_on_the_cpu_and_alike_in_any_company() {
     }
 }
 
+/// Enough rows for the widest tiles.
+#[test]
+fn a_long_prompt_has_the_bits_of_its_rows_alone() {
+    let Some(device) = device() else { return };
+    let layout = KvLayout { kv_heads: 8, key_dim: 16, value_dim: 16, page_tokens: PAGE, dtype: KvDtype::F16 };
+    let case = Case { heads: 64, layout, window: None, soft_cap: None, sinks: false };
+    let (count, width, out_width) = (1030, 80 * 16, 64 * 16);
+    let pages = device.allocate(17 * shape(&layout).page_bytes()).unwrap();
+    let table: Vec<u32> = (0..17).map(|page| (page * 5 + 2) % 17).collect();
+    let packed = values(3, count * width);
+    let all = on_device(&*device, &case, &pages, &[(0, count)], std::slice::from_ref(&table), &packed);
+    for position in [0, 1, 63, 64, 700, 1023, 1029] {
+        let row = &packed[position * width..][..width];
+        let alone = on_device(&*device, &case, &pages, &[(position, 1)], std::slice::from_ref(&table), row);
+        assert_bits(&alone, &all[position * out_width..][..out_width], &format!("position {position}"));
+    }
+}
+
 /// A token each of many sequences, whose keys may be merged elsewhere than those of a lone row.
 #[test]
 fn tokens_of_many_sequences_attend_as_each_alone() {

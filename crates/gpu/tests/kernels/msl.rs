@@ -74,8 +74,10 @@ fn attentions(list: &mut List, memory: &Memory) {
             sinks: Some(memory),
         };
         attention::attend(list, &attend, &rows, memory, memory, Some(memory), memory);
-        let rows = attention::Rows { count: 500, ..rows };
-        attention::attend(list, &attend, &rows, memory, memory, None, memory);
+        for count in [500, 8000] {
+            let rows = attention::Rows { count, ..rows.clone() };
+            attention::attend(list, &attend, &rows, memory, memory, None, memory);
+        }
     }
 }
 
@@ -246,13 +248,14 @@ macro_rules! kept {
     };
 }
 
-const SNAPSHOTS: [(&str, &str); 7] = [
+const SNAPSHOTS: [(&str, &str); 8] = [
     kept!("norm"),
     kept!("mix"),
     kept!("attention_tile"),
     kept!("matmul_input"),
     kept!("matmul_tile"),
     kept!("matmul_matrix_few"),
+    kept!("matmul_matrix_one"),
     kept!("matmul_matrix"),
 ];
 
