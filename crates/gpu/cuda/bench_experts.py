@@ -4,14 +4,18 @@ import sys
 SHAPES = {"a3b": ("bits4", 2, 64, 128, 8, 2048, 768), "oss": ("e2m1", 7, 32, 32, 4, 2880, 2880)}
 CHOSEN = sys.argv[1:] or list(SHAPES); sys.argv[1:] = ["none"]
 from bench import *
+import bench
+def fn(file, name, known=bench.fn):
+    f = known(file, name); cu.cuFuncSetAttribute(f, 8, 232448 - 16384); return f
 class Router(C.Structure): _fields_ = [("correction", V), ("experts", U), ("active", U), ("scoring", U), ("normalize", U), ("groups", U), ("best", U), ("scale", F)]
 class Route(C.Structure): _fields_ = [("router", Router), ("logits", V), ("chosen", V), ("weights", V), ("tokens", U)]
 class Sort(C.Structure): _fields_ = [("chosen", V), ("pairs", V), ("tiles", V), ("filled", V), ("places", V), ("count", U), ("max_tiles", U), ("experts", U), ("tile_rows", U)]
 class RouteSort(C.Structure): _fields_ = [("route", Route), ("sort", Sort)]
-class Spread(C.Structure): _fields_ = [("source", RowSource), ("places", V), ("rows", V), ("factors", V), ("x_stride", U), ("stride", U), ("order", U), ("copies", U)]
+class Spread(C.Structure): _fields_ = [("source", RowSource), ("places", V), ("rows", V), ("factors", V), ("x_stride", U), ("stride", U), ("order", U), ("arrangement", U), ("copies", U)]
 class Mix(C.Structure): _fields_ = [("x", V), ("weights", V), ("residual", V), ("out", V), ("count", U), ("dim", U), ("choices", U)]
 class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", Router), ("logits", V), ("bias", V), ("y", V), ("width", U), ("k", U), ("stride", U), ("act", U), ("alpha", F), ("limit", F)]
 class Down(C.Structure): _fields_ = [("w", W), ("router", Router), ("logits", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("n", U), ("k", U), ("stride", U)]
+class ExpertsFew(C.Structure): _fields_ = [("w", W), ("tiles", V), ("filled", V), ("rows", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 class Experts(C.Structure): _fields_ = [("x", Map), ("w", W), ("tiles", V), ("filled", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("panels", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 LAYERS = 6
 for shape in CHOSEN:
@@ -21,7 +25,7 @@ for shape in CHOSEN:
     for tokens in (1, 16, 64, 512, 2048):
         pairs = tokens * active; x = torch.randn(tokens, hidden, device=dv); logits = torch.randn(tokens, experts, device=dv); y = torch.zeros(tokens, hidden, device=dv); norm = torch.ones(hidden, device=dv)
         used = len(set(logits.topk(active).indices.flatten().tolist())); router = Router(0, experts, active, 0, 1, 1, 1, 1.0)
-        mean = pairs // experts; n = 16 if mean < 8 else 64 if mean < 40 else 128; most = min(pairs, pairs // n + experts)
+        mean = pairs // experts; n = 8 if mean < 6 else 64 if mean < 40 else 128; most = min(pairs, pairs // n + experts)
         I = lambda *s: torch.zeros(*s, device=dv, dtype=torch.int32); H = lambda *s: torch.zeros(*s, device=dv, dtype=torch.int16)
         ids, by, table, weights, places = I(pairs), I(pairs), I(most + 1, 4), torch.zeros(pairs, device=dv), I(pairs)
         r1, f1, r2, f2 = H(pairs, r128(hidden)), torch.ones(pairs, device=dv), H(pairs, r128(width)), torch.ones(pairs, device=dv)
@@ -35,10 +39,11 @@ for shape in CHOSEN:
         def choose():
             if tokens <= 64: launch(fn("moe", "route_sort"), (1, 1, 1), 1024, 32 * (experts + active) * 4, RouteSort(route, sort)); return
             launch(fn("moe", "route"), (-(-tokens // 4), 1, 1), 128, 0, route); launch(fn("moe", "sort_pairs"), (1, 1, 1), 1024, 0, sort)
-        def spread(src, w, places_, to, fa, k, mode, count, copies): launch(fn("moe", "spread_f16"), (count, 1, 1), 256, r128(k) * 2, Spread(RowSource(P(src), P(w), k, mode, 0, 0, 0, 1e-6), P(places_), P(to), P(fa), k, r128(k), UPN[code], copies))
+        def spread(src, w, places_, to, fa, k, mode, count, copies): launch(fn("moe", "spread_f16" + ("" if mode else "_narrow")), (count, 1, 1), 256 if mode else 64, r128(k) * 2, Spread(RowSource(P(src), P(w), k, mode, 0, 0, 0, 1e-6), P(places_), P(to), P(fa), k, r128(k), UPN[code], 0 if n == 8 else 2, copies))
         def grouped(M, rows_, fa, out, nn, k, gated, pairs_):
+            if n == 8: launch(fn("experts_few", f"experts8_{name(M)}"), (SMS, 1, 1), 512, 8 * 16384 + 8 * r128(k) * 2 + 64, ExpertsFew(M.w, P(table), P(table) + most * 16, P(rows_), P(pairs_), P(fa), 0, P(out), nn, k, r128(k), gated, 0, 0, 0)); return
             panels = -(-width // 64) if gated else -(-nn // 128); a = Experts(encode(rows_, [r128(k), pairs], [r128(k) * 2], [64, n], 3, False), M.w, P(table), P(table) + most * 16, P(pairs_), P(fa), 0, P(out), nn, k, panels, gated, 0, 0, 0)
-            launch(fn("experts", f"experts{n}_{name(M)}"), (min(most * panels, SMS * (2 if n == 16 else 1)), 1, 1), 256, 4 * n * 256 + 128 + n * 512, a)
+            launch(fn("experts", f"experts{n}_{name(M)}"), (min(most * panels, SMS), 1, 1), 256, 4 * n * 256 + 128 + n * 512, a)
         parts = {"choose": lambda M: choose(), "rows up": lambda M: spread(x, norm, places, r1, f1, hidden, 1, tokens, active), "up": lambda M: grouped(M[0], r1, f1, joined, 2 * width, hidden, 1, None),
             "rows down": lambda M: spread(joined, None, None, r2, f2, width, 0, pairs, 1), "down": lambda M: grouped(M[1], r2, f2, last, hidden, width, 0, by),
             "mix": lambda M: launch(fn("moe", "mix"), (-(-tokens * hidden // 1024), 1, 1), 256, 0, Mix(P(last), P(weights), P(x), P(y), tokens * hidden, hidden, active))}

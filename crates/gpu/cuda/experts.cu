@@ -4,7 +4,7 @@
 // come straight to registers and are decoded there; the tensor cores multiply them with the rows, which the copy engine
 // brings, a stretch of 128 columns at a time. Blocks stay: an item's loads begin while the one before ends. A panel of
 // gated units has 64 gates and the 64 ups that belong to them. Invariant: a slice is one chain of k16 products, slices
-// are added in order, as in few.cu. Read next: some.cu, moe.cu.
+// are added in order, as in few.cu. Read next: some.cu, experts_few.cu.
 #include "weights.cuh"
 #include "wgmma.cuh"
 
@@ -187,23 +187,22 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 DEPTH> DEV void experts(con
         experts<code, kind, n, stages, depth>(args, memory);                                                         \
     }
 
-#define EXPERTS_OF(name, code, kind, few, some, many)                                                                  \
-    EXPERTS(name, code, kind, 16, 4, 2, few)                                                                           \
+#define EXPERTS_OF(name, code, kind, some, many)                                                                       \
     EXPERTS(name, code, kind, 64, 4, 1, some)                                                                          \
     EXPERTS(name, code, kind, 128, 4, 1, many)
 
-EXPERTS_OF(bits4_pair, BITS4, PAIR_BF16, 3, 4, 2)
-EXPERTS_OF(bits4_single, BITS4, SINGLE, 3, 4, 2)
-EXPERTS_OF(bits4_minima, BITS4, MINIMA, 3, 4, 2)
-EXPERTS_OF(e2m1_exponent, E2M1, E8M0, 3, 4, 2)
-EXPERTS_OF(bits2, BITS2, -1, 2, 2, 2)
-EXPERTS_OF(bits3, BITS3, -1, 2, 2, 2)
-EXPERTS_OF(bits4, BITS4, -1, 2, 2, 2)
-EXPERTS_OF(bits5, BITS5, -1, 2, 2, 1)
-EXPERTS_OF(bits6, BITS6, -1, 2, 2, 1)
-EXPERTS_OF(bits8, BITS8, -1, 1, 2, 1)
-EXPERTS_OF(signed8, SIGNED8, -1, 1, 2, 1)
-EXPERTS_OF(e2m1, E2M1, -1, 2, 2, 2)
-EXPERTS_OF(e4m3, CODE_E4M3, -1, 1, 2, 1)
-EXPERTS_OF(bf16, CODE_BF16, NONE, 1, 2, 1)
-EXPERTS_OF(f16, CODE_F16, NONE, 1, 2, 1)
+EXPERTS_OF(bits4_pair, BITS4, PAIR_BF16, 4, 2)
+EXPERTS_OF(bits4_single, BITS4, SINGLE, 4, 2)
+EXPERTS_OF(bits4_minima, BITS4, MINIMA, 4, 2)
+EXPERTS_OF(e2m1_exponent, E2M1, E8M0, 4, 2)
+EXPERTS_OF(bits2, BITS2, -1, 2, 2)
+EXPERTS_OF(bits3, BITS3, -1, 2, 2)
+EXPERTS_OF(bits4, BITS4, -1, 2, 2)
+EXPERTS_OF(bits5, BITS5, -1, 2, 1)
+EXPERTS_OF(bits6, BITS6, -1, 2, 1)
+EXPERTS_OF(bits8, BITS8, -1, 2, 1)
+EXPERTS_OF(signed8, SIGNED8, -1, 2, 1)
+EXPERTS_OF(e2m1, E2M1, -1, 2, 2)
+EXPERTS_OF(e4m3, CODE_E4M3, -1, 2, 1)
+EXPERTS_OF(bf16, CODE_BF16, NONE, 2, 1)
+EXPERTS_OF(f16, CODE_F16, NONE, 2, 1)

@@ -133,11 +133,11 @@ struct SpreadArgs {
     const u32 *places; // of each row `copies` rows to write; or null: its own
     u16 *rows;
     float *factors;
-    u32 x_stride, stride, order, copies;
+    u32 x_stride, stride, order, arrangement, copies;
 };
 
-// Rows for experts.cu, each written wherever an expert takes it: a row is made in shared memory, then copied.
-template <int ELEMENT> DEV void spread(const SpreadArgs &args) {
+// Rows for experts.cu and experts_few.cu, each written wherever an expert takes it: a row is made in shared memory, then copied.
+template <int ELEMENT, u32 THREADS> DEV void spread(const SpreadArgs &args) {
     extern __shared__ __align__(16) u16 made[];
     __shared__ float scratch[64];
     u16 *row = made;
@@ -145,12 +145,12 @@ template <int ELEMENT> DEV void spread(const SpreadArgs &args) {
     previous_done();
     RowSource source = args.source;
     source.values += (u64)blockIdx.x * args.x_stride;
-    auto put = [&](u32 i, float4 v) { put_four<ELEMENT>(row, args.order, REGISTERS, i, v); };
-    const float factor = make_row<ELEMENT, 8, 256>(source, scratch, put);
-    for (u32 i = (source.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+    auto put = [&](u32 i, float4 v) { put_four<ELEMENT>(row, args.order, args.arrangement, i, v); };
+    const float factor = make_row<ELEMENT, THREADS == 256 ? 8 : 4, THREADS>(source, scratch, put);
+    for (u32 i = (source.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 4 * THREADS) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
     __syncthreads();
     const u32 pieces = args.stride / 8;
-    for (u32 i = threadIdx.x; i < args.copies * pieces; i += 256) {
+    for (u32 i = threadIdx.x; i < args.copies * pieces; i += THREADS) {
         const u32 copy = i / pieces, piece = i % pieces, at = blockIdx.x * args.copies + copy;
         const u32 to = args.places ? __ldcg(args.places + at) : at;
         *(uint4 *)(args.rows + (u64)to * args.stride + piece * 8) = *(const uint4 *)(row + piece * 8);
@@ -158,8 +158,11 @@ template <int ELEMENT> DEV void spread(const SpreadArgs &args) {
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) spread_f16(const __grid_constant__ SpreadArgs args) { spread<F16>(args); }
-extern "C" __global__ void __launch_bounds__(256) spread_bf16(const __grid_constant__ SpreadArgs args) { spread<BF16>(args); }
+extern "C" __global__ void __launch_bounds__(256) spread_f16(const __grid_constant__ SpreadArgs args) { spread<F16, 256>(args); }
+extern "C" __global__ void __launch_bounds__(256) spread_bf16(const __grid_constant__ SpreadArgs args) { spread<BF16, 256>(args); }
+// Rows without sums, which fewer threads make alike.
+extern "C" __global__ void __launch_bounds__(64) spread_f16_narrow(const __grid_constant__ SpreadArgs args) { spread<F16, 64>(args); }
+extern "C" __global__ void __launch_bounds__(64) spread_bf16_narrow(const __grid_constant__ SpreadArgs args) { spread<BF16, 64>(args); }
 
 struct MixArgs {
     const float *x, *weights, *residual; // or null

@@ -33,6 +33,12 @@ impl Arguments {
         self
     }
 
+    /// Fields of 32 bits that were pushed apart.
+    pub fn behind(mut self, fields: Arguments) -> Arguments {
+        self.0.extend_from_slice(&fields.0);
+        self
+    }
+
     /// A tensor map, which stands at the struct's beginning or behind another.
     pub fn map(mut self, map: &TensorMap) -> Arguments {
         self.0.extend_from_slice(&map.0);

@@ -32,7 +32,7 @@ const LONG_ROW: u32 = 8192;
 
 /// How made rows are laid out: enum Arrangement of `weights.cuh`.
 #[derive(Clone, Copy)]
-enum Arrangement {
+pub(super) enum Arrangement {
     Lanes = 0,
     Products = 1,
     Registers = 2,

@@ -7,7 +7,7 @@
 use super::arguments::Arguments;
 use super::launch::{Call, Plan};
 use super::layers;
-use super::matmul::{F32, GATED, NORM, Product};
+use super::matmul::{Arrangement, F32, GATED, NORM, Product};
 use crate::device::Command;
 use crate::error::GpuError;
 use crate::ops::moe::max_tiles;
@@ -21,6 +21,9 @@ const FEW_TOKENS: u32 = 64;
 
 /// Most experts of a token there.
 const FEW_ACTIVE: u32 = 64;
+
+/// Most rows of a tile of `experts_few.cu`.
+const FEW_ROWS: u32 = 8;
 
 /// Shared memory that kernels have besides what they are given.
 const OWN_SHARED: u32 = 16 << 10;
@@ -58,8 +61,10 @@ struct Sorted {
 struct Spread {
     /// struct RowSource of the first.
     source: Arguments,
+    normed: bool,
     stride: u32,
     places: u64,
+    arrangement: Arrangement,
     rows: u32,
     copies: u32,
 }
@@ -183,13 +188,16 @@ impl<'a> Mixture<'a> {
         let Products { up, down, width, .. } = products;
         let (call, pairs) = (&self.down, self.sort.address(1));
         let tiles = self.tiles(plan, products);
+        let arrangement = if tiles.rows == FEW_ROWS { Arrangement::Lanes } else { Arrangement::Registers };
         let norm = self.up.address_if(up.input == NORM, 5);
         let source = Arguments::new().address(up.x).address(norm).words(&[up.weights.columns, up.input, 0]);
         let source = source.floats(&[0.0, 0.0, self.up.float(6)]);
         let spread = Spread {
             source,
+            normed: up.input == NORM,
             stride: up.x_stride,
             places: tiles.places,
+            arrangement,
             rows: products.tokens,
             copies: products.active,
         };
@@ -198,7 +206,8 @@ impl<'a> Mixture<'a> {
         products.launch(plan, up, call, &tiles, &Sorted { made, pairs: 0, out: joined, gated: true })?;
         // Rows of the second product lie as the first one left them.
         let source = Arguments::new().address(joined).address(0).words(&[*width, 0, 0]).floats(&[0.0; 3]);
-        let made = Spread { source, stride: *width, places: 0, rows: down.rows, copies: 1 }.start(plan, down);
+        let made = Spread { source, normed: false, stride: *width, places: 0, arrangement, rows: down.rows, copies: 1 }
+            .start(plan, down);
         products.launch(plan, down, call, &tiles, &Sorted { made, pairs, out: down.out, gated: false })?;
         layers::mix(plan, &self.mix);
         Ok(())
@@ -207,9 +216,10 @@ impl<'a> Mixture<'a> {
     /// Choose, sort, and cut into tiles.
     fn tiles(&self, plan: &mut Plan, products: &Products) -> Tiles {
         let Products { up, tokens, experts, active, .. } = products;
+        let fits = few_shared(up).max(few_shared(&products.down)) <= plan.shared.chip.shared_bytes;
         let rows = match up.rows / experts {
-            0..8 => 16,
-            8..40 => 64,
+            0..6 if fits => FEW_ROWS,
+            0..40 => 64,
             _ => 128,
         };
         let most = max_tiles(up.rows as usize, *experts as usize, rows as usize) as u32;
@@ -230,15 +240,22 @@ impl<'a> Mixture<'a> {
     }
 }
 
+/// Shared memory of `experts_few`: sums of 8 items, rows, and what belongs to them.
+fn few_shared(product: &Product) -> u32 {
+    8 * 16_384 + FEW_ROWS * product.stride * 2 + 64
+}
+
 impl Spread {
     /// Have them made for a product; gives where they and their factors are.
     fn start(self, plan: &mut Plan, product: &Product) -> (u64, u64) {
         let rows = plan.take(u64::from(self.rows * self.copies) * u64::from(product.stride) * 2);
         let factors = plan.take(u64::from(self.rows * self.copies) * 4);
         let arguments = Arguments::new().inner(self.source).address(self.places).address(rows).address(factors);
-        let words = [self.stride, product.stride, product.weights.order(), self.copies];
-        let name = format!("spread_{}", product.weights.element());
-        plan.launch(name, [self.rows, 1, 1], 256, product.stride * 2, arguments.words(&words));
+        let words = [self.stride, product.stride, product.weights.order(), self.arrangement as u32, self.copies];
+        // Rows that are not normed have no sums, and are made alike by any number of threads.
+        let (threads, narrow) = if self.normed { (256, "") } else { (64, "_narrow") };
+        let name = format!("spread_{}{narrow}", product.weights.element());
+        plan.launch(name, [self.rows, 1, 1], threads, product.stride * 2, arguments.words(&words));
         (rows, factors)
     }
 }
@@ -251,7 +268,7 @@ impl Products<'_> {
         self.active * self.down.stride * 2 + 4 * sums.max(self.experts)
     }
 
-    /// Start `experts.cu` for one of the products; `gate` is the call that says how units are gated.
+    /// Start a kernel for one of the products; `gate` is the call that says how units are gated.
     fn launch(
         &self,
         plan: &mut Plan,
@@ -261,19 +278,29 @@ impl Products<'_> {
         sorted: &Sorted,
     ) -> Result<(), GpuError> {
         let (weights, stride) = (&product.weights, u64::from(product.stride));
+        let (rows, factors) = sorted.made;
+        let name = format!("experts{}_{}", tiles.rows, weights.product_name());
+        let how = Arguments::new().words(&[u32::from(sorted.gated), gate.constant("GATE")]);
+        let how = how.floats(&[gate.float(8), gate.float(9)]);
+        let chip = plan.shared.chip;
+        if tiles.rows == FEW_ROWS {
+            let arguments = Arguments::new().inner(weights.arguments()).address(tiles.table).address(tiles.filled);
+            let arguments = arguments.address(rows).address(sorted.pairs).address(factors).address(product.bias);
+            let arguments = arguments.address(sorted.out).words(&[product.features, weights.columns, product.stride]);
+            let shared = few_shared(product);
+            plan.launch(name, [chip.multiprocessors, 1, 1], 512, shared, arguments.behind(how));
+            return Ok(());
+        }
         let (sizes, part) = ([stride, product.rows.into()], [64, tiles.rows]);
-        let x = plan.shared.context().tensor_map(weights.code == 30, sorted.made.0, &sizes, &[stride * 2], &part, true);
+        let x = plan.shared.context().tensor_map(weights.code == 30, rows, &sizes, &[stride * 2], &part, true);
         let x = x.map_err(|reason| product.call.error(reason))?;
         let panels = if sorted.gated { self.width.div_ceil(64) } else { product.features.div_ceil(128) };
         let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(tiles.table).address(tiles.filled);
-        let arguments = arguments.address(sorted.pairs).address(sorted.made.1).address(product.bias);
+        let arguments = arguments.address(sorted.pairs).address(factors).address(product.bias);
         let arguments = arguments.address(sorted.out).words(&[product.features, weights.columns, panels]);
-        let arguments = arguments.words(&[u32::from(sorted.gated), gate.constant("GATE")]);
-        let arguments = arguments.floats(&[gate.float(8), gate.float(9)]);
-        let blocks = plan.shared.chip.multiprocessors * if tiles.rows == 16 { 2 } else { 1 };
         let shared = 4 * tiles.rows * 256 + 128 + tiles.rows * 512;
-        let name = format!("experts{}_{}", tiles.rows, weights.product_name());
-        plan.launch(name, [(tiles.most * panels).min(blocks), 1, 1], 256, shared, arguments);
+        let blocks = (tiles.most * panels).min(chip.multiprocessors);
+        plan.launch(name, [blocks, 1, 1], 256, shared, arguments.behind(how));
         Ok(())
     }
 }

@@ -410,7 +410,7 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 14] = [
+    let sources: [(&[&str], &str); 15] = [
         (&["few"], "few"),
         (&["some"], "some"),
         (&["rows_"], "rows"),
@@ -419,6 +419,7 @@ fn source_of(name: &str) -> &'static str {
         (&["attention"], "attention"),
         (&["gemm"], "gemm"),
         (&["chosen"], "chosen"),
+        (&["experts8"], "experts_few"),
         (&["experts"], "experts"),
         (&["route", "sort_pairs", "expert_offsets", "spread", "mix", "product_f32"], "moe"),
         (&["convolution", "delta"], "recurrent"),
