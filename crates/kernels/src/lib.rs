@@ -6,6 +6,7 @@
 //! never on the number of rows, so results are equal bit for bit in every batch. Read next: [`pool`].
 
 pub mod activation;
+mod ahead;
 pub mod attention;
 pub mod convert;
 pub mod cpu;

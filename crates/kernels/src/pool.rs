@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, Thread};
 
+use crate::ahead::{Ahead, Cursor};
+
 /// Bits of the region word: `generation << 48 | parts << 24 | next`.
 const FIELD_BITS: u32 = 24;
 const FIELD_MASK: u64 = (1 << FIELD_BITS) - 1;
@@ -42,7 +44,7 @@ impl Pool {
     /// A pool of `threads` threads in all, the caller among them. At least one; 0 means [`physical_cores`].
     pub fn new(threads: usize) -> Pool {
         let threads = if threads == 0 { physical_cores() } else { threads };
-        let shared = Arc::new(Shared::new(threads - 1));
+        let shared = Arc::new(Shared::new(threads));
         let workers = (0..threads - 1)
             .map(|index| {
                 let shared = Arc::clone(&shared);
@@ -58,6 +60,11 @@ impl Pool {
     /// How many threads take part in a region.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// What threads that wait ask memory for; products of few rows tell it where they read.
+    pub(crate) fn ahead(&self) -> &Ahead {
+        &self.shared.ahead
     }
 
     /// Call `work(part)` once for every part in `0..parts`, on all threads, handed out one by one; returns when
@@ -190,6 +197,7 @@ struct Shared {
     busy: AtomicBool,
     quit: AtomicBool,
     parked: Vec<Padded<AtomicBool>>,
+    ahead: Ahead,
     /// The caller is about to park, or has; the thread that finishes the last part wakes it.
     waiting: AtomicBool,
     caller: Mutex<Option<Thread>>,
@@ -208,14 +216,15 @@ fn has_parts(word: u64) -> bool {
 }
 
 impl Shared {
-    fn new(workers: usize) -> Shared {
+    fn new(threads: usize) -> Shared {
         Shared {
             word: Padded(AtomicU64::new(0)),
             remaining: Padded(AtomicUsize::new(0)),
             work: std::cell::UnsafeCell::new(None),
             busy: AtomicBool::new(false),
             quit: AtomicBool::new(false),
-            parked: (0..workers).map(|_| Padded(AtomicBool::new(false))).collect(),
+            parked: (1..threads).map(|_| Padded(AtomicBool::new(false))).collect(),
+            ahead: Ahead::new(threads),
             waiting: AtomicBool::new(false),
             caller: Mutex::new(None),
             panic: Mutex::new(None),
@@ -277,10 +286,12 @@ impl Shared {
     /// Wait until the parts that workers hold are done.
     fn wait(&self) {
         let done = || self.remaining.0.load(Ordering::Acquire) == 0;
+        let mut cursor = Cursor::default();
         for _ in 0..WAIT_SPINS {
             if done() {
                 return;
             }
+            self.ahead.ask(0, &mut cursor);
             std::hint::spin_loop();
         }
         for _ in 0..WAIT_YIELDS {
@@ -301,7 +312,7 @@ impl Shared {
     fn worker(&self, index: usize) {
         INSIDE.set(true);
         let idle = || !has_parts(self.word.0.load(Ordering::Relaxed));
-        let mut looks = 0;
+        let (mut looks, mut cursor) = (0, Cursor::default());
         while !self.quit.load(Ordering::Relaxed) {
             if !idle() {
                 self.take_parts();
@@ -310,6 +321,7 @@ impl Shared {
             }
             looks += 1;
             if looks < IDLE_SPINS {
+                self.ahead.ask(index + 1, &mut cursor);
                 std::hint::spin_loop();
             } else if looks < IDLE_SPINS + IDLE_YIELDS {
                 std::thread::yield_now();

@@ -91,6 +91,9 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
     let few = jobs.iter().all(|job| job.rows.len() <= FEW_ROWS);
     // Long stretches: memory is asked for the next part, which another thread must not have.
     let block = if few { units.div_ceil(pool.threads() * 2).max(1) } else { 1 };
+    if few {
+        pool.ahead().product(&starts(jobs, block, pool.threads()));
+    }
     // More threads than panels: rows are cut too, at the price of unpacking more than once.
     let most = jobs.iter().map(|job| job.rows.len()).max().unwrap_or(0);
     let wanted = (pool.threads() * 3).div_ceil(units.max(1));
@@ -113,6 +116,25 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
             first += count;
         }
     });
+}
+
+/// Where the first threads begin to read; nowhere for experts, which are others each time.
+fn starts(jobs: &[Job], block: usize, threads: usize) -> Vec<*const u8> {
+    if !jobs.iter().all(|job| matches!(job.rows, Rows::All(_))) {
+        return Vec::new();
+    }
+    let start = |thread: usize| {
+        let mut index = thread * block;
+        let job = jobs.iter().find(|job| match index.checked_sub(parts(job)) {
+            None => true,
+            Some(rest) => {
+                index = rest;
+                false
+            }
+        })?;
+        Some(job.panels.slab(job.expert, job.panels.part(index).0, 0).as_ptr())
+    };
+    (0..threads).map_while(start).collect()
 }
 
 /// Number of parts of a job; none when it has no rows.
