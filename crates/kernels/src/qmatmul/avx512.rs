@@ -5,9 +5,10 @@
 //! values as they are, many rows read them unpacked from the first-level cache; the products are the same.
 //! Read next: [`super::tile`], whose bits these functions reproduce.
 
+use super::lattice;
 use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
-use super::unpack::Headers;
+use super::unpack::{self, Headers};
 use crate::quant::ScaleType;
 use std::arch::x86_64::*;
 
@@ -122,6 +123,7 @@ unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8)
             Values::Bits8 => open::<Bits8>(input, units, out),
             Values::E2m1 => open::<E2m1>(input, units, out),
             Values::Iq4 => open::<Iq4>(input, units, out),
+            Values::Lattice(kind) => lattice::read_values(kind, slab, out),
         }
     }
 }
@@ -178,6 +180,8 @@ unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, bias
             let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(words(at.add(64), groups + group)));
             put(biases, out, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
         }),
+        // SAFETY: passed on.
+        Scales::Inside => unsafe { unpack::read_scales(layout, headers, scales, biases) },
         Scales::E8m0 => each!(|at, group, out| put(scales, out, e8m0_halved(words(at, group)))),
         Scales::E4m3 => each!(|at, group, out| {
             let product = _mm512_mul_ps(_mm512_loadu_ps(at.cast()), e4m3(words(at.add(64), group)));
@@ -283,6 +287,7 @@ unsafe fn tile(tile: &Tile) {
             (Stored::Packed(Values::Bits8), _) => tile_panels::<Bits8, false>(tile),
             (Stored::Packed(Values::E2m1), _) => tile_panels::<E2m1, false>(tile),
             (Stored::Packed(Values::Iq4), _) => tile_panels::<Iq4, false>(tile),
+            (Stored::Packed(Values::Lattice(_)), _) => unreachable!("lattices are opened"),
         }
     }
 }

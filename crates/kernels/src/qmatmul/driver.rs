@@ -250,7 +250,9 @@ impl Part<'_> {
         let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { sizes.bytes });
         let scales = room(&mut scratch.scales, sizes.groups * panels * 64).cast::<f32>();
         let biases = room(&mut scratch.biases, sizes.groups * panels * 64).cast::<f32>();
-        let packed = self.kernels.reads_packed && (scratch.rows.len() <= FEW_ROWS || layout.values == Values::Bits8);
+        let readable = !matches!(layout.values, Values::Lattice(_));
+        let few = scratch.rows.len() <= FEW_ROWS || layout.values == Values::Bits8;
+        let packed = self.kernels.reads_packed && readable && few;
         let mut source = (Stored::Packed(layout.values), first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
@@ -337,11 +339,11 @@ impl Part<'_> {
         let panels = self.panels;
         let weights = room(&mut scratch.weights, SLAB_COLUMNS * TILE_PANELS * PANEL_ROWS * 4).cast::<f32>();
         let Some(layout) = self.job.panels.layout() else {
+            // SAFETY: there is room for that.
+            let weights_of = unsafe { std::slice::from_raw_parts_mut(weights, width * panels * PANEL_ROWS) };
             for p in 0..panels {
-                self.job.panels.read_raw(self.job.expert, self.panel + p, at, width, |column, lane, value| {
-                    // SAFETY: inside the room made above.
-                    unsafe { weights.add((column * panels + p) * PANEL_ROWS + lane).write(value) }
-                });
+                let out = &mut weights_of[p * PANEL_ROWS..];
+                self.job.panels.read_columns(self.job.expert, self.panel + p, at, panels * PANEL_ROWS, out);
             }
             return weights;
         };

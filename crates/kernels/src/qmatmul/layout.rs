@@ -13,9 +13,11 @@
 //! | 1 bit | 1 | columns `4 f + j` at bit `f` |
 //!
 //! 3, 5 and 6 bits are a wide plane of the low bits followed by a narrow plane of the high ones.
+//! The lattice formats keep the super-blocks of their rows, see [`super::lattice`].
 //! Invariant: a value is `scale * (q - offset)` or `scale * q + bias`, `q` an unsigned byte; columns beyond the
 //! matrix have scale and bias zero. Read next: [`super::pack`] writes it, [`super::unpack`] reads it.
 
+use super::lattice::Kind;
 use crate::quant::{Format, QuantError, ScaleType};
 
 /// Output rows of a panel.
@@ -44,6 +46,8 @@ pub enum Values {
     E2m1,
     /// 4 bits that index [`IQ4_TABLE`].
     Iq4,
+    /// Super-blocks as they are, scales inside.
+    Lattice(Kind),
 }
 
 /// Twice the e2m1 values, plus 16.
@@ -52,26 +56,22 @@ pub const E2M1_TABLE: [u8; 16] = [16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13
 pub const IQ4_TABLE: [u8; 16] = [1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241];
 
 impl Values {
-    /// Bits of a stored value.
-    pub fn bits(self) -> usize {
-        match self {
+    /// Bytes of a unit of 16 rows x 32 columns; of a lattice, which has no units, an eighth of a slab's.
+    pub fn unit_bytes(self) -> usize {
+        64 * match self {
             Values::Bits2 => 2,
             Values::Bits3 => 3,
             Values::Bits4 | Values::E2m1 | Values::Iq4 => 4,
             Values::Bits5 => 5,
             Values::Bits6 => 6,
             Values::Bits8 => 8,
+            Values::Lattice(kind) => return PANEL_ROWS * kind.block_bytes() / (SLAB_COLUMNS / UNIT_COLUMNS),
         }
-    }
-
-    /// Bytes of a unit of 16 rows x 32 columns.
-    pub fn unit_bytes(self) -> usize {
-        64 * self.bits()
     }
 
     /// Whether all unsigned bytes are below 128.
     pub fn below_128(self) -> bool {
-        !matches!(self, Values::Bits8 | Values::Iq4)
+        !matches!(self, Values::Bits8 | Values::Iq4 | Values::Lattice(_))
     }
 
     /// The table behind the codes, if they are not the values themselves.
@@ -101,6 +101,8 @@ pub enum Scales {
     Minimum8,
     /// f16 `d`, f16 `dmin`, `n` bytes: scale low, minimum high.
     Minimum4,
+    /// No header: they are in the super-blocks.
+    Inside,
 }
 
 /// Everything that reading a packed matrix needs to know about its format.
@@ -124,6 +126,7 @@ impl Layout {
         let offset =
             |values, scales, group, offset_shift| Layout { values, scales, group, offset_shift, biased: false };
         let biased = |values, scales, group| Layout { values, scales, group, offset_shift: 0, biased: true };
+        let lattice = |kind: Kind| offset(Values::Lattice(kind), Scales::Inside, kind.group(), 7);
         let half = Scales::Plain(ScaleType::F16);
         let half_biased = Scales::Biased(ScaleType::F16);
         Ok(Some(match format {
@@ -153,14 +156,14 @@ impl Layout {
             Format::Q6K => offset(Values::Bits6, Scales::Signed, 16, 5),
             Format::Iq4Nl => offset(Values::Iq4, half, 32, 7),
             Format::Iq4Xs => offset(Values::Iq4, Scales::Signed, 32, 7),
-            Format::Mxfp8
-            | Format::Iq2Xxs
-            | Format::Iq2Xs
-            | Format::Iq2S
-            | Format::Iq3Xxs
-            | Format::Iq3S
-            | Format::Iq1S
-            | Format::Iq1M => return Ok(None),
+            Format::Iq2Xxs => lattice(Kind::Iq2Xxs),
+            Format::Iq2Xs => lattice(Kind::Iq2Xs),
+            Format::Iq2S => lattice(Kind::Iq2S),
+            Format::Iq3Xxs => lattice(Kind::Iq3Xxs),
+            Format::Iq3S => lattice(Kind::Iq3S),
+            Format::Iq1S => lattice(Kind::Iq1S),
+            Format::Iq1M => lattice(Kind::Iq1M),
+            Format::Mxfp8 => return Ok(None),
         }))
     }
 
@@ -175,6 +178,7 @@ impl Layout {
             Scales::Signed => 2 + groups,
             Scales::Minimum8 => 4 + 2 * groups,
             Scales::Minimum4 => 4 + groups,
+            Scales::Inside => 0,
         };
         (PANEL_ROWS * row_bytes).next_multiple_of(64)
     }

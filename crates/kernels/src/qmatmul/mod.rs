@@ -3,7 +3,7 @@
 //! [`PackedMatrix`] holds weights in a layout made for streaming and for integer dot products; [`PackedExperts`] holds
 //! those of a mixture of experts. [`QuantizedActivations`] is made once for all matrices that read the same rows.
 //! [`matmul`] and [`matmul_experts`] multiply the two; the `_float` forms take float activations and dequantized
-//! weights, for exact runs and for formats without small integers (see [`PackedMatrix::needs_float`]).
+//! weights, for exact runs and for mxfp8 (see [`PackedMatrix::needs_float`]).
 //! Invariant: the bits of an output row depend on its activations and the weights alone, never on the number of rows,
 //! of threads or of matrices in the call; the integer products are the same on every tier.
 //! Read next: [`layout`], then [`driver`].
@@ -13,7 +13,9 @@ mod activations;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod columns;
 mod driver;
+mod lattice;
 mod layout;
 mod memory;
 #[cfg(target_arch = "aarch64")]
@@ -66,7 +68,7 @@ impl PackedMatrix {
         self.panels.bytes()
     }
 
-    /// Whether only [`matmul_float`] can multiply it: mxfp8 and the lattice formats (IQ1, IQ2, IQ3).
+    /// Whether only [`matmul_float`] can multiply it: mxfp8, whose values are no small integers.
     pub fn needs_float(&self) -> bool {
         self.panels.layout().is_none()
     }

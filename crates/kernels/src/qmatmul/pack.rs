@@ -32,6 +32,13 @@ fn pack<S: Simd>(
     staged: &mut Staged,
     out: &mut [u8],
 ) {
+    if let Values::Lattice(kind) = layout.values {
+        let bytes = kind.block_bytes();
+        let blocks = rows.iter().zip(out.chunks_exact_mut(bytes));
+        return blocks.for_each(|(row, out)| {
+            out.copy_from_slice(&row.data[slab.first / SLAB_COLUMNS * bytes..][..bytes]);
+        });
+    }
     let (header, values) = out.split_at_mut(layout.header_bytes(slab.width));
     for (lane, row) in rows.iter().enumerate() {
         pack_scales(layout, format, row, slab, lane, header);
@@ -194,7 +201,8 @@ fn stage_values(values: Values, format: Format, row: &Row<'_>, slab: &Columns, o
         _ => {
             let mut codes = [0u8; SLAB_COLUMNS];
             read_codes(format, row, slab, &mut codes[..slab.real.next_multiple_of(UNIT_COLUMNS)]);
-            let units = codes.as_chunks::<UNIT_COLUMNS>().0.iter().zip(out.chunks_exact_mut(4 * values.bits()));
+            let units =
+                codes.as_chunks::<UNIT_COLUMNS>().0.iter().zip(out.chunks_exact_mut(values.unit_bytes() / PANEL_ROWS));
             units.take(slab.width / UNIT_COLUMNS).for_each(|(codes, out)| stage_unit(values, codes, out));
         }
     }
@@ -249,6 +257,7 @@ fn stage_unit(values: Values, codes: &[u8; UNIT_COLUMNS], out: &mut [u8]) {
             out[..16].copy_from_slice(&plane4(codes));
             out[16..].copy_from_slice(&plane2(codes, 4));
         }
+        Values::Lattice(_) => unreachable!("super-blocks are copied"),
     }
 }
 

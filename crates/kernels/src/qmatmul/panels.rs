@@ -2,10 +2,11 @@
 //!
 //! The panels of a tile lie slab by slab: the first slabs of all two or three, then the second ones. So a part reads one
 //! stream, whose memory can be asked for in order; streams side by side would leave 40 % of the bandwidth unused.
-//! Formats that are not small integers times a scale keep the bytes of their rows and are decoded when read.
+//! Mxfp8, whose values are no small integers times a scale, has panels of its own ([`super::columns`]).
 //! Read next: [`super::layout`], [`super::pack`].
 
-use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
+use super::columns;
+use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS, Values};
 use super::memory::Memory;
 use super::pack::{Columns, Staged};
 use super::tile::TILE_PANELS;
@@ -47,8 +48,6 @@ pub struct Panels {
     threes: usize,
     /// Slabs of full width, and the last one.
     slabs: [Slab; 2],
-    /// Bytes of the data and of the scales of a row that is kept as it is.
-    raw: (usize, usize),
 }
 
 impl Panels {
@@ -68,7 +67,6 @@ impl Panels {
         let rows = all / experts;
         let layout = Layout::of(model.format, model.scale_type)?;
         let columns = model.columns;
-        let raw = (model.data.len() / model.rows.max(1), model.scales.len() / model.rows.max(1));
         let padded = columns.next_multiple_of(UNIT_COLUMNS);
         let last = padded - padded.saturating_sub(1) / SLAB_COLUMNS * SLAB_COLUMNS;
         let slabs = layout.as_ref().map_or_else(Default::default, |layout| {
@@ -76,14 +74,14 @@ impl Panels {
         });
         let panel_bytes = match &layout {
             Some(layout) => layout.panel_bytes(padded),
-            None => PANEL_ROWS * (raw.0 + raw.1),
+            None => columns::panel_bytes(columns),
         };
         let panels = rows.div_ceil(PANEL_ROWS);
         let bytes = experts * panels * panel_bytes;
         let most = panels.div_ceil(TILE_PANELS);
         let threes = most - (most * TILE_PANELS - panels).min(most);
         let (format, memory) = (model.format, Memory::for_weights(bytes));
-        let packed = Panels { format, layout, experts, rows, columns, bytes, memory, panel_bytes, threes, slabs, raw };
+        let packed = Panels { format, layout, experts, rows, columns, bytes, memory, panel_bytes, threes, slabs };
         pool.run(experts * panels, &|index| packed.pack_one(index, parts));
         Ok(packed)
     }
@@ -101,11 +99,7 @@ impl Panels {
         let out = |offset, bytes| unsafe { std::slice::from_raw_parts_mut(self.memory.start().add(offset), bytes) };
         let Some(layout) = &self.layout else {
             let panel = out(index * self.panel_bytes, self.panel_bytes);
-            for (row, out) in rows[..count].iter().zip(panel.chunks_exact_mut(self.raw.0 + self.raw.1)) {
-                out[..self.raw.0].copy_from_slice(row.data);
-                out[self.raw.0..].copy_from_slice(row.scales);
-            }
-            return;
+            return rows[..count].iter().enumerate().for_each(|(lane, row)| columns::pack_row(row, lane, panel));
         };
         let mut staged = Staged::default();
         for at in (0..self.padded_columns()).step_by(SLAB_COLUMNS) {
@@ -169,7 +163,7 @@ impl Panels {
         self.format
     }
 
-    /// How panels are laid out; none for rows kept as they are.
+    /// How panels are laid out; none for mxfp8.
     pub fn layout(&self) -> Option<&Layout> {
         self.layout.as_ref()
     }
@@ -179,8 +173,8 @@ impl Panels {
         self.bytes
     }
 
-    /// A panel of rows kept as they are.
-    fn raw_panel(&self, expert: usize, panel: usize) -> &[u8] {
+    /// A panel of a format without small integers.
+    fn float_panel(&self, expert: usize, panel: usize) -> &[u8] {
         let index = expert * self.expert_panels() + panel;
         assert!(expert < self.experts && panel < self.expert_panels(), "[quantized product] no such panel");
         // SAFETY: inside the memory, all of which `pack` has written.
@@ -203,33 +197,9 @@ impl Panels {
         }
     }
 
-    /// Decode columns of a panel of rows kept as they are: `put(column, lane, value)` for 16 lanes.
-    pub fn read_raw(
-        &self,
-        expert: usize,
-        panel: usize,
-        at: usize,
-        width: usize,
-        mut put: impl FnMut(usize, usize, f32),
-    ) {
-        let mut values = [0.0; SLAB_COLUMNS];
-        for lane in 0..PANEL_ROWS {
-            values.fill(0.0);
-            if panel * PANEL_ROWS + lane < self.rows {
-                self.decode_raw(self.raw_panel(expert, panel), lane, at, &mut values[..width]);
-            }
-            values[..width].iter().enumerate().for_each(|(column, value)| put(column, lane, *value));
-        }
-    }
-
-    fn decode_raw(&self, panel: &[u8], lane: usize, at: usize, out: &mut [f32]) {
-        let (data, scales) = panel[lane * (self.raw.0 + self.raw.1)..][..self.raw.0 + self.raw.1].split_at(self.raw.0);
-        let info = self.format.info();
-        let (first, blocks) = (at / info.block_columns, out.len() / info.block_columns);
-        let data = &data[first * info.block_bytes..][..blocks * info.block_bytes];
-        let scales = if scales.is_empty() { scales } else { &scales[first..first + blocks] };
-        let row = Row { data, scales, biases: &[], scale_type: ScaleType::F32, global_scale: 1.0 };
-        (info.decode)(row, out);
+    /// Columns from `at` on of a panel of floats; see [`columns::read_columns`].
+    pub fn read_columns(&self, expert: usize, panel: usize, at: usize, stride: usize, out: &mut [f32]) {
+        columns::read_columns(self.float_panel(expert, panel), self.columns, at, stride, out);
     }
 
     /// One row as floats, the same as decoding the source.
@@ -238,12 +208,19 @@ impl Panels {
         assert_eq!(out.len(), self.columns, "[dequantize] output of another length than the row");
         let (panel, lane) = (row / PANEL_ROWS, row % PANEL_ROWS);
         let Some(layout) = &self.layout else {
-            return self.decode_raw(self.raw_panel(expert, panel), lane, 0, out);
+            return columns::read_row(self.float_panel(expert, panel), self.columns, lane, out);
         };
         for (index, out) in out.chunks_mut(SLAB_COLUMNS).enumerate() {
             let at = index * SLAB_COLUMNS;
             let sizes = self.slab_sizes(at);
-            let (header, values) = self.slab(expert, panel, at).split_at(sizes.header);
+            let slab = self.slab(expert, panel, at);
+            if let Values::Lattice(kind) = layout.values {
+                let data = &slab[lane * kind.block_bytes()..][..kind.block_bytes()];
+                let row = Row { data, scales: &[], biases: &[], scale_type: ScaleType::F32, global_scale: 1.0 };
+                (self.format.info().decode)(row, out);
+                continue;
+            }
+            let (header, values) = slab.split_at(sizes.header);
             let mut codes = [0; UNIT_COLUMNS];
             for (column, out) in out.iter_mut().enumerate() {
                 if column.is_multiple_of(UNIT_COLUMNS) {

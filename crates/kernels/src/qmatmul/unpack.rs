@@ -3,6 +3,7 @@
 //! Every scale here is a product of exactly representable factors or of two rounded once, so all tiers have the same
 //! floats. Read next: [`super::tile`] computes with what this unpacks.
 
+use super::lattice;
 use super::layout::{Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
 use crate::quant::ScaleType;
 use crate::quant::mx::{e4m3_to_f32, e8m0_to_f32};
@@ -29,6 +30,15 @@ pub struct Headers {
 /// without.
 pub unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, biases: *mut f32) {
     for panel in 0..headers.panels {
+        if let Values::Lattice(kind) = layout.values {
+            // SAFETY: the caller vouches for the slab, which is all header and all values, and for the scales.
+            unsafe {
+                let bytes = PANEL_ROWS * kind.block_bytes();
+                let slab = std::slice::from_raw_parts(headers.start.add(panel * headers.stride), bytes);
+                lattice::read_scales(kind, slab, scales.add(panel * PANEL_ROWS), headers.panels * PANEL_ROWS);
+            }
+            continue;
+        }
         // SAFETY: the caller vouches for the headers.
         let header = unsafe { std::slice::from_raw_parts(headers.start.add(panel * headers.stride), headers.bytes) };
         for group in 0..headers.groups {
@@ -68,6 +78,7 @@ pub fn read_scale(layout: &Layout, header: &[u8], groups: usize, group: usize, r
             let both = byte(64, group);
             (half(0) * (both & 15) as f32, -(half(1) * (both >> 4) as f32))
         }
+        Scales::Inside => unreachable!("super-blocks have no header"),
     }
 }
 
@@ -76,6 +87,10 @@ pub fn read_scale(layout: &Layout, header: &[u8], groups: usize, group: usize, r
 /// # Safety
 /// `out` must be valid for `columns * 16` bytes.
 pub unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8) {
+    if let Values::Lattice(kind) = values {
+        // SAFETY: passed on.
+        return unsafe { lattice::read_values(kind, slab, out) };
+    }
     let mut codes = [0; UNIT_COLUMNS];
     for (unit, bytes) in slab.chunks_exact(values.unit_bytes()).take(columns / UNIT_COLUMNS).enumerate() {
         for row in 0..PANEL_ROWS {
@@ -107,6 +122,7 @@ pub fn read_unit_row(values: Values, unit: &[u8], row: usize, out: &mut [u8; UNI
             Values::Bits2 => two(0),
             Values::Bits3 => two(0) | one(2) << 2,
             Values::E2m1 | Values::Iq4 => values.table().expect("both have one")[four() as usize],
+            Values::Lattice(_) => unreachable!("super-blocks have no units"),
         };
     }
 }

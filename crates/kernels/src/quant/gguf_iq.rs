@@ -1,7 +1,7 @@
 //! GGUF's IQ formats: groups of values from lattices, and the four-bit ones with a non-linear grid (ggml's block
 //! formats, GGUF specification). Decoders only. Tables: [`super::gguf_iq_tables`].
 //!
-//! A lattice point gives 8 (or 4) magnitudes; signs are 8 bits, or 7 with the eighth chosen so that the number of
+//! A lattice point gives 8 (or 4) magnitudes (see [`Lattice`]); signs are 8 bits, or 7 with the eighth chosen so that the number of
 //! minus signs is even. Super-blocks hold 256 values in eight groups of 32, except IQ4_NL's blocks of 32.
 //!
 //! | format | bytes of a super-block, in order | value |
@@ -22,101 +22,182 @@ use super::gguf_legacy::read_f16;
 use crate::convert::scalar::one_f16_to_f32;
 use half::f16;
 
-/// Decode a row of IQ2_XXS.
-pub fn decode_iq2_xxs(row: Row<'_>, out: &mut [f32]) {
-    for (out, block) in out.as_chunks_mut::<256>().0.iter_mut().zip(row.data.as_chunks::<66>().0) {
-        let scale = read_f16(block, 0);
-        for (out, group) in out.as_chunks_mut::<32>().0.iter_mut().zip(block[2..].chunks_exact(8)) {
-            let signs = read_u32(group, 4);
-            let factor = scale * (0.5 + (signs >> 28) as f32) * 0.25;
-            for (index, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-                put(out, factor, &GRID_IQ2XXS[group[index] as usize], even_signs(signs >> (7 * index)));
-            }
+/// Values of a super-block.
+const BLOCK: usize = 256;
+
+/// A lattice format: every value is a small integer times the scale of its group, exactly.
+pub trait Lattice {
+    /// Bytes of a super-block.
+    const BYTES: usize;
+    /// Values that share a scale.
+    const GROUP: usize;
+
+    /// The scale of a group.
+    fn scale(block: &[u8], group: usize) -> f32;
+
+    /// The integers of eight values from `8 * index` on.
+    fn integers(block: &[u8], index: usize) -> [i8; 8];
+}
+
+/// Decode a row.
+pub fn decode<L: Lattice>(row: Row<'_>, out: &mut [f32]) {
+    for (out, block) in out.as_chunks_mut::<BLOCK>().0.iter_mut().zip(row.data.chunks_exact(L::BYTES)) {
+        let out: &mut [[f32; 8]; BLOCK / 8] = out.as_chunks_mut().0.first_chunk_mut().expect("a super-block");
+        for (index, out) in out.iter_mut().enumerate() {
+            let scale = L::scale(block, index * 8 / L::GROUP);
+            out.iter_mut().zip(L::integers(block, index)).for_each(|(out, integer)| *out = integer as f32 * scale);
         }
     }
 }
 
-/// Decode a row of IQ2_XS.
-pub fn decode_iq2_xs(row: Row<'_>, out: &mut [f32]) {
-    for (out, block) in out.as_chunks_mut::<256>().0.iter_mut().zip(row.data.as_chunks::<74>().0) {
-        let scale = read_f16(block, 0);
-        for (index, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let level = block[66 + index / 4] >> (4 * (index / 2 % 2)) & 15;
-            let factor = scale * (0.5 + level as f32) * 0.25;
-            let code = read_u16(block, 2 + 2 * index);
-            put(out, factor, &GRID_IQ2XS[(code & 511) as usize], even_signs((code >> 9) as u32));
-        }
+/// IQ2_XXS.
+pub struct Iq2Xxs;
+
+impl Lattice for Iq2Xxs {
+    const BYTES: usize = 66;
+    const GROUP: usize = 32;
+
+    #[inline(always)]
+    fn scale(block: &[u8], group: usize) -> f32 {
+        read_f16(block, 0) * (0.5 + (read_u32(block, 6 + 8 * group) >> 28) as f32) * 0.25
+    }
+
+    #[inline(always)]
+    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+        let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
+        let (group, within) = (2 + 8 * (index / 4), index % 4);
+        let signs = read_u32(block, group + 4);
+        signed(GRID_IQ2XXS[block[group + within] as usize], even_signs(signs >> (7 * within)))
     }
 }
 
-/// Decode a row of IQ2_S.
-pub fn decode_iq2_s(row: Row<'_>, out: &mut [f32]) {
-    for (out, block) in out.as_chunks_mut::<256>().0.iter_mut().zip(row.data.as_chunks::<82>().0) {
-        let scale = read_f16(block, 0);
-        for (index, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let level = block[74 + index / 4] >> (4 * (index / 2 % 2)) & 15;
-            let factor = scale * (0.5 + level as f32) * 0.25;
-            let high = block[66 + index / 4] >> (2 * (index % 4)) & 3;
-            let point = &GRID_IQ2S[block[2 + index] as usize | (high as usize) << 8];
-            put(out, factor, point, block[34 + index]);
-        }
+/// IQ2_XS.
+pub struct Iq2Xs;
+
+impl Lattice for Iq2Xs {
+    const BYTES: usize = 74;
+    const GROUP: usize = 16;
+
+    #[inline(always)]
+    fn scale(block: &[u8], group: usize) -> f32 {
+        read_f16(block, 0) * (0.5 + nibble(block, 66, group) as f32) * 0.25
+    }
+
+    #[inline(always)]
+    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+        let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
+        let code = read_u16(block, 2 + 2 * index);
+        signed(GRID_IQ2XS[(code & 511) as usize], even_signs((code >> 9) as u32))
     }
 }
 
-/// Decode a row of IQ3_XXS.
-pub fn decode_iq3_xxs(row: Row<'_>, out: &mut [f32]) {
-    for (out, block) in out.as_chunks_mut::<256>().0.iter_mut().zip(row.data.as_chunks::<98>().0) {
-        let scale = read_f16(block, 0);
-        for (index, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let signs = read_u32(block, 66 + 4 * (index / 4));
-            let factor = scale * (0.5 + (signs >> 28) as f32) * 0.5;
-            let [a, b] = [0, 1].map(|half| GRID_IQ3XXS[block[2 + 2 * index + half] as usize]);
-            put(out, factor, &join(a, b), even_signs(signs >> (7 * (index % 4))));
-        }
+/// IQ2_S.
+pub struct Iq2S;
+
+impl Lattice for Iq2S {
+    const BYTES: usize = 82;
+    const GROUP: usize = 16;
+
+    #[inline(always)]
+    fn scale(block: &[u8], group: usize) -> f32 {
+        read_f16(block, 0) * (0.5 + nibble(block, 74, group) as f32) * 0.25
+    }
+
+    #[inline(always)]
+    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+        let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
+        let high = block[66 + index / 4] >> (2 * (index % 4)) & 3;
+        signed(GRID_IQ2S[block[2 + index] as usize | (high as usize) << 8], block[34 + index])
     }
 }
 
-/// Decode a row of IQ3_S.
-pub fn decode_iq3_s(row: Row<'_>, out: &mut [f32]) {
-    for (out, block) in out.as_chunks_mut::<256>().0.iter_mut().zip(row.data.as_chunks::<110>().0) {
-        let scale = read_f16(block, 0);
-        for (index, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let level = block[106 + index / 8] >> (4 * (index / 4 % 2)) & 15;
-            let factor = scale * (1 + 2 * level) as f32;
-            let [a, b] = [0, 1].map(|half| {
-                let high = block[66 + index / 4] >> (2 * (index % 4) + half) & 1;
-                GRID_IQ3S[block[2 + 2 * index + half] as usize | (high as usize) << 8]
-            });
-            put(out, factor, &join(a, b), block[74 + index]);
-        }
+/// IQ3_XXS.
+pub struct Iq3Xxs;
+
+impl Lattice for Iq3Xxs {
+    const BYTES: usize = 98;
+    const GROUP: usize = 32;
+
+    #[inline(always)]
+    fn scale(block: &[u8], group: usize) -> f32 {
+        read_f16(block, 0) * (0.5 + (read_u32(block, 66 + 4 * group) >> 28) as f32) * 0.5
+    }
+
+    #[inline(always)]
+    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+        let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
+        let signs = read_u32(block, 66 + 4 * (index / 4));
+        let [a, b] = [0, 1].map(|half| GRID_IQ3XXS[block[2 + 2 * index + half] as usize]);
+        signed(join(a, b), even_signs(signs >> (7 * (index % 4))))
     }
 }
 
-/// Decode a row of IQ1_S.
-pub fn decode_iq1_s(row: Row<'_>, out: &mut [f32]) {
-    for (out, block) in out.as_chunks_mut::<256>().0.iter_mut().zip(row.data.as_chunks::<50>().0) {
-        let scale = read_f16(block, 0);
-        for (index, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let code = read_u16(block, 34 + 2 * (index / 4));
-            let factor = scale * (2 * (code >> 12 & 7) + 1) as f32;
-            let high = code >> (3 * (index % 4)) & 7;
-            put_ternary(out, factor, block[2 + index] as usize | (high as usize) << 8, code & 0x8000 != 0);
-        }
+/// IQ3_S.
+pub struct Iq3S;
+
+impl Lattice for Iq3S {
+    const BYTES: usize = 110;
+    const GROUP: usize = 32;
+
+    #[inline(always)]
+    fn scale(block: &[u8], group: usize) -> f32 {
+        read_f16(block, 0) * (1 + 2 * nibble(block, 106, group)) as f32
+    }
+
+    #[inline(always)]
+    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+        let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
+        let [a, b] = [0, 1].map(|half| {
+            let high = block[66 + index / 4] >> (2 * (index % 4) + half) & 1;
+            GRID_IQ3S[block[2 + 2 * index + half] as usize | (high as usize) << 8]
+        });
+        signed(join(a, b), block[74 + index])
     }
 }
 
-/// Decode a row of IQ1_M.
-pub fn decode_iq1_m(row: Row<'_>, out: &mut [f32]) {
-    for (out, block) in out.as_chunks_mut::<256>().0.iter_mut().zip(row.data.as_chunks::<56>().0) {
+/// IQ1_S.
+pub struct Iq1S;
+
+impl Lattice for Iq1S {
+    const BYTES: usize = 50;
+    const GROUP: usize = 32;
+
+    #[inline(always)]
+    fn scale(block: &[u8], group: usize) -> f32 {
+        let level = read_u16(block, 34 + 2 * group) >> 12 & 7;
+        read_f16(block, 0) * (2 * level + 1) as f32 * 0.125
+    }
+
+    #[inline(always)]
+    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+        let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
+        let code = read_u16(block, 34 + 2 * (index / 4));
+        let high = code >> (3 * (index % 4)) & 7;
+        ternary(block[2 + index] as usize | (high as usize) << 8, code & 0x8000 != 0)
+    }
+}
+
+/// IQ1_M.
+pub struct Iq1M;
+
+impl Lattice for Iq1M {
+    const BYTES: usize = 56;
+    const GROUP: usize = 16;
+
+    #[inline(always)]
+    fn scale(block: &[u8], group: usize) -> f32 {
         let scales = [0, 1, 2, 3].map(|index| read_u16(block, 48 + 2 * index));
         let [a, b, c, d] = scales.map(|scale| scale >> 12);
         let scale = one_f16_to_f32(f16::from_bits(a | b << 4 | c << 8 | d << 12));
-        for (index, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let level = scales[index / 8] >> (3 * (index / 2 % 4)) & 7;
-            let code = block[32 + index / 2] >> (4 * (index % 2));
-            let point = block[index] as usize | ((code & 7) as usize) << 8;
-            put_ternary(out, scale * (2 * level + 1) as f32, point, code & 8 != 0);
-        }
+        let level = scales[group / 4] >> (3 * (group % 4)) & 7;
+        scale * (2 * level + 1) as f32 * 0.125
+    }
+
+    #[inline(always)]
+    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+        let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
+        let code = block[32 + index / 2] >> (4 * (index % 2));
+        ternary(block[index] as usize | ((code & 7) as usize) << 8, code & 8 != 0)
     }
 }
 
@@ -161,22 +242,35 @@ fn join(a: [u8; 4], b: [u8; 4]) -> [u8; 8] {
     [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]]
 }
 
-/// Write eight values; a set bit of `signs` is a minus.
+/// Four bits a group, two groups a byte.
 #[inline(always)]
-fn put(out: &mut [f32; 8], factor: f32, point: &[u8; 8], signs: u8) {
-    for (index, (out, magnitude)) in out.iter_mut().zip(point).enumerate() {
-        let value = factor * *magnitude as f32;
-        *out = if signs >> index & 1 == 1 { -value } else { value };
-    }
+fn nibble(block: &[u8], offset: usize, group: usize) -> u8 {
+    block[offset + group / 2] >> (4 * (group % 2)) & 15
 }
 
-/// Write eight values of -1, 0 or 1, all shifted by an eighth.
-#[inline(always)]
-fn put_ternary(out: &mut [f32; 8], factor: f32, point: usize, down: bool) {
-    let shift = if down { -0.125 } else { 0.125 };
-    for (out, value) in out.iter_mut().zip(&GRID_IQ1[point]) {
-        *out = factor * (*value as f32 + shift);
+/// All bits of a byte for each set bit.
+const SPREAD: [u64; 256] = {
+    let mut spread = [0; 256];
+    let mut at = 0;
+    while at < 256 * 8 {
+        spread[at / 8] |= (0xFF * (((at / 8) >> (at % 8)) & 1) as u64) << (8 * (at % 8));
+        at += 1;
     }
+    spread
+};
+
+/// Magnitudes with their signs; a set bit is a minus. No magnitude is zero, so that no sum carries into its neighbour.
+#[inline(always)]
+fn signed(point: [u8; 8], signs: u8) -> [i8; 8] {
+    let minus = SPREAD[signs as usize];
+    ((u64::from_le_bytes(point) ^ minus) + (minus & 0x0101_0101_0101_0101)).to_le_bytes().map(|byte| byte as i8)
+}
+
+/// Eighths: values of -1, 0 or 1, all shifted by one eighth.
+#[inline(always)]
+fn ternary(point: usize, down: bool) -> [i8; 8] {
+    let shift = if down { -1 } else { 1 };
+    GRID_IQ1[point].map(|value| 8 * value + shift)
 }
 
 #[inline(always)]
