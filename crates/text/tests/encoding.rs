@@ -8,6 +8,11 @@ fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
 }
 
+/// The built-in model's folder.
+fn mica() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mica")
+}
+
 fn gguf(name: &str) -> Tokenizer {
     Tokenizer::from_gguf(&Gguf::open(&data().join("vocab").join(name)).unwrap()).unwrap()
 }
@@ -75,7 +80,7 @@ impl Random {
 
 #[test]
 fn own_ids_are_the_librarys() {
-    let bytes = std::fs::read(data().join("mica/tokenizer.json")).unwrap();
+    let bytes = std::fs::read(mica().join("tokenizer.json")).unwrap();
     let own = Tokenizer::from_json_bytes(&bytes).unwrap();
     let library = Tokenizer::from_json_bytes_by_library(&bytes).unwrap();
     assert!(own.is_own_pipeline() && !library.is_own_pipeline());
@@ -99,7 +104,7 @@ fn own_ids_are_the_librarys() {
 
 #[test]
 fn streamed_text_is_the_decoded_text() {
-    let mica = Tokenizer::from_json_file(data().join("mica/tokenizer.json")).unwrap();
+    let mica = Tokenizer::from_json_file(mica().join("tokenizer.json")).unwrap();
     let mut random = Random(2);
     for tokenizer in [mica, gguf("llama-spm.gguf"), gguf("gpt-2.gguf")] {
         for _ in 0..500 {
@@ -147,7 +152,7 @@ fn the_first_space_belongs_to_the_encoding() {
 
 #[test]
 fn special_tokens_are_parsed_skipped_and_known() {
-    let mica = Tokenizer::from_folder(data().join("mica")).unwrap();
+    let mica = Tokenizer::from_folder(mica()).unwrap();
     let end = mica.id_of("<|im_end|>").unwrap();
     assert!(mica.is_special(end) && mica.special_ids().end.contains(&end));
     assert_eq!(mica.encode("<|im_end|>", EncodeOptions::RENDERED).unwrap(), [end]);

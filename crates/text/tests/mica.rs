@@ -4,8 +4,9 @@ use olivine_text::{ChatTemplate, EncodeOptions, RenderInput, Tokenizer};
 use serde_json::Value;
 use std::path::PathBuf;
 
-fn data() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/mica")
+/// The built-in model's folder.
+fn model() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/mica")
 }
 
 fn ids(value: &Value) -> Vec<u32> {
@@ -14,9 +15,10 @@ fn ids(value: &Value) -> Vec<u32> {
 
 #[test]
 fn prompts_are_equal_id_for_id() {
-    let tokenizer = Tokenizer::from_json_file(data().join("tokenizer.json")).unwrap();
-    let template = ChatTemplate::from_folder(data()).unwrap().expect("Mica has a template");
-    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(data().join("prompts.json")).unwrap()).unwrap();
+    let tokenizer = Tokenizer::from_json_file(model().join("tokenizer.json")).unwrap();
+    let template = ChatTemplate::from_folder(model()).unwrap().expect("Mica has a template");
+    let prompts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/mica/prompts.json");
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(prompts).unwrap()).unwrap();
     assert_eq!(cases.len(), 13);
     for case in &cases {
         let source = &case["source"];
@@ -43,9 +45,9 @@ fn prompts_are_equal_id_for_id() {
 
 #[test]
 fn text_in_the_middle_needs_markers_in_the_vocabulary() {
-    let tokenizer = Tokenizer::from_json_file(data().join("tokenizer.json")).unwrap();
+    let tokenizer = Tokenizer::from_json_file(model().join("tokenizer.json")).unwrap();
     assert_eq!(tokenizer.fill("a", "b").unwrap(), None);
-    let mut json = std::fs::read_to_string(data().join("tokenizer.json")).unwrap();
+    let mut json = std::fs::read_to_string(model().join("tokenizer.json")).unwrap();
     for (index, name) in ["prefix", "suffix", "middle", "pad"].iter().enumerate() {
         json = json.replace(&format!("<|reserved_{index}|>"), &format!("<|fim_{name}|>"));
     }
