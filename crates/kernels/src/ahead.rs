@@ -27,7 +27,7 @@ pub struct Ahead {
 #[derive(Default)]
 struct Learned {
     /// The product that was seen last, by where its weights begin.
-    last: usize,
+    last: Option<usize>,
     followers: HashMap<usize, Box<[usize]>>,
 }
 
@@ -45,20 +45,22 @@ impl Ahead {
     }
 
     /// A product is about to run whose threads begin to read at `starts`: it followed the last one, and threads that
-    /// wait from now on ask for what followed it.
+    /// wait from now on ask for what followed it. Without `starts` (experts, which are others each time) nothing is
+    /// learned and nothing asked for.
     pub fn product(&self, starts: &[*const u8]) {
         let mut learned = self.learned.lock().expect("[ahead] never held across a panic");
         let starts = || starts.iter().map(|start| *start as usize);
-        let this = starts().next().unwrap_or(0);
+        let this = starts().next();
         let last = std::mem::replace(&mut learned.last, this);
         if learned.followers.len() > MOST_PRODUCTS {
             learned.followers.clear();
         }
-        match learned.followers.get_mut(&last) {
-            Some(follower) if follower.iter().copied().eq(starts()) => {}
-            _ => drop(learned.followers.insert(last, starts().collect())),
+        if let (Some(last), Some(_)) = (last, this)
+            && !learned.followers.get(&last).is_some_and(|follower| follower.iter().copied().eq(starts()))
+        {
+            learned.followers.insert(last, starts().collect());
         }
-        let next = learned.followers.get(&this).map_or(&[][..], |next| next);
+        let next = this.and_then(|this| learned.followers.get(&this)).map_or(&[][..], |next| next);
         for (index, start) in self.starts.iter().enumerate() {
             start.store(next.get(index).copied().unwrap_or(0), Ordering::Relaxed);
         }
@@ -104,6 +106,13 @@ mod tests {
         assert_eq!(next(), [0, 0], "nothing has followed it yet");
         ahead.product(&[place(64), place(640)]);
         assert_eq!(next(), [192, 0], "the last follower counts");
+        ahead.product(&[]);
+        assert_eq!(next(), [0, 0], "experts are others each time");
+        ahead.product(&[place(128), place(1280)]);
+        ahead.product(&[]);
+        assert_eq!(next(), [0, 0], "also the second time");
+        ahead.product(&[place(64), place(640)]);
+        assert_eq!(next(), [192, 0], "what experts stand between is not learned");
         let mut cursor = Cursor::default();
         for _ in 0..AHEAD_BYTES {
             ahead.ask(0, &mut cursor);
