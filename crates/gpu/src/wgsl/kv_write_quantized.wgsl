@@ -19,7 +19,7 @@ var<immediate> params: Params;
 const PER_WORD: u32 = ${PER_WORD}u;
 const INTEGER_WORDS: u32 = PAGE * (KEY_DIM + VALUE_DIM) / PER_WORD;
 
-var<workgroup> vector: array<f32, ${WIDEST}>;
+#include rotation
 var<workgroup> parts: array<f32, 16>;
 var<workgroup> others: array<f32, 16>;
 
@@ -50,18 +50,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = thread; i < width; i += 64u) {
         vector[i] = qkv[start + i];
     }
-    workgroupBarrier();
     let block = 1u << countTrailingZeros(width);
-    for (var half = 1u; half < block; half *= 2u) {
-        for (var i = thread; i < width / 2u; i += 64u) {
-            let low = i / half * half * 2u + i % half;
-            let a = vector[low];
-            let b = vector[low + half];
-            vector[low] = a + b;
-            vector[low + half] = a - b;
-        }
-        workgroupBarrier();
-    }
+    rotate(thread, width, block);
     let factor = 1.0 / sqrt(f32(block));
     for (var i = thread; i < width; i += 64u) {
         vector[i] *= factor;

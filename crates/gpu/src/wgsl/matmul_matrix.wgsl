@@ -21,14 +21,8 @@
 #include weights_half
 #include matmul_store
 
-#if UNIT == 1
-var<workgroup> staged: array<f16, ${2 * BUFFER}>;
-#else
-var<workgroup> staged: array<vec4<f16>, ${2 * BUFFER}>;
-#end
-#if MATRIX == 8
-var<workgroup> zeros: array<f32, 64>;
-#end
+#set STAGED = 2 * BUFFER
+#include staged
 var<workgroup> results: array<f32, ${8 * MATRIX * MATRIX}>;
 
 #include stage

@@ -19,14 +19,8 @@
 #include weights_half
 #include matmul_store
 
-#if UNIT == 1
-var<workgroup> staged: array<f16, ${8 * 32 * STRIDE}>;
-#else
-var<workgroup> staged: array<vec4<f16>, ${8 * 32 * STRIDE}>;
-#end
-#if MATRIX == 8
-var<workgroup> zeros: array<f32, 64>;
-#end
+#set STAGED = 8 * 32 * STRIDE
+#include staged
 var<workgroup> sums: array<f32, ${AT_ONCE * 32 * ROWS}>;
 
 // The only row.

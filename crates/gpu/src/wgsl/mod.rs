@@ -34,6 +34,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("matmul_matrix_few", include_str!("matmul_matrix_few.wgsl")),
     ("matmul_matrix_one", include_str!("matmul_matrix_one.wgsl")),
     ("matrix_join", include_str!("matrix_join.wgsl")),
+    ("staged", include_str!("staged.wgsl")),
     ("attention", include_str!("attention.wgsl")),
     ("attention_join", include_str!("attention_join.wgsl")),
     ("attention_merge", include_str!("attention_merge.wgsl")),

@@ -7,6 +7,7 @@
 struct Params { row_stride: u32, out_stride: u32 }
 var<immediate> params: Params;
 
+#set WIDEST = DIM
 #include rotation
 
 @compute @workgroup_size(64)
@@ -17,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = thread; i < DIM; i += 64u) {
         vector[i] = qkv[group.y * params.row_stride + group.x * DIM + i];
     }
-    rotate(thread);
+    rotate(thread, DIM, BLOCK);
     for (var i = thread; i < DIM; i += 64u) {
         out[group.y * params.out_stride + group.x * DIM + i] = vector[i] * (1.0 / sqrt(f32(BLOCK)));
     }
