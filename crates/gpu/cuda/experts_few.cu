@@ -162,18 +162,4 @@ template <int CODE, int KIND> DEV void experts_few(const ExpertsFewArgs &args, u
         experts_few<code, kind>(args, memory);                                                                       \
     }
 
-EXPERTS_FEW(bits4_pair, BITS4, PAIR_BF16)
-EXPERTS_FEW(bits4_single, BITS4, SINGLE)
-EXPERTS_FEW(bits4_minima, BITS4, MINIMA)
-EXPERTS_FEW(e2m1_exponent, E2M1, E8M0)
-EXPERTS_FEW(bits2, BITS2, -1)
-EXPERTS_FEW(bits3, BITS3, -1)
-EXPERTS_FEW(bits4, BITS4, -1)
-EXPERTS_FEW(bits5, BITS5, -1)
-EXPERTS_FEW(bits6, BITS6, -1)
-EXPERTS_FEW(bits8, BITS8, -1)
-EXPERTS_FEW(signed8, SIGNED8, -1)
-EXPERTS_FEW(e2m1, E2M1, -1)
-EXPERTS_FEW(e4m3, CODE_E4M3, -1)
-EXPERTS_FEW(bf16, CODE_BF16, NONE)
-EXPERTS_FEW(f16, CODE_F16, NONE)
+EVERY_FORMAT(EXPERTS_FEW)

@@ -237,19 +237,4 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     FEW(few1_##name, code, kind, 1)                                                                                    \
     FEW(few8_##name, code, kind, 8)
 
-// The common formats of 4 bits know their scales; these have groups of 32 or more.
-FEW_OF(bits4_pair, BITS4, PAIR_BF16)
-FEW_OF(bits4_single, BITS4, SINGLE)
-FEW_OF(bits4_minima, BITS4, MINIMA)
-FEW_OF(e2m1_exponent, E2M1, E8M0)
-FEW_OF(bits2, BITS2, -1)
-FEW_OF(bits3, BITS3, -1)
-FEW_OF(bits4, BITS4, -1)
-FEW_OF(bits5, BITS5, -1)
-FEW_OF(bits6, BITS6, -1)
-FEW_OF(bits8, BITS8, -1)
-FEW_OF(signed8, SIGNED8, -1)
-FEW_OF(e2m1, E2M1, -1)
-FEW_OF(e4m3, CODE_E4M3, -1)
-FEW_OF(bf16, CODE_BF16, NONE)
-FEW_OF(f16, CODE_F16, NONE)
+EVERY_FORMAT(FEW_OF)

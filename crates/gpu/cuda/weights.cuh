@@ -270,3 +270,22 @@ template <int CODE> DEV void unpack_word(const Piece<CODE> &piece, u32 word, con
         unpack_eight<CODE>(piece.codes[word % T::BITS], 0, h, pair, out);
     }
 }
+
+// KERNEL(name, code, kind of scales) for every format. The common ones of 4 bits know their scales; these have groups of 32 or
+// more.
+#define EVERY_FORMAT(KERNEL)                                                                                           \
+    KERNEL(bits4_pair, BITS4, PAIR_BF16)                                                                               \
+    KERNEL(bits4_single, BITS4, SINGLE)                                                                                \
+    KERNEL(bits4_minima, BITS4, MINIMA)                                                                                \
+    KERNEL(e2m1_exponent, E2M1, E8M0)                                                                                  \
+    KERNEL(bits2, BITS2, -1)                                                                                           \
+    KERNEL(bits3, BITS3, -1)                                                                                           \
+    KERNEL(bits4, BITS4, -1)                                                                                           \
+    KERNEL(bits5, BITS5, -1)                                                                                           \
+    KERNEL(bits6, BITS6, -1)                                                                                           \
+    KERNEL(bits8, BITS8, -1)                                                                                           \
+    KERNEL(signed8, SIGNED8, -1)                                                                                       \
+    KERNEL(e2m1, E2M1, -1)                                                                                             \
+    KERNEL(e4m3, CODE_E4M3, -1)                                                                                        \
+    KERNEL(bf16, CODE_BF16, NONE)                                                                                      \
+    KERNEL(f16, CODE_F16, NONE)
