@@ -8,7 +8,7 @@
 use olivine_kernels::limits::{Limits, Operands};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::qmatmul::{PackedMatrix, QuantizedActivations, matmul};
-use olivine_kernels::quant::{Format, quantize};
+use olivine_kernels::quant::{Format, ScaleType, StoredOwned, quantize};
 
 /// Time of the wall, or of this thread: then other work on the machine does not count.
 struct Clock {
@@ -52,9 +52,21 @@ fn main() {
     }
 }
 
+/// A matrix of a format without encoder: any bytes are one.
+fn noise(format: Format, rows: usize, columns: usize) -> StoredOwned {
+    let info = format.info();
+    let bytes = rows * columns / info.block_columns * info.block_bytes;
+    let data = (0..bytes as u64).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect();
+    let (scales, biases, scale_type) = (vec![], vec![], ScaleType::F32);
+    StoredOwned { format, rows, columns, data, scales, biases, scale_type, global_scale: None }
+}
+
 fn bench(pool: &Pool, format: Format, rows: usize, columns: usize, batches: &[String]) {
     let values: Vec<f32> = (0..rows * columns).map(|i| (i * 7919 % 1009) as f32 / 504.5 - 1.0).collect();
-    let stored = quantize(pool, format, rows, columns, values.as_slice()).expect("quantizes");
+    let stored = match format.info().encode {
+        Some(_) => quantize(pool, format, rows, columns, values.as_slice()).expect("quantizes"),
+        None => noise(format, rows, columns),
+    };
     let wall = pool.threads() > 1;
     let start = Clock::start(wall);
     let first = PackedMatrix::pack(pool, &[stored.as_stored()]).expect("packs");

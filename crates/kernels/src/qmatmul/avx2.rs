@@ -2,6 +2,8 @@
 //!
 //! Same bits as [`super::tile`]: the integer part is exact and the order of the float part is the same.
 
+mod lattice;
+
 use super::layout::{Layout, PANEL_ROWS, Values};
 use super::tile::{self, FloatTile, Kernels, Tile};
 use super::unpack::{self, Headers};
@@ -14,7 +16,12 @@ pub const KERNELS: Kernels = Kernels { reads_packed: false, read_values, read_sc
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8) {
     // SAFETY: passed on.
-    unsafe { unpack::read_values(values, slab, columns, out) }
+    unsafe {
+        match values {
+            Values::Lattice(kind) => lattice::read_values(kind, slab.as_ptr(), out),
+            _ => unpack::read_values(values, slab, columns, out),
+        }
+    }
 }
 
 /// See [`unpack::read_scales`].

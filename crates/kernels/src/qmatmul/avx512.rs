@@ -5,11 +5,14 @@
 //! values as they are, many rows read them unpacked from the first-level cache; the products are the same.
 //! Read next: [`super::tile`], whose bits these functions reproduce.
 
-use super::lattice;
+mod lattice;
+
+use super::lattice::Kind;
 use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
-use super::unpack::{self, Headers};
+use super::unpack::Headers;
 use crate::quant::ScaleType;
+use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs};
 use std::arch::x86_64::*;
 
 /// This tier.
@@ -20,16 +23,24 @@ const AHEAD_BYTES: usize = 4096;
 
 /// How a register of unsigned bytes comes out of a unit of stored values.
 trait Codes {
-    /// Registers of a unit.
-    const REGISTERS: usize;
+    /// Bytes of a unit.
+    const BYTES: usize;
     /// Whether to ask for memory ahead: not for values that are in the cache already.
     const FETCHES: bool = true;
+    /// What the four steps of half a unit have in common.
+    type Half: Copy;
 
-    /// Columns `4 * STEP` to `4 * STEP + 3` of all 16 rows.
+    /// The lower or upper 16 columns of all 16 rows.
     ///
     /// # Safety
-    /// `unit` must be valid for all registers, and the processor must have AVX-512 BW.
-    unsafe fn step<const STEP: usize>(unit: *const u8) -> __m512i;
+    /// `unit` must be valid for all bytes, and the processor must have AVX-512 BW.
+    unsafe fn half<const LOWER: bool>(unit: *const u8) -> Self::Half;
+
+    /// Columns `4 * STEP` to `4 * STEP + 3` of all 16 rows, of the half that has them.
+    ///
+    /// # Safety
+    /// As [`Codes::half`].
+    unsafe fn step<const STEP: usize>(unit: *const u8, half: Self::Half) -> __m512i;
 }
 
 struct Open;
@@ -45,12 +56,15 @@ struct Iq4;
 macro_rules! codes {
     ($name:ident, $registers:literal, $fetches:literal, $unit:ident, $step:ident, $body:expr) => {
         impl Codes for $name {
-            const REGISTERS: usize = $registers;
+            const BYTES: usize = 64 * $registers;
             const FETCHES: bool = $fetches;
+            type Half = ();
+
+            unsafe fn half<const LOWER: bool>(_: *const u8) {}
 
             #[inline]
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-            unsafe fn step<const $step: usize>($unit: *const u8) -> __m512i {
+            unsafe fn step<const $step: usize>($unit: *const u8, _: ()) -> __m512i {
                 // SAFETY: the caller vouches for the unit.
                 unsafe { $body }
             }
@@ -62,13 +76,13 @@ codes!(Open, 8, false, unit, STEP, load(unit, STEP));
 codes!(Bits8, 8, true, unit, STEP, load(unit, STEP));
 codes!(Bits4, 4, true, unit, STEP, field(load(unit, STEP % 4), STEP / 4 * 4, 0, 15));
 codes!(Bits2, 2, true, unit, STEP, field(load(unit, STEP % 2), STEP / 2 * 2, 0, 3));
-codes!(Bits3, 3, true, unit, STEP, _mm512_or_si512(Bits2::step::<STEP>(unit), bit(load(unit, 2), STEP, 2)));
-codes!(Bits5, 5, true, unit, STEP, _mm512_or_si512(Bits4::step::<STEP>(unit), bit(load(unit, 4), STEP, 4)));
+codes!(Bits3, 3, true, unit, STEP, _mm512_or_si512(Bits2::step::<STEP>(unit, ()), bit(load(unit, 2), STEP, 2)));
+codes!(Bits5, 5, true, unit, STEP, _mm512_or_si512(Bits4::step::<STEP>(unit, ()), bit(load(unit, 4), STEP, 4)));
 codes!(Bits6, 6, true, unit, STEP, {
-    _mm512_or_si512(Bits4::step::<STEP>(unit), field(load(unit, 4 + STEP % 2), STEP / 2 * 2, 4, 3))
+    _mm512_or_si512(Bits4::step::<STEP>(unit, ()), field(load(unit, 4 + STEP % 2), STEP / 2 * 2, 4, 3))
 });
-codes!(E2m1, 4, true, unit, STEP, _mm512_shuffle_epi8(table(&E2M1_TABLE), Bits4::step::<STEP>(unit)));
-codes!(Iq4, 4, true, unit, STEP, _mm512_shuffle_epi8(table(&IQ4_TABLE), Bits4::step::<STEP>(unit)));
+codes!(E2m1, 4, true, unit, STEP, _mm512_shuffle_epi8(table(&E2M1_TABLE), Bits4::step::<STEP>(unit, ())));
+codes!(Iq4, 4, true, unit, STEP, _mm512_shuffle_epi8(table(&IQ4_TABLE), Bits4::step::<STEP>(unit, ())));
 
 /// Register `index` of a unit.
 #[inline]
@@ -102,6 +116,21 @@ fn table(table: &[u8; 16]) -> __m512i {
     _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
 }
 
+/// `call::<V>(arguments)` for the lattice of a kind.
+macro_rules! match_lattice {
+    ($kind:expr, $call:ident($($argument:expr),*)) => {
+        match $kind {
+            Kind::Iq2Xxs => $call::<Iq2Xxs>($($argument),*),
+            Kind::Iq2Xs => $call::<Iq2Xs>($($argument),*),
+            Kind::Iq2S => $call::<Iq2S>($($argument),*),
+            Kind::Iq3Xxs => $call::<Iq3Xxs>($($argument),*),
+            Kind::Iq3S => $call::<Iq3S>($($argument),*),
+            Kind::Iq1S => $call::<Iq1S>($($argument),*),
+            Kind::Iq1M => $call::<Iq1M>($($argument),*),
+        }
+    };
+}
+
 /// The eight steps of a unit, or four of them.
 macro_rules! steps {
     ($call:ident, $($step:literal)*) => {
@@ -123,7 +152,7 @@ unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8)
             Values::Bits8 => open::<Bits8>(input, units, out),
             Values::E2m1 => open::<E2m1>(input, units, out),
             Values::Iq4 => open::<Iq4>(input, units, out),
-            Values::Lattice(kind) => lattice::read_values(kind, slab, out),
+            Values::Lattice(kind) => match_lattice!(kind, open(input, units, out)),
         }
     }
 }
@@ -133,12 +162,14 @@ unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8) {
     for unit in 0..units {
         // SAFETY: the caller vouches for both ranges; fetching ahead touches nothing.
         unsafe {
-            let (input, out) = (input.add(unit * V::REGISTERS * 64), out.add(unit * 512));
-            (0..V::REGISTERS)
+            let (input, out) = (input.add(unit * V::BYTES), out.add(unit * 512));
+            (0..V::BYTES.div_ceil(64))
                 .for_each(|i| _mm_prefetch::<_MM_HINT_T0>(input.wrapping_add(AHEAD_BYTES + i * 64).cast()));
+            let (lower, upper) = (V::half::<true>(input), V::half::<false>(input));
             macro_rules! keep {
                 ($step:literal) => {
-                    _mm512_storeu_si512(out.add($step * 64).cast(), V::step::<$step>(input))
+                    let half = if $step < 4 { lower } else { upper };
+                    _mm512_storeu_si512(out.add($step * 64).cast(), V::step::<$step>(input, half))
                 };
             }
             steps!(keep, 0 1 2 3 4 5 6 7);
@@ -180,8 +211,13 @@ unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, bias
             let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(words(at.add(64), groups + group)));
             put(biases, out, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
         }),
-        // SAFETY: passed on.
-        Scales::Inside => unsafe { unpack::read_scales(layout, headers, scales, biases) },
+        Scales::Odd { eighths } => each!(|at, group, out| {
+            let levels = _mm512_srl_epi32(words(at.add(32), group / 2), _mm_cvtsi32_si128(group as i32 % 2 * 4));
+            let twice = _mm512_slli_epi32::<1>(_mm512_and_si512(levels, _mm512_set1_epi32(15)));
+            let steps = _mm512_cvtepi32_ps(_mm512_or_si512(twice, _mm512_set1_epi32(1)));
+            let scale = _mm512_mul_ps(half(at, 0), steps);
+            put(scales, out, _mm512_mul_ps(scale, _mm512_set1_ps(0.125 * eighths as f32)));
+        }),
         Scales::E8m0 => each!(|at, group, out| put(scales, out, e8m0_halved(words(at, group)))),
         Scales::E4m3 => each!(|at, group, out| {
             let product = _mm512_mul_ps(_mm512_loadu_ps(at.cast()), e4m3(words(at.add(64), group)));
@@ -277,6 +313,9 @@ unsafe fn tile(tile: &Tile) {
             (Stored::Packed(Values::Bits3), 16) => tile_panels::<Bits3, true>(tile),
             (Stored::Packed(Values::Bits6), 16) => tile_panels::<Bits6, true>(tile),
             (Stored::Packed(Values::E2m1), 16) => tile_panels::<E2m1, true>(tile),
+            (Stored::Packed(Values::Lattice(Kind::Iq2Xs)), 16) => tile_few::<Iq2Xs, true>(tile),
+            (Stored::Packed(Values::Lattice(Kind::Iq2S)), 16) => tile_few::<Iq2S, true>(tile),
+            (Stored::Packed(Values::Lattice(Kind::Iq1M)), 16) => tile_few::<Iq1M, true>(tile),
             (Stored::Packed(values), 16) => unreachable!("no format has {values:?} in groups of 16"),
             (Stored::Open, _) => tile_panels::<Open, false>(tile),
             (Stored::Packed(Values::Bits2), _) => tile_panels::<Bits2, false>(tile),
@@ -287,7 +326,11 @@ unsafe fn tile(tile: &Tile) {
             (Stored::Packed(Values::Bits8), _) => tile_panels::<Bits8, false>(tile),
             (Stored::Packed(Values::E2m1), _) => tile_panels::<E2m1, false>(tile),
             (Stored::Packed(Values::Iq4), _) => tile_panels::<Iq4, false>(tile),
-            (Stored::Packed(Values::Lattice(_)), _) => unreachable!("lattices are opened"),
+            (Stored::Packed(Values::Lattice(Kind::Iq2Xxs)), _) => tile_few::<Iq2Xxs, false>(tile),
+            (Stored::Packed(Values::Lattice(Kind::Iq3Xxs)), _) => tile_few::<Iq3Xxs, false>(tile),
+            (Stored::Packed(Values::Lattice(Kind::Iq3S)), _) => tile_few::<Iq3S, false>(tile),
+            (Stored::Packed(Values::Lattice(Kind::Iq1S)), _) => tile_few::<Iq1S, false>(tile),
+            (Stored::Packed(Values::Lattice(kind)), _) => unreachable!("{kind:?} has groups of 16"),
         }
     }
 }
@@ -298,18 +341,8 @@ unsafe fn tile(tile: &Tile) {
 /// each byte of activations: all panels at once.
 unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
     if V::FETCHES && tile.count <= 4 {
-        for panel in 0..tile.panels {
-            // SAFETY: passed on.
-            unsafe {
-                match tile.count {
-                    1 => tile_of::<V, HALVES, 1, 1>(tile, 0, panel),
-                    2 => tile_of::<V, HALVES, 2, 1>(tile, 0, panel),
-                    3 => tile_of::<V, HALVES, 3, 1>(tile, 0, panel),
-                    _ => tile_of::<V, HALVES, 4, 1>(tile, 0, panel),
-                }
-            }
-        }
-        return;
+        // SAFETY: passed on.
+        return unsafe { tile_few::<V, HALVES>(tile) };
     }
     for first in (0..tile.count).step_by(4) {
         // SAFETY: passed on; the rows are below the count.
@@ -323,6 +356,22 @@ unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
                 (_, 2) => tile_of::<V, HALVES, 2, 3>(tile, first, 0),
                 (_, 3) => tile_of::<V, HALVES, 3, 3>(tile, first, 0),
                 (_, _) => tile_of::<V, HALVES, 4, 3>(tile, first, 0),
+            }
+        }
+    }
+}
+
+/// Up to four rows, a panel at a time.
+unsafe fn tile_few<V: Codes, const HALVES: bool>(tile: &Tile) {
+    debug_assert!(tile.count <= 4);
+    for panel in 0..tile.panels {
+        // SAFETY: passed on.
+        unsafe {
+            match tile.count {
+                1 => tile_of::<V, HALVES, 1, 1>(tile, 0, panel),
+                2 => tile_of::<V, HALVES, 2, 1>(tile, 0, panel),
+                3 => tile_of::<V, HALVES, 3, 1>(tile, 0, panel),
+                _ => tile_of::<V, HALVES, 4, 1>(tile, 0, panel),
             }
         }
     }
@@ -447,8 +496,8 @@ struct Place {
 
 impl Place {
     fn next<V: Codes, const PANELS: usize>(self) -> Place {
-        let bytes = V::REGISTERS * 64;
-        Place { values: self.values.wrapping_add(bytes), ahead: self.ahead.wrapping_add(bytes * PANELS) }
+        let ahead = self.ahead.wrapping_add(V::BYTES * PANELS);
+        Place { values: self.values.wrapping_add(V::BYTES), ahead }
     }
 }
 
@@ -470,14 +519,20 @@ unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWE
     values_at: usize,
     dots: &mut [[__m512i; PANELS]; ROWS],
 ) {
+    // SAFETY: the caller has a unit of all panels here.
+    let mut halves = [unsafe { V::half::<LOWER>(at.values) }; PANELS];
+    for (p, half) in halves.iter_mut().enumerate().skip(1) {
+        // SAFETY: as above.
+        *half = unsafe { V::half::<LOWER>(at.values.add(p * stride)) };
+    }
     macro_rules! step {
         ($step:literal) => {
             let mut w = [_mm512_setzero_si512(); PANELS];
             for (p, w) in w.iter_mut().enumerate() {
                 // SAFETY: the caller has a unit of all panels here; fetching ahead touches nothing.
                 unsafe {
-                    *w = V::step::<$step>(at.values.add(p * stride));
-                    if V::FETCHES && $step < V::REGISTERS {
+                    *w = V::step::<$step>(at.values.add(p * stride), halves[p]);
+                    if V::FETCHES && $step < V::BYTES.div_ceil(64) {
                         _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(($step * PANELS + p) * 64).cast());
                     }
                 }

@@ -16,6 +16,8 @@ use std::cell::RefCell;
 
 /// Up to this many rows are few: hand-outs are long stretches of weights, read as they are.
 const FEW_ROWS: usize = 16;
+/// As [`FEW_ROWS`] of lattices, whose points are worth looking up once for more rows.
+const FEW_LATTICE_ROWS: usize = 4;
 /// Rows of a block: their sums stay in the second-level cache.
 const BLOCK_ROWS: usize = 512;
 
@@ -250,9 +252,12 @@ impl Part<'_> {
         let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { sizes.bytes });
         let scales = room(&mut scratch.scales, sizes.groups * panels * 64).cast::<f32>();
         let biases = room(&mut scratch.biases, sizes.groups * panels * 64).cast::<f32>();
-        let readable = !matches!(layout.values, Values::Lattice(_));
-        let few = scratch.rows.len() <= FEW_ROWS || layout.values == Values::Bits8;
-        let packed = self.kernels.reads_packed && readable && few;
+        let most = match layout.values {
+            Values::Bits8 => usize::MAX,
+            Values::Lattice(_) => FEW_LATTICE_ROWS,
+            _ => FEW_ROWS,
+        };
+        let packed = self.kernels.reads_packed && scratch.rows.len() <= most;
         let mut source = (Stored::Packed(layout.values), first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.

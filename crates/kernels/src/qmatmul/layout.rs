@@ -13,7 +13,7 @@
 //! | 1 bit | 1 | columns `4 f + j` at bit `f` |
 //!
 //! 3, 5 and 6 bits are a wide plane of the low bits followed by a narrow plane of the high ones.
-//! The lattice formats keep the super-blocks of their rows, see [`super::lattice`].
+//! Values of the lattice formats are numbers of points and signs, see [`super::lattice`].
 //! Invariant: a value is `scale * (q - offset)` or `scale * q + bias`, `q` an unsigned byte; columns beyond the
 //! matrix have scale and bias zero. Read next: [`super::pack`] writes it, [`super::unpack`] reads it.
 
@@ -46,7 +46,7 @@ pub enum Values {
     E2m1,
     /// 4 bits that index [`IQ4_TABLE`].
     Iq4,
-    /// Super-blocks as they are, scales inside.
+    /// Points of a lattice.
     Lattice(Kind),
 }
 
@@ -56,7 +56,7 @@ pub const E2M1_TABLE: [u8; 16] = [16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13
 pub const IQ4_TABLE: [u8; 16] = [1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241];
 
 impl Values {
-    /// Bytes of a unit of 16 rows x 32 columns; of a lattice, which has no units, an eighth of a slab's.
+    /// Bytes of a unit of 16 rows x 32 columns.
     pub fn unit_bytes(self) -> usize {
         64 * match self {
             Values::Bits2 => 2,
@@ -65,7 +65,7 @@ impl Values {
             Values::Bits5 => 5,
             Values::Bits6 => 6,
             Values::Bits8 => 8,
-            Values::Lattice(kind) => return PANEL_ROWS * kind.block_bytes() / (SLAB_COLUMNS / UNIT_COLUMNS),
+            Values::Lattice(kind) => return kind.unit_bytes(),
         }
     }
 
@@ -101,8 +101,11 @@ pub enum Scales {
     Minimum8,
     /// f16 `d`, f16 `dmin`, `n` bytes: scale low, minimum high.
     Minimum4,
-    /// No header: they are in the super-blocks.
-    Inside,
+    /// f16 `d`, then `n / 2` bytes with the 4-bit levels of two groups: `d * (2 level + 1) * eighths / 8`.
+    Odd {
+        /// Eighths of `d` that a step is.
+        eighths: u8,
+    },
 }
 
 /// Everything that reading a packed matrix needs to know about its format.
@@ -126,7 +129,8 @@ impl Layout {
         let offset =
             |values, scales, group, offset_shift| Layout { values, scales, group, offset_shift, biased: false };
         let biased = |values, scales, group| Layout { values, scales, group, offset_shift: 0, biased: true };
-        let lattice = |kind: Kind| offset(Values::Lattice(kind), Scales::Inside, kind.group(), 7);
+        let lattice =
+            |kind: Kind| offset(Values::Lattice(kind), Scales::Odd { eighths: kind.eighths() }, kind.group(), 7);
         let half = Scales::Plain(ScaleType::F16);
         let half_biased = Scales::Biased(ScaleType::F16);
         Ok(Some(match format {
@@ -167,7 +171,8 @@ impl Layout {
         }))
     }
 
-    /// Bytes of the header of a slab of `columns`, a multiple of 64.
+    /// Bytes of the header of a slab of `columns`, a multiple of 64; of lattices, whose units are no multiple of that
+    /// either, of 32.
     pub fn header_bytes(&self, columns: usize) -> usize {
         let groups = columns.div_ceil(self.group);
         let row_bytes = match self.scales {
@@ -178,7 +183,7 @@ impl Layout {
             Scales::Signed => 2 + groups,
             Scales::Minimum8 => 4 + 2 * groups,
             Scales::Minimum4 => 4 + groups,
-            Scales::Inside => 0,
+            Scales::Odd { .. } => return PANEL_ROWS * (2 + groups / 2),
         };
         (PANEL_ROWS * row_bytes).next_multiple_of(64)
     }

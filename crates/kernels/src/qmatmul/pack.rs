@@ -3,6 +3,7 @@
 //! A row of a slab is decoded to 256 unsigned bytes, then spread over the bit planes; scales are copied as they are,
 //! so packing loses nothing. Read next: [`super::layout`].
 
+use super::lattice;
 use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, Scales, UNIT_COLUMNS, Values, scale_bytes};
 use crate::quant::{Format, Row, gguf_k};
 use crate::simd::{MAX_LANES, Simd, tiered};
@@ -32,14 +33,10 @@ fn pack<S: Simd>(
     staged: &mut Staged,
     out: &mut [u8],
 ) {
-    if let Values::Lattice(kind) = layout.values {
-        let bytes = kind.block_bytes();
-        let blocks = rows.iter().zip(out.chunks_exact_mut(bytes));
-        return blocks.for_each(|(row, out)| {
-            out.copy_from_slice(&row.data[slab.first / SLAB_COLUMNS * bytes..][..bytes]);
-        });
-    }
     let (header, values) = out.split_at_mut(layout.header_bytes(slab.width));
+    if let Values::Lattice(kind) = layout.values {
+        return lattice::pack(kind, rows, slab.first / SLAB_COLUMNS, header, values);
+    }
     for (lane, row) in rows.iter().enumerate() {
         pack_scales(layout, format, row, slab, lane, header);
         stage_values(layout.values, format, row, slab, &mut staged.0[lane]);
@@ -257,7 +254,7 @@ fn stage_unit(values: Values, codes: &[u8; UNIT_COLUMNS], out: &mut [u8]) {
             out[..16].copy_from_slice(&plane4(codes));
             out[16..].copy_from_slice(&plane2(codes, 4));
         }
-        Values::Lattice(_) => unreachable!("super-blocks are copied"),
+        Values::Lattice(_) => unreachable!("packed apart"),
     }
 }
 

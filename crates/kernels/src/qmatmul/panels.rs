@@ -6,7 +6,7 @@
 //! Read next: [`super::layout`], [`super::pack`].
 
 use super::columns;
-use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS, Values};
+use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use super::memory::Memory;
 use super::pack::{Columns, Staged};
 use super::tile::TILE_PANELS;
@@ -214,12 +214,6 @@ impl Panels {
             let at = index * SLAB_COLUMNS;
             let sizes = self.slab_sizes(at);
             let slab = self.slab(expert, panel, at);
-            if let Values::Lattice(kind) = layout.values {
-                let data = &slab[lane * kind.block_bytes()..][..kind.block_bytes()];
-                let row = Row { data, scales: &[], biases: &[], scale_type: ScaleType::F32, global_scale: 1.0 };
-                (self.format.info().decode)(row, out);
-                continue;
-            }
             let (header, values) = slab.split_at(sizes.header);
             let mut codes = [0; UNIT_COLUMNS];
             for (column, out) in out.iter_mut().enumerate() {

@@ -30,15 +30,6 @@ pub struct Headers {
 /// without.
 pub unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, biases: *mut f32) {
     for panel in 0..headers.panels {
-        if let Values::Lattice(kind) = layout.values {
-            // SAFETY: the caller vouches for the slab, which is all header and all values, and for the scales.
-            unsafe {
-                let bytes = PANEL_ROWS * kind.block_bytes();
-                let slab = std::slice::from_raw_parts(headers.start.add(panel * headers.stride), bytes);
-                lattice::read_scales(kind, slab, scales.add(panel * PANEL_ROWS), headers.panels * PANEL_ROWS);
-            }
-            continue;
-        }
         // SAFETY: the caller vouches for the headers.
         let header = unsafe { std::slice::from_raw_parts(headers.start.add(panel * headers.stride), headers.bytes) };
         for group in 0..headers.groups {
@@ -78,7 +69,10 @@ pub fn read_scale(layout: &Layout, header: &[u8], groups: usize, group: usize, r
             let both = byte(64, group);
             (half(0) * (both & 15) as f32, -(half(1) * (both >> 4) as f32))
         }
-        Scales::Inside => unreachable!("super-blocks have no header"),
+        Scales::Odd { eighths } => {
+            let level = byte(32, group / 2) >> (4 * (group % 2)) & 15;
+            (half(0) * (2 * level + 1) as f32 * (0.125 * eighths as f32), 0.0)
+        }
     }
 }
 
@@ -87,10 +81,6 @@ pub fn read_scale(layout: &Layout, header: &[u8], groups: usize, group: usize, r
 /// # Safety
 /// `out` must be valid for `columns * 16` bytes.
 pub unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8) {
-    if let Values::Lattice(kind) = values {
-        // SAFETY: passed on.
-        return unsafe { lattice::read_values(kind, slab, out) };
-    }
     let mut codes = [0; UNIT_COLUMNS];
     for (unit, bytes) in slab.chunks_exact(values.unit_bytes()).take(columns / UNIT_COLUMNS).enumerate() {
         for row in 0..PANEL_ROWS {
@@ -108,6 +98,9 @@ pub unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut
 
 /// The 32 unsigned bytes of one row of a unit.
 pub fn read_unit_row(values: Values, unit: &[u8], row: usize, out: &mut [u8; UNIT_COLUMNS]) {
+    if let Values::Lattice(kind) = values {
+        return lattice::read_unit_row(kind, unit, row, out);
+    }
     let byte = |register: usize, j: usize| unit[register * 64 + row * 4 + j];
     for (column, out) in out.iter_mut().enumerate() {
         let (step, j) = (column / 4, column % 4);
@@ -122,7 +115,7 @@ pub fn read_unit_row(values: Values, unit: &[u8], row: usize, out: &mut [u8; UNI
             Values::Bits2 => two(0),
             Values::Bits3 => two(0) | one(2) << 2,
             Values::E2m1 | Values::Iq4 => values.table().expect("both have one")[four() as usize],
-            Values::Lattice(_) => unreachable!("super-blocks have no units"),
+            Values::Lattice(_) => unreachable!("read above"),
         };
     }
 }

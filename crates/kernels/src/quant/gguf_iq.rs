@@ -31,12 +31,42 @@ pub trait Lattice {
     const BYTES: usize;
     /// Values that share a scale.
     const GROUP: usize;
+    /// Coordinates of a point: eight, or four.
+    const POINT: usize;
+    /// Bits of a point's number beyond the lowest eight.
+    const HIGH_BITS: usize;
+    /// Whether points are magnitudes, with a sign for every value; else they are ternary and shifted by an eighth.
+    const SIGNED: bool;
+    /// A scale is `factor * (2 level + 1) * EIGHTHS / 8`.
+    const EIGHTHS: u8;
+
+    /// The factor of all scales.
+    fn factor(block: &[u8]) -> f16;
+
+    /// The level of a group's scale, below 16.
+    fn level(block: &[u8], group: usize) -> u8;
+
+    /// What is stored of eight values from `8 * index` on.
+    fn code(block: &[u8], index: usize) -> Code;
+
+    /// The integers of eight values.
+    fn integers(code: Code) -> [i8; 8];
 
     /// The scale of a group.
-    fn scale(block: &[u8], group: usize) -> f32;
+    #[inline(always)]
+    fn scale(block: &[u8], group: usize) -> f32 {
+        let steps = 2 * Self::level(block, group) + 1;
+        one_f16_to_f32(Self::factor(block)) * steps as f32 * (0.125 * Self::EIGHTHS as f32)
+    }
+}
 
-    /// The integers of eight values from `8 * index` on.
-    fn integers(block: &[u8], index: usize) -> [i8; 8];
+/// What is stored of eight values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Code {
+    /// Number of the point, or of the two points with four coordinates.
+    pub points: [u16; 2],
+    /// A bit for each value that is negative; of ternary points 1 when they are shifted down and 0 when up.
+    pub signs: u8,
 }
 
 /// Decode a row.
@@ -45,7 +75,8 @@ pub fn decode<L: Lattice>(row: Row<'_>, out: &mut [f32]) {
         let out: &mut [[f32; 8]; BLOCK / 8] = out.as_chunks_mut().0.first_chunk_mut().expect("a super-block");
         for (index, out) in out.iter_mut().enumerate() {
             let scale = L::scale(block, index * 8 / L::GROUP);
-            out.iter_mut().zip(L::integers(block, index)).for_each(|(out, integer)| *out = integer as f32 * scale);
+            let integers = L::integers(L::code(block, index));
+            out.iter_mut().zip(integers).for_each(|(out, integer)| *out = integer as f32 * scale);
         }
     }
 }
@@ -56,18 +87,32 @@ pub struct Iq2Xxs;
 impl Lattice for Iq2Xxs {
     const BYTES: usize = 66;
     const GROUP: usize = 32;
+    const POINT: usize = 8;
+    const HIGH_BITS: usize = 0;
+    const SIGNED: bool = true;
+    const EIGHTHS: u8 = 1;
 
     #[inline(always)]
-    fn scale(block: &[u8], group: usize) -> f32 {
-        read_f16(block, 0) * (0.5 + (read_u32(block, 6 + 8 * group) >> 28) as f32) * 0.25
+    fn factor(block: &[u8]) -> f16 {
+        f16::from_bits(read_u16(block, 0))
     }
 
     #[inline(always)]
-    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+    fn level(block: &[u8], group: usize) -> u8 {
+        (read_u32(block, 6 + 8 * group) >> 28) as u8
+    }
+
+    #[inline(always)]
+    fn code(block: &[u8], index: usize) -> Code {
         let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
         let (group, within) = (2 + 8 * (index / 4), index % 4);
-        let signs = read_u32(block, group + 4);
-        signed(GRID_IQ2XXS[block[group + within] as usize], even_signs(signs >> (7 * within)))
+        let signs = even_signs(read_u32(block, group + 4) >> (7 * within));
+        Code { points: [block[group + within] as u16, 0], signs }
+    }
+
+    #[inline(always)]
+    fn integers(code: Code) -> [i8; 8] {
+        signed(GRID_IQ2XXS[code.points[0] as usize], code.signs)
     }
 }
 
@@ -77,17 +122,31 @@ pub struct Iq2Xs;
 impl Lattice for Iq2Xs {
     const BYTES: usize = 74;
     const GROUP: usize = 16;
+    const POINT: usize = 8;
+    const HIGH_BITS: usize = 1;
+    const SIGNED: bool = true;
+    const EIGHTHS: u8 = 1;
 
     #[inline(always)]
-    fn scale(block: &[u8], group: usize) -> f32 {
-        read_f16(block, 0) * (0.5 + nibble(block, 66, group) as f32) * 0.25
+    fn factor(block: &[u8]) -> f16 {
+        f16::from_bits(read_u16(block, 0))
     }
 
     #[inline(always)]
-    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+    fn level(block: &[u8], group: usize) -> u8 {
+        nibble(block, 66, group)
+    }
+
+    #[inline(always)]
+    fn code(block: &[u8], index: usize) -> Code {
         let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
         let code = read_u16(block, 2 + 2 * index);
-        signed(GRID_IQ2XS[(code & 511) as usize], even_signs((code >> 9) as u32))
+        Code { points: [code & 511, 0], signs: even_signs((code >> 9) as u32) }
+    }
+
+    #[inline(always)]
+    fn integers(code: Code) -> [i8; 8] {
+        signed(GRID_IQ2XS[code.points[0] as usize], code.signs)
     }
 }
 
@@ -97,17 +156,31 @@ pub struct Iq2S;
 impl Lattice for Iq2S {
     const BYTES: usize = 82;
     const GROUP: usize = 16;
+    const POINT: usize = 8;
+    const HIGH_BITS: usize = 2;
+    const SIGNED: bool = true;
+    const EIGHTHS: u8 = 1;
 
     #[inline(always)]
-    fn scale(block: &[u8], group: usize) -> f32 {
-        read_f16(block, 0) * (0.5 + nibble(block, 74, group) as f32) * 0.25
+    fn factor(block: &[u8]) -> f16 {
+        f16::from_bits(read_u16(block, 0))
     }
 
     #[inline(always)]
-    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+    fn level(block: &[u8], group: usize) -> u8 {
+        nibble(block, 74, group)
+    }
+
+    #[inline(always)]
+    fn code(block: &[u8], index: usize) -> Code {
         let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
         let high = block[66 + index / 4] >> (2 * (index % 4)) & 3;
-        signed(GRID_IQ2S[block[2 + index] as usize | (high as usize) << 8], block[34 + index])
+        Code { points: [block[2 + index] as u16 | (high as u16) << 8, 0], signs: block[34 + index] }
+    }
+
+    #[inline(always)]
+    fn integers(code: Code) -> [i8; 8] {
+        signed(GRID_IQ2S[code.points[0] as usize], code.signs)
     }
 }
 
@@ -117,18 +190,32 @@ pub struct Iq3Xxs;
 impl Lattice for Iq3Xxs {
     const BYTES: usize = 98;
     const GROUP: usize = 32;
+    const POINT: usize = 4;
+    const HIGH_BITS: usize = 0;
+    const SIGNED: bool = true;
+    const EIGHTHS: u8 = 2;
 
     #[inline(always)]
-    fn scale(block: &[u8], group: usize) -> f32 {
-        read_f16(block, 0) * (0.5 + (read_u32(block, 66 + 4 * group) >> 28) as f32) * 0.5
+    fn factor(block: &[u8]) -> f16 {
+        f16::from_bits(read_u16(block, 0))
     }
 
     #[inline(always)]
-    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+    fn level(block: &[u8], group: usize) -> u8 {
+        (read_u32(block, 66 + 4 * group) >> 28) as u8
+    }
+
+    #[inline(always)]
+    fn code(block: &[u8], index: usize) -> Code {
         let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
-        let signs = read_u32(block, 66 + 4 * (index / 4));
-        let [a, b] = [0, 1].map(|half| GRID_IQ3XXS[block[2 + 2 * index + half] as usize]);
-        signed(join(a, b), even_signs(signs >> (7 * (index % 4))))
+        let signs = even_signs(read_u32(block, 66 + 4 * (index / 4)) >> (7 * (index % 4)));
+        Code { points: [0, 1].map(|half| block[2 + 2 * index + half] as u16), signs }
+    }
+
+    #[inline(always)]
+    fn integers(code: Code) -> [i8; 8] {
+        let [a, b] = code.points.map(|point| GRID_IQ3XXS[point as usize]);
+        signed(join(a, b), code.signs)
     }
 }
 
@@ -138,20 +225,35 @@ pub struct Iq3S;
 impl Lattice for Iq3S {
     const BYTES: usize = 110;
     const GROUP: usize = 32;
+    const POINT: usize = 4;
+    const HIGH_BITS: usize = 1;
+    const SIGNED: bool = true;
+    const EIGHTHS: u8 = 8;
 
     #[inline(always)]
-    fn scale(block: &[u8], group: usize) -> f32 {
-        read_f16(block, 0) * (1 + 2 * nibble(block, 106, group)) as f32
+    fn factor(block: &[u8]) -> f16 {
+        f16::from_bits(read_u16(block, 0))
     }
 
     #[inline(always)]
-    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+    fn level(block: &[u8], group: usize) -> u8 {
+        nibble(block, 106, group)
+    }
+
+    #[inline(always)]
+    fn code(block: &[u8], index: usize) -> Code {
         let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
-        let [a, b] = [0, 1].map(|half| {
+        let points = [0, 1].map(|half| {
             let high = block[66 + index / 4] >> (2 * (index % 4) + half) & 1;
-            GRID_IQ3S[block[2 + 2 * index + half] as usize | (high as usize) << 8]
+            block[2 + 2 * index + half] as u16 | (high as u16) << 8
         });
-        signed(join(a, b), block[74 + index])
+        Code { points, signs: block[74 + index] }
+    }
+
+    #[inline(always)]
+    fn integers(code: Code) -> [i8; 8] {
+        let [a, b] = code.points.map(|point| GRID_IQ3S[point as usize]);
+        signed(join(a, b), code.signs)
     }
 }
 
@@ -161,19 +263,32 @@ pub struct Iq1S;
 impl Lattice for Iq1S {
     const BYTES: usize = 50;
     const GROUP: usize = 32;
+    const POINT: usize = 8;
+    const HIGH_BITS: usize = 3;
+    const SIGNED: bool = false;
+    const EIGHTHS: u8 = 1;
 
     #[inline(always)]
-    fn scale(block: &[u8], group: usize) -> f32 {
-        let level = read_u16(block, 34 + 2 * group) >> 12 & 7;
-        read_f16(block, 0) * (2 * level + 1) as f32 * 0.125
+    fn factor(block: &[u8]) -> f16 {
+        f16::from_bits(read_u16(block, 0))
     }
 
     #[inline(always)]
-    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+    fn level(block: &[u8], group: usize) -> u8 {
+        (read_u16(block, 34 + 2 * group) >> 12 & 7) as u8
+    }
+
+    #[inline(always)]
+    fn code(block: &[u8], index: usize) -> Code {
         let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
         let code = read_u16(block, 34 + 2 * (index / 4));
         let high = code >> (3 * (index % 4)) & 7;
-        ternary(block[2 + index] as usize | (high as usize) << 8, code & 0x8000 != 0)
+        Code { points: [block[2 + index] as u16 | high << 8, 0], signs: (code >> 15) as u8 }
+    }
+
+    #[inline(always)]
+    fn integers(code: Code) -> [i8; 8] {
+        ternary(code.points[0] as usize, code.signs != 0)
     }
 }
 
@@ -183,21 +298,32 @@ pub struct Iq1M;
 impl Lattice for Iq1M {
     const BYTES: usize = 56;
     const GROUP: usize = 16;
+    const POINT: usize = 8;
+    const HIGH_BITS: usize = 3;
+    const SIGNED: bool = false;
+    const EIGHTHS: u8 = 1;
 
     #[inline(always)]
-    fn scale(block: &[u8], group: usize) -> f32 {
-        let scales = [0, 1, 2, 3].map(|index| read_u16(block, 48 + 2 * index));
-        let [a, b, c, d] = scales.map(|scale| scale >> 12);
-        let scale = one_f16_to_f32(f16::from_bits(a | b << 4 | c << 8 | d << 12));
-        let level = scales[group / 4] >> (3 * (group % 4)) & 7;
-        scale * (2 * level + 1) as f32 * 0.125
+    fn factor(block: &[u8]) -> f16 {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index| read_u16(block, 48 + 2 * index) >> 12);
+        f16::from_bits(a | b << 4 | c << 8 | d << 12)
     }
 
     #[inline(always)]
-    fn integers(block: &[u8], index: usize) -> [i8; 8] {
+    fn level(block: &[u8], group: usize) -> u8 {
+        (read_u16(block, 48 + 2 * (group / 4)) >> (3 * (group % 4)) & 7) as u8
+    }
+
+    #[inline(always)]
+    fn code(block: &[u8], index: usize) -> Code {
         let block: &[u8; Self::BYTES] = block.first_chunk().expect("a super-block");
         let code = block[32 + index / 2] >> (4 * (index % 2));
-        ternary(block[index] as usize | ((code & 7) as usize) << 8, code & 8 != 0)
+        Code { points: [block[index] as u16 | ((code & 7) as u16) << 8, 0], signs: code >> 3 & 1 }
+    }
+
+    #[inline(always)]
+    fn integers(code: Code) -> [i8; 8] {
+        ternary(code.points[0] as usize, code.signs != 0)
     }
 }
 

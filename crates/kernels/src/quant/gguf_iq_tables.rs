@@ -23,6 +23,38 @@ pub static GRID_IQ3S: [[u8; 4]; 512] = unpack_u8::<4, 512>(&CODES_IQ3S, 3, &[1, 
 /// Lattice of IQ1_S and IQ1_M.
 pub static GRID_IQ1: [[i8; 8]; 2048] = unpack_i8::<8, 2048>(&CODES_IQ1, 2, &[-1, 0, 1]);
 
+/// [`GRID_IQ2XXS`] as words, see [`words`].
+pub static WORDS_IQ2XXS: [u16; 256] = words::<8, 256>(&CODES_IQ2XXS, 2);
+
+/// [`GRID_IQ2XS`] as words.
+pub static WORDS_IQ2XS: [u16; 512] = words::<8, 512>(&CODES_IQ2XS, 2);
+
+/// [`GRID_IQ2S`] as words.
+pub static WORDS_IQ2S: [u16; 1024] = words::<8, 1024>(&CODES_IQ2S, 2);
+
+/// [`GRID_IQ3XXS`] as words.
+pub static WORDS_IQ3XXS: [u16; 256] = words::<4, 256>(&CODES_IQ3XXS, 3);
+
+/// [`GRID_IQ3S`] as words.
+pub static WORDS_IQ3S: [u16; 512] = words::<4, 512>(&CODES_IQ3S, 3);
+
+/// [`GRID_IQ1`] as words.
+pub static WORDS_IQ1: [u16; 2048] = words::<8, 2048>(&CODES_IQ1, 2);
+
+/// Sixteen bits a point, for tables in vector registers: even coordinates in the low byte, odd ones in the high byte,
+/// each in 4 bits (of four coordinates) or 2 (of eight), as the codes of their values.
+const fn words<const LENGTH: usize, const POINTS: usize>(codes: &[u16; POINTS], bits: usize) -> [u16; POINTS] {
+    let mut words = [0; POINTS];
+    let mut index = 0;
+    while index < POINTS * LENGTH {
+        let (point, at) = (index / LENGTH, index % LENGTH);
+        let code = codes[point] >> (bits * at) & ((1 << bits) - 1);
+        words[point] |= code << (at % 2 * 8 + at / 2 * (16 / LENGTH));
+        index += 1;
+    }
+    words
+}
+
 const fn unpack_u8<const LENGTH: usize, const POINTS: usize>(
     codes: &[u16; POINTS],
     bits: usize,
