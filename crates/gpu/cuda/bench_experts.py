@@ -13,10 +13,11 @@ class Sort(C.Structure): _fields_ = [("chosen", V), ("pairs", V), ("tiles", V), 
 class RouteSort(C.Structure): _fields_ = [("route", Route), ("sort", Sort)]
 class Spread(C.Structure): _fields_ = [("source", RowSource), ("places", V), ("rows", V), ("factors", V), ("x_stride", U), ("stride", U), ("order", U), ("arrangement", U), ("copies", U)]
 class Mix(C.Structure): _fields_ = [("x", V), ("weights", V), ("residual", V), ("out", V), ("count", U), ("dim", U), ("choices", U)]
-class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", Router), ("logits", V), ("bias", V), ("y", V), ("width", U), ("k", U), ("stride", U), ("act", U), ("alpha", F), ("limit", F)]
-class Down(C.Structure): _fields_ = [("w", W), ("router", Router), ("logits", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("n", U), ("k", U), ("stride", U)]
+class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", Router), ("logits", V), ("bias", V), ("y", V), ("chosen", V), ("mixing", V), ("width", U), ("k", U), ("stride", U), ("act", U), ("alpha", F), ("limit", F)]
+class Down(C.Structure): _fields_ = [("w", W), ("chosen", V), ("mixing", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("active", U)]
 class ExpertsFew(C.Structure): _fields_ = [("w", W), ("tiles", V), ("filled", V), ("rows", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 class Experts(C.Structure): _fields_ = [("x", Map), ("w", W), ("tiles", V), ("filled", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("panels", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
+class Ring(C.Structure): _fields_ = [("codes", Map), ("scales", Map), ("w", W), ("tiles", V), ("filled", V), ("rows", V), ("factors", V), ("values", V), ("pairs", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("choices", U), ("words_log2", U), ("slot_log2", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 LAYERS = 6
 for shape in CHOSEN:
     code, kind, group, experts, active, hidden, width = SHAPES[shape]
@@ -30,16 +31,21 @@ for shape in CHOSEN:
         ids, by, table, weights, places = I(pairs), I(pairs), I(most + 1, 4), torch.zeros(pairs, device=dv), I(pairs)
         r1, f1, r2, f2 = H(pairs, r128(hidden)), torch.ones(pairs, device=dv), H(pairs, r128(width)), torch.ones(pairs, device=dv)
         joined, last = torch.zeros(pairs, width, device=dv), torch.zeros(pairs, hidden, device=dv); res = {}
-        first, alone = torch.zeros(active, width, device=dv), torch.zeros(hidden, device=dv)
-        def up(M): launch(fn("chosen", f"chosen_up_{name(M)}"), (min(active * width // 16, SMS), 1, 1), 512, r128(hidden) * 2, Up(M.w, RowSource(P(x), P(norm), hidden, 1, 0, 0, 0, 1e-6), router, P(logits), 0, P(first), width, hidden, r128(hidden), 0, 0, 0))
+        first, alone, choice, mixing = torch.zeros(active, width, device=dv), torch.zeros(hidden, device=dv), I(active), torch.zeros(active, device=dv)
+        def up(M): launch(fn("chosen", f"chosen_up_{name(M)}"), (min(active * width // 16, SMS), 1, 1), 512, r128(hidden) * 2, Up(M.w, RowSource(P(x), P(norm), hidden, 1, 0, 0, 0, 1e-6), router, P(logits), 0, P(first), P(choice), P(mixing), width, hidden, r128(hidden), 0, 0, 0))
         def down(M):
             length = (width + 1023) // 1024 * 128
-            launch(fn("chosen", f"chosen_down_{name(M)}"), (-(-hidden // 32) * 2, 1, 1), 256, active * r128(width) * 2 + 4 * max(active * -(-width // length) * 16, experts), Down(M.w, router, P(logits), P(first), 0, P(x), P(alone), hidden, width, r128(width)))
+            launch(fn("chosen", f"chosen_down_{name(M)}"), (-(-hidden // 32) * 2, 1, 1), 256, active * (r128(width) * 2 + -(-width // length) * 64), Down(M.w, P(choice), P(mixing), P(first), 0, P(x), P(alone), hidden, width, r128(width), active))
         route = Route(router, P(logits), P(ids), P(weights), tokens); sort = Sort(P(ids), P(by), P(table), P(table) + most * 16, P(places), pairs, most, experts, n)
         def choose():
             if tokens <= 64: launch(fn("moe", "route_sort"), (1, 1, 1), 1024, 32 * (experts + active) * 4, RouteSort(route, sort)); return
             launch(fn("moe", "route"), (-(-tokens // 4), 1, 1), 128, 0, route); launch(fn("moe", "sort_pairs"), (1, 1, 1), 1024, 0, sort)
         def spread(src, w, places_, to, fa, k, mode, count, copies): launch(fn("moe", "spread_f16" + ("" if mode else "_narrow")), (count, 1, 1), 256 if mode else 64, r128(k) * 2, Spread(RowSource(P(src), P(w), k, mode, 0, 0, 0, 1e-6), P(places_), P(to), P(fa), k, r128(k), UPN[code], 0 if n == 8 else 2, copies))
+        def ring(M, rows_, fa, values, out, nn, k, gated):
+            wl = 2 - (M.w.gl + M.w.gw - 5); length = (k + 1023) // 1024 * 128; sl = int(length % 256 == 0); tl = M.codes.numel() // (512 * M.w.blocks); room = max(64 << wl << sl, 128) * (4 >> sl)
+            codes = encode(M.codes, [64, 4, M.w.blocks, tl], [128, 512, M.w.blocks * 512], [64, 2, 4 << sl, 1], 3, False); scales = encode(M.scales, [64, M.w.words, tl], [128, M.w.words * 128], [32, 1 << wl << sl, 1], 0, False)
+            a = Ring(codes, scales, M.w, P(table), P(table) + most * 16, P(rows_), P(fa), P(values), P(by), 0, P(out), nn, k, r128(k), active, wl, sl, gated, 0, 0, 0)
+            launch(fn("experts_ring", f"ring8_{name(M)}"), (SMS, 1, 1), 1024, 32 * 4096 + 32 * room + 2 * 16384 + 8 * r128(k) * 2 + 1280, a)
         def grouped(M, rows_, fa, out, nn, k, gated, pairs_):
             if n == 8: launch(fn("experts_few", f"experts8_{name(M)}"), (SMS, 1, 1), 512, 8 * 16384 + 8 * r128(k) * 2 + 64, ExpertsFew(M.w, P(table), P(table) + most * 16, P(rows_), P(pairs_), P(fa), 0, P(out), nn, k, r128(k), gated, 0, 0, 0)); return
             panels = -(-width // 64) if gated else -(-nn // 128); a = Experts(encode(rows_, [r128(k), pairs], [r128(k) * 2], [64, n], 3, False), M.w, P(table), P(table) + most * 16, P(pairs_), P(fa), 0, P(out), nn, k, panels, gated, 0, 0, 0)

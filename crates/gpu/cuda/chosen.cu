@@ -1,14 +1,15 @@
 // Experts of a single token, two kernels: gates and ups of the chosen ones, joined; then their down products, mixed.
 //
-// Both choose the experts anew from the router's logits, which costs less than to wait for a kernel that does. `up`: a
-// block has half tiles of gates and of the ups that belong to them; a warp has one slice of k of one of the two. `down`: a
-// block has one half tile of outputs for all chosen experts, a warp some of their slices; the experts are added in order.
+// Every block of `up` chooses the experts anew from the router's logits, which costs less than to wait for a kernel that
+// does; one leaves the choice to `down`, whose weights are then on their way while `up` still multiplies. `up`: a block has
+// half tiles of gates and of the ups that belong to them; a warp has one slice of k of one of the two. `down`: a block has
+// one half tile of outputs for all chosen experts, a warp some of their slices; the experts are added in order.
 // Invariant: sums and roundings are those of few.cu, rows.cu and mix, so that a token's bits are the same among others.
 // Read next: few.cu, route.cuh.
 #include "rows.cuh"
 #include "route.cuh"
 
-constexpr u32 UP_WARPS = 16, WARPS = 8, SLICES = 8, MAX_ACTIVE = 16;
+constexpr u32 WARPS = 8, SLICES = 8, GROUP = 4, MAX_ACTIVE = 16;
 
 struct ChosenUpArgs {
     Weights weights;  // of each expert gates, then ups
@@ -17,6 +18,8 @@ struct ChosenUpArgs {
     const float *logits;
     const float *bias; // [experts][2 width] or null
     float *y;          // [active][width], joined
+    u32 *chosen;       // [active], left to `down`
+    float *mixing;     // [active]: their weights
     u32 width, k, stride;
     u32 act;
     float alpha, limit;
@@ -39,31 +42,17 @@ template <int CODE, int KIND> DEV void multiply(const Weights &weights, const Pi
     }
 }
 
-template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) {
-    typedef Traits<CODE> T;
-    constexpr u32 DEPTH = T::BITS == 16 ? 2 : T::BITS == 8 ? 2 : 4;
-    __shared__ __align__(16) float scores[MAX_EXPERTS];
-    __shared__ float scratch[64], partials[2][2][SLICES][16], weights[MAX_ACTIVE];
-    __shared__ u32 taken[MAX_ACTIVE];
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, slice = warp % SLICES, of_ups = warp / SLICES;
-    const u32 g = lane >> 2, t = lane & 3;
-    u16 *x = (u16 *)memory;
-    previous_done();
-    // What follows may read the logits at once: whoever made them is done.
-    next_may_start();
-    float factor = 1.0f;
-    if (warp < 8) {
-        auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
-        factor = make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
-        for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
-        if (threadIdx.x == 0) scratch[32] = factor;
-    } else if (args.router.scoring < 2 && !args.router.correction && args.router.groups <= 1) {
+// Threads 256..512: the experts of the token, best first. The first block leaves them to `down`.
+DEV void choose(const ChosenUpArgs &args, float *scores, u32 *taken, float *weights) {
+    const Router &router = args.router;
+    const u32 thread = threadIdx.x - 256, lane = threadIdx.x & 31, experts = router.experts;
+    const bool by_logits = weighs_chosen(router) && !router.correction && router.groups <= 1;
+    if (by_logits) {
         // The best logits are the best scores. A thread has an expert, and counts the better ones.
         u32 *ranks = (u32 *)scores;
-        const u32 experts = args.router.experts;
-        for (u32 e = threadIdx.x - 256; e < MAX_EXPERTS; e += 256) ranks[e] = e < experts ? ordered(load_again_4(args.logits + e) + 0.0f) : 0;
+        for (u32 e = thread; e < MAX_EXPERTS; e += 256) ranks[e] = e < experts ? ordered(load_again_4(args.logits + e) + 0.0f) : 0;
         meet(2, 256);
-        for (u32 e = threadIdx.x - 256; e < experts; e += 256) {
+        for (u32 e = thread; e < experts; e += 256) {
             const u32 own = ranks[e];
             u32 better = 0;
 #pragma unroll 4
@@ -72,117 +61,157 @@ template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) 
                 better += (v.x > own || (v.x == own && other < e)) + (v.y > own || (v.y == own && other + 1 < e));
                 better += (v.z > own || (v.z == own && other + 2 < e)) + (v.w > own || (v.w == own && other + 3 < e));
             }
-            if (better < args.router.active) taken[better] = e;
+            if (better < router.active) taken[better] = e;
         }
-    } else if (warp == 8) {
-        route_token(args.router, args.logits, scores, taken, weights);
+        if (blockIdx.x) return;
+        meet(2, 256);
+        if (thread < 32) weigh(router, true, taken, weights, [&](u32 e) { return from_ordered(ranks[e]); });
+    } else if (thread < 32) {
+        route_token(router, args.logits, scores, taken, weights);
+    }
+    if (blockIdx.x || thread >= 32) return;
+    __syncwarp();
+    for (u32 k = lane; k < router.active; k += 32) args.chosen[k] = taken[k], args.mixing[k] = weights[k];
+    __threadfence();
+}
+
+template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) {
+    typedef Traits<CODE> T;
+    constexpr u32 DEPTH = T::BITS == 16 ? 2 : T::BITS == 8 ? 2 : 4;
+    __shared__ __align__(16) float scores[MAX_EXPERTS];
+    __shared__ float scratch[64], partials[2][GROUP][2][SLICES][16], weights[MAX_ACTIVE];
+    __shared__ u32 taken[MAX_ACTIVE];
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, slice = warp % SLICES, of_ups = warp / SLICES;
+    const u32 g = lane >> 2, t = lane & 3;
+    u16 *x = (u16 *)memory;
+    previous_done();
+    if (warp < 8) {
+        auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
+        const float factor = make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
+        for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+        if (threadIdx.x == 0) scratch[32] = factor;
+    } else {
+        choose(args, scores, taken, weights);
     }
     __syncthreads();
-    factor = scratch[32];
+    // What follows finds the choice.
+    next_may_start();
+    const float factor = scratch[32] * T::FACTOR * args.weights.factor;
 
     const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length;
     const u32 first_stretch = slice * length / 128;
-    const u32 stretches = slice < slices ? (minimum(length, args.k - slice * length) + 127) / 128 : 0;
-    const u32 halves = args.width / 16, items = args.router.active * halves;
+    const u32 stretches = slice < slices ? (minimum(length, args.k - slice * length) + 127) / 128 : 0, last_stretch = first_stretch + stretches;
+    // A block has neighbouring items: half tile `half` of gates of the expert of rank `choice`, and its ups.
+    const u32 halves = args.width / 16, items = args.router.active * halves, each = (items + gridDim.x - 1) / gridDim.x;
+    u32 item = minimum(blockIdx.x * each, items);
+    const u32 end = minimum(item + each, items);
     Piece<CODE> low[DEPTH], high[DEPTH];
-    u32 ahead = stretches ? blockIdx.x : ~0u, ahead_stretch = first_stretch;
+    u32 ahead = stretches ? item : end, ahead_stretch = first_stretch, ahead_choice = item / halves, ahead_half = item % halves;
     Place place;
     auto seek = [&]() {
-        if (ahead >= items) return;
-        const u32 half = (taken[ahead / halves] * 2 + of_ups) * halves + ahead % halves;
+        if (ahead >= end) return;
+        const u32 half = (taken[ahead_choice] * 2 + of_ups) * halves + ahead_half;
         place = place_of<CODE>(args.weights, half >> 1, (half & 1) * 16 + g, t);
     };
     auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
-        if (ahead >= items) return;
+        if (ahead >= end) return;
         load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead_stretch, t);
         load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead_stretch, t);
-        if (++ahead_stretch < first_stretch + stretches) return;
-        ahead_stretch = first_stretch, ahead += gridDim.x;
+        if (++ahead_stretch < last_stretch) return;
+        ahead_stretch = first_stretch, ahead++;
+        if (++ahead_half == halves) ahead_half = 0, ahead_choice++;
         seek();
     };
     seek();
 #pragma unroll
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
 
-    u32 item = blockIdx.x, parity = 0, turn = 0;
-    auto finish = [&]() {
+    const u32 x_at = shared_address(x) + t * 16 + first_stretch * 256;
+    float sums[4] = {};
+    // Items are summed some at a time, and all that those need ends at one place: DEPTH stretches, then those of the next.
+    u32 parity = 0, at = 0, stretch = 0, done = 0;
+    while (item < end) {
+        const u32 count = minimum(GROUP, end - item);
+        while (done < count && stretches) {
+#pragma unroll
+            for (u32 d = 0; d < DEPTH; d++) {
+                // A group may end in the midst of the queue.
+                if (d < at || done == count) continue;
+                multiply<CODE, KIND>(args.weights, low[d], high[d], first_stretch + stretch, x_at + stretch * 256, t, sums);
+                fetch(low[d], high[d]);
+                at = d + 1 == DEPTH ? 0 : d + 1;
+                if (++stretch < stretches) continue;
+                float *to = partials[parity][done][of_ups][slice];
+                if (t == 0) to[g] = sums[0], to[g + 8] = sums[2];
+                sums[0] = sums[1] = sums[2] = sums[3] = 0.0f, stretch = 0, done++;
+            }
+        }
         __syncthreads();
-        // Another warp each time; its first half has gates, the second ups.
-        if (warp == turn) {
-            const u32 which = lane >> 4, r = lane & 15, choice = item / halves, output = item % halves * 16 + r;
-            float sum = partials[parity][which][0][r];
-            for (u32 s = 1; s < slices; s++) sum += partials[parity][which][s][r];
-            const float scale = factor * T::FACTOR * args.weights.factor;
-            sum = __fmul_rn(sum, scale);
+        // A warp an item, others each time; its first half has gates, the second ups.
+        const u32 of = (warp - 4 * parity) % 16;
+        if (of < count) {
+            const u32 which = lane >> 4, r = lane & 15, choice = (item + of) / halves, output = (item + of) % halves * 16 + r;
+            float sum = partials[parity][of][which][0][r];
+            for (u32 s = 1; s < slices; s++) sum += partials[parity][of][which][s][r];
+            sum = __fmul_rn(sum, factor);
             if (args.bias) sum += args.bias[taken[choice] * 2 * args.width + which * args.width + output];
             const float other = __shfl_down_sync(~0u, sum, 16);
             if (which == 0) args.y[choice * args.width + output] = gated_call(args.act, sum, other, args.alpha, args.limit);
         }
-        parity ^= 1, turn = (turn + 1) % UP_WARPS, item += gridDim.x;
-    };
-    if (!stretches) {
-        while (item < items) finish();
-        return;
-    }
-    const u32 x_at = shared_address(x) + t * 16 + first_stretch * 256;
-    float sums[4] = {};
-    u32 stretch = 0;
-    while (item < items) {
-#pragma unroll
-        for (u32 d = 0; d < DEPTH; d++) {
-            if (item >= items) break;
-            multiply<CODE, KIND>(args.weights, low[d], high[d], first_stretch + stretch, x_at + stretch * 256, t, sums);
-            fetch(low[d], high[d]);
-            if (++stretch < stretches) continue;
-            float *to = partials[parity][of_ups][slice];
-            if (t == 0) to[g] = sums[0], to[g + 8] = sums[2];
-            sums[0] = sums[1] = sums[2] = sums[3] = 0.0f, stretch = 0;
-            finish();
-        }
+        parity ^= 1, item += count, done = 0;
     }
 }
 
 struct ChosenDownArgs {
     Weights weights;
-    Router router;
-    const float *logits;
+    const u32 *chosen;     // [active], there before `up` is done
+    const float *mixing;   // [active]: their weights
     const float *x;        // [active][k]
     const float *bias;     // [experts][n] or null
     const float *residual; // [n] or null
     float *y;              // [n]
-    u32 n, k, stride;
+    u32 n, k, stride, active;
 };
 
-// Whatever comes before has waited for the logits before it let this one start.
+// A choice and a slice of it, or where a warp's next one is.
+struct Unit {
+    u32 choice, slice;
+    __device__ __forceinline__ void skip(u32 by, u32 slices) {
+        for (slice += by; slice >= slices; slice -= slices) choice++;
+    }
+};
+
 template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
     constexpr u32 DEPTH = T::BITS == 16 ? 1 : T::BITS == 8 ? 2 : 4, HELD = 6;
     __shared__ float scratch[2 * WARPS], factors[MAX_ACTIVE], weights[MAX_ACTIVE], values[MAX_ACTIVE][16];
     __shared__ u32 taken[MAX_ACTIVE];
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, active = args.router.active;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, active = args.active;
     const u32 g = lane >> 2, t = lane & 3;
     u16 *rows = (u16 *)memory;
     float *partials = (float *)(memory + active * args.stride * 2);
     next_may_start();
-    // The scores lie where partial sums will be.
-    if (warp == 0) route_token(args.router, args.logits, partials, taken, weights);
+    if (threadIdx.x < active) taken[threadIdx.x] = __ldcg(args.chosen + threadIdx.x), weights[threadIdx.x] = load_again_4(args.mixing + threadIdx.x);
     __syncthreads();
 
     const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, of_slice = length / 128;
-    const u32 units = active * slices, tiles = (args.n + 31) / 32;
+    const u32 tiles = (args.n + 31) / 32, stretches = (args.k + 127) / 128;
     Piece<CODE> low[DEPTH], high[DEPTH];
-    u32 ahead = warp, ahead_stretch = 0;
+    Unit unit = {0, 0};
+    unit.skip(warp, slices);
+    Unit ahead = unit;
+    u32 ahead_stretch = 0;
     Place place;
-    auto last_of = [&](u32 unit) { return minimum(of_slice, (args.k + 127) / 128 - unit % slices * of_slice); };
+    auto last_of = [&](const Unit &unit) { return minimum(of_slice, stretches - unit.slice * of_slice); };
     auto seek = [&]() {
-        if (ahead < units) place = place_of<CODE>(args.weights, taken[ahead / slices] * tiles + (blockIdx.x >> 1), (blockIdx.x & 1) * 16 + g, t);
+        if (ahead.choice < active) place = place_of<CODE>(args.weights, taken[ahead.choice] * tiles + (blockIdx.x >> 1), (blockIdx.x & 1) * 16 + g, t);
     };
     auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
-        if (ahead >= units) return;
-        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead % slices * of_slice + ahead_stretch, t);
-        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead % slices * of_slice + ahead_stretch, t);
+        if (ahead.choice >= active) return;
+        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead.slice * of_slice + ahead_stretch, t);
+        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead.slice * of_slice + ahead_stretch, t);
         if (++ahead_stretch < last_of(ahead)) return;
-        ahead_stretch = 0, ahead += WARPS;
+        ahead_stretch = 0, ahead.skip(WARPS, slices);
         seek();
     };
     seek();
@@ -190,6 +219,9 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
 
     previous_done();
+    const u32 r = threadIdx.x & 15, output = blockIdx.x * 16 + r;
+    float residual = 0.0f;
+    if (args.residual && threadIdx.x < 16 && output < args.n) residual = load_again_4(args.residual + output);
     // A row a warp, or some warps a row.
     u32 span = WARPS;
     while (span > 1 && span * active > WARPS) span /= 2;
@@ -230,22 +262,22 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
     }
     __syncthreads();
 
-    u32 unit = warp, stretch = 0;
+    u32 stretch = 0;
     float sums[4] = {};
-    while (unit < units) {
+    while (unit.choice < active) {
 #pragma unroll
         for (u32 d = 0; d < DEPTH; d++) {
-            if (unit >= units) break;
-            const u32 k = unit % slices * of_slice + stretch;
-            multiply<CODE, KIND>(args.weights, low[d], high[d], k, shared_address(rows + unit / slices * args.stride) + t * 16 + k * 256, t, sums);
+            if (unit.choice >= active) break;
+            const u32 k = unit.slice * of_slice + stretch;
+            multiply<CODE, KIND>(args.weights, low[d], high[d], k, shared_address(rows + unit.choice * args.stride) + t * 16 + k * 256, t, sums);
             fetch(low[d], high[d]);
             if (++stretch < last_of(unit)) continue;
-            if (t == 0) partials[unit * 16 + g] = sums[0], partials[unit * 16 + g + 8] = sums[2];
-            sums[0] = sums[1] = sums[2] = sums[3] = 0.0f, stretch = 0, unit += WARPS;
+            float *to = partials + (unit.choice * slices + unit.slice) * 16;
+            if (t == 0) to[g] = sums[0], to[g + 8] = sums[2];
+            sums[0] = sums[1] = sums[2] = sums[3] = 0.0f, stretch = 0, unit.skip(WARPS, slices);
         }
     }
     __syncthreads();
-    const u32 r = threadIdx.x & 15, output = blockIdx.x * 16 + r;
     for (u32 choice = threadIdx.x >> 4; choice < active; choice += WARPS * 2) {
         const float *from_unit = partials + choice * slices * 16 + r;
         float sum = from_unit[0];
@@ -259,7 +291,7 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
     if (threadIdx.x >= 16 || output >= args.n) return;
     float sum = 0.0f;
     for (u32 k = 0; k < active; k++) sum = fmaf(weights[k], values[k][r], sum);
-    args.y[output] = args.residual ? load_again_4(args.residual + output) + sum : sum;
+    args.y[output] = args.residual ? residual + sum : sum;
 }
 
 // Where both fit a processor together, the second begins while the first ends.

@@ -219,55 +219,124 @@ struct PlainArgs {
     u32 m, n, k, stride, out_stride, choices;
 };
 
-constexpr u32 ROWS = 8;
+constexpr u32 PLAIN_WARPS = 16;
 
-// Weights of f32: a block has a tile of 32 outputs for 8 rows, a lane one output, a warp every eighth block of columns.
-// Grid (tiles, stacks of rows).
-extern "C" __global__ void __launch_bounds__(256) product_f32(const __grid_constant__ PlainArgs args) {
-    __shared__ float partial[8][ROWS][32];
+// Weights of f32: a block has 4 EACH outputs of some rows, a warp every sixteenth block of 32 columns, a lane four of its
+// columns for EACH outputs, so that all weights are on their way before the first is used. Lanes' sums are added as a tree,
+// then warps' in order: of each row alike, however many there are. HELD: blocks of a warp that are asked for together.
+// Grid (outputs, stacks of rows). `row_of(m)`: where row m lies, which is there once `wait` has returned.
+template <u32 ROWS, u32 EACH, u32 HELD, typename Wait, typename Row>
+DEV void plain_product(const PlainArgs &args, u32 rows, u32 first_tile, Wait wait, Row row_of, float (*partial)[ROWS][4 * EACH]) {
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, i = lane >> 2, blocks = args.weights.blocks;
+    const u32 output = blockIdx.x * 4 * EACH + (lane & 3), tile = first_tile + (output >> 5);
+    const float4 *from = (const float4 *)args.weights.codes + ((u64)tile * blocks * 8 + i) * 32 + (output & 31);
+    float4 w[HELD][EACH];
+    auto fetch = [&](u32 first) {
+#pragma unroll
+        for (u32 h = 0; h < HELD; h++) {
+#pragma unroll
+            for (u32 e = 0; e < EACH; e++) {
+                if (first + h * PLAIN_WARPS < blocks) w[h][e] = __ldg(from + (u64)(first + h * PLAIN_WARPS) * 256 + 4 * e);
+            }
+        }
+    };
+    fetch(warp);
+    wait();
+    float sums[ROWS][EACH] = {};
+    for (u32 first = warp; first < blocks; first += HELD * PLAIN_WARPS) {
+        if (first != warp) fetch(first);
+#pragma unroll
+        for (u32 h = 0; h < HELD; h++) {
+            const u32 block = first + h * PLAIN_WARPS;
+            if (block >= blocks) break;
+#pragma unroll
+            for (u32 m = 0; m < ROWS; m++) {
+                if (m >= rows) break;
+                const float4 v = row_of(m, block * 32 + i * 4);
+#pragma unroll
+                for (u32 e = 0; e < EACH; e++) {
+                    sums[m][e] = fmaf(w[h][e].x, v.x, sums[m][e]), sums[m][e] = fmaf(w[h][e].y, v.y, sums[m][e]);
+                    sums[m][e] = fmaf(w[h][e].z, v.z, sums[m][e]), sums[m][e] = fmaf(w[h][e].w, v.w, sums[m][e]);
+                }
+            }
+        }
+    }
+#pragma unroll
+    for (u32 m = 0; m < ROWS; m++) {
+#pragma unroll
+        for (u32 e = 0; e < EACH; e++) {
+            float sum = sums[m][e];
+            for (u32 step = 16; step >= 4; step >>= 1) sum += __shfl_xor_sync(~0u, sum, step);
+            if (i == 0) partial[warp][m][4 * e + (lane & 3)] = sum;
+        }
+    }
+    __syncthreads();
+}
+
+// Sum of the warps' parts, with what follows a product.
+DEV float plain_sum(const PlainArgs &args, const float *part, u32 apart, u32 expert, u32 output) {
+    float sum = part[0];
+#pragma unroll
+    for (u32 other = 1; other < PLAIN_WARPS; other++) sum += part[other * apart];
+    return with_bias(sum, args.weights.factor, args.bias, expert * args.n + output);
+}
+
+// Rows made before, or of experts.
+template <u32 ROWS, u32 EACH, u32 HELD> DEV void plain_rows(const PlainArgs &args) {
+    __shared__ float partial[PLAIN_WARPS][ROWS][4 * EACH];
     next_may_start();
-    previous_done();
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
     u32 expert = 0, begin = blockIdx.y * ROWS, rows = minimum(ROWS, args.m - begin);
     if (args.tiles) {
+        previous_done();
         const uint4 tile = __ldcg(args.tiles + blockIdx.y);
         if (tile.z == 0) return;
         expert = tile.x, begin = tile.y, rows = tile.z;
     }
     const float *x[ROWS];
+    auto wait = [&]() {
+        if (!args.tiles) previous_done();
 #pragma unroll
-    for (u32 m = 0; m < ROWS; m++) {
-        const u32 at = begin + minimum(m, rows - 1);
-        x[m] = args.rows + (u64)(args.tiles ? __ldcg(args.pairs + at) / args.choices : at) * args.stride;
-    }
-    const u64 tile = (u64)expert * ((args.n + 31) / 32) + blockIdx.x;
-    float sums[ROWS] = {};
-    for (u32 block = warp; block < args.weights.blocks; block += 8) {
-        float4 w[8];
-#pragma unroll
-        for (u32 i = 0; i < 8; i++) w[i] = __ldg((const float4 *)args.weights.codes + ((tile * args.weights.blocks + block) * 8 + i) * 32 + lane);
-#pragma unroll
-        for (u32 i = 0; i < 8; i++) {
-#pragma unroll
-            for (u32 m = 0; m < ROWS; m++) {
-                if (m >= rows) continue;
-                const float4 v = load_again(x[m] + block * 32 + i * 4);
-                sums[m] = fmaf(w[i].x, v.x, sums[m]), sums[m] = fmaf(w[i].y, v.y, sums[m]);
-                sums[m] = fmaf(w[i].z, v.z, sums[m]), sums[m] = fmaf(w[i].w, v.w, sums[m]);
-            }
+        for (u32 m = 0; m < ROWS; m++) {
+            const u32 at = begin + minimum(m, rows - 1);
+            x[m] = args.rows + (u64)(args.tiles ? __ldcg(args.pairs + at) / args.choices : at) * args.stride;
         }
+    };
+    plain_product<ROWS, EACH, HELD>(args, rows, expert * ((args.n + 31) / 32), wait, [&](u32 m, u32 k) { return load_again(x[m] + k); }, partial);
+    for (u32 at = threadIdx.x; at < rows * 4 * EACH; at += 32 * PLAIN_WARPS) {
+        const u32 m = at / (4 * EACH), o = at % (4 * EACH), output = blockIdx.x * 4 * EACH + o;
+        if (output >= args.n) continue;
+        float sum = plain_sum(args, &partial[0][m][o], ROWS * 4 * EACH, expert, output);
+        const u64 to = (u64)(args.tiles ? __ldcg(args.pairs + begin + m) : begin + m) * args.out_stride + output;
+        if (args.residual) sum += load_again_4(args.residual + to);
+        args.y[to] = sum;
     }
-#pragma unroll
-    for (u32 m = 0; m < ROWS; m++) partial[warp][m][lane] = sums[m];
-    __syncthreads();
-    const u32 output = blockIdx.x * 32 + lane;
-    if (output >= args.n || warp >= rows) return;
-    float sum = partial[0][warp][lane];
-    for (u32 other = 1; other < 8; other++) sum += partial[other][warp][lane];
-    sum *= args.weights.factor;
-    if (args.bias) sum += args.bias[expert * args.n + output];
-    const u32 at = begin + warp;
-    const u64 to = (u64)(args.tiles ? __ldcg(args.pairs + at) : at) * args.out_stride + output;
-    if (args.residual) sum += load_again_4(args.residual + to);
-    args.y[to] = sum;
+}
+
+extern "C" __global__ void __launch_bounds__(32 * PLAIN_WARPS) product_f32(const __grid_constant__ PlainArgs args) { plain_rows<8, 1, 6>(args); }
+extern "C" __global__ void __launch_bounds__(32 * PLAIN_WARPS) product_f32_many(const __grid_constant__ PlainArgs args) { plain_rows<16, 4, 1>(args); }
+
+struct PlainRowArgs {
+    PlainArgs product;
+    RowSource source;
+};
+
+// One row, made in every block.
+extern "C" __global__ void __launch_bounds__(32 * PLAIN_WARPS) product_f32_row(const __grid_constant__ PlainRowArgs args) {
+    extern __shared__ __align__(16) float row[];
+    __shared__ float partial[PLAIN_WARPS][1][4], scratch[64];
+    const PlainArgs &product = args.product;
+    next_may_start();
+    auto wait = [&]() {
+        previous_done();
+        auto put = [&](u32 i, float4 v) { *(float4 *)(row + i) = v; };
+        if (threadIdx.x < 256) make_row<F32, 4, 256>(args.source, scratch, put);
+        for (u32 i = (product.k + 3) / 4 * 4 + 4 * threadIdx.x; i < product.stride; i += 128 * PLAIN_WARPS) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+        __syncthreads();
+    };
+    plain_product<1, 1, 6>(product, 1, 0, wait, [&](u32, u32 k) { return *(const float4 *)(row + k); }, partial);
+    const u32 output = blockIdx.x * 4 + threadIdx.x;
+    if (threadIdx.x >= 4 || output >= product.n) return;
+    float sum = plain_sum(product, &partial[0][0][threadIdx.x], 4, 0, output);
+    if (product.residual) sum += load_again_4(product.residual + output);
+    product.y[output] = sum;
 }

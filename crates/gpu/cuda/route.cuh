@@ -18,13 +18,37 @@ DEV u32 ordered(float value) {
     return bits & 0x80000000 ? ~bits : bits | 0x80000000;
 }
 
+// A float from its bits in that order.
+DEV float from_ordered(u32 bits) { return __uint_as_float(bits & 0x80000000 ? bits ^ 0x80000000 : ~bits); }
+
+// Weights that are divided by their sum need no sum over all experts.
+DEV bool weighs_chosen(const Router &router) {
+    return router.scoring == 1 || (router.scoring == 0 && router.normalize && !router.correction && router.groups <= 1);
+}
+
+// One warp: the weights of what is taken, from scores; `of_chosen`: those are logits.
+template <typename Score> DEV void weigh(const Router &router, bool of_chosen, const u32 *taken, float *weights, Score score_of) {
+    const u32 lane = threadIdx.x & 31;
+    const float first = score_of(taken[0]);
+    float sum = 0.0f;
+#pragma unroll 1
+    for (u32 k = lane; k < router.active; k += 32) {
+        const float score = score_of(taken[k]);
+        weights[k] = of_chosen ? expf(score - first) : score;
+        sum += weights[k];
+    }
+    sum = warp_sum(sum);
+    if (!of_chosen) sum = router.normalize ? sum + (router.scoring == 2 ? 1.0e-20f : 0.0f) : 1.0f;
+#pragma unroll 1
+    for (u32 k = lane; k < router.active; k += 32) weights[k] = __fmul_rn(__fdiv_rn(weights[k], sum), router.scale);
+}
+
 // One warp: `taken[k]` is the expert of rank k, `weights[k]` its weight. `scores` and `taken` are shared memory: experts
 // and active places. Ties go to the lower expert. A call: its code is long, and its time is spent waiting.
 static __device__ __noinline__ void route_token(const Router &router, const float *logits, float *scores, u32 *taken, float *weights) {
     constexpr u32 EACH = MAX_EXPERTS / 32;
     const u32 lane = threadIdx.x & 31, experts = router.experts;
-    // Weights that are divided by their sum need no sum over all experts.
-    const bool of_chosen = router.scoring == 1 || (router.scoring == 0 && router.normalize && !router.correction && router.groups <= 1);
+    const bool of_chosen = weighs_chosen(router);
     float largest = LEAST, sum = 0.0f;
     // A lane has experts lane, lane + 32, ...
 #pragma unroll 4
@@ -91,17 +115,6 @@ static __device__ __noinline__ void route_token(const Router &router, const floa
         if (lane == 0) taken[k] = expert;
     }
     __syncwarp();
-    const float first = scores[taken[0]];
-    sum = 0.0f;
-#pragma unroll 1
-    for (u32 k = lane; k < router.active; k += 32) {
-        const float score = scores[taken[k]];
-        weights[k] = of_chosen ? expf(score - first) : score;
-        sum += weights[k];
-    }
-    sum = warp_sum(sum);
-    if (!of_chosen) sum = router.normalize ? sum + (router.scoring == 2 ? 1.0e-20f : 0.0f) : 1.0f;
-#pragma unroll 1
-    for (u32 k = lane; k < router.active; k += 32) weights[k] = __fmul_rn(__fdiv_rn(weights[k], sum), router.scale);
+    weigh(router, of_chosen, taken, weights, [&](u32 e) { return scores[e]; });
     __syncwarp();
 }

@@ -548,20 +548,34 @@ fn tiles(plan: &mut Plan, product: &Product, experts: Option<(Experts, u32)>) ->
     Ok(())
 }
 
-/// A product with weights of f32.
+/// A product with weights of f32. One row is made inside it.
 fn f32_weights(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
-    let (x_rows, stacks) = match product.experts {
-        Some(experts) => (product.rows.div_ceil(product.choices), experts.most_tiles),
-        None => (product.rows, product.rows.div_ceil(FEW_ROWS)),
+    let (call, weights) = (product.call, &product.weights);
+    let sizes = [product.rows, product.features, weights.columns, product.stride, product.out_stride, product.choices];
+    let with = |rows: u64, tiles: u64, pairs: u64| {
+        let arguments = Arguments::new().inner(weights.arguments()).address(rows).address(tiles).address(pairs);
+        arguments.address(product.bias).address(product.residual).address(product.out).words(&sizes)
     };
+    let lone = product.experts.is_none() && product.rows == 1;
+    if lone && product.input != GATED && weights.columns <= LONG_ROW {
+        let norm = call.address_if(product.input == NORM, 5);
+        let source = Arguments::new().address(product.x).address(norm).words(&[weights.columns, product.input, 0]);
+        let arguments = Arguments::new().inner(with(0, 0, 0)).inner(source.floats(&[0.0, 0.0, call.float(6)]));
+        plan.launch("product_f32_row", [product.features.div_ceil(4), 1, 1], 512, product.stride * 4, arguments);
+        return Ok(());
+    }
+    let x_rows = product.experts.map_or(product.rows, |_| product.rows.div_ceil(product.choices));
     let made =
         Made { name: "f32".to_string(), element_bytes: 4, rows: x_rows, arrangement: Arrangement::Lanes, pairs: 0 };
     let (rows, _) = make(plan, product, &made);
     let (tiles, pairs) = product.experts.map_or((0, 0), |experts| (experts.tiles, experts.pairs));
-    let arguments = Arguments::new().inner(product.weights.arguments()).address(rows).address(tiles).address(pairs);
-    let arguments = arguments.address(product.bias).address(product.residual).address(product.out);
-    let sizes = [product.rows, product.features, product.weights.columns, product.stride, product.out_stride];
-    let arguments = arguments.words(&sizes).words(&[product.choices]);
-    plan.launch("product_f32", [product.features.div_ceil(32), stacks, 1], 256, 0, arguments);
+    // So many rows, and outputs, for a block.
+    let (name, of_rows, of_outputs) = match product.experts {
+        None if product.rows > SOME_ROWS => ("product_f32_many", 16, 16),
+        _ => ("product_f32", FEW_ROWS, 4),
+    };
+    let stacks = product.experts.map_or(product.rows.div_ceil(of_rows), |experts| experts.most_tiles);
+    let grid = [product.features.div_ceil(of_outputs), stacks, 1];
+    plan.launch(name, grid, 512, 0, with(rows, tiles, pairs));
     Ok(())
 }

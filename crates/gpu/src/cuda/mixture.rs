@@ -163,22 +163,23 @@ impl<'a> Mixture<'a> {
     /// Kernels of a single token.
     fn chosen(&self, plan: &mut Plan, products: &Products) {
         let Products { up, down, active, width, .. } = products;
-        let (router, logits) = (|| layers::router(self.route), self.route.address(0));
+        let (router, logits) = (layers::router(self.route), self.route.address(0));
         let joined = plan.take(u64::from(active * width) * 4);
+        let (choice, mixing) = (plan.take(u64::from(*active) * 4), plan.take(u64::from(*active) * 4));
         let norm = self.up.address_if(up.input == NORM, 5);
         let source = Arguments::new().address(up.x).address(norm).words(&[up.weights.columns, up.input, 0]);
         let source = source.floats(&[0.0, 0.0, self.up.float(6)]);
-        let arguments = Arguments::new().inner(up.weights.arguments()).inner(source).inner(router()).address(logits);
-        let arguments = arguments.address(up.bias).address(joined);
+        let arguments = Arguments::new().inner(up.weights.arguments()).inner(source).inner(router).address(logits);
+        let arguments = arguments.address(up.bias).address(joined).address(choice).address(mixing);
         let arguments = arguments.words(&[*width, up.weights.columns, up.stride, self.down.constant("GATE")]);
         let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]);
         let items = active * width / 16;
         let grid = [items.min(plan.shared.chip.multiprocessors), 1, 1];
         plan.launch(format!("chosen_up_{}", up.weights.product_name()), grid, 512, up.stride * 2, arguments);
 
-        let arguments = Arguments::new().inner(down.weights.arguments()).inner(router()).address(logits);
+        let arguments = Arguments::new().inner(down.weights.arguments()).address(choice).address(mixing);
         let arguments = arguments.address(joined).address(down.bias).address(self.residual());
-        let arguments = arguments.address(self.mix.address(3)).words(&[down.features, *width, down.stride]);
+        let arguments = arguments.address(self.mix.address(3)).words(&[down.features, *width, down.stride, *active]);
         let name = format!("chosen_down_{}", down.weights.product_name());
         plan.launch(name, [down.features.div_ceil(32) * 2, 1, 1], 256, products.down_shared(), arguments);
     }
@@ -261,11 +262,10 @@ impl Spread {
 }
 
 impl Products<'_> {
-    /// Shared memory of `chosen_down`: rows, and the sums of all slices or, before, the scores.
+    /// Shared memory of `chosen_down`: rows, and the sums of all slices.
     fn down_shared(&self) -> u32 {
         let slice = self.width.div_ceil(1024) * 128;
-        let sums = self.active * self.width.div_ceil(slice) * 16;
-        self.active * self.down.stride * 2 + 4 * sums.max(self.experts)
+        self.active * (self.down.stride * 2 + self.width.div_ceil(slice) * 64)
     }
 
     /// Start a kernel for one of the products; `gate` is the call that says how units are gated.

@@ -171,10 +171,10 @@ fn a_row_has_the_same_bits_in_every_number_of_rows() {
     let inputs = [Input::Plain, Input::Norm { weight: &weight, epsilon: 1e-6 }, Input::Gated(Gate::Silu)];
     for input in inputs {
         let width = if matches!(input, Input::Gated(_)) { 2 * columns } else { columns };
-        let x = values(8, 19 * width);
+        let x = values(8, 80 * width);
         let options = Matmul { input, ..Matmul::default() };
         let all = run_plain(&*device, &matrix, &x, &options);
-        for rows in [1, 2, 4, 7] {
+        for rows in [1, 2, 4, 7, 40, 66] {
             let some = run_plain(&*device, &matrix, &x[12 * width..(12 + rows) * width], &options);
             assert_bits(&some, &all[12 * features..(12 + rows) * features], &format!("{input:?}, {rows} rows"));
         }

@@ -6,7 +6,7 @@ use olivine_gpu::ops::moe::{Router, Scoring, max_tiles, mix, route, sort, tile_r
 use olivine_gpu::ops::recurrent::{Convolution, DeltaInputs, DeltaShape, States, convolution, gated_delta};
 use olivine_gpu::ops::weights::{Code, Matrix, Packed};
 use olivine_kernels::pool::Pool;
-use olivine_kernels::quant::FORMATS;
+use olivine_kernels::quant::{FORMATS, Format};
 use olivine_kernels::recurrent as cpu;
 
 use crate::common::*;
@@ -177,8 +177,9 @@ struct Layer {
 }
 
 impl Layer {
-    /// In every format, or in some.
-    fn all(device: &dyn Device, [experts, active, hidden, inner]: [usize; 4], most: usize) -> Vec<Layer> {
+    /// In some formats, with scales of every type, and in some dense types.
+    fn all(device: &dyn Device, shape: [usize; 4], formats: &[Format], codes: &[Code]) -> Vec<Layer> {
+        let [experts, active, hidden, inner] = shape;
         let shapes = [(2 * inner, hidden), (hidden, inner)];
         let sources = shapes.map(|(rows, columns)| values(columns as u64, experts * rows * columns));
         let biases = [1, 2].map(|seed| values(seed, experts * shapes[seed as usize - 1].0));
@@ -192,10 +193,10 @@ impl Layer {
             let values = [up.1, down.1];
             layers.push(Layer { what, experts, active, hidden, inner, matrices, values, biases, gate });
         };
-        for info in FORMATS {
+        for &format in formats {
             let [ups, downs] = [0, 1].map(|which: usize| {
                 let (rows, columns) = shapes[which];
-                with_every_scale(info.format, experts * rows, columns, &sources[which])
+                with_every_scale(format, experts * rows, columns, &sources[which])
             });
             for (up, down) in ups.into_iter().zip(downs) {
                 let what = format!("{:?} {:?}", up.format, up.scale_type);
@@ -205,14 +206,13 @@ impl Layer {
                 }
             }
         }
-        for code in [Code::Bf16, Code::F16, Code::F32] {
+        for &code in codes {
             let made = [0, 1].map(|which: usize| {
                 let (rows, columns) = shapes[which];
                 dense(code, experts * rows, columns, &sources[which])
             });
             add(format!("{code:?}"), made);
         }
-        layers.truncate(most);
         layers
     }
 
@@ -316,28 +316,42 @@ fn tokens_of_a_mixture_have_the_same_bits_alone_and_among_others() {
     let shapes: &[[usize; 4]] =
         if many { &[[6, 3, 256, 512], [8, 3, 352, 96], [5, 4, 1248, 160]] } else { &[[6, 3, 256, 64]] };
     let counts: &[usize] = if many { &[2, 9, 70, 150] } else { &[3] };
-    let tokens = counts[counts.len() - 1];
+    let formats = FORMATS.map(|info| info.format);
     for shape in shapes {
-        let [experts, _, hidden, _] = *shape;
-        let (x, logits) = (values(3, tokens * hidden), values(4, tokens * experts));
-        let norm: Vec<f32> = values(5, hidden).iter().map(|v| 1.0 + 0.5 * v).collect();
-        for layer in Layer::all(&*device, *shape, if many { usize::MAX } else { 2 }) {
-            let what = format!("{} {shape:?}", layer.what);
-            let all = layer.run(&*device, &x, &logits, &norm);
-            let row = |values: &[f32], token: usize, width: usize| values[token * width..(token + 1) * width].to_vec();
-            for token in [0, tokens - 1] {
-                let (x, logits) = (row(&x, token, hidden), row(&logits, token, experts));
-                let expected = layer.expected(&x, &logits, &norm);
-                let tolerance = 2.0 * product_tolerance(&*device, layer.matrices[0].layout.code);
-                assert_near(&row(&all, token, hidden), &expected, tolerance, &format!("{what}, token {token}"));
-                let alone = layer.run(&*device, &x, &logits, &norm);
-                assert_bits(&alone, &row(&all, token, hidden), &format!("{what}, token {token} alone"));
-            }
-            for &count in counts {
-                let some = layer.run(&*device, &x[..count * hidden], &logits[..count * experts], &norm);
-                assert_bits(&some, &all[..count * hidden], &format!("{what}, {count} tokens"));
-            }
+        let layers = Layer::all(&*device, *shape, &formats, &[Code::Bf16, Code::F16, Code::F32]);
+        for layer in layers.into_iter().take(if many { usize::MAX } else { 2 }) {
+            check_tokens(&*device, &layer, counts);
         }
+    }
+    // Experts so wide that a block takes several groups of their tiles.
+    if many {
+        let formats = [Format::Affine { bits: 4, group: 64 }, Format::Mxfp4, Format::Q8_0];
+        for layer in Layer::all(&*device, [4, 4, 1056, 2304], &formats, &[Code::Bf16]) {
+            check_tokens(&*device, &layer, &[3, 40]);
+        }
+    }
+}
+
+/// The last of `counts` tokens are as they should be, and each number of them gives the same.
+fn check_tokens(device: &dyn Device, layer: &Layer, counts: &[usize]) {
+    let Layer { experts, hidden, inner, .. } = *layer;
+    let tokens = counts[counts.len() - 1];
+    let (x, logits) = (values(3, tokens * hidden), values(4, tokens * experts));
+    let norm: Vec<f32> = values(5, hidden).iter().map(|v| 1.0 + 0.5 * v).collect();
+    let what = format!("{} {experts} {hidden} {inner}", layer.what);
+    let all = layer.run(device, &x, &logits, &norm);
+    let row = |values: &[f32], token: usize, width: usize| values[token * width..(token + 1) * width].to_vec();
+    for token in [0, tokens - 1] {
+        let (x, logits) = (row(&x, token, hidden), row(&logits, token, experts));
+        let expected = layer.expected(&x, &logits, &norm);
+        let tolerance = 2.0 * product_tolerance(device, layer.matrices[0].layout.code);
+        assert_near(&row(&all, token, hidden), &expected, tolerance, &format!("{what}, token {token}"));
+        let alone = layer.run(device, &x, &logits, &norm);
+        assert_bits(&alone, &row(&all, token, hidden), &format!("{what}, token {token} alone"));
+    }
+    for &count in counts {
+        let some = layer.run(device, &x[..count * hidden], &logits[..count * experts], &norm);
+        assert_bits(&some, &all[..count * hidden], &format!("{what}, {count} tokens"));
     }
 }
 
