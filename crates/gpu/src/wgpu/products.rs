@@ -10,8 +10,12 @@ use super::attention;
 use crate::device::{Backend, Command, Info, Kernel, Memory};
 use crate::error::GpuError;
 
-/// From so many rows on a tile of 64 rows pays.
+/// From so many rows on a tile of many rows pays.
 const MANY_ROWS: u32 = 64;
+/// Rows and features of its tiles; of those that share more of what they bring, where so many workgroups have one.
+const TILE: u32 = 64;
+const WIDE_TILE: u32 = 128;
+const MANY_GROUPS: u32 = 128;
 /// Most bytes of inputs that are made at a time: longer products are done in turns.
 const SCRATCH_BYTES: u64 = 64 << 20;
 /// Workgroup memory that the kernels with matrices of 16 by 16 take.
@@ -27,7 +31,10 @@ const CODE_F32: u32 = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// With sums of floats in every thread.
-    Floats,
+    Floats {
+        /// Whether threads have registers for 8 by 8 of them.
+        wide: bool,
+    },
     /// With square matrices in hardware.
     Matrices {
         /// Their rows.
@@ -60,7 +67,9 @@ impl Shape {
         };
         let sizes = info.matrices.iter().map(|shape| shape.m).filter(|&size| usable(size));
         let fits = INPUT_THREADS <= info.limits.threads && subgroup >= 4;
-        sizes.max().filter(|_| fits).map_or(Shape::Floats, |size| Shape::Matrices { size, subgroup })
+        // Apple's threads have 128 registers (dougallj.github.io/applegpu).
+        let floats = Shape::Floats { wide: info.backend != Backend::Metal };
+        sizes.max().filter(|_| fits).map_or(floats, |size| Shape::Matrices { size, subgroup })
     }
 }
 
@@ -89,7 +98,10 @@ pub fn rewrite(
         Shape::Matrices { size, subgroup } if kernel.constant("CODE") != CODE_F32 => {
             product.with_matrices(size, subgroup, scratch).map(Some)
         }
-        _ if product.rows() >= MANY_ROWS => product.with_tiles(scratch).map(Some),
+        Shape::Floats { wide } if product.rows() >= MANY_ROWS => product.with_tiles(wide, scratch).map(Some),
+        Shape::Matrices { size, .. } if product.rows() >= MANY_ROWS => {
+            product.with_tiles(size == 16, scratch).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -162,20 +174,30 @@ impl Product<'_> {
         Command::Dispatch { kernel, buffers, params, groups }
     }
 
-    fn with_tiles(&self, scratch: &dyn Fn(u64) -> Result<Memory, GpuError>) -> Result<Vec<Command>, GpuError> {
-        let kernel = || Kernel::new("matmul_tile", &self.constants(&[]));
+    fn with_tiles(
+        &self,
+        wide: bool,
+        scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
+    ) -> Result<Vec<Command>, GpuError> {
         let rows = self.rows();
+        let groups = self.features().div_ceil(WIDE_TILE) * rows.div_ceil(WIDE_TILE);
+        let side = if wide && groups >= MANY_GROUPS { WIDE_TILE } else { TILE };
+        let kernel = |stride: u32| {
+            let quads = stride.is_multiple_of(4) && self.columns().is_multiple_of(4);
+            Kernel::new("matmul_tile", &self.constants(&[("STEPS", side / 16), ("QUADS", quads.into())]))
+        };
         if self.kernel.constant("INPUT") == 0 {
-            return Ok(vec![self.product(kernel(), &[&self.buffers[0]], [0, rows, self.params[3]], [64, 64])]);
+            let stride = self.params[3];
+            return Ok(vec![self.product(kernel(stride), &[&self.buffers[0]], [0, rows, stride], [side; 2])]);
         }
         let stride = self.columns();
-        let turn = turn_rows(u64::from(stride) * 4, 64).min(rows);
+        let turn = turn_rows(u64::from(stride) * 4, side).min(rows);
         let memory = scratch(u64::from(turn) * u64::from(stride) * 4)?;
         let mut commands = vec![];
         for first in (0..rows).step_by(turn as usize) {
             let part = [first, turn.min(rows - first), stride];
             commands.push(self.input(part, Kernel::new("matmul_input", &self.input_constants()), &[&memory]));
-            commands.push(self.product(kernel(), &[&memory], part, [64, 64]));
+            commands.push(self.product(kernel(stride), &[&memory], part, [side; 2]));
         }
         Ok(commands)
     }

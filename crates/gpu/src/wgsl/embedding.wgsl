@@ -20,12 +20,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let start = group.y * params.columns + block * 32u;
 #for j in 0..8
     {
-#if SCALE > 0
         let so = scale_offset(tile, block, blocks, ${j / 4 * (HALVES - 1)}u, lane, params.global_scale);
-        let values = fma(vec4<f32>(so.x), unpack_${j}(codes) * PRESCALE, vec4<f32>(so.y)) * params.factor;
-#else
-        let values = unpack_${j}(codes) * PRESCALE * params.factor;
-#end
+        let values = weight_${j}(codes, so) * params.factor;
         for (var i = 0u; i < 4u; i++) {
             if (block * 32u + ${j * 4}u + i < params.columns) {
                 out[start + ${j * 4}u + i] = values[i];

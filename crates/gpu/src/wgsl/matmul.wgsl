@@ -1,8 +1,8 @@
 // out[r, n] = sum over k of input(x)[r, k] * w[n, k]: ROWS input rows by 32 output features a workgroup.
 //
 // The order of a sum, whatever ROWS is: columns are cut into 8 contiguous parts (one for each 32 threads) of whole
-// blocks; in a block 4 sums of every fourth column, joined as (0 + 1) + (2 + 3), times the scale, are added to the
-// part's sum; the parts are added in order. The tile kernel keeps the same order.
+// blocks; a part is one chain of fused products from its first column on; the parts are added in order. The tile kernel
+// keeps the same order.
 #include math
 #if INPUT == 2
 #include gate
@@ -54,9 +54,6 @@ var<immediate> params: Params;
 #set AHEAD = 1
 #end
 var<workgroup> inputs: array<vec4<f32>, ${8 * ROWS * SPAN}>;
-#if OFFSET == 1
-var<workgroup> sums: array<f32, ${8 * ROWS * CHUNK * HALVES}>;
-#end
 var<workgroup> joined: array<f32, ${256 * ROWS}>;
 
 #if INPUT == 1
@@ -139,23 +136,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #else
             let inverse${m} = 1.0;
 #end
-            inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + i] = PRESCALE * vec4<f32>(
+            inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + i] = vec4<f32>(
                 input_value(row_${m}, k, inverse${m}), input_value(row_${m}, k + 1u, inverse${m}),
                 input_value(row_${m}, k + 2u, inverse${m}), input_value(row_${m}, k + 3u, inverse${m}));
 #end
         }
         workgroupBarrier();
-#if OFFSET == 1
-        if (lane < ${ROWS * CHUNK * HALVES}u) {
-            var sum = vec4<f32>(0.0);
-            let start = part * ${ROWS * SPAN}u + lane * ${8 / HALVES}u;
-            for (var i = 0u; i < ${8 / HALVES}u; i++) {
-                sum += inputs[start + i] * UNSCALE;
-            }
-            sums[part * ${ROWS * CHUNK * HALVES}u + lane] = (sum.x + sum.y) + (sum.z + sum.w);
-        }
-        workgroupBarrier();
-#end
         for (var c = 0u; c < ${CHUNK}u; c += ${AHEAD}u) {
 #for a in 0..AHEAD
             {
@@ -164,32 +150,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for h in 0..HALVES
                     let so_${h} = decode_scale(raw_${a}_${h}, group_of(block, ${h}u), params.global_scale);
 #end
-#for m in 0..ROWS
-                    var dot_${m} = vec4<f32>(0.0);
-#end
 #for j in 0..8
                     {
-                        let w = unpack_${j}(codes_${a});
+                        let w = weight_${j}(codes_${a}, so_${j / 4 * (HALVES - 1)});
 #for m in 0..ROWS
-                        dot_${m} = fma(w, inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + c * 8u + ${a * 8 + j}u], dot_${m});
+                        let x_${m} = inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + c * 8u + ${a * 8 + j}u];
+                        total_${m} = fma(w.x, x_${m}.x, total_${m});
+                        total_${m} = fma(w.y, x_${m}.y, total_${m});
+                        total_${m} = fma(w.z, x_${m}.z, total_${m});
+                        total_${m} = fma(w.w, x_${m}.w, total_${m});
 #end
                     }
-#if j == 7 || (j == 3 && HALVES == 2)
-                    {
-#for m in 0..ROWS
-                        let joined_${m} = (dot_${m}.x + dot_${m}.y) + (dot_${m}.z + dot_${m}.w);
-#if SCALE > 0
-                        total_${m} = fma(so_${j / 4 * (HALVES - 1)}.x, joined_${m}, total_${m});
-#else
-                        total_${m} += joined_${m};
-#end
-#if OFFSET == 1
-                        total_${m} = fma(so_${j / 4 * (HALVES - 1)}.y, sums[(part * ${ROWS}u + ${m}u) * ${CHUNK * HALVES}u + (c + ${a}u) * ${HALVES}u + ${j / 4 * (HALVES - 1)}u], total_${m});
-#end
-                        dot_${m} = vec4<f32>(0.0);
-#end
-                    }
-#end
 #end
                 }
                 if (block + ${AHEAD}u < end) {

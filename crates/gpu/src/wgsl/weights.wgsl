@@ -75,7 +75,7 @@ fn small(code: vec4<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(code | vec4<u32>(0x4b000000u)) - vec4<f32>(8388608.0);
 }
 
-// Codes 4 j .. 4 j + 3 of a block. Those of 2 and 4 bits come times PRESCALE's inverse.
+// Codes 4 j .. 4 j + 3 of a block. Those of 2 and 4 bits come times powers of two, which PRESCALE takes back.
 #for j in 0..8
 fn unpack_${j}(b: Block) -> vec4<f32> {
 #if CODE == 4
@@ -115,16 +115,26 @@ fn unpack_${j}(b: Block) -> vec4<f32> {
 }
 #end
 
-// What inputs are multiplied by so that the product with `unpack_j`'s value is that with the code.
+// What takes back the powers of two that codes come with.
 #if CODE == 4
 const PRESCALE = vec4<f32>(1.0, 0.0625, 0.00390625, 0.000244140625);
-const UNSCALE = vec4<f32>(1.0, 16.0, 256.0, 4096.0);
 #elif CODE == 2
 const PRESCALE = vec4<f32>(1.0, 0.25, 0.0625, 0.015625);
-const UNSCALE = vec4<f32>(1.0, 4.0, 16.0, 64.0);
 #else
 const PRESCALE = vec4<f32>(1.0);
-const UNSCALE = vec4<f32>(1.0);
+#end
+
+// The values of columns 4 j .. 4 j + 3; `so` is the scale and the offset of their group.
+#for j in 0..8
+fn weight_${j}(b: Block, so: vec2<f32>) -> vec4<f32> {
+#if OFFSET == 1
+    return fma(unpack_${j}(b), PRESCALE * so.x, vec4<f32>(so.y));
+#elif SCALE > 0
+    return unpack_${j}(b) * (PRESCALE * so.x);
+#else
+    return unpack_${j}(b);
+#end
+}
 #end
 
 // The words that the scale and the offset of a group are in: they are asked for long before they are needed.

@@ -10,12 +10,12 @@ fn half_scale(raw: RawScale, block: u32, half: u32, global: f32) -> vec2<f32> {
 }
 #for j in 0..8
 fn half_${j}(b: Block, so: vec2<f32>) -> vec4<f16> {
-#if OFFSET == 1
-    return vec4<f16>(fma(unpack_${j}(b), PRESCALE * so.x, vec4<f32>(so.y)));
+#if SCALE > 0
+    return vec4<f16>(weight_${j}(b, so));
 #elif CODE == 31
     return vec4<f16>(unpack_${j}(b));
 #else
-    return vec4<f16>(unpack_${j}(b) * (PRESCALE * so.x));
+    return vec4<f16>(unpack_${j}(b) * so.x);
 #end
 }
 #end

@@ -99,6 +99,26 @@ fn sizes_that_are_no_whole_tiles() {
 }
 
 #[test]
+fn wide_tiles_have_the_bits_of_rows_alone() {
+    let Some(device) = device() else { return };
+    // Enough tiles of 128 by 128 for the widest kernel, the last of them not whole.
+    let (features, columns, rows) = (8180, 96, 150);
+    let weights = values(3, features * columns);
+    let brains: Vec<half::bf16> = weights.iter().map(|&w| half::bf16::from_f32(w)).collect();
+    let matrix = Packed::dense(Code::Bf16, features, columns, bytemuck::cast_slice(&brains));
+    let matrix = matrix.upload(&*device).unwrap();
+    // Rows of whole quads, and others.
+    for width in [columns, columns + 2] {
+        let x = values(4, rows * width);
+        let all = run_rows(&*device, &matrix, &x, width, &Matmul::default());
+        for first in [0, 77, 127, 128, 149] {
+            let alone = run_rows(&*device, &matrix, &x[first * width..][..width], width, &Matmul::default());
+            assert_bits(&alone, &all[first * features..][..features], &format!("row {first} of {width}"));
+        }
+    }
+}
+
+#[test]
 fn inputs_and_ends_of_many_rows_are_those_of_few() {
     let Some(device) = device() else { return };
     let (features, columns, rows) = (48, 320, 100);

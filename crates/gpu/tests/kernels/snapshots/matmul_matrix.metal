@@ -67,7 +67,6 @@ constant uint SUB_COLUMNS = 4u;
 constant uint ROW_TILES = 4u;
 constant uint COLUMN_TILES = 2u;
 constant metal::float4 PRESCALE = metal::float4(1.0, 0.25, 0.0625, 0.015625);
-constant metal::float4 UNSCALE = metal::float4(1.0, 4.0, 16.0, 64.0);
 
 Block load_block(
     uint block_1,
@@ -142,6 +141,70 @@ metal::float4 unpack_7_(
 ) {
     metal::float4 _e12 = small(metal::uint4(b_8.p0_.y >> 24u) & metal::uint4(3u, 12u, 48u, 192u));
     return _e12;
+}
+
+metal::float4 weight_0_(
+    Block b_9,
+    metal::float2 so
+) {
+    metal::float4 _e2 = unpack_0_(b_9);
+    return metal::fma(_e2, PRESCALE * so.x, metal::float4(so.y));
+}
+
+metal::float4 weight_1_(
+    Block b_10,
+    metal::float2 so_1
+) {
+    metal::float4 _e2 = unpack_1_(b_10);
+    return metal::fma(_e2, PRESCALE * so_1.x, metal::float4(so_1.y));
+}
+
+metal::float4 weight_2_(
+    Block b_11,
+    metal::float2 so_2
+) {
+    metal::float4 _e2 = unpack_2_(b_11);
+    return metal::fma(_e2, PRESCALE * so_2.x, metal::float4(so_2.y));
+}
+
+metal::float4 weight_3_(
+    Block b_12,
+    metal::float2 so_3
+) {
+    metal::float4 _e2 = unpack_3_(b_12);
+    return metal::fma(_e2, PRESCALE * so_3.x, metal::float4(so_3.y));
+}
+
+metal::float4 weight_4_(
+    Block b_13,
+    metal::float2 so_4
+) {
+    metal::float4 _e2 = unpack_4_(b_13);
+    return metal::fma(_e2, PRESCALE * so_4.x, metal::float4(so_4.y));
+}
+
+metal::float4 weight_5_(
+    Block b_14,
+    metal::float2 so_5
+) {
+    metal::float4 _e2 = unpack_5_(b_14);
+    return metal::fma(_e2, PRESCALE * so_5.x, metal::float4(so_5.y));
+}
+
+metal::float4 weight_6_(
+    Block b_15,
+    metal::float2 so_6
+) {
+    metal::float4 _e2 = unpack_6_(b_15);
+    return metal::fma(_e2, PRESCALE * so_6.x, metal::float4(so_6.y));
+}
+
+metal::float4 weight_7_(
+    Block b_16,
+    metal::float2 so_7
+) {
+    metal::float4 _e2 = unpack_7_(b_16);
+    return metal::fma(_e2, PRESCALE * so_7.x, metal::float4(so_7.y));
 }
 
 RawScale load_scale(
@@ -220,67 +283,67 @@ metal::float2 half_scale(
 }
 
 metal::half4 half_0_(
-    Block b_9,
-    metal::float2 so
+    Block b_17,
+    metal::float2 so_8
 ) {
-    metal::float4 _e2 = unpack_0_(b_9);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so.x, metal::float4(so.y)));
+    metal::float4 _e2 = weight_0_(b_17, so_8);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_1_(
-    Block b_10,
-    metal::float2 so_1
+    Block b_18,
+    metal::float2 so_9
 ) {
-    metal::float4 _e2 = unpack_1_(b_10);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_1.x, metal::float4(so_1.y)));
+    metal::float4 _e2 = weight_1_(b_18, so_9);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_2_(
-    Block b_11,
-    metal::float2 so_2
+    Block b_19,
+    metal::float2 so_10
 ) {
-    metal::float4 _e2 = unpack_2_(b_11);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_2.x, metal::float4(so_2.y)));
+    metal::float4 _e2 = weight_2_(b_19, so_10);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_3_(
-    Block b_12,
-    metal::float2 so_3
+    Block b_20,
+    metal::float2 so_11
 ) {
-    metal::float4 _e2 = unpack_3_(b_12);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_3.x, metal::float4(so_3.y)));
+    metal::float4 _e2 = weight_3_(b_20, so_11);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_4_(
-    Block b_13,
-    metal::float2 so_4
+    Block b_21,
+    metal::float2 so_12
 ) {
-    metal::float4 _e2 = unpack_4_(b_13);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_4.x, metal::float4(so_4.y)));
+    metal::float4 _e2 = weight_4_(b_21, so_12);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_5_(
-    Block b_14,
-    metal::float2 so_5
+    Block b_22,
+    metal::float2 so_13
 ) {
-    metal::float4 _e2 = unpack_5_(b_14);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_5.x, metal::float4(so_5.y)));
+    metal::float4 _e2 = weight_5_(b_22, so_13);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_6_(
-    Block b_15,
-    metal::float2 so_6
+    Block b_23,
+    metal::float2 so_14
 ) {
-    metal::float4 _e2 = unpack_6_(b_15);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_6.x, metal::float4(so_6.y)));
+    metal::float4 _e2 = weight_6_(b_23, so_14);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_7_(
-    Block b_16,
-    metal::float2 so_7
+    Block b_24,
+    metal::float2 so_15
 ) {
-    metal::float4 _e2 = unpack_7_(b_16);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_7.x, metal::float4(so_7.y)));
+    metal::float4 _e2 = weight_7_(b_24, so_15);
+    return static_cast<metal::half4>(_e2);
 }
 
 void store(

@@ -74,7 +74,6 @@ constant uint AT_ONCE = 2u;
 constant uint INPUT = 0u;
 constant uint GATE = 0u;
 constant metal::float4 PRESCALE = metal::float4(1.0, 0.25, 0.0625, 0.015625);
-constant metal::float4 UNSCALE = metal::float4(1.0, 4.0, 16.0, 64.0);
 
 float f_negative(
     float x
@@ -382,6 +381,70 @@ metal::float4 unpack_7_(
     return _e12;
 }
 
+metal::float4 weight_0_(
+    Block b_20,
+    metal::float2 so
+) {
+    metal::float4 _e2 = unpack_0_(b_20);
+    return metal::fma(_e2, PRESCALE * so.x, metal::float4(so.y));
+}
+
+metal::float4 weight_1_(
+    Block b_21,
+    metal::float2 so_1
+) {
+    metal::float4 _e2 = unpack_1_(b_21);
+    return metal::fma(_e2, PRESCALE * so_1.x, metal::float4(so_1.y));
+}
+
+metal::float4 weight_2_(
+    Block b_22,
+    metal::float2 so_2
+) {
+    metal::float4 _e2 = unpack_2_(b_22);
+    return metal::fma(_e2, PRESCALE * so_2.x, metal::float4(so_2.y));
+}
+
+metal::float4 weight_3_(
+    Block b_23,
+    metal::float2 so_3
+) {
+    metal::float4 _e2 = unpack_3_(b_23);
+    return metal::fma(_e2, PRESCALE * so_3.x, metal::float4(so_3.y));
+}
+
+metal::float4 weight_4_(
+    Block b_24,
+    metal::float2 so_4
+) {
+    metal::float4 _e2 = unpack_4_(b_24);
+    return metal::fma(_e2, PRESCALE * so_4.x, metal::float4(so_4.y));
+}
+
+metal::float4 weight_5_(
+    Block b_25,
+    metal::float2 so_5
+) {
+    metal::float4 _e2 = unpack_5_(b_25);
+    return metal::fma(_e2, PRESCALE * so_5.x, metal::float4(so_5.y));
+}
+
+metal::float4 weight_6_(
+    Block b_26,
+    metal::float2 so_6
+) {
+    metal::float4 _e2 = unpack_6_(b_26);
+    return metal::fma(_e2, PRESCALE * so_6.x, metal::float4(so_6.y));
+}
+
+metal::float4 weight_7_(
+    Block b_27,
+    metal::float2 so_7
+) {
+    metal::float4 _e2 = unpack_7_(b_27);
+    return metal::fma(_e2, PRESCALE * so_7.x, metal::float4(so_7.y));
+}
+
 RawScale load_scale(
     uint tile,
     uint group_1,
@@ -458,67 +521,67 @@ metal::float2 half_scale(
 }
 
 metal::half4 half_0_(
-    Block b_20,
-    metal::float2 so
+    Block b_28,
+    metal::float2 so_8
 ) {
-    metal::float4 _e2 = unpack_0_(b_20);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so.x, metal::float4(so.y)));
+    metal::float4 _e2 = weight_0_(b_28, so_8);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_1_(
-    Block b_21,
-    metal::float2 so_1
+    Block b_29,
+    metal::float2 so_9
 ) {
-    metal::float4 _e2 = unpack_1_(b_21);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_1.x, metal::float4(so_1.y)));
+    metal::float4 _e2 = weight_1_(b_29, so_9);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_2_(
-    Block b_22,
-    metal::float2 so_2
+    Block b_30,
+    metal::float2 so_10
 ) {
-    metal::float4 _e2 = unpack_2_(b_22);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_2.x, metal::float4(so_2.y)));
+    metal::float4 _e2 = weight_2_(b_30, so_10);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_3_(
-    Block b_23,
-    metal::float2 so_3
+    Block b_31,
+    metal::float2 so_11
 ) {
-    metal::float4 _e2 = unpack_3_(b_23);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_3.x, metal::float4(so_3.y)));
+    metal::float4 _e2 = weight_3_(b_31, so_11);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_4_(
-    Block b_24,
-    metal::float2 so_4
+    Block b_32,
+    metal::float2 so_12
 ) {
-    metal::float4 _e2 = unpack_4_(b_24);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_4.x, metal::float4(so_4.y)));
+    metal::float4 _e2 = weight_4_(b_32, so_12);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_5_(
-    Block b_25,
-    metal::float2 so_5
+    Block b_33,
+    metal::float2 so_13
 ) {
-    metal::float4 _e2 = unpack_5_(b_25);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_5.x, metal::float4(so_5.y)));
+    metal::float4 _e2 = weight_5_(b_33, so_13);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_6_(
-    Block b_26,
-    metal::float2 so_6
+    Block b_34,
+    metal::float2 so_14
 ) {
-    metal::float4 _e2 = unpack_6_(b_26);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_6.x, metal::float4(so_6.y)));
+    metal::float4 _e2 = weight_6_(b_34, so_14);
+    return static_cast<metal::half4>(_e2);
 }
 
 metal::half4 half_7_(
-    Block b_27,
-    metal::float2 so_7
+    Block b_35,
+    metal::float2 so_15
 ) {
-    metal::float4 _e2 = unpack_7_(b_27);
-    return static_cast<metal::half4>(metal::fma(_e2, PRESCALE * so_7.x, metal::float4(so_7.y)));
+    metal::float4 _e2 = weight_7_(b_35, so_15);
+    return static_cast<metal::half4>(_e2);
 }
 
 void store(
