@@ -1,7 +1,8 @@
-//! `step_speed DEVICE FOLDER [PROMPT [GENERATE [ROWS…]]]`: tokens a second of a model on a device, without tokenizer and
-//! server: a small program that travels to a machine where a device is lent. Each token is chosen (greedily, and with
-//! temperature 0.7, top-k 20, top-p 0.8) and is the next step's input; beside it stands the same with all logits brought
-//! back, and what came back for each step. `olivine bench` does more.
+//! `step_speed DEVICE FOLDER [PROMPT [GENERATE [ROWS[@CONTEXT]…]]]`: tokens a second of a model on a device, without
+//! tokenizer and server: a small program that travels to a machine where a device is lent. Each token is chosen (greedily,
+//! and with temperature 0.7, top-k 20, top-p 0.8) and is the next step's input; beside it stands the same with all logits
+//! brought back, and what came back for each step. Behind a context of so many tokens a row, greedily alone. Times
+//! between tokens are the median's and that under which 95 of 100 are. `olivine bench` does more.
 
 use std::path::Path;
 use std::time::Instant;
@@ -10,37 +11,63 @@ use olivine_lm::logits::Ask;
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
 use olivine_lm::sampling::SamplingOptions;
 
+/// Tokens of a context that are computed at a time.
+const CHUNK: usize = 2048;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number =
         |index: usize, default: usize| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
     let [device, folder, ..] = &arguments[..] else {
-        eprintln!("step_speed DEVICE FOLDER [PROMPT [GENERATE [ROWS...]]]");
+        eprintln!("step_speed DEVICE FOLDER [PROMPT [GENERATE [ROWS[@CONTEXT]...]]]");
         std::process::exit(2);
     };
     let name = olivine_lm::use_device(device).unwrap_or_else(|error| fail(&error.to_string()));
     let started = Instant::now();
-    let options = LoadOptions { context_tokens: Some(40_000), ..LoadOptions::default() };
+    let (prompt, generate) = (number(2, 2048), number(3, 64).max(1));
+    let mut cases: Vec<Case> = arguments.iter().skip(4).map(|text| Case::parse(text)).collect();
+    if cases.is_empty() {
+        cases = [1, 16, 64].map(|rows| Case { rows, context: 0 }).to_vec();
+    }
+    let longest = cases.iter().map(|case| case.context).fold(prompt, usize::max);
+    let context_tokens = Some((longest + generate + 64).max(40_000));
+    let options = LoadOptions { context_tokens, ..LoadOptions::default() };
     let mut model = Model::open(Path::new(folder), &options).unwrap_or_else(|error| fail(&error.to_string()));
     let sizes = model.weight_sizes().total() as f64 / 1e9;
     let device = name.as_deref().unwrap_or("cpu");
     println!("{folder} on {device}: {sizes:.2} GB, loaded in {:.1} s", started.elapsed().as_secs_f64());
-    let (prompt, generate) = (number(2, 2048), number(3, 64));
-    let rows: Vec<usize> = match arguments.get(4..) {
-        Some(rows) if !rows.is_empty() => rows.iter().filter_map(|text| text.parse().ok()).collect(),
-        _ => vec![1, 16, 64],
-    };
     for _ in 0..3 {
         println!("prefill {prompt}: {:.0} tokens/s", prefill(&mut model, prompt));
     }
     let greedy = SamplingOptions::default();
     let sampled = SamplingOptions { temperature: 0.7, top_k: 20, top_p: 0.8, seed: 1, ..SamplingOptions::default() };
-    for rows in rows {
-        for (what, sampling) in [("greedy", Some(&greedy)), ("sampled", Some(&sampled)), ("all logits", None)] {
-            let Decoded { speed, read_bytes, dispatches, first } = decode(&mut model, rows, generate, sampling);
+    for case in cases {
+        let ways = [("greedy", Some(&greedy)), ("sampled", Some(&sampled)), ("all logits", None)];
+        for (what, sampling) in ways.into_iter().take(if case.context > 0 { 1 } else { 3 }) {
+            let Decoded { speed, between_ms, read_bytes, dispatches, first } =
+                decode(&mut model, case, generate, sampling);
+            let Case { rows, context } = case;
+            let [median_ms, most_ms] = between_ms;
             println!(
-                "decode {rows} rows, {what}: {speed:.1} tokens/s, {read_bytes:.0} bytes back and {dispatches:.0} dispatches a step, tokens {first:?}"
+                "decode {rows} rows behind {context} tokens, {what}: {speed:.1} tokens/s, {median_ms:.2} and {most_ms:.2} ms between tokens, {read_bytes:.0} bytes back and {dispatches:.0} dispatches a step, tokens {first:?}"
             );
+        }
+    }
+}
+
+/// Rows that are decoded together, and the tokens that each has before.
+#[derive(Clone, Copy)]
+struct Case {
+    rows: usize,
+    context: usize,
+}
+
+impl Case {
+    fn parse(text: &str) -> Case {
+        let (rows, context) = text.split_once('@').unwrap_or((text, "0"));
+        match (rows.parse(), context.parse()) {
+            (Ok(rows), Ok(context)) => Case { rows, context },
+            _ => fail(&format!("`{text}` is not ROWS or ROWS@CONTEXT")),
         }
     }
 }
@@ -73,6 +100,8 @@ fn prefill(model: &mut Model, count: usize) -> f64 {
 struct Decoded {
     /// Tokens a second of all rows together.
     speed: f64,
+    /// Between tokens of a row: the median, and what 95 of 100 are under.
+    between_ms: [f64; 2],
     read_bytes: f64,
     dispatches: f64,
     /// Of the first row, the first few.
@@ -81,12 +110,19 @@ struct Decoded {
 
 /// The first steps, which compile and record, are not counted. Without sampling all logits come back, and the tokens are
 /// made up.
-fn decode(model: &mut Model, rows: usize, steps: usize, sampling: Option<&SamplingOptions>) -> Decoded {
+fn decode(model: &mut Model, case: Case, steps: usize, sampling: Option<&SamplingOptions>) -> Decoded {
+    let Case { rows, context } = case;
     let mut sequences: Vec<_> = (0..rows).map(|_| model.cache().sequence()).collect();
+    for (row, sequence) in sequences.iter_mut().enumerate() {
+        for part in tokens(context, row, model.spec().vocabulary).chunks(CHUNK) {
+            std::hint::black_box(model.logits(&mut [Work { sequence, tokens: part, outputs: Outputs::Last }]));
+        }
+    }
     let counters = || olivine_lm::gpu_counters().unwrap_or_default();
     let mut started = (Instant::now(), counters());
     let mut drawn = tokens(rows, 0, model.spec().vocabulary);
     let mut first = Vec::new();
+    let mut times = Vec::with_capacity(steps + 8);
     for step in 0..steps + 8 {
         if step == 8 {
             started = (Instant::now(), counters());
@@ -111,10 +147,14 @@ fn decode(model: &mut Model, rows: usize, steps: usize, sampling: Option<&Sampli
                 drawn = tokens(rows, step, model.spec().vocabulary);
             }
         }
+        times.push(Instant::now());
     }
     let (seconds, after) = (started.0.elapsed().as_secs_f64(), counters());
     sequences.into_iter().for_each(|sequence| model.cache().release(sequence));
+    let mut between: Vec<f64> = times[7..].windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e3).collect();
+    between.sort_by(f64::total_cmp);
     Decoded {
+        between_ms: [between[steps / 2], between[steps * 95 / 100]],
         speed: (rows * steps) as f64 / seconds,
         read_bytes: (after.read_bytes - started.1.read_bytes) as f64 / steps as f64,
         dispatches: (after.dispatches - started.1.dispatches) as f64 / steps as f64,

@@ -11,11 +11,12 @@ mod native;
 #[cfg(not(target_vendor = "apple"))]
 #[path = "vulkan.rs"]
 mod native;
+mod pipelines;
 pub mod products;
 mod runtime;
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::Choice;
@@ -139,4 +140,8 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         }
         std::thread::yield_now();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

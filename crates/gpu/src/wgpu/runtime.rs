@@ -1,22 +1,18 @@
-//! Memory, pipelines and lists on one wgpu device.
+//! Memory and lists on one wgpu device.
 //!
-//! wgpu puts the barriers: each dispatch sees what earlier ones wrote. A binding may be read by a kernel while another
-//! binding of the same buffer is written (two slices of one arena); such bindings are all declared as written, which
-//! makes another variant of the pipeline. Invariant: after the device is lost every method returns the reason.
+//! wgpu puts the barriers: each dispatch sees what earlier ones wrote. Invariant: after the device is lost every method
+//! returns the reason. Read next: `pipelines`, `products`.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use smallvec::SmallVec;
+use std::sync::{Arc, Mutex};
 
 use super::memory::Buffers;
+use super::pipelines::{Pipeline, Pipelines};
 use super::products::{self, Shape};
-use super::{block_on, native};
-use crate::device::{ALIGNMENT, Allocation, Command, Counters, Device, Info, Kernel, List, Memory, Recording, Replay};
+use super::{block_on, lock, native};
+use crate::device::{ALIGNMENT, Allocation, Command, Counters, Device, Info, List, Memory, Recording, Replay};
 use crate::error::GpuError;
-use crate::wgsl;
 
 /// Bytes that are handed to the queue before it is waited for, so that staging memory stays small.
 const UPLOAD_BYTES: u64 = 64 << 20;
@@ -37,7 +33,7 @@ struct Shared {
     device: ::wgpu::Device,
     queue: ::wgpu::Queue,
     buffers: Arc<Buffers>,
-    pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
+    pipelines: Pipelines,
     allocation_bytes: u64,
     binding_bytes: u64,
     failure: Arc<Mutex<Option<Failure>>>,
@@ -56,17 +52,6 @@ struct Shared {
 enum Failure {
     Lost(String),
     Error(String),
-}
-
-#[derive(PartialEq, Eq, Hash)]
-struct PipelineKey {
-    kernel: Kernel,
-    also_written: SmallVec<[bool; 10]>,
-}
-
-struct Pipeline {
-    pipeline: ::wgpu::ComputePipeline,
-    layout: ::wgpu::BindGroupLayout,
 }
 
 /// A command with everything looked up.
@@ -107,10 +92,10 @@ impl Wgpu {
         let shared = Shared {
             name: info.name.clone(),
             number: DEVICES.fetch_add(1, Ordering::Relaxed),
+            pipelines: Pipelines::new(device.clone()),
             device,
             queue,
             buffers: Arc::default(),
-            pipelines: Mutex::default(),
             allocation_bytes: info.limits.allocation_bytes,
             binding_bytes: info.limits.binding_bytes,
             failure,
@@ -206,7 +191,7 @@ impl Device for Wgpu {
             read_bytes: get(&shared.read),
             allocated_bytes: get(&shared.buffers.allocated),
             peak_bytes: get(&shared.buffers.peak),
-            pipelines: lock(&shared.pipelines).len() as u64,
+            pipelines: shared.pipelines.count() as u64,
         }
     }
 
@@ -321,22 +306,21 @@ impl Shared {
     /// Look everything up.
     fn prepare(&self, list: &List) -> Result<Vec<Step>, GpuError> {
         self.check()?;
-        let mut steps = vec![];
+        let mut commands = Vec::with_capacity(list.commands.len());
         for command in &list.commands {
             match products::rewrite(command, self.shape, &|bytes| self.scratch(bytes))? {
-                None => steps.push(self.prepare_one(command)?),
-                Some(commands) => {
-                    for command in &commands {
-                        steps.push(self.prepare_one(command)?);
-                    }
-                }
+                None => commands.push(command.clone()),
+                Some(others) => commands.extend(others),
             }
         }
+        let pipelines = self.pipelines.of(&commands)?;
+        let steps = commands.iter().zip(pipelines).map(|(command, pipeline)| self.prepare_one(command, pipeline));
+        let steps = steps.collect::<Result<_, _>>()?;
         self.check()?;
         Ok(steps)
     }
 
-    fn prepare_one(&self, command: &Command) -> Result<Step, GpuError> {
+    fn prepare_one(&self, command: &Command, pipeline: Option<Arc<Pipeline>>) -> Result<Step, GpuError> {
         let (kernel, buffers, params, groups) = match command {
             Command::Copy { from, to } => {
                 return Ok(Step::Copy {
@@ -351,7 +335,7 @@ impl Shared {
             Command::Dispatch { kernel, buffers, params, groups } => (kernel, buffers, params, groups),
         };
         let fail = |reason: String| GpuError::Kernel { kernel: kernel.name.to_string(), reason };
-        let pipeline = self.pipeline(kernel, buffers)?;
+        let pipeline = pipeline.expect("every dispatch has one");
         let live: Vec<::wgpu::Buffer> =
             buffers.iter().map(|memory| self.buffers.get(memory.allocation().handle)).collect();
         let mut entries = vec![];
@@ -377,82 +361,6 @@ impl Shared {
             return Err(fail(error.to_string()));
         }
         Ok(Step::Dispatch { pipeline, group, params: params.clone(), groups: *groups })
-    }
-
-    fn pipeline(&self, kernel: &Kernel, buffers: &[Memory]) -> Result<Arc<Pipeline>, GpuError> {
-        let mut pipelines = lock(&self.pipelines);
-        let plain = PipelineKey { kernel: kernel.clone(), also_written: SmallVec::new() };
-        let writes = match pipelines.get(&plain) {
-            Some(_) if all_apart(buffers) => return Ok(pipelines[&plain].clone()),
-            _ => wgsl::module(kernel, &[])?.writes,
-        };
-        let fail = |reason: String| GpuError::Kernel { kernel: kernel.name.to_string(), reason };
-        if writes.len() != buffers.len() {
-            return Err(fail(format!("{} buffers instead of {}", buffers.len(), writes.len())));
-        }
-        let handle = |index: usize| buffers[index].allocation().handle;
-        let is_written = |index: usize| (0..writes.len()).any(|other| writes[other] && handle(other) == handle(index));
-        let mut also_written: SmallVec<[bool; 10]> = (0..writes.len()).map(is_written).collect();
-        if also_written[..] == writes[..] {
-            also_written.clear();
-        }
-        let key = PipelineKey { kernel: kernel.clone(), also_written };
-        if let Some(pipeline) = pipelines.get(&key) {
-            return Ok(pipeline.clone());
-        }
-        let pipeline = Arc::new(self.compile(&key)?);
-        pipelines.insert(key, pipeline.clone());
-        Ok(pipeline)
-    }
-
-    fn compile(&self, key: &PipelineKey) -> Result<Pipeline, GpuError> {
-        let module = wgsl::module(&key.kernel, &key.also_written)?;
-        let fail = |reason: String| GpuError::Kernel { kernel: key.kernel.name.to_string(), reason };
-        let invalid = self.device.push_error_scope(::wgpu::ErrorFilter::Validation);
-        let entries: Vec<::wgpu::BindGroupLayoutEntry> = (0..module.writes.len())
-            .map(|index| {
-                let written = module.writes[index] || key.also_written.get(index).copied().unwrap_or(false);
-                ::wgpu::BindGroupLayoutEntry {
-                    binding: index as u32,
-                    visibility: ::wgpu::ShaderStages::COMPUTE,
-                    ty: ::wgpu::BindingType::Buffer {
-                        ty: ::wgpu::BufferBindingType::Storage { read_only: !written },
-                        has_dynamic_offset: false,
-                        min_binding_size: None,
-                    },
-                    count: None,
-                }
-            })
-            .collect();
-        let descriptor = ::wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries };
-        let layout = self.device.create_bind_group_layout(&descriptor);
-        let pipeline_layout = self.device.create_pipeline_layout(&::wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: if module.text.contains("var<immediate>") { 64 } else { 0 },
-        });
-        let descriptor = ::wgpu::ShaderModuleDescriptor {
-            label: Some(key.kernel.name),
-            source: ::wgpu::ShaderSource::Wgsl(module.text.into()),
-        };
-        // SAFETY: our own kernels stay inside their bindings, whatever their tables hold that an op made, and end.
-        let shader =
-            unsafe { self.device.create_shader_module_trusted(descriptor, ::wgpu::ShaderRuntimeChecks::unchecked()) };
-        let pipeline = self.device.create_compute_pipeline(&::wgpu::ComputePipelineDescriptor {
-            label: Some(key.kernel.name),
-            layout: Some(&pipeline_layout),
-            module: &shader,
-            entry_point: Some("main"),
-            compilation_options: ::wgpu::PipelineCompilationOptions {
-                constants: &[],
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        match block_on(invalid.pop()) {
-            Some(error) => Err(fail(error.to_string())),
-            None => Ok(Pipeline { pipeline, layout }),
-        }
     }
 
     fn encode(&self, steps: &[Step]) -> ::wgpu::CommandBuffer {
@@ -491,14 +399,4 @@ impl Shared {
         self.submissions.fetch_add(1, Ordering::Relaxed);
         self.check()
     }
-}
-
-/// Whether no two slices lie in one allocation.
-fn all_apart(buffers: &[Memory]) -> bool {
-    let handle = |index: usize| buffers[index].allocation().handle;
-    (1..buffers.len()).all(|index| (0..index).all(|other| handle(other) != handle(index)))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

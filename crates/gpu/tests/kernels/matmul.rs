@@ -1,6 +1,7 @@
 //! Products with every layout of weights, for every number of rows.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use olivine_gpu::expression::{Binary, Expression};
 use olivine_gpu::ops::elementwise::{Operand, elementwise};
@@ -194,22 +195,29 @@ fn stored_rows_have_the_same_bits_in_every_number_of_rows() {
         let source = values(5, features * columns);
         let x = values(8, most * columns);
         let stored = FORMATS.iter().flat_map(|info| with_every_scale(info.format, features, columns, &source));
-        for stored in stored.take(if many { usize::MAX } else { 1 }) {
-            let Some(packed) = Packed::quantized(&stored.as_stored()) else { continue };
-            let matrix = packed.upload(&*device).unwrap();
-            let all = run_plain(&*device, &matrix, &x, &Matmul::default());
-            let last = (most - 1) * columns;
-            let expected = product(&x[last..], &decoded(&stored), columns);
-            let tolerance = product_tolerance(&*device, matrix.layout.code);
-            let what = format!("{:?} {:?} {features} x {columns}", stored.format, stored.scale_type);
-            assert_near(&all[(most - 1) * features..], &expected, tolerance, &what);
-            let alone = run_plain(&*device, &matrix, &x[last..], &Matmul::default());
-            assert_bits(&alone, &all[(most - 1) * features..], &what);
-            for &rows in counts {
-                let some = run_plain(&*device, &matrix, &x[..rows * columns], &Matmul::default());
-                assert_bits(&some, &all[..rows * features], &format!("{what}, {rows} rows"));
+        let stored: Vec<StoredOwned> = stored.take(if many { usize::MAX } else { 1 }).collect();
+        let next = AtomicUsize::new(0);
+        let compare = || {
+            while let Some(stored) = stored.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let Some(packed) = Packed::quantized(&stored.as_stored()) else { continue };
+                let matrix = packed.upload(&*device).unwrap();
+                let all = run_plain(&*device, &matrix, &x, &Matmul::default());
+                let last = (most - 1) * columns;
+                let expected = product(&x[last..], &decoded(stored), columns);
+                let tolerance = product_tolerance(&*device, matrix.layout.code);
+                let what = format!("{:?} {:?} {features} x {columns}", stored.format, stored.scale_type);
+                assert_near(&all[(most - 1) * features..], &expected, tolerance, &what);
+                let alone = run_plain(&*device, &matrix, &x[last..], &Matmul::default());
+                assert_bits(&alone, &all[(most - 1) * features..], &what);
+                for &rows in counts {
+                    let some = run_plain(&*device, &matrix, &x[..rows * columns], &Matmul::default());
+                    assert_bits(&some, &all[..rows * features], &format!("{what}, {rows} rows"));
+                }
             }
-        }
+        };
+        // Most of the time is the driver's, which compiles for each format.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(compare))));
     }
 }
 
