@@ -100,36 +100,39 @@ template <int ELEMENT, int DIM> DEV void decode_close(const AttentionArgs &args,
     }
 }
 
-constexpr u32 JOINED = 1024, PART = 32;
+constexpr u32 JOINED = 512, PART = 32, PARTS = 8, WIDTH = 32;
 
-// Merge the tiles of a row and head: grid (heads, rows), a thread each dimension. The largest score so far is found for
-// a thousand tiles at once; what is left is one multiplication and addition a tile, in order, on sums that come PART tiles
-// at a time, three times that ahead.
+// Merge the tiles of a row and head: grid (heads, rows, value_dim / WIDTH), a lane of the first warp each dimension. The
+// largest score so far is found for 512 tiles at once; what is left is one multiplication and addition a tile, in
+// order, on sums that come PART tiles at a time, PARTS - 1 times that ahead.
 extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_constant__ AttentionArgs args) {
-    extern __shared__ __align__(128) float ring[]; // [4][PART][value_dim]
-    constexpr u32 EACH = JOINED / 128;
+    extern __shared__ __align__(128) float ring[]; // [PARTS][PART][WIDTH]
+    constexpr u32 EACH = JOINED / 128, PIECES = WIDTH / 4;
     next_may_start();
     previous_done();
     const uint2 row = load_row(args, blockIdx.y);
     if (row.x == ~0u) return;
-    __shared__ float befores[JOINED], afters[JOINED], totals[JOINED], ends[4];
+    // What is before a tile counts so much, what it gives so much, and its total by that.
+    __shared__ float4 shares[JOINED];
+    __shared__ float ends[4];
     const u32 d = threadIdx.x, head = blockIdx.x, stride = args.value_dim + 4;
     const float *from = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.tiles * stride;
     const u32 last = row.x / KEYS;
     float largest = LEAST, total = 0.0f, sum = 0.0f;
     for (u32 first = first_seen(args, row.x) / KEYS; first <= last; first += JOINED) {
         const u32 count = minimum(JOINED, last - first + 1), parts = (count + PART - 1) / PART;
-        const u32 pieces_log2 = args.value_dim == 64 ? 4 : 5, pieces = 1 << pieces_log2;
         auto bring = [&](u32 part) {
-            for (u32 i = d; part < parts && i < PART * pieces; i += 128) {
+#pragma unroll
+            for (u32 j = 0; j < PART * PIECES / 128; j++) {
                 // Behind the last tile one is read again, and counts nothing.
-                const u32 tile = i >> pieces_log2, piece = i & (pieces - 1);
-                const float *source = from + (u64)(first + minimum(part * PART + tile, count - 1)) * stride + piece * 4;
-                copy_async<16>(shared_address(ring) + ((part % 4 * PART + tile) * pieces + piece) * 16, source);
+                const u32 i = d + j * 128, tile = i / PIECES, piece = i % PIECES;
+                const float *source = from + (u64)(first + minimum(part * PART + tile, count - 1)) * stride + blockIdx.z * WIDTH + piece * 4;
+                if (part < parts) copy_async<16>(shared_address(ring) + ((part % PARTS * PART + tile) * PIECES + piece) * 16, source);
             }
             copy_commit();
         };
-        bring(0), bring(1), bring(2);
+#pragma unroll
+        for (u32 part = 0; part + 1 < PARTS; part++) bring(part);
         float2 own[EACH];
         float most[EACH];
 #pragma unroll
@@ -152,25 +155,26 @@ extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_co
         for (u32 warp = 0; warp < 4; warp++) largest = fmaxf(largest, ends[warp]);
 #pragma unroll
         for (u32 j = 0; j < EACH; j++) {
-            const float now = fmaxf(before, own[j].x);
-            befores[d * EACH + j] = power(before - now), afters[d * EACH + j] = power(own[j].x - now), totals[d * EACH + j] = own[j].y;
+            const float now = fmaxf(before, own[j].x), after = power(own[j].x - now);
+            shares[d * EACH + j] = make_float4(power(before - now), after, __fmul_rn(own[j].y, after), 0.0f);
             before = now;
         }
         for (u32 part = 0; part < parts; part++) {
-            copy_wait<2>();
+            copy_wait<PARTS - 2>();
             __syncthreads();
-            bring(part + 3);
-            const float *values = ring + part % 4 * PART * args.value_dim + minimum(d, args.value_dim - 1);
+            bring(part + PARTS - 1);
+            if (d >= WIDTH) continue;
+            const float *values = ring + part % PARTS * PART * WIDTH + d;
 #pragma unroll
             for (u32 j = 0; j < PART; j++) {
-                const u32 i = part * PART + j;
-                total = fmaf(total, befores[i], totals[i] * afters[i]);
-                sum = fmaf(sum, befores[i], values[j * args.value_dim] * afters[i]);
+                const float4 share = shares[part * PART + j];
+                total = fmaf(total, share.x, share.z);
+                sum = fmaf(sum, share.x, values[j * WIDTH] * share.y);
             }
         }
         __syncthreads();
     }
-    if (d < args.value_dim) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + d] = sum * finish(args, largest, total, head);
+    if (d < WIDTH) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + blockIdx.z * WIDTH + d] = sum * finish(args, largest, total, head);
 }
 
 // A block has 64 query rows of one KV head (tokens by heads of its group), a warp 16 of them; all walk the tiles of each

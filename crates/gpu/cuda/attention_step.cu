@@ -29,6 +29,11 @@ DEV void cluster_meet() {
     asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
 }
 
+DEV void cluster_part() {
+    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+    asm volatile("barrier.cluster.wait;" ::: "memory");
+}
+
 // The address of shared memory of another block of the cluster.
 DEV u32 of_block(u32 address, u32 block) {
     u32 at;
@@ -270,8 +275,8 @@ template <int ELEMENT, int DIM, bool STEP> DEV void attend(const StepArgs &args,
     float *left = args.qkv + (u64)blockIdx.z * a.row_stride;
     for (u32 i = threadIdx.x; has_last && i < here * DIM; i += blockDim.x) left[first_head * DIM + i] = room.queries[i / DIM * HEAD<DIM> + i % DIM];
     for (u32 i = threadIdx.x; has_last && of_group == 0 && i < DIM; i += blockDim.x) left[args.keys + head * DIM + i] = room.fresh[i];
-    // Nobody may go while others read what it has.
-    cluster_meet();
+    // Nobody may go while others read what it has; what was written need not have arrived.
+    cluster_part();
 }
 
 // Of `prompt`: keys and values of a tile, whole pages of it, by the first warp.

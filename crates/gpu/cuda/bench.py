@@ -64,7 +64,7 @@ def timed(run, reps=20, warm=3):
 P = lambda t: t.data_ptr() if t is not None else 0
 U, F, V = C.c_uint, C.c_float, C.c_void_p
 
-class W(C.Structure): _fields_ = [("codes", V), ("high", V), ("scales", V), ("supers", V), ("kind", U), ("gl", U), ("zero", U), ("blocks", U), ("words", U), ("gw", U), ("factor", F)]
+class W(C.Structure): _fields_ = [("codes", V), ("high", V), ("scales", V), ("supers", V), ("kind", U), ("gl", U), ("zero", U), ("blocks", U), ("words", U), ("gw", U), ("factor", F), ("code_up", F), ("offset_up", F)]
 class RowSource(C.Structure): _fields_ = [("values", V), ("weight", V), ("k", U), ("mode", U), ("act", U), ("alpha", F), ("limit", F), ("eps", F)]
 class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V), ("factors", V), ("tiles", V), ("pairs", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("gated", V), ("gated_most", V), ("row_most", V),
     ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("choices", U), ("row_mosts", U), ("act", U), ("alpha", F), ("limit", F)]
@@ -83,13 +83,16 @@ dv = "cuda"
 CODES = dict(bits4=(4, 0), bits5=(4, 1), bits6=(4, 2), bits8=(8, 0), signed8=(8, 0), e2m1=(4, 0), bf16=(16, 0), f16=(16, 0))
 GW = {1: 0, 2: 0, 4: 1, 5: 1, 6: 2, 7: 2, 8: 2}
 class Matrix: pass
+# What scales and offsets are multiplied by on their way to halves, and products afterwards; scales of 4 bits are below 1/32 here.
+def UPS(code): return (2.0 ** 21, 0.125) if code == "bits4" else (16384.0, 0.0) if code == "e2m1" else (256.0, 256.0)
+def FACT(code): return 1.0 if code in ("bf16", "f16", "e2m1") else 1 / UPS(code)[1]
 def tiles(t, n):  # [n, ...] -> pad rows to 32 and split
     p = (-n) % 32
     if p: t = torch.cat([t, torch.zeros(p, *t.shape[1:], dtype=t.dtype, device=dv)])
     return t.reshape(-1, 32, *t.shape[1:])
 def matrix(code, n, k, kind=0, group=32, zero=0, check=True):
     M = Matrix(); M.code, M.n, M.k = code, n, k; bits, high = CODES[code]; nb = k // 32; w = W(); M.w = w
-    w.kind, w.zero, w.blocks, w.factor = kind, zero, nb, 1.0; w.gl = group.bit_length() - 1; w.gw = GW.get(kind, 0)
+    w.kind, w.zero, w.blocks, w.factor = kind, zero, nb, FACT(code); w.code_up, w.offset_up = UPS(code); w.gl = group.bit_length() - 1; w.gw = GW.get(kind, 0)
     if bits == 16:
         v = (torch.randn(n, k, device=dv) * 0.05).to(torch.bfloat16 if code == "bf16" else torch.half)
         M.codes = tiles(v, n).reshape(-1, 32, nb, 4, 8).permute(0, 2, 3, 1, 4).contiguous(); w.codes = P(M.codes); M.value = v; return M
@@ -129,7 +132,6 @@ def matrix(code, n, k, kind=0, group=32, zero=0, check=True):
     return M
 UPN = dict(bits4=1, bits5=1, bits6=1, bits8=2, signed8=2, e2m1=1, bf16=0, f16=0)
 def element(M): return "bf16" if M.code == "bf16" else "f16"
-def FACT(M): return 1.0 if M.code in ("bf16", "f16", "e2m1") else 1 / 256
 def name(M):
     if M.code == "e2m1" and M.w.kind == 7: return "e2m1_exponent"
     if M.code != "bits4": return M.code
@@ -168,7 +170,7 @@ def gemm(x, M, w, m, y, factors, bias=None, residual=None, bn=192):
     a.x = encode(x, (r128(k), m), (r128(k) * 2,), (64, 128), 3, bf)
     a.w = encode(w, (256, T, 1, nb * 4), (nb * 2048, T * nb * 2048, 512), (256, bn // 32, 1, 8), 0, bf)
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y)
-    a.factor, a.m, a.n, a.k, a.out_stride = FACT(M), m, n, k, n
+    a.factor, a.m, a.n, a.k, a.out_stride = M.w.factor, m, n, k, n
     t = -(-m // 128) * -(-n // bn); st = 5 if bn == 192 else 6
     launch(fn("gemm", f"gemm_{element(M)}_{bn}"), (min(t, SMS), 1, 1), 384, st * (128 + bn) * 128 + 1024 + 128, a)
 
@@ -297,8 +299,8 @@ def prompt(S_, sub=None):
 def decode(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4
     scratch = torch.full(((hi - lo) * heads * tiles * (dim + 4),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, tiles); S_.keep = scratch
-    s = step_args(S_.pages, a, None, None, None, dim, el, 0); S_.long = lambda: (long_launch(s, across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo, el, dim), launch(fn("attention", "attention_join"), (heads, hi - lo, 1), 128, 128 * dim * min(4, -(-tiles // 32)), a))
-    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), launch(fn("attention", "attention_join"), (heads, hi - lo, 1), 128, 128 * dim * min(4, -(-tiles // 32)), a))
+    s = step_args(S_.pages, a, None, None, None, dim, el, 0); S_.long = lambda: (long_launch(s, across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo, el, dim), launch(fn("attention", "attention_join"), (heads, hi - lo, dim // 32), 128, 4096 * min(8, -(-tiles // 32)), a))
+    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), launch(fn("attention", "attention_join"), (heads, hi - lo, dim // 32), 128, 4096 * min(8, -(-tiles // 32)), a))
     go(); S_.go = go; return out
 def close_shared(tiles, here, dim): return 2 * 64 * dim * 4 + tiles * here * (dim + 2) * 4
 def is_close(tiles, others, here=4, dim=128): return tiles <= 16 and others >= SMS and 2 * (close_shared(tiles, here, dim) + 16384) <= 232448
@@ -391,7 +393,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
             elif cl: step_launch(step_args(pool, A, qkv, hn, angles, dim, 2, q), cl, kvh, m, 2, dim)
             elif is_close(tl, kvh * m): launch(fn("attention", "attention_close_bf16_128"), (1, kvh, m), 64, close_shared(tl, heads // kvh, dim), A)
             else:
-                long_launch(step_args(pool, A, None, None, None, dim, 2, 0), across(tl, kvh * m), kvh, m, 2, dim); launch(fn("attention", "attention_join"), (heads, m, 1), 128, 128 * dim * min(4, -(-tl // 32)), A)
+                long_launch(step_args(pool, A, None, None, None, dim, 2, 0), across(tl, kvh * m), kvh, m, 2, dim); launch(fn("attention", "attention_join"), (heads, m, dim // 32), 128, 4096 * min(8, -(-tl // 32)), A)
             product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x)
             if m == 1: few(d, x, 1, left=(jv, jm, few(c, gu, 1, RowSource(P(x), P(nw), hidden, 1, 0, 0, 0, 1e-6), joined=(jv, jm))), residual=x)
             else: product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x)

@@ -96,7 +96,7 @@ template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) 
     __syncthreads();
     // What follows finds the choice.
     next_may_start();
-    const float factor = scratch[32] * T::FACTOR * args.weights.factor;
+    const float factor = scratch[32] * args.weights.factor;
 
     const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length;
     const u32 first_stretch = slice * length / 128;
@@ -282,7 +282,7 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
         const float *from_unit = partials + choice * slices * 16 + r;
         float sum = from_unit[0];
         for (u32 s = 1; s < slices; s++) sum += from_unit[s * 16];
-        const float scale = factors[choice] * T::FACTOR * args.weights.factor;
+        const float scale = factors[choice] * args.weights.factor;
         sum = __fmul_rn(sum, scale);
         if (args.bias && output < args.n) sum += args.bias[taken[choice] * args.n + output];
         values[choice][r] = sum;

@@ -69,13 +69,6 @@ DEV u32 half2_fma(u32 a, u32 b, u32 c) {
     return d;
 }
 
-// (value & mask) | magic
-template <u32 MASK, u32 MAGIC> DEV u32 and_or(u32 value) {
-    u32 result;
-    asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(value), "n"(MASK), "n"(MAGIC));
-    return result;
-}
-
 DEV u32 shared_address(const void *pointer) { return (u32)__cvta_generic_to_shared(pointer); }
 
 // What other kernels wrote a moment ago, past the first cache.

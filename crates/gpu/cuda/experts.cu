@@ -113,14 +113,13 @@ template <int CODE, int KIND, u32 N, u32 STAGES, u32 DEPTH> DEV void experts(con
         __syncthreads();
         // Some lanes have a row of y, four outputs each.
         const u32 lanes = each / 4, of = lane % lanes * 4, output = panel * each + of, step = THREADS / lanes;
-        const float fixed = T::FACTOR;
         float4 bias = make_float4(0.0f, 0.0f, 0.0f, 0.0f), other_bias = bias;
         if (args.bias && output < width) bias = *(const float4 *)(args.bias + tile.x * args.n + output);
         if (args.bias && args.gated && output < width) other_bias = *(const float4 *)(args.bias + tile.x * args.n + width + output);
 #pragma unroll 4
         for (u32 column = threadIdx.x / lanes; column < tile.z; column += step) {
             const u32 row = args.pairs ? __ldcg(args.pairs + tile.y + column) : tile.y + column;
-            const float scale = load_again_4(args.factors + tile.y + column) * fixed * args.weights.factor;
+            const float scale = load_again_4(args.factors + tile.y + column) * args.weights.factor;
             float4 sum = scaled(results + sum_place(column, of), scale, bias);
             if (args.gated) {
                 const float4 other = scaled(results + sum_place(column, PANEL / 2 + of), scale, other_bias);

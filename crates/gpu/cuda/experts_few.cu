@@ -99,7 +99,7 @@ template <int CODE, int KIND> DEV void experts_few(const ExpertsFewArgs &args, u
             const u32 r = i & 15, place = i % outputs, column = i / outputs;
             const u32 of = args.gated ? place / 16 : place / 32, which = args.gated ? 0 : place >> 4 & 1, output = at * (args.gated ? 16 : 32) + place;
             if (output >= width) continue;
-            const float scale = factors[column] * T::FACTOR * args.weights.factor;
+            const float scale = factors[column] * args.weights.factor;
             auto sum_of = [&](u32 which, u32 feature) {
                 const float(*from)[COLUMNS][16] = partials[parity * GROUP + of][which];
                 float sum = from[0][column][r];

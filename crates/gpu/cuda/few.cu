@@ -152,7 +152,7 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
         // Output `output` of a column: row r of half tile `of`.
         auto sum_of = [&](u32 of, u32 column, u32 r, u32 output) {
             const float scale = (COLUMNS == 1 ? factor : load_again_4(args.factors + (args.tiles ? args.pairs[begin + column] / args.choices : column))) *
-                                T::FACTOR * args.weights.factor;
+                                args.weights.factor;
             const float *from = partial + (of * WARPS * COLUMNS + column) * 16 + r;
             float sum = from[0];
             for (u32 s = 1; s < slices; s++) sum += from[s * COLUMNS * 16];

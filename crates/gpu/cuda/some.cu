@@ -28,6 +28,11 @@ DEV void cluster_meet() {
     asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
 }
 
+DEV void cluster_part() {
+    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+    asm volatile("barrier.cluster.wait;" ::: "memory");
+}
+
 // The compiler may not compute this again from what it came from.
 template <typename T> DEV void keep_address(T *&address) { asm volatile("" : "+l"(address)); }
 
@@ -76,7 +81,7 @@ template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, 
     }
     __syncthreads();
     previous_done();
-    if (threadIdx.x < args.m) factors[threadIdx.x] = load_again_4(args.factors + threadIdx.x) * T::FACTOR * args.weights.factor;
+    if (threadIdx.x < args.m) factors[threadIdx.x] = load_again_4(args.factors + threadIdx.x) * args.weights.factor;
     u32 to_bring = stretches, column = first_stretch * 128, bring_slot = 0, bring_phase = 1;
     auto bring = [&]() {
         if (to_bring == 0) return;
@@ -186,8 +191,8 @@ template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, 
             args.y[to] = args.residual ? __fadd_rn(sum, residual[j]) : sum;
         }
     }
-    // Nobody may go while others read what it has.
-    if (args.parts > 1) cluster_meet();
+    // Nobody may go while others read what it has; what was written need not have arrived.
+    if (args.parts > 1) cluster_part();
 }
 
 #define SOME(name, code, kind, n, blocks, depth)                                                                       \

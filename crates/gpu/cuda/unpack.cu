@@ -83,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(256) embed(const __grid_constant__ 
     next_may_start();
     previous_done();
     const u32 token = __float_as_uint(load_again_4((const float *)args.tokens + row));
-    if (k < args.columns) args.out[(u64)row * args.columns + k] = stored_value(args.weights, args.code, token, k) * args.weights.factor * args.scale;
+    if (k < args.columns) args.out[(u64)row * args.columns + k] = stored_value(args.weights, args.code, token, k) * args.scale;
 }
 
 #define UNPACK(name, code)                                                                                             \

@@ -3,8 +3,10 @@
 //
 // Quantized: lane t of four has the 32 columns of block t of the stretch; a k16 product takes four columns of each lane,
 // so that no lane needs another's scales. Dense: products are 16 neighbours. Activations and, for many rows, unpacked
-// weights are laid out in the same order. Quantized weights are multiplied by SCALE_UP on the way to halves (FACTOR takes
-// it back), so that small scales keep their precision. Read next: few.cu, some.cu, unpack.cu.
+// weights are laid out in the same order. Quantized weights are multiplied by a power of two on the way to halves
+// (`factor` takes it back), so that small scales keep their precision. A code of 4 bits n, masked out of its word, is the
+// half n 2^-24 or n 2^-20 already, and its scale comes times 2^24: nothing is spent on making it a number. Scales must stay
+// below 2^16 then, so the power is the matrix's own (ops/weights.rs). Read next: few.cu, some.cu, unpack.cu.
 #pragma once
 #include "common.cuh"
 
@@ -44,10 +46,9 @@ struct Weights {
     u32 blocks;  // of 32 columns
     u32 words;   // of scales, for each row
     u32 groups_of_word_log2;
-    float factor; // of all values
+    float factor; // of all products
+    float code_up, offset_up; // of scales and offsets on their way to halves
 };
-
-constexpr float SCALE_UP = 256.0f;
 
 DEV float e4m3(u32 code) {
     const float magnitude = code & 0x78 ? bits_f32(((code & 0x7f) << 20) + 0x3c000000) : (float)(code & 7) * 0.001953125f;
@@ -89,12 +90,9 @@ DEV float2 scale_offset(const Weights &w, int kind, u32 word, u32 super_word, u3
 
 // The same as halves: s in the low one, b in the high one. KIND is that of the scales, or -1 where it is known only at
 // run time.
-template <int CODE, int KIND> DEV u32 scale_pair(const Weights &w, u32 word, u32 super_word, u32 group) {
-    const int kind = KIND < 0 ? (int)w.kind : KIND;
-    if (kind == PAIR_F16) return half2_mul(word, 0x5c005c00);
-    const float2 v = scale_offset(w, kind, word, super_word, group);
-    if (CODE == E2M1) return pack_f16(v.x * 16384.0f, 0.0f);
-    return pack_f16(v.x * SCALE_UP, v.y * SCALE_UP);
+template <int KIND> DEV u32 scale_pair(const Weights &w, u32 word, u32 super_word, u32 group) {
+    const float2 v = scale_offset(w, KIND < 0 ? (int)w.kind : KIND, word, super_word, group);
+    return pack_f16(v.x * w.code_up, v.y * w.offset_up);
 }
 
 template <int CODE> struct Traits {
@@ -102,7 +100,6 @@ template <int CODE> struct Traits {
     static constexpr u32 BITS = CODE >= CODE_BF16 ? 16 : CODE == BITS8 || CODE == SIGNED8 || CODE == CODE_E4M3 ? 8 : CODE == BITS2 || CODE == BITS3 ? 2 : 4;
     static constexpr u32 HIGH = CODE == BITS3 || CODE == BITS5 ? 1 : CODE == BITS6 ? 2 : 0; // bits of the high part
     static constexpr u32 ORDER = BITS == 16 ? DENSE : BITS == 8 ? BYTES : NIBBLES;
-    static constexpr float FACTOR = BITS == 16 || CODE == E2M1 || CODE == CODE_E4M3 ? 1.0f : 1.0f / SCALE_UP;
 };
 
 // What a lane holds of a row and a stretch.
@@ -234,10 +231,10 @@ template <int CODE> DEV void unpack_eight(u32 v, u32 u, u32 h, u32 pair, u32 (&o
         }
     } else {
         const u32 low = half2_mul(s, 0x2c002c00); // s / 16
-        out[0] = dequantize(and_or<0x000f000f, 0x64006400>(v), 0x64006400, s, b);
-        out[1] = dequantize(and_or<0x00f000f0, 0x64006400>(v), 0x64006400, low, b);
-        out[2] = dequantize(and_or<0x000f000f, 0x64006400>(next), 0x64006400, s, b);
-        out[3] = dequantize(and_or<0x00f000f0, 0x64006400>(next), 0x64006400, low, b);
+        out[0] = half2_fma(v & 0x000f000f, s, b);
+        out[1] = half2_fma(v & 0x00f000f0, low, b);
+        out[2] = half2_fma(next & 0x000f000f, s, b);
+        out[3] = half2_fma(next & 0x00f000f0, low, b);
     }
 }
 
@@ -246,8 +243,8 @@ template <int CODE, int KIND> DEV void piece_scales(const Weights &w, const Piec
     pairs[0] = pairs[1] = 0;
     if (Traits<CODE>::BITS == 16) return;
     const u32 group = (stretch * 4 + t) * 32 >> w.group_log2;
-    pairs[0] = pairs[1] = scale_pair<CODE, KIND>(w, piece.scale, piece.super_word, group);
-    if (KIND < 0 && w.group_log2 < 5) pairs[1] = scale_pair<CODE, KIND>(w, piece.scale, piece.super_word, group + 1);
+    pairs[0] = pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group);
+    if (KIND < 0 && w.group_log2 < 5) pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group + 1);
 }
 
 // Word 0..4 of a piece: operands of two products.

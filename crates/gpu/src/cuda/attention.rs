@@ -287,9 +287,9 @@ fn split_attention(plan: &mut Plan, call: &Call, name: &str) -> Result<(), GpuEr
     }
     let arguments = attention_arguments(call, scratch, JOINED, rows, tiles);
     let name = "attention_join".to_string();
-    // Sums of 32 tiles, four times where there are so many.
-    let shared = tiles.div_ceil(32).min(4) * 32 * dim * 4;
-    plan.split = Some(Split { name, grid: [heads, rows, 1], block: 128, shared, arguments });
+    // 32 dimensions of 32 tiles, eight times where there are so many.
+    let shared = tiles.div_ceil(32).min(8) * 32 * 32 * 4;
+    plan.split = Some(Split { name, grid: [heads, rows, dim / 32], block: 128, shared, arguments });
     Ok(())
 }
 

@@ -219,9 +219,10 @@ fn greatest(plan: &mut Plan, call: &Call) {
 
 fn embedding(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
     let columns = call.params[0];
-    let weights = Weights::of(call, 1, columns, call.float(1))?;
+    let factor = call.float(1);
+    let weights = Weights::of(call, 1, columns, factor, 1.0)?;
     let arguments = Arguments::new().inner(weights.arguments()).address(call.address(0)).address(call.address(5));
-    let arguments = arguments.words(&[columns, weights.code]).floats(&[call.float(2)]);
+    let arguments = arguments.words(&[columns, weights.code]).floats(&[factor * call.float(2)]);
     plan.launch("embed", [columns.div_ceil(256), call.groups[1], 1], 256, 0, arguments);
     Ok(())
 }

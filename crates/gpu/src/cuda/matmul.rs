@@ -50,18 +50,21 @@ pub(super) struct Weights {
     zero: u32,
     pub columns: u32,
     factor: f32,
+    scale_up: f32,
 }
 
 impl Weights {
-    /// The matrix whose parts begin at buffer `first`.
-    pub fn of(call: &Call, first: usize, columns: u32, factor: f32) -> Result<Weights, GpuError> {
+    /// The matrix whose parts begin at buffer `first`; `factor` of all values, `scale_up` as a [`Matrix`] has it.
+    ///
+    /// [`Matrix`]: crate::ops::weights::Matrix
+    pub fn of(call: &Call, first: usize, columns: u32, factor: f32, scale_up: f32) -> Result<Weights, GpuError> {
         let [code, kind, group, zero] = ["CODE", "SCALE", "GROUP", "ZERO"].map(|name| call.constant(name));
         let there = [true, matches!(code, 3 | 5 | 6), kind != 0, kind == 5 || kind == 6];
         let parts = [0, 1, 2, 3].map(|part| call.address_if(there[part], first + part));
         if !matches!(code, 2 | 3 | 4 | 5 | 6 | 8 | 9 | 20 | 21 | 30 | 31 | F32) {
             return Err(call.error(format!("weights of code {code}")));
         }
-        Ok(Weights { parts, code, kind, group, zero, columns, factor })
+        Ok(Weights { parts, code, kind, group, zero, columns, factor, scale_up })
     }
 
     /// The code as kernels are named for it.
@@ -127,10 +130,19 @@ impl Weights {
         u64::from(self.blocks()) * 128 * bits
     }
 
-    /// What products come times the weights: 1 over FACTOR.
+    /// What codes' scales and offsets are multiplied by on their way to halves: powers of two, by what kernels take a
+    /// code's bits for.
+    fn ups(&self) -> [f32; 2] {
+        match self.code {
+            4 => [self.scale_up * (1 << 24) as f32, self.scale_up],
+            20 => [16384.0, 0.0],
+            _ => [256.0, 256.0],
+        }
+    }
+
+    /// What products are multiplied by in the end.
     fn result_factor(&self) -> f32 {
-        let scaled = !self.is_dense() && !matches!(self.code, 20 | 21);
-        self.factor * if scaled { 1.0 / 256.0 } else { 1.0 }
+        if self.is_dense() || matches!(self.code, 20 | 21) { self.factor } else { self.factor / self.ups()[1] }
     }
 
     pub fn arguments(&self) -> Arguments {
@@ -148,7 +160,7 @@ impl Weights {
         };
         let arguments = self.parts.iter().fold(Arguments::new(), |arguments, &part| arguments.address(part));
         let words = [self.kind, log2, self.zero, self.blocks(), words, of_word_log2];
-        arguments.words(&words).floats(&[self.factor])
+        arguments.words(&words).floats(&[self.result_factor()]).floats(&self.ups())
     }
 }
 
@@ -211,7 +223,7 @@ impl<'a> Product<'a> {
         let bias = call.address_if(call.constant("BIAS") == 1, 6);
         Ok(Product {
             call,
-            weights: Weights::of(call, 1, p[2], call.float(7))?,
+            weights: Weights::of(call, 1, p[2], call.float(7), call.float(12))?,
             rows: p[0],
             features: p[1],
             x: call.address(0),

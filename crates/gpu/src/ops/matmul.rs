@@ -156,6 +156,7 @@ pub fn matmul(
         gate.2.to_bits(),
         options.experts.map_or(1, |experts| experts.choices as u32),
         options.out_first as u32,
+        matrix.scale_up.to_bits(),
     ];
     let stacks = options.experts.map_or_else(|| rows.div_ceil(tile_rows), |experts| experts.max_tiles);
     let groups = [features.div_ceil(TILE) as u32, stacks as u32, 1];

@@ -16,6 +16,7 @@
 
 use std::sync::Arc;
 
+use olivine_kernels::f16;
 use olivine_kernels::quant::gguf_k::{q3_k_scale, scale_and_minimum};
 use olivine_kernels::quant::{Format, ScaleType, Stored};
 
@@ -206,6 +207,9 @@ pub struct Packed {
     pub columns: usize,
     /// Factor of all values (nvfp4).
     pub global_scale: f32,
+    /// Codes of 4 bits: the power of two that brings the largest scale just below 2^-8, so that 2^24 times that is a half
+    /// and so are offsets; else 1.
+    pub scale_up: f32,
     /// Codes, high, scales, supers; the last three may be empty.
     pub parts: [Vec<u8>; 4],
 }
@@ -221,6 +225,8 @@ pub struct Matrix {
     pub columns: usize,
     /// Factor of all values.
     pub global_scale: f32,
+    /// As in [`Packed`].
+    pub scale_up: f32,
     /// Codes, high, scales, supers.
     pub parts: [Option<Memory>; 4],
 }
@@ -267,6 +273,7 @@ impl Packed {
         let mut stacked = first.clone();
         for matrix in &matrices[1..] {
             stacked.rows += matrix.rows;
+            stacked.scale_up = stacked.scale_up.min(matrix.scale_up);
             for (to, from) in stacked.parts.iter_mut().zip(&matrix.parts) {
                 to.extend_from_slice(from);
             }
@@ -276,7 +283,7 @@ impl Packed {
 
     /// Bring it to a device.
     pub fn upload(self, device: &dyn Device) -> Result<Matrix, GpuError> {
-        let Packed { layout, rows, columns, global_scale, parts } = self;
+        let Packed { layout, rows, columns, global_scale, scale_up, parts } = self;
         let mut memories = [None, None, None, None];
         for (memory, part) in memories.iter_mut().zip(parts) {
             if !part.is_empty() {
@@ -284,12 +291,13 @@ impl Packed {
                 *memory = Some(device.import(Arc::new(part), 0..bytes)?);
             }
         }
-        Ok(Matrix { layout, rows, columns, global_scale, parts: memories })
+        Ok(Matrix { layout, rows, columns, global_scale, scale_up, parts: memories })
     }
 
     /// Bring each card of a group its own matrix; all are of one size.
     pub fn upload_each(shares: Vec<Packed>, device: &dyn Device) -> Result<Matrix, GpuError> {
-        let Packed { layout, rows, columns, global_scale, parts } = &shares[0];
+        let Packed { layout, rows, columns, global_scale, parts, .. } = &shares[0];
+        let scale_up = shares.iter().fold(f32::INFINITY, |least, share| least.min(share.scale_up));
         let mut memories = [None, None, None, None];
         for (index, memory) in memories.iter_mut().enumerate().filter(|(index, _)| !parts[*index].is_empty()) {
             let room = device.allocate(parts[index].len() as u64)?;
@@ -299,12 +307,13 @@ impl Packed {
             }
             *memory = Some(room);
         }
-        Ok(Matrix { layout: *layout, rows: *rows, columns: *columns, global_scale: *global_scale, parts: memories })
+        let (layout, rows, columns, global_scale) = (*layout, *rows, *columns, *global_scale);
+        Ok(Matrix { layout, rows, columns, global_scale, scale_up, parts: memories })
     }
 
     fn empty(layout: Layout, rows: usize, columns: usize) -> Packed {
         let bytes = layout.part_bytes(rows.div_ceil(TILE), columns.div_ceil(BLOCK));
-        Packed { layout, rows, columns, global_scale: 1.0, parts: bytes.map(|bytes| vec![0; bytes]) }
+        Packed { layout, rows, columns, global_scale: 1.0, scale_up: 1.0, parts: bytes.map(|bytes| vec![0; bytes]) }
     }
 
     /// Have `write` write every row, some tiles on each core.
@@ -315,7 +324,8 @@ impl Packed {
         let share = tiles.div_ceil(threads);
         let bytes = layout.part_bytes(1, blocks);
         let mut rest = self.parts.each_mut().map(|part| &mut part[..]);
-        std::thread::scope(|scope| {
+        let largest = std::thread::scope(|scope| {
+            let mut workers = Vec::new();
             for first in (0..tiles).step_by(share) {
                 let count = share.min(tiles - first);
                 let mut index = 0;
@@ -330,11 +340,26 @@ impl Packed {
                         writer.row = row - first * TILE;
                         write(row, &mut writer);
                     }
+                    writer.largest()
                 };
-                scope.spawn(work);
+                workers.push(scope.spawn(work));
             }
+            let met = workers.into_iter().map(|worker| worker.join().expect("rows are written"));
+            met.fold([0.0, 0.0], |a: [f32; 2], b| [a[0].max(b[0]), a[1].max(b[1])])
         });
+        if layout.code == Code::Bits4 {
+            self.scale_up = scale_up(largest);
+        }
     }
+}
+
+/// The largest power of two that leaves scales below 2^-8, times which 2^24 is a half, and offsets below 2^14. What is too
+/// small beside the matrix's largest loses bits only below 2^-20 of the largest weight.
+fn scale_up([scale, offset]: [f32; 2]) -> f32 {
+    // Magnitudes are below two to the power of this, the last of them rounded to a half too.
+    let above = |magnitude: f32| ((magnitude * 1.001).to_bits() >> 23) as i32 - 126;
+    let power = (-8 - above(scale)).min(14 - above(offset)).clamp(-100, 100);
+    f32::from_bits(((power + 127) as u32) << 23)
 }
 
 /// Writes one row of some tiles.
@@ -386,6 +411,48 @@ impl Writer<'_> {
         for (index, bytes) in bytes.chunks(4).enumerate() {
             let at = ((tile * words + word + index) * TILE + lane) * 4 + group % scale.groups() * bytes.len();
             self.parts[2][at..at + bytes.len()].copy_from_slice(bytes);
+        }
+    }
+
+    /// The largest magnitudes of what codes of 4 bits are multiplied by, and of what is added then.
+    fn largest(&self) -> [f32; 2] {
+        let Layout { code, scale, group, zero } = self.layout;
+        if code != Code::Bits4 {
+            return [0.0; 2];
+        }
+        let word_at = |bytes: &[u8]| u32::from_le_bytes(*bytes.as_array().expect("a word"));
+        let words = self.parts[2].chunks_exact(4).map(word_at);
+        let half = |bits: u32| f16::from_bits(bits as u16 & 0x7fff).to_f32();
+        let both = |a: [f32; 2], b: [f32; 2]| [a[0].max(b[0]), a[1].max(b[1])];
+        match scale {
+            Scale::PairF16 | Scale::PairBf16 | Scale::Single => {
+                // Magnitudes of one type are ordered as their bits.
+                let most = |a: [u32; 2], word: u32| [a[0].max(word & 0x7fff), a[1].max(word >> 16 & 0x7fff)];
+                let most = words.fold([0; 2], most);
+                match scale {
+                    Scale::PairF16 => most.map(half),
+                    Scale::PairBf16 => most.map(|bits| f32::from_bits(bits << 16)),
+                    _ => [half(most[0].max(most[1])), half(most[0].max(most[1])) * zero as f32],
+                }
+            }
+            Scale::PairF32 => {
+                let is_offset = |index: usize| index / TILE % 2;
+                words.enumerate().fold([0.0; 2], |mut most, (index, word)| {
+                    most[is_offset(index)] = f32::max(most[is_offset(index)], f32::from_bits(word).abs());
+                    most
+                })
+            }
+            Scale::Minima => {
+                let (supers, of_row) = (self.blocks / 8, self.blocks * BLOCK / group as usize / 2);
+                words.enumerate().fold([0.0; 2], |most, (index, word)| {
+                    let (tile, place, lane) = (index / TILE / of_row, index / TILE % of_row, index % TILE);
+                    let at = ((tile * supers + place * supers / of_row) * TILE + lane) * 4;
+                    let factors = word_at(&self.parts[3][at..at + 4]);
+                    let largest = |shift: u32| (word >> shift & 255).max(word >> (16 + shift) & 255) as f32;
+                    both(most, [half(factors) * largest(0), half(factors >> 16) * largest(8)])
+                })
+            }
+            _ => unreachable!("no codes of 4 bits have scales like {scale:?}"),
         }
     }
 

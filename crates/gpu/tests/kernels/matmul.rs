@@ -234,6 +234,41 @@ pub fn with_every_scale(format: Format, rows: usize, columns: usize, source: &[f
     all
 }
 
+/// Scales of a matrix may differ much: kernels that multiply all of them by one power of two keep small weights beside
+/// large ones, to some 2^-20 of those.
+#[test]
+fn small_weights_beside_large_ones_keep_their_precision() {
+    let Some(device) = device() else { return };
+    for (least, tolerance) in [(1e-2, 2e-3), (1e-3, 15e-3)] {
+        small_weights(&*device, least, tolerance);
+    }
+}
+
+fn small_weights(device: &dyn Device, least: f32, tolerance: f32) {
+    let (features, columns) = (64, 768);
+    let mut source = values(21, features * columns);
+    // The second tile of rows has small weights alone, the first has them in every other 256 columns.
+    for (index, value) in source.iter_mut().enumerate() {
+        let (row, column) = (index / columns, index % columns);
+        *value *= if row >= 32 || column / 256 % 2 == 1 { least } else { 1.0 };
+    }
+    for format in [Format::Affine { bits: 4, group: 64 }, Format::Q4_0, Format::Q4_1, Format::Q4K] {
+        for stored in with_every_scale(format, features, columns, &source) {
+            let matrix = Packed::quantized(&stored.as_stored()).expect("a layout").upload(device).unwrap();
+            for rows in [1, 20, 70] {
+                let x = values(22, rows * columns);
+                let found = run_plain(device, &matrix, &x, &Matmul::default());
+                let expected = product(&x, &decoded(&stored), columns);
+                let what = format!("{format:?} {:?}, {rows} rows", stored.scale_type);
+                for (found, expected) in found.chunks(features).zip(expected.chunks(features)) {
+                    assert_near(&found[..32], &expected[..32], 2e-3, &what);
+                    assert_near(&found[32..], &expected[32..], tolerance, &format!("{what}, weights of {least}"));
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn norms_gates_bias_and_residual() {
     let Some(device) = device() else { return };

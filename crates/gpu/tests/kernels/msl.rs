@@ -26,7 +26,7 @@ fn products(list: &mut List, memory: &Memory) {
     layouts.push(Layout { scale: Scale::PairF32, ..layouts[0] });
     for layout in layouts {
         let parts = [0; 4].map(|_| Some(memory.clone()));
-        let matrix = Matrix { layout, rows: 4096, columns: 4096, global_scale: 1.0, parts };
+        let matrix = Matrix { layout, rows: 4096, columns: 4096, global_scale: 1.0, scale_up: 1.0, parts };
         for count in [1, 2, 4, 8, 16, 32, 512] {
             matmul(list, &matrix, memory, 8192, count, &Matmul::default(), memory);
         }
