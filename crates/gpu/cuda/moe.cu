@@ -85,11 +85,8 @@ struct RouteSortArgs {
     SortArgs sort;
 };
 
-// Both for some tokens: one block, a warp some of the tokens.
-extern "C" __global__ void __launch_bounds__(1024, 1) route_sort(const __grid_constant__ RouteSortArgs args) {
-    extern __shared__ u32 memory[];
-    next_may_start();
-    previous_done();
+// Both for some tokens: one block of 1,024 threads, a warp some of the tokens.
+DEV void route_and_sort(const RouteSortArgs &args, u32 *memory) {
     const RouteArgs &route = args.route;
     const u32 warp = threadIdx.x >> 5, experts = route.router.experts, active = route.router.active;
     u32 *taken = memory + warp * (experts + active) + experts;
@@ -103,6 +100,13 @@ extern "C" __global__ void __launch_bounds__(1024, 1) route_sort(const __grid_co
     __threadfence();
     __syncthreads();
     sort_by_expert<1024>(args.sort);
+}
+
+extern "C" __global__ void __launch_bounds__(1024, 1) route_sort(const __grid_constant__ RouteSortArgs args) {
+    extern __shared__ u32 memory[];
+    next_may_start();
+    previous_done();
+    route_and_sort(args, memory);
 }
 
 struct OffsetsArgs {
@@ -136,33 +140,52 @@ struct SpreadArgs {
     u32 x_stride, stride, order, arrangement, copies;
 };
 
-// Rows for experts.cu and experts_few.cu, each written wherever an expert takes it: a row is made in shared memory, then copied.
-template <int ELEMENT, u32 THREADS> DEV void spread(const SpreadArgs &args) {
-    extern __shared__ __align__(16) u16 made[];
+// Rows for the experts, each written wherever an expert takes it: a row is made in shared memory, then copied.
+// The first THREADS of a block make row `number`.
+template <int ELEMENT, u32 HELD, u32 THREADS> DEV void spread(const SpreadArgs &args, u32 number, u16 *row) {
     __shared__ float scratch[64];
-    u16 *row = made;
-    next_may_start();
-    previous_done();
     RowSource source = args.source;
-    source.values += (u64)blockIdx.x * args.x_stride;
+    source.values += (u64)number * args.x_stride;
     auto put = [&](u32 i, float4 v) { put_four<ELEMENT>(row, args.order, args.arrangement, i, v); };
-    const float factor = make_row<ELEMENT, THREADS == 256 ? 8 : 4, THREADS>(source, scratch, put);
+    const float factor = make_row<ELEMENT, HELD, THREADS>(source, scratch, put);
     for (u32 i = (source.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 4 * THREADS) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
-    __syncthreads();
+    meet(1, THREADS);
     const u32 pieces = args.stride / 8;
     for (u32 i = threadIdx.x; i < args.copies * pieces; i += THREADS) {
-        const u32 copy = i / pieces, piece = i % pieces, at = blockIdx.x * args.copies + copy;
+        const u32 copy = i / pieces, piece = i % pieces, at = number * args.copies + copy;
         const u32 to = args.places ? __ldcg(args.places + at) : at;
         *(uint4 *)(args.rows + (u64)to * args.stride + piece * 8) = *(const uint4 *)(row + piece * 8);
         if (piece == 0) args.factors[to] = factor;
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) spread_f16(const __grid_constant__ SpreadArgs args) { spread<F16, 256>(args); }
-extern "C" __global__ void __launch_bounds__(256) spread_bf16(const __grid_constant__ SpreadArgs args) { spread<BF16, 256>(args); }
+#define SPREAD(name, element, held, threads)                                                                           \
+    extern "C" __global__ void __launch_bounds__(threads) spread_##name(const __grid_constant__ SpreadArgs args) {      \
+        extern __shared__ __align__(16) u16 made[];                                                                  \
+        next_may_start();                                                                                            \
+        previous_done();                                                                                             \
+        spread<element, held, threads>(args, blockIdx.x, made);                                                      \
+    }
+
+SPREAD(f16, F16, 8, 256)
+SPREAD(bf16, BF16, 8, 256)
 // Rows without sums, which fewer threads make alike.
-extern "C" __global__ void __launch_bounds__(64) spread_f16_narrow(const __grid_constant__ SpreadArgs args) { spread<F16, 64>(args); }
-extern "C" __global__ void __launch_bounds__(64) spread_bf16_narrow(const __grid_constant__ SpreadArgs args) { spread<BF16, 64>(args); }
+SPREAD(f16_narrow, F16, 4, 64)
+SPREAD(bf16_narrow, BF16, 4, 64)
+
+struct RouteSortRowsArgs {
+    RouteSortArgs sort;
+    SpreadArgs rows;
+};
+
+// What stands before the experts of some tokens: the first block chooses and sorts, the others make a row each.
+extern "C" __global__ void __launch_bounds__(1024, 1) route_sort_rows(const __grid_constant__ RouteSortRowsArgs args) {
+    extern __shared__ __align__(16) u32 shared[];
+    next_may_start();
+    previous_done();
+    if (blockIdx.x == 0) route_and_sort(args.sort, shared);
+    else if (threadIdx.x < 256) spread<F16, 2, 256>(args.rows, blockIdx.x - 1, (u16 *)shared);
+}
 
 struct MixArgs {
     const float *x, *weights, *residual; // or null

@@ -43,10 +43,10 @@ pub(super) const F32: u32 = 32;
 
 /// A matrix as kernels see it: struct Weights of `weights.cuh`.
 pub(super) struct Weights {
-    parts: [u64; 4],
+    pub parts: [u64; 4],
     pub code: u32,
-    kind: u32,
-    group: u32,
+    pub kind: u32,
+    pub group: u32,
     zero: u32,
     pub columns: u32,
     factor: f32,
@@ -114,7 +114,7 @@ impl Weights {
         if self.code == 30 { "bf16" } else { "f16" }
     }
 
-    fn blocks(&self) -> u32 {
+    pub fn blocks(&self) -> u32 {
         self.columns.div_ceil(32)
     }
 
@@ -145,19 +145,28 @@ impl Weights {
         if self.is_dense() || matches!(self.code, 20 | 21) { self.factor } else { self.factor / self.ups()[1] }
     }
 
-    pub fn arguments(&self) -> Arguments {
-        let log2 = self.group.trailing_zeros();
-        let of_word_log2 = match self.kind {
+    /// Groups whose scales share a word.
+    pub fn groups_of_word_log2(&self) -> u32 {
+        match self.kind {
             4 | 5 => 1,
             6..=8 => 2,
             _ => 0,
-        };
+        }
+    }
+
+    /// Words of scales of a row.
+    pub fn scale_words(&self) -> u32 {
         let groups = self.columns.div_ceil(self.group.max(1));
-        let words = match self.kind {
+        match self.kind {
             0 => 0,
             3 => 2 * groups,
-            _ => groups.div_ceil(1 << of_word_log2),
-        };
+            _ => groups.div_ceil(1 << self.groups_of_word_log2()),
+        }
+    }
+
+    pub fn arguments(&self) -> Arguments {
+        let (log2, of_word_log2) = (self.group.trailing_zeros(), self.groups_of_word_log2());
+        let words = self.scale_words();
         let arguments = self.parts.iter().fold(Arguments::new(), |arguments, &part| arguments.address(part));
         let words = [self.kind, log2, self.zero, self.blocks(), words, of_word_log2];
         arguments.words(&words).floats(&[self.result_factor()]).floats(&self.ups())

@@ -1,5 +1,5 @@
 //! A whole mixture of experts at once: the dispatches from the choice to the sum become kernels of `chosen.cu`, for a
-//! single token, or of `experts.cu`, for many on Hopper.
+//! single token, or, on Hopper, of `experts_ring.cu`, `experts_few.cu` and `experts.cu`, for more.
 //!
 //! Invariant: bits are those of the dispatches one by one. What does not fit here (experts of f32, gates apart from their
 //! ups) is left to them. Read next: `cuda/chosen.cu`, `cuda/experts.cu`.
@@ -8,6 +8,7 @@ use super::arguments::Arguments;
 use super::launch::{Call, Plan};
 use super::layers;
 use super::matmul::{Arrangement, F32, GATED, NORM, Product};
+use super::ring::{Ring, Rows};
 use crate::device::Command;
 use crate::error::GpuError;
 use crate::ops::moe::max_tiles;
@@ -24,6 +25,9 @@ const FEW_ACTIVE: u32 = 64;
 
 /// Most rows of a tile of `experts_few.cu`.
 const FEW_ROWS: u32 = 8;
+
+/// Fewer rows than this for an expert on average go there: each of its tiles decodes the weights anew.
+const FEW_OF_EXPERT: u32 = 12;
 
 /// Shared memory that kernels have besides what they are given.
 const OWN_SHARED: u32 = 16 << 10;
@@ -70,13 +74,15 @@ struct Spread {
 }
 
 /// Tables of the tiles.
-struct Tiles {
-    table: u64,
-    filled: u64,
+pub(super) struct Tiles {
+    pub table: u64,
+    pub filled: u64,
     /// Where each pair stands among the sorted ones.
     places: u64,
     most: u32,
     rows: u32,
+    /// struct SortArgs.
+    sort: Arguments,
 }
 
 /// The dispatch `route`, and all of a mixture when `behind` has the rest of one; how many commands of those are done.
@@ -189,20 +195,21 @@ impl<'a> Mixture<'a> {
         let Products { up, down, width, .. } = products;
         let (call, pairs) = (&self.down, self.sort.address(1));
         let tiles = self.tiles(plan, products);
+        let room = plan.shared.chip.shared_bytes;
+        if tiles.rows == FEW_ROWS
+            && let (Some(first), Some(second)) = (Ring::of(up, room), Ring::of(down, room))
+        {
+            let made = self.rows_of_tokens(plan, products, &tiles);
+            let joined = plan.take(u64::from(up.rows) * u64::from(*width) * 4);
+            first.launch(plan, (up, &tiles), (made, pairs), (Some(call), joined))?;
+            second.launch(plan, (down, &tiles), (Rows::Left(joined), pairs), (None, down.out))?;
+            layers::mix(plan, &self.mix);
+            return Ok(());
+        }
+        self.sort_tokens(plan, products, &tiles);
         let arrangement = if tiles.rows == FEW_ROWS { Arrangement::Lanes } else { Arrangement::Registers };
-        let norm = self.up.address_if(up.input == NORM, 5);
-        let source = Arguments::new().address(up.x).address(norm).words(&[up.weights.columns, up.input, 0]);
-        let source = source.floats(&[0.0, 0.0, self.up.float(6)]);
-        let spread = Spread {
-            source,
-            normed: up.input == NORM,
-            stride: up.x_stride,
-            places: tiles.places,
-            arrangement,
-            rows: products.tokens,
-            copies: products.active,
-        };
-        let made = spread.start(plan, up);
+        let copies = products.active;
+        let made = Spread { places: tiles.places, arrangement, copies, ..self.tokens(products) }.start(plan, up);
         let joined = plan.take(u64::from(up.rows) * u64::from(*width) * 4);
         products.launch(plan, up, call, &tiles, &Sorted { made, pairs: 0, out: joined, gated: true })?;
         // Rows of the second product lie as the first one left them.
@@ -214,30 +221,67 @@ impl<'a> Mixture<'a> {
         Ok(())
     }
 
-    /// Choose, sort, and cut into tiles.
-    fn tiles(&self, plan: &mut Plan, products: &Products) -> Tiles {
+    /// A row of each token, as it is made for the first product.
+    fn tokens(&self, products: &Products) -> Spread {
+        let up = &products.up;
+        let norm = self.up.address_if(up.input == NORM, 5);
+        let source = Arguments::new().address(up.x).address(norm).words(&[up.weights.columns, up.input, 0]);
+        Spread {
+            source: source.floats(&[0.0, 0.0, self.up.float(6)]),
+            normed: up.input == NORM,
+            stride: up.x_stride,
+            places: 0,
+            arrangement: Arrangement::Lanes,
+            rows: products.tokens,
+            copies: 1,
+        }
+    }
+
+    /// Choose and sort, and make a row of each token, in one kernel where that is enough.
+    fn rows_of_tokens(&self, plan: &mut Plan, products: &Products, tiles: &Tiles) -> Rows {
         let Products { up, tokens, experts, active, .. } = products;
+        let spread = self.tokens(products);
+        if *tokens > FEW_TOKENS || *active > FEW_ACTIVE {
+            self.sort_tokens(plan, products, tiles);
+            let (rows, factors) = spread.start(plan, up);
+            return Rows::Made(rows, factors);
+        }
+        let (rows, factors) = spread.room(plan, up);
+        let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(tiles.sort.clone());
+        let arguments = arguments.inner(spread.arguments(up, rows, factors));
+        let shared = (32 * (experts + active) * 4).max(up.stride * 2);
+        plan.launch("route_sort_rows", [1 + tokens, 1, 1], 1024, shared, arguments);
+        Rows::Made(rows, factors)
+    }
+
+    /// Choose and sort.
+    fn sort_tokens(&self, plan: &mut Plan, products: &Products, tiles: &Tiles) {
+        let Products { tokens, experts, active, .. } = products;
+        if *tokens <= FEW_TOKENS && *active <= FEW_ACTIVE {
+            let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(tiles.sort.clone());
+            plan.launch("route_sort", [1, 1, 1], 1024, 32 * (experts + active) * 4, arguments);
+        } else {
+            layers::route(plan, self.route);
+            plan.launch("sort_pairs", [1, 1, 1], 1024, 0, tiles.sort.clone());
+        }
+    }
+
+    /// How pairs are cut into tiles once they are sorted.
+    fn tiles(&self, plan: &mut Plan, products: &Products) -> Tiles {
+        let Products { up, experts, .. } = products;
         let fits = few_shared(up).max(few_shared(&products.down)) <= plan.shared.chip.shared_bytes;
         let rows = match up.rows / experts {
-            0..6 if fits => FEW_ROWS,
+            0..FEW_OF_EXPERT if fits => FEW_ROWS,
             0..40 => 64,
             _ => 128,
         };
         let most = max_tiles(up.rows as usize, *experts as usize, rows as usize) as u32;
         let table = plan.take(u64::from(most + 1) * 16);
         let places = plan.take(u64::from(up.rows) * 4);
-        let tiles = Tiles { table, filled: table + u64::from(most) * 16, places, most, rows };
+        let filled = table + u64::from(most) * 16;
         let sort = Arguments::new().address(self.sort.address(0)).address(self.sort.address(1));
-        let sort =
-            sort.address(tiles.table).address(tiles.filled).address(places).words(&[up.rows, most, *experts, rows]);
-        if *tokens <= FEW_TOKENS && *active <= FEW_ACTIVE {
-            let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(sort);
-            plan.launch("route_sort", [1, 1, 1], 1024, 32 * (experts + active) * 4, arguments);
-        } else {
-            layers::route(plan, self.route);
-            plan.launch("sort_pairs", [1, 1, 1], 1024, 0, sort);
-        }
-        tiles
+        let sort = sort.address(table).address(filled).address(places).words(&[up.rows, most, *experts, rows]);
+        Tiles { table, filled, places, most, rows, sort }
     }
 }
 
@@ -247,16 +291,26 @@ fn few_shared(product: &Product) -> u32 {
 }
 
 impl Spread {
+    /// Memory of the rows and of their factors.
+    fn room(&self, plan: &mut Plan, product: &Product) -> (u64, u64) {
+        let rows = plan.take(u64::from(self.rows * self.copies) * u64::from(product.stride) * 2);
+        (rows, plan.take(u64::from(self.rows * self.copies) * 4))
+    }
+
+    /// struct SpreadArgs.
+    fn arguments(&self, product: &Product, rows: u64, factors: u64) -> Arguments {
+        let arguments = Arguments::new().inner(self.source.clone()).address(self.places).address(rows).address(factors);
+        let words = [self.stride, product.stride, product.weights.order(), self.arrangement as u32, self.copies];
+        arguments.words(&words)
+    }
+
     /// Have them made for a product; gives where they and their factors are.
     fn start(self, plan: &mut Plan, product: &Product) -> (u64, u64) {
-        let rows = plan.take(u64::from(self.rows * self.copies) * u64::from(product.stride) * 2);
-        let factors = plan.take(u64::from(self.rows * self.copies) * 4);
-        let arguments = Arguments::new().inner(self.source).address(self.places).address(rows).address(factors);
-        let words = [self.stride, product.stride, product.weights.order(), self.arrangement as u32, self.copies];
+        let (rows, factors) = self.room(plan, product);
         // Rows that are not normed have no sums, and are made alike by any number of threads.
         let (threads, narrow) = if self.normed { (256, "") } else { (64, "_narrow") };
         let name = format!("spread_{}{narrow}", product.weights.element());
-        plan.launch(name, [self.rows, 1, 1], threads, product.stride * 2, arguments.words(&words));
+        plan.launch(name, [self.rows, 1, 1], threads, product.stride * 2, self.arguments(product, rows, factors));
         (rows, factors)
     }
 }

@@ -410,7 +410,7 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 15] = [
+    let sources: [(&[&str], &str); 16] = [
         (&["few"], "few"),
         (&["some"], "some"),
         (&["rows_"], "rows"),
@@ -420,6 +420,7 @@ fn source_of(name: &str) -> &'static str {
         (&["gemm"], "gemm"),
         (&["chosen"], "chosen"),
         (&["experts8"], "experts_few"),
+        (&["ring8"], "experts_ring"),
         (&["experts"], "experts"),
         (&["route", "sort_pairs", "expert_offsets", "spread", "mix", "product_f32"], "moe"),
         (&["convolution", "delta"], "recurrent"),
@@ -433,7 +434,7 @@ fn source_of(name: &str) -> &'static str {
 
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
-    let prefixes = ["few", "some", "gemm", "experts", "attention_step", "attention_long", "attention_prompt"];
+    let prefixes = ["few", "some", "gemm", "experts", "ring", "attention_step", "attention_long", "attention_prompt"];
     prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
