@@ -16,7 +16,7 @@ use olivine_lm::spec::{LayerSpec, Mixer, ModelSpec};
 use serde_json::{Map, Value};
 
 use crate::built_in;
-use crate::model::KvType;
+use crate::kv_type::KvType;
 
 /// A model that is here.
 #[derive(Clone, Debug)]

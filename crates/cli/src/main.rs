@@ -5,6 +5,7 @@ mod catalog;
 mod commands;
 mod data;
 mod encoders;
+mod kv_type;
 mod library;
 mod model;
 mod progress;

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use olivine_lm::Precision;
 use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::{Checkpoint, LoadOptions};
-use olivine_lm::{KvDtype, Precision};
 
+use crate::kv_type::KvType;
 use crate::{built_in, library};
 
 /// How a model is loaded and run.
@@ -38,34 +39,6 @@ pub struct ModelOptions {
     /// --precision f32]
     #[arg(long, value_enum, value_name = "TYPE")]
     pub kv_type: Option<KvType>,
-}
-
-/// Choice of the cache's type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum KvType {
-    /// 16 bits, more digits
-    F16,
-    /// 16 bits, more range
-    Bf16,
-    /// 32 bits
-    F32,
-    /// 8 bits
-    Q8,
-    /// 4 bits
-    Q4,
-}
-
-impl KvType {
-    /// As models are opened.
-    pub fn dtype(self) -> KvDtype {
-        match self {
-            KvType::F16 => KvDtype::F16,
-            KvType::Bf16 => KvDtype::Bf16,
-            KvType::F32 => KvDtype::F32,
-            KvType::Q8 => KvDtype::Q8,
-            KvType::Q4 => KvDtype::Q4,
-        }
-    }
 }
 
 /// Choice of arithmetic.

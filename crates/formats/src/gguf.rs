@@ -76,11 +76,14 @@ impl Gguf {
     /// the first part's.
     pub fn open(path: &Path) -> Result<Gguf, FormatError> {
         let first = Gguf::from_mapped(Mapped::open(path)?)?;
-        let Some(paths) = gguf_split::parts(&first, path)? else { return Ok(first) };
+        let count = first.value("split.count").map_or(Ok(0), |_| first.u32("split.count"))?;
+        let Some(paths) = gguf_split::parts(path, count)? else { return Ok(first) };
         let mut whole: Option<Gguf> = None;
         for (number, path) in paths.iter().enumerate() {
             let part = Gguf::from_mapped(Mapped::open(path)?)?;
-            gguf_split::check(&part, path, number, paths.len())?;
+            for (key, expected) in [("split.no", number), ("split.count", paths.len())] {
+                gguf_split::check(path, key, part.u32(key)?, expected)?;
+            }
             match &mut whole {
                 None => whole = Some(part),
                 Some(whole) => whole.join(part)?,

@@ -5,14 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::FormatError;
-use crate::gguf::Gguf;
 
-/// The paths of all parts when `first`, which was read from `path`, says that it is one of several.
-pub(crate) fn parts(first: &Gguf, path: &Path) -> Result<Option<Vec<PathBuf>>, FormatError> {
-    if first.value("split.count").is_none() {
-        return Ok(None);
-    }
-    let count = first.u32("split.count")?;
+/// The paths of all parts of the model of which `path` says that it has `count`; none where it is whole.
+pub(crate) fn parts(path: &Path, count: u32) -> Result<Option<Vec<PathBuf>>, FormatError> {
     if count <= 1 {
         return Ok(None);
     }
@@ -31,16 +26,13 @@ pub(crate) fn parts(first: &Gguf, path: &Path) -> Result<Option<Vec<PathBuf>>, F
     Ok(Some(parts))
 }
 
-/// That a part is the one that its name says.
-pub(crate) fn check(part: &Gguf, path: &Path, number: usize, count: usize) -> Result<(), FormatError> {
-    for (key, expected) in [("split.no", number), ("split.count", count)] {
-        let found = part.u32(key)?;
-        if found as usize != expected {
-            let problem = format!("{found}, but the file's name says {expected}; the parts are of different models");
-            return Err(FormatError::Field { path: path.into(), key: key.into(), problem });
-        }
+/// That the field `key` of a part is what its name says.
+pub(crate) fn check(path: &Path, key: &str, found: u32, expected: usize) -> Result<(), FormatError> {
+    if found as usize == expected {
+        return Ok(());
     }
-    Ok(())
+    let problem = format!("{found}, but the file's name says {expected}; the parts are of different models");
+    Err(FormatError::Field { path: path.into(), key: key.into(), problem })
 }
 
 fn missing(path: &Path, part: &Path) -> FormatError {

@@ -8,9 +8,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use olivine_gpu::ops::embedding::embedding as gpu_embedding;
-use olivine_gpu::ops::matmul::{self as gpu_matmul, Input, Matmul, matmul};
+use olivine_gpu::ops::matmul::{Input, Matmul, matmul};
 use olivine_gpu::ops::weights;
-use olivine_kernels::activation::{Activation, Gate};
 use olivine_kernels::dense::{self, DenseMatrix, DenseType};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::qmatmul::{self, PackedMatrix, QuantizedActivations};
@@ -20,6 +19,7 @@ use smallvec::SmallVec;
 use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
+use crate::fast::gated::gpu_gate;
 use crate::fast::lora::AdapterSite;
 use crate::fast::rows::{RowValues, Rows, Step};
 use crate::gpu::Gpu;
@@ -328,23 +328,6 @@ impl Primitive for LinearOp {
         }
         true
     }
-}
-
-/// The GPU's name of a gate.
-pub(crate) fn gpu_gate(gate: Gate) -> Option<gpu_matmul::Gate> {
-    Some(match gate {
-        Gate::Clamped { alpha, limit } => gpu_matmul::Gate::Clamped { alpha, limit },
-        Gate::Product(activation) => match activation {
-            Activation::Silu => gpu_matmul::Gate::Silu,
-            Activation::Gelu => gpu_matmul::Gate::Gelu,
-            Activation::GeluTanh => gpu_matmul::Gate::GeluTanh,
-            Activation::Relu => gpu_matmul::Gate::Relu,
-            Activation::ReluSquared => gpu_matmul::Gate::ReluSquared,
-            Activation::GeluQuick => gpu_matmul::Gate::GeluFast,
-            Activation::Sigmoid => gpu_matmul::Gate::Sigmoid,
-            Activation::Tanh | Activation::Exp | Activation::Erf | Activation::Softplus => return None,
-        },
-    })
 }
 
 /// Rows of a matrix: `tokens` `[n]` of u32 → `[n, columns]` of f32, times `scale`.

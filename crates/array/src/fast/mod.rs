@@ -5,6 +5,7 @@
 
 pub mod attention;
 pub mod cards;
+pub mod gated;
 pub mod gated_delta;
 pub mod greatest;
 pub mod latent;

@@ -7,10 +7,9 @@
 use std::sync::{Arc, OnceLock};
 
 use olivine_gpu::Memory;
-use olivine_gpu::ops::elementwise;
 use olivine_gpu::ops::matmul::{self as on_gpu, Input, Matmul};
 use olivine_gpu::ops::moe as gpu_moe;
-use olivine_kernels::activation::{self, Gate, GatedRows};
+use olivine_kernels::activation::Gate;
 use olivine_kernels::dense::{self, DenseExperts, DenseType, ExpertGroup};
 use olivine_kernels::mix::{add_expert_biases, mix_rows};
 use olivine_kernels::pool::Pool;
@@ -19,7 +18,8 @@ use olivine_kernels::qmatmul::{self, PackedExperts};
 use crate::array::Array;
 use crate::buffer::Owner;
 use crate::dtype::Dtype;
-use crate::fast::linear::{GpuMatrix, Precision, gpu_gate, with_activations};
+use crate::fast::gated::gpu_gate;
+use crate::fast::linear::{GpuMatrix, Precision, with_activations};
 use crate::fast::rows::{RowValues, Rows, Step};
 use crate::gpu::Gpu;
 use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
@@ -309,49 +309,6 @@ fn keep_best_groups(ranks: &mut [f32], groups: usize, best: usize) {
     order.sort_by(|&a, &b| strengths[b].total_cmp(&strengths[a]).then(a.cmp(&b)));
     for &group in &order[best.min(groups)..] {
         ranks[group * size..(group + 1) * size].fill(f32::NEG_INFINITY);
-    }
-}
-
-fn join(pool: &Pool, gate: Gate, gate_up: &[f32], width: usize, out: &mut [f32]) {
-    let rows = gate_up.len() / (2 * width).max(1);
-    let layout = GatedRows { rows, stride: 2 * width, gate: 0, up: width, dim: width };
-    activation::gated(pool, gate, gate_up, layout, out, width);
-}
-
-/// `gate_up` `[.., 2 * width]`, gates first, → `[.., width]`.
-#[track_caller]
-pub fn gated(gate_up: &Array, gate: Gate) -> Array {
-    Array::apply(GatedOp(gate), &[gate_up])
-}
-
-#[derive(Debug)]
-struct GatedOp(Gate);
-
-impl Primitive for GatedOp {
-    fn name(&self) -> &'static str {
-        "gated"
-    }
-
-    fn infer(&self, inputs: &[Array]) -> Specs {
-        let mut shape = inputs[0].shape().to_vec();
-        let last = shape.last_mut().expect("[gated] a scalar has no halves");
-        assert!(last.is_multiple_of(2), "[gated] rows of {last} values have no halves");
-        *last /= 2;
-        one(&shape, Dtype::F32)
-    }
-
-    fn eval_cpu(&self, context: &EvalContext, inputs: &[Tensor], outputs: &mut [Tensor]) {
-        let width = *outputs[0].shape().last().expect("checked");
-        join(context.pool(), self.0, inputs[0].contiguous().slice(), width, outputs[0].slice_mut());
-    }
-
-    fn eval_gpu(&self, gpu: &Arc<Gpu>, inputs: &[Tensor], outputs: &mut [Tensor]) -> bool {
-        let (Some(gate), Some(from)) = (gpu_gate(self.0), inputs[0].on_gpu_dense(gpu)) else { return false };
-        let width = *outputs[0].shape().last().expect("checked");
-        let rows = outputs[0].size() / width;
-        let out = outputs[0].on_gpu_fresh(gpu);
-        gpu.record(|list| elementwise::gated(list, gate, &from, [2 * width, width], [rows, width], &out));
-        true
     }
 }
 

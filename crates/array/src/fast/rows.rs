@@ -12,7 +12,7 @@ use olivine_kernels::qmatmul::QuantizedActivations;
 use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::fast;
-use crate::fast::moe::gated;
+use crate::fast::gated::gated;
 use crate::primitive::Tensor;
 
 /// Rows on their way into linear layers.
