@@ -26,8 +26,10 @@ const FEW_ACTIVE: u32 = 64;
 /// Most rows of a tile of `experts_few.cu`.
 const FEW_ROWS: u32 = 8;
 
-/// Fewer rows than this for an expert on average go there: each of its tiles decodes the weights anew.
-const FEW_OF_EXPERT: u32 = 12;
+/// Fewer rows than this for an expert on average go there; each of its tiles asks for the weights anew, which costs less where
+/// they have 4 bits.
+const FEW_OF_EXPERT: u32 = 6;
+const FEW_OF_EXPERT_4_BITS: u32 = 12;
 
 /// Shared memory that kernels have besides what they are given.
 const OWN_SHARED: u32 = 16 << 10;
@@ -270,8 +272,10 @@ impl<'a> Mixture<'a> {
     fn tiles(&self, plan: &mut Plan, products: &Products) -> Tiles {
         let Products { up, experts, .. } = products;
         let fits = few_shared(up).max(few_shared(&products.down)) <= plan.shared.chip.shared_bytes;
+        let is_small = [up, &products.down].iter().all(|product| matches!(product.weights.code, 4 | 20));
+        let few = if is_small { FEW_OF_EXPERT_4_BITS } else { FEW_OF_EXPERT };
         let rows = match up.rows / experts {
-            0..FEW_OF_EXPERT if fits => FEW_ROWS,
+            mean if mean < few && fits => FEW_ROWS,
             0..40 => 64,
             _ => 128,
         };
