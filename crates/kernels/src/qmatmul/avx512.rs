@@ -2,7 +2,8 @@
 //!
 //! A tile of 4 rows x 3 panels keeps 12 integer accumulators and 12 float sums in registers: a larger one would store
 //! floats at every group, and 64-byte stores cost more than the products they interleave with. Few rows take the packed
-//! values as they are, many rows read them unpacked from the first-level cache; the products are the same.
+//! values as they are, many rows read them unpacked from the first-level cache; the products are the same. The inner
+//! product of the many is written in assembly: with 28 registers in use, a compiler that loads a little early spills sums.
 //! Read next: [`super::tile`], whose bits these functions reproduce.
 
 mod lattice;
@@ -27,6 +28,8 @@ trait Codes {
     const BYTES: usize;
     /// Whether to ask for memory ahead: not for values that are in the cache already.
     const FETCHES: bool = true;
+    /// Whether the registers of a unit are its steps, in order.
+    const PLAIN: bool = false;
     /// What the four steps of half a unit have in common.
     type Half: Copy;
 
@@ -58,6 +61,7 @@ macro_rules! codes {
         impl Codes for $name {
             const BYTES: usize = 64 * $registers;
             const FETCHES: bool = $fetches;
+            const PLAIN: bool = !$fetches;
             type Half = ();
 
             unsafe fn half<const LOWER: bool>(_: *const u8) {}
@@ -344,7 +348,13 @@ unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
         // SAFETY: passed on.
         return unsafe { tile_few::<V, HALVES>(tile) };
     }
+    // The next slab comes from memory while this one is multiplied: each four rows ask for their share of it.
+    let (lines, turns) = (if V::FETCHES { 0 } else { tile.ahead_bytes.div_ceil(64) }, tile.count.div_ceil(4));
     for first in (0..tile.count).step_by(4) {
+        for line in first / 4 * lines / turns..(first / 4 + 1) * lines / turns {
+            // SAFETY: a hint; any address will do.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(tile.ahead.wrapping_add(line * 64).cast()) };
+        }
         // SAFETY: passed on; the rows are below the count.
         unsafe {
             match (tile.panels, tile.count - first) {
@@ -396,6 +406,9 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
         let mut group = 0;
         while group < tile.groups {
             let mut dots = offsets(&rows, sums_at, shift);
+            if !HALVES {
+                ask_for_next::<V, ROWS>(tile, first, values_at);
+            }
             half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
             if HALVES {
                 scale(scales, &dots, &mut sums);
@@ -405,6 +418,7 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
             half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
             (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             for _ in 1..tile.group / UNIT_COLUMNS {
+                ask_for_next::<V, ROWS>(tile, first, values_at);
                 half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
                 half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
                 (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
@@ -426,6 +440,25 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
                 _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][p], scale, _mm512_loadu_ps(total)));
             }
         });
+    }
+}
+
+/// Of many rows the next four wait in a farther cache: a unit asks for a part of what their tile will read.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn ask_for_next<V: Codes, const ROWS: usize>(tile: &Tile, first: usize, values_at: usize) {
+    if !V::PLAIN || ROWS < 4 {
+        return;
+    }
+    let unit = (values_at - tile.values_at) / UNIT_COLUMNS;
+    // SAFETY: the row is below the count; fetching ahead touches nothing.
+    unsafe {
+        let row = tile.rows.add((first + ROWS + unit / 2).min(tile.count - 1)).read();
+        let line = row.wrapping_add(tile.values_at + unit % 2 * 128);
+        _mm_prefetch::<_MM_HINT_T0>(line.cast());
+        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(64).cast());
+        let other = if unit.is_multiple_of(2) { tile.sums_at } else { tile.scale_at };
+        _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(other).cast());
     }
 }
 
@@ -519,6 +552,11 @@ unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWE
     values_at: usize,
     dots: &mut [[__m512i; PANELS]; ROWS],
 ) {
+    if V::PLAIN && ROWS == 4 && PANELS == 3 {
+        let (skip, columns) = if LOWER { (0, 0) } else { (4 * 64, 16) };
+        // SAFETY: as below, of four rows and three panels.
+        return unsafe { four_steps(rows, at.values.add(skip), stride, values_at + columns, dots) };
+    }
     // SAFETY: the caller has a unit of all panels here.
     let mut halves = [unsafe { V::half::<LOWER>(at.values) }; PANELS];
     for (p, half) in halves.iter_mut().enumerate().skip(1) {
@@ -550,6 +588,74 @@ unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWE
         steps!(step, 0 1 2 3);
     } else {
         steps!(step, 4 5 6 7);
+    }
+}
+
+/// Four steps of four rows x three panels, of values that lie in their order.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn four_steps<const ROWS: usize, const PANELS: usize>(
+    rows: &[*const u8; ROWS],
+    values: *const u8,
+    stride: usize,
+    values_at: usize,
+    dots: &mut [[__m512i; PANELS]; ROWS],
+) {
+    macro_rules! row {
+        ($step:literal, $row:literal, $a:literal, $b:literal, $c:literal) => {
+            concat!(
+                "vpbroadcastd {x:z}, dword ptr [{r",
+                $row,
+                "} + {at} + 4 * ",
+                $step,
+                "]\n",
+                "vpdpbusd {",
+                $a,
+                "}, {u:z}, {x:z}\n",
+                "vpdpbusd {",
+                $b,
+                "}, {v:z}, {x:z}\n",
+                "vpdpbusd {",
+                $c,
+                "}, {w:z}, {x:z}\n",
+            )
+        };
+    }
+    macro_rules! step {
+        ($step:literal) => {
+            concat!(
+                "vmovdqu64 {u:z}, zmmword ptr [{values} + 64 * ",
+                $step,
+                "]\n",
+                "vmovdqu64 {v:z}, zmmword ptr [{values} + {stride} + 64 * ",
+                $step,
+                "]\n",
+                "vmovdqu64 {w:z}, zmmword ptr [{values} + 2 * {stride} + 64 * ",
+                $step,
+                "]\n",
+                row!($step, "0", "d00", "d01", "d02"),
+                row!($step, "1", "d10", "d11", "d12"),
+                row!($step, "2", "d20", "d21", "d22"),
+                row!($step, "3", "d30", "d31", "d32"),
+            )
+        };
+    }
+    // Whole registers: an output without a value would have no width.
+    let used = _mm512_undefined_epi32();
+    // SAFETY: the caller has four steps of all rows and panels here; nothing is written but registers.
+    unsafe {
+        std::arch::asm!(
+            step!("0"), step!("1"), step!("2"), step!("3"),
+            r0 = in(reg) rows[0], r1 = in(reg) rows[1], r2 = in(reg) rows[2], r3 = in(reg) rows[3],
+            at = in(reg) values_at, values = in(reg) values, stride = in(reg) stride,
+            u = inout(zmm_reg) used => _, v = inout(zmm_reg) used => _, w = inout(zmm_reg) used => _,
+            x = inout(zmm_reg) used => _,
+            d00 = inout(zmm_reg) dots[0][0], d01 = inout(zmm_reg) dots[0][1], d02 = inout(zmm_reg) dots[0][2],
+            d10 = inout(zmm_reg) dots[1][0], d11 = inout(zmm_reg) dots[1][1], d12 = inout(zmm_reg) dots[1][2],
+            d20 = inout(zmm_reg) dots[2][0], d21 = inout(zmm_reg) dots[2][1], d22 = inout(zmm_reg) dots[2][2],
+            d30 = inout(zmm_reg) dots[3][0], d31 = inout(zmm_reg) dots[3][1], d32 = inout(zmm_reg) dots[3][2],
+            options(pure, readonly, nostack, preserves_flags)
+        );
     }
 }
 

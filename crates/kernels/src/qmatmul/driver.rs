@@ -252,18 +252,17 @@ impl Part<'_> {
         let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { sizes.bytes });
         let scales = room(&mut scratch.scales, sizes.groups * panels * 64).cast::<f32>();
         let biases = room(&mut scratch.biases, sizes.groups * panels * 64).cast::<f32>();
-        let most = match layout.values {
-            Values::Bits8 => usize::MAX,
-            Values::Lattice(_) => FEW_LATTICE_ROWS,
-            _ => FEW_ROWS,
-        };
+        let most = if matches!(layout.values, Values::Lattice(_)) { FEW_LATTICE_ROWS } else { FEW_ROWS };
         let packed = self.kernels.reads_packed && scratch.rows.len() <= most;
         let mut source = (Stored::Packed(layout.values), first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
             (self.kernels.read_scales)(layout, &headers, scales, biases);
-            if !packed {
+            if self.kernels.reads_packed && !packed && layout.values == Values::Bits8 {
+                // Bytes are open as they are.
+                source.0 = Stored::Open;
+            } else if !packed {
                 let open = room(&mut scratch.values, TILE_PANELS * OPEN_STRIDE);
                 for p in 0..panels {
                     let slab = weights.slab(self.job.expert, self.panel + p.min(self.panels - 1), at);
@@ -278,6 +277,7 @@ impl Part<'_> {
                 values,
                 stride,
                 ahead: self.after(at).as_ptr(),
+                ahead_bytes: self.panels * sizes.bytes,
                 scales,
                 biases,
                 groups: sizes.groups,

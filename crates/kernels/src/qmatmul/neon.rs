@@ -19,8 +19,7 @@ pub fn kernels() -> Kernels {
 /// See [`super::tile::tile`].
 unsafe fn tile<const I8MM: bool>(tile: &Tile) {
     debug_assert_eq!(tile.stored, Stored::Open);
-    // As many lines as four bits need: what the next slab is unpacked from.
-    for line in 0..tile.panels * tile.groups * tile.group / 8 {
+    for line in 0..tile.ahead_bytes / 64 {
         // SAFETY: a hint; any address will do.
         unsafe { asm!("prfm pldl1keep, [{}]", in(reg) tile.ahead.wrapping_add(line * 64), options(nostack, readonly)) };
     }

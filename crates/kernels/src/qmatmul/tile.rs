@@ -31,8 +31,10 @@ pub struct Tile {
     pub values: *const u8,
     /// Bytes from a panel's values to those of the next.
     pub stride: usize,
-    /// What to ask memory for meanwhile, in order: as many bytes as the slabs of all panels have.
+    /// What to ask memory for meanwhile, in order.
     pub ahead: *const u8,
+    /// As many as the slabs of all panels have.
+    pub ahead_bytes: usize,
     /// `[groups, panels, 16]`
     pub scales: *const f32,
     /// As `scales`; not read unless `biased`.
