@@ -257,6 +257,12 @@ impl Kernel {
 /// Slices that a kernel sees, in its order. Where an optional one is absent, the first is repeated.
 pub type Buffers = Vec<Memory>;
 
+/// Most cards of a group.
+pub const MOST_CARDS: usize = 8;
+
+/// Floats that a block of the kernel `cards_sum` adds.
+pub(crate) const MAIL_FLOATS: usize = 512;
+
 /// One thing to do.
 #[derive(Clone, Debug)]
 pub enum Command {

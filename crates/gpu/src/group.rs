@@ -12,16 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::device::{
-    Allocation, Backend, Command, Counters, Device, Exchange, Info, Kernel, List, Memory, Recording, Replay,
+    Allocation, Backend, Command, Counters, Device, Exchange, Info, Kernel, List, MAIL_FLOATS, MOST_CARDS, Memory,
+    Recording, Replay,
 };
 use crate::error::GpuError;
 use crate::{Choice, cuda};
 
-/// Most cards of a group.
-pub const MOST_CARDS: usize = 8;
-
-/// Floats that a block of `cards_sum` adds, and how many blocks have mail.
-pub(crate) const MAIL_FLOATS: usize = 512;
+/// Blocks of `cards_sum` that have mail.
 const MAIL_BLOCKS: usize = 1024;
 
 /// Sums of which a card would send more than this to all others go the other way.

@@ -6,8 +6,7 @@
 
 use super::arguments::Arguments;
 use super::driver::TensorMap;
-use super::launch::{Call, Plan};
-use super::runtime::address;
+use super::plan::{Call, Plan, Split, address};
 use crate::device::Command;
 use crate::error::GpuError;
 
@@ -22,15 +21,6 @@ const STEP_TILES: u32 = 64;
 
 /// Most rows whose keys are split among blocks.
 const SPLIT_ROWS: u32 = 64;
-
-/// A kernel whose output is not known yet.
-pub(super) struct Split {
-    name: String,
-    grid: [u32; 3],
-    block: u32,
-    shared: u32,
-    arguments: Arguments,
-}
 
 /// The dispatch `heads`, and of the commands behind it as many as its kernel does too; how many those are.
 pub(super) fn heads(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<usize, GpuError> {
@@ -130,7 +120,7 @@ impl Cluster {
     /// So many that all processors have work, and that what they sum has room: one block on a processor, or two of fewer
     /// warps where there are many rows.
     fn of(plan: &Plan, tiles: u32, others: u32, here: u32, dim: u32) -> Option<Cluster> {
-        let chip = plan.shared.chip;
+        let chip = plan.chip;
         let warps = if others <= chip.multiprocessors { 4 } else { 2 };
         let shared = |blocks: u32| {
             let kept = tiles.div_ceil(blocks * warps) * warps * here * (dim + 2);
@@ -153,7 +143,7 @@ fn is_brought(plan: &Plan, attention: &Call) -> bool {
     let page = attention.constant("PAGE");
     let boxes =
         if page < TILE_KEYS { page >= 8 && TILE_KEYS.is_multiple_of(page) } else { page.is_multiple_of(TILE_KEYS) };
-    plan.shared.chip.major == 9 && boxes
+    plan.chip.major == 9 && boxes
 }
 
 /// The pages as rows of keys and values.
@@ -163,7 +153,7 @@ fn pages_map(plan: &Plan, attention: &Call) -> Result<TensorMap, GpuError> {
     let sizes = [u64::from(dim), pages.bytes() / row_bytes];
     let part = [64, page.min(TILE_KEYS)];
     let brain = attention.constant("ELEMENT") == 2;
-    let map = plan.shared.context().tensor_map(brain, address(pages), &sizes, &[row_bytes], &part, true);
+    let map = plan.context.tensor_map(brain, address(pages), &sizes, &[row_bytes], &part, true);
     map.map_err(|reason| attention.error(reason))
 }
 
@@ -262,7 +252,7 @@ fn close(call: &Call) -> (u32, u32) {
 /// Attention of few rows on matrices, its keys split: all in one kernel where they are few, else with a join.
 fn split_attention(plan: &mut Plan, call: &Call, name: &str) -> Result<(), GpuError> {
     let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| call.constant(name));
-    let (rows, heads, chip) = (call.groups[2], group * kv_heads, plan.shared.chip);
+    let (rows, heads, chip) = (call.groups[2], group * kv_heads, plan.chip);
     let (tiles, kept) = close(call);
     let blocks_of_heads = kv_heads * group.div_ceil(16);
     let others = blocks_of_heads * rows;

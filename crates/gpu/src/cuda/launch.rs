@@ -5,56 +5,29 @@
 
 use super::arguments::Arguments;
 use super::attention;
-use super::driver::Shape;
+use super::driver::Context;
 use super::formula;
 use super::layers;
 use super::matmul::{self, Weights};
 use super::mixture;
-use super::runtime::{Shared, address};
-use crate::device::{Buffers, Command, Kernel, List};
+use super::plan::{Call, Chip, Plan, Step, address};
+use crate::device::{Command, List, MAIL_FLOATS, MOST_CARDS};
 use crate::error::GpuError;
-use crate::group::{MAIL_FLOATS, MOST_CARDS};
-
-/// One thing that the driver starts.
-pub(super) enum Step {
-    Launch { name: String, shape: Shape, arguments: Vec<u8> },
-    Copy { to: u64, from: u64, bytes: u64 },
-}
-
-/// The steps of a list, and what they need between them.
-pub(super) struct Plan<'a> {
-    pub shared: &'a Shared,
-    steps: Vec<Step>,
-    scratch: u64,
-    /// Bytes of scratch memory that the command takes, and the most that any took.
-    taken: u64,
-    most: u64,
-    /// What the join of a split attention, which is next, is to start: it knows the output.
-    pub split: Option<attention::Split>,
-}
-
-/// One dispatch.
-pub(super) struct Call<'a> {
-    pub kernel: &'a Kernel,
-    pub buffers: &'a Buffers,
-    pub params: &'a [u32],
-    pub groups: [u32; 3],
-}
 
 /// Bytes that the kernels of one command need between them, at most.
-pub(super) fn scratch_bytes(shared: &Shared, list: &List) -> Result<u64, GpuError> {
+pub(super) fn scratch_bytes(context: &Context, chip: Chip, list: &List) -> Result<u64, GpuError> {
     // Only sizes count: any address that is aligned will do.
     const NOWHERE: u64 = 1 << 44;
-    Ok(plan(shared, list, NOWHERE)?.most)
+    Ok(plan(context, chip, list, NOWHERE)?.most)
 }
 
 /// The steps of a list, with scratch memory at an address.
-pub(super) fn steps(shared: &Shared, list: &List, scratch: u64) -> Result<Vec<Step>, GpuError> {
-    Ok(plan(shared, list, scratch)?.steps)
+pub(super) fn steps(context: &Context, chip: Chip, list: &List, scratch: u64) -> Result<Vec<Step>, GpuError> {
+    Ok(plan(context, chip, list, scratch)?.steps)
 }
 
-fn plan<'a>(shared: &'a Shared, list: &List, scratch: u64) -> Result<Plan<'a>, GpuError> {
-    let mut plan = Plan { shared, steps: vec![], scratch, taken: 0, most: 0, split: None };
+fn plan<'a>(context: &'a Context, chip: Chip, list: &List, scratch: u64) -> Result<Plan<'a>, GpuError> {
+    let mut plan = Plan::new(context, chip, scratch);
     let mut rest = &list.commands[..];
     while let Some((command, behind)) = rest.split_first() {
         rest = behind;
@@ -80,65 +53,6 @@ fn plan<'a>(shared: &'a Shared, list: &List, scratch: u64) -> Result<Plan<'a>, G
         }
     }
     Ok(plan)
-}
-
-impl Plan<'_> {
-    /// Scratch memory until the end of the command.
-    pub fn take(&mut self, bytes: u64) -> u64 {
-        let address = self.scratch + self.taken;
-        self.taken += bytes.next_multiple_of(256);
-        self.most = self.most.max(self.taken);
-        address
-    }
-
-    /// Start a kernel.
-    pub fn launch(&mut self, name: impl Into<String>, grid: [u32; 3], block: u32, shared: u32, arguments: Arguments) {
-        self.launch_clusters(name, grid, (block, 1), shared, arguments);
-    }
-
-    /// Start a kernel whose blocks, of so many threads, run together in clusters of so many.
-    pub fn launch_clusters(
-        &mut self,
-        name: impl Into<String>,
-        grid: [u32; 3],
-        (block, cluster): (u32, u32),
-        shared: u32,
-        arguments: Arguments,
-    ) {
-        let behind_kernel = matches!(self.steps.last(), Some(Step::Launch { .. }));
-        let overlap = behind_kernel && self.shared.chip.major >= 9;
-        let shape = Shape { grid, block, shared, overlap, cluster };
-        self.steps.push(Step::Launch { name: name.into(), shape, arguments: arguments.finish() });
-    }
-}
-
-impl<'a> Call<'a> {
-    /// What a command calls, if that is a kernel.
-    pub fn of(command: &'a Command) -> Option<Call<'a>> {
-        let Command::Dispatch { kernel, buffers, params, groups } = command else { return None };
-        Some(Call { kernel, buffers, params, groups: *groups })
-    }
-
-    pub fn constant(&self, name: &str) -> u32 {
-        self.kernel.constant(name)
-    }
-
-    pub fn address(&self, index: usize) -> u64 {
-        address(&self.buffers[index])
-    }
-
-    /// The address of an optional buffer, 0 when it is absent.
-    pub fn address_if(&self, there: bool, index: usize) -> u64 {
-        if there { self.address(index) } else { 0 }
-    }
-
-    pub fn float(&self, index: usize) -> f32 {
-        f32::from_bits(self.params[index])
-    }
-
-    pub fn error(&self, reason: impl Into<String>) -> GpuError {
-        GpuError::Kernel { kernel: self.kernel.name.to_string(), reason: reason.into() }
-    }
 }
 
 fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
@@ -276,13 +190,7 @@ fn cards_add(plan: &mut Plan, call: &Call) {
     let arguments = of_cards(call, cards as usize, of_cards(call, 0, Arguments::new()));
     let arguments = arguments.words(&[call.params[0]]).words(&place_among_cards(call));
     let threads = call.params[0].div_ceil(4).div_ceil(cards);
-    plan.launch(
-        "cards_add",
-        [threads.div_ceil(256).min(8 * plan.shared.chip.multiprocessors), 1, 1],
-        256,
-        0,
-        arguments,
-    );
+    plan.launch("cards_add", [threads.div_ceil(256).min(8 * plan.chip.multiprocessors), 1, 1], 256, 0, arguments);
 }
 
 /// Buffers: from, to of each card.
@@ -291,5 +199,5 @@ fn cards_join(plan: &mut Plan, call: &Call) {
     let [rows, piece] = [call.params[0], call.params[1]];
     let arguments = arguments.words(&[rows, piece]).words(&place_among_cards(call));
     let threads = (u64::from(rows) * u64::from(piece)).div_ceil(256) as u32;
-    plan.launch("cards_join", [threads.min(8 * plan.shared.chip.multiprocessors), 1, 1], 256, 0, arguments);
+    plan.launch("cards_join", [threads.min(8 * plan.chip.multiprocessors), 1, 1], 256, 0, arguments);
 }

@@ -4,7 +4,7 @@
 //! Grids and arguments only; the order of buffers is that of [`crate::ops`]. Read next: `launch`.
 
 use super::arguments::Arguments;
-use super::launch::{Call, Plan};
+use super::plan::{Call, Plan};
 
 /// The addresses of the first `count` buffers.
 fn buffers(call: &Call, count: usize) -> Arguments {

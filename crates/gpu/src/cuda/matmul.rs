@@ -6,7 +6,7 @@
 //! rows. Read next: `cuda/few.cu`.
 
 use super::arguments::Arguments;
-use super::launch::{Call, Plan};
+use super::plan::{Call, Plan};
 use crate::device::Command;
 use crate::error::GpuError;
 use crate::expression::{Binary, Expression};
@@ -307,7 +307,7 @@ fn pair(plan: &mut Plan, product: &Product, next: &Product) -> Result<(), GpuErr
     let call = next.call;
     let joined = Joined {
         values: plan.take(u64::from(next.weights.columns) * 4),
-        most: plan.take(u64::from(2 * plan.shared.chip.multiprocessors) * 4),
+        most: plan.take(u64::from(2 * plan.chip.multiprocessors) * 4),
     };
     let made = (product.input == GATED || product.weights.columns > LONG_ROW)
         .then(|| make_rows(plan, product, 1, Arrangement::Lanes, 0));
@@ -320,7 +320,7 @@ fn pair(plan: &mut Plan, product: &Product, next: &Product) -> Result<(), GpuErr
 fn one_or_more(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let call = product.call;
     let experts = product.experts;
-    let hopper = plan.shared.chip.major == 9;
+    let hopper = plan.chip.major == 9;
     let in_pairs = product.features.is_multiple_of(2)
         && product.out_stride.is_multiple_of(2)
         && first_byte(call).is_multiple_of(8);
@@ -398,7 +398,7 @@ fn few_rows(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     if product.experts.is_some() {
         return few(plan, product, 0, product.rows, &Few { made: Some(made), ..Few::default() }).map(|_| ());
     }
-    let room = plan.shared.chip.shared_bytes.saturating_sub(4 * FEW_ROWS * 1024) / (product.stride * 2);
+    let room = plan.chip.shared_bytes.saturating_sub(4 * FEW_ROWS * 1024) / (product.stride * 2);
     let most = room.clamp(1, FEW_ROWS);
     let mut first = 0;
     while first < product.rows {
@@ -444,7 +444,7 @@ struct Gate {
 
 /// A product of few rows, of one made inside or of `made` ones; gives how many teams of warps have it.
 fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) -> Result<u32, GpuError> {
-    let (call, weights, chip) = (product.call, &product.weights, plan.shared.chip);
+    let (call, weights, chip) = (product.call, &product.weights, plan.chip);
     let most = product.experts.map_or(rows, |experts| experts.tile_rows);
     let (columns, teams) = if most == 1 && product.experts.is_none() { (1, 2) } else { (FEW_ROWS, 1) };
     let name = format!("few{columns}_{}", weights.product_name());
@@ -494,14 +494,14 @@ fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
         let rows = (product.rows - first).min(SOME_ROWS);
         let width = rows.next_power_of_two().max(16);
         // Blocks that share a panel's columns, so that all processors have work.
-        let all = plan.shared.chip.multiprocessors * if width == 16 { 3 } else { 2 };
+        let all = plan.chip.multiprocessors * if width == 16 { 3 } else { 2 };
         let parts: u32 = [8, 4, 2].into_iter().find(|parts| panels * parts <= all).unwrap_or(1);
         let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
         let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };
         let stride = u64::from(product.stride);
         let at = made + skipped(stride * 2);
         let (sizes, part) = ([stride, rows.into()], [64, width]);
-        let x = plan.shared.context().tensor_map(weights.code == 30, at, &sizes, &[stride * 2], &part, true);
+        let x = plan.context.tensor_map(weights.code == 30, at, &sizes, &[stride * 2], &part, true);
         let x = x.map_err(|reason| call.error(reason))?;
         let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(factors + skipped(4));
         let arguments = arguments.address(product.bias).address(of_row(product.residual)).address(of_row(product.out));
@@ -542,7 +542,7 @@ fn tiles(plan: &mut Plan, product: &Product, experts: Option<(Experts, u32)>) ->
         plan.launch(name, [(row_tiles * stretches).div_ceil(8) as u32, 1, 1], 256, 0, arguments);
         (dense, stretches * 4)
     };
-    let processors = plan.shared.chip.multiprocessors;
+    let processors = plan.chip.multiprocessors;
     // Of experts, each may have a block that is not full.
     let row_blocks = if count > 1 { product.rows / 128 + count } else { product.rows.div_ceil(128) };
     let waves = |width: u32| (row_blocks * product.features.div_ceil(width)).div_ceil(processors);
@@ -550,7 +550,7 @@ fn tiles(plan: &mut Plan, product: &Product, experts: Option<(Experts, u32)>) ->
     let width: u32 = if waves(128) * 128 * 21 < waves(192) * 192 * 20 { 128 } else { 192 };
     let stages = if width == 192 { 5 } else { 6 };
     let brain = weights.code == 30;
-    let context = plan.shared.context();
+    let context = plan.context;
     let stride = u64::from(product.stride);
     let x = context.tensor_map(brain, made, &[stride, product.rows.into()], &[stride * 2], &[64, 128], true);
     let sizes = [256, row_tiles, 1, blocks * 4];

@@ -5,9 +5,9 @@
 //! ups) is left to them. Read next: `cuda/chosen.cu`, `cuda/experts.cu`.
 
 use super::arguments::Arguments;
-use super::launch::{Call, Plan};
 use super::layers;
 use super::matmul::{Arrangement, F32, GATED, NORM, Product};
+use super::plan::{Call, Plan};
 use super::ring::{Ring, Rows};
 use crate::device::Command;
 use crate::error::GpuError;
@@ -76,9 +76,9 @@ struct Spread {
 }
 
 /// Tables of the tiles.
-pub(super) struct Tiles {
-    pub table: u64,
-    pub filled: u64,
+struct Tiles {
+    table: u64,
+    filled: u64,
     /// Where each pair stands among the sorted ones.
     places: u64,
     most: u32,
@@ -148,7 +148,7 @@ impl<'a> Mixture<'a> {
         if [up.weights.code, down.weights.code].contains(&F32) || !width.is_multiple_of(32) {
             return Ok(false);
         }
-        let room = plan.shared.chip.shared_bytes - OWN_SHARED;
+        let room = plan.chip.shared_bytes - OWN_SHARED;
         let is_short = *active <= MAX_ACTIVE && up.weights.columns <= LONG_ROW && products.down_shared() <= room;
         if *tokens == 1 && is_short {
             self.chosen(plan, &products);
@@ -156,7 +156,7 @@ impl<'a> Mixture<'a> {
         }
         // Rows of results are written four values at a time, and a row is made in shared memory.
         let fits = down.features.is_multiple_of(4) && up.stride.max(down.stride) * 2 <= room;
-        if plan.shared.chip.major != 9 || !fits {
+        if plan.chip.major != 9 || !fits {
             return Ok(false);
         }
         self.sorted(plan, &products)?;
@@ -182,7 +182,7 @@ impl<'a> Mixture<'a> {
         let arguments = arguments.words(&[*width, up.weights.columns, up.stride, self.down.constant("GATE")]);
         let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]);
         let items = active * width / 16;
-        let grid = [items.min(plan.shared.chip.multiprocessors), 1, 1];
+        let grid = [items.min(plan.chip.multiprocessors), 1, 1];
         plan.launch(format!("chosen_up_{}", up.weights.product_name()), grid, 512, up.stride * 2, arguments);
 
         let arguments = Arguments::new().inner(down.weights.arguments()).address(choice).address(mixing);
@@ -197,14 +197,14 @@ impl<'a> Mixture<'a> {
         let Products { up, down, width, .. } = products;
         let (call, pairs) = (&self.down, self.sort.address(1));
         let tiles = self.tiles(plan, products);
-        let room = plan.shared.chip.shared_bytes;
+        let room = plan.chip.shared_bytes;
         if tiles.rows == FEW_ROWS
             && let (Some(first), Some(second)) = (Ring::of(up, room), Ring::of(down, room))
         {
             let made = self.rows_of_tokens(plan, products, &tiles);
             let joined = plan.take(u64::from(up.rows) * u64::from(*width) * 4);
-            first.launch(plan, (up, &tiles), (made, pairs), (Some(call), joined))?;
-            second.launch(plan, (down, &tiles), (Rows::Left(joined), pairs), (None, down.out))?;
+            first.launch(plan, (up, [tiles.table, tiles.filled]), (made, pairs), (Some(call), joined))?;
+            second.launch(plan, (down, [tiles.table, tiles.filled]), (Rows::Left(joined), pairs), (None, down.out))?;
             layers::mix(plan, &self.mix);
             return Ok(());
         }
@@ -271,7 +271,7 @@ impl<'a> Mixture<'a> {
     /// How pairs are cut into tiles once they are sorted.
     fn tiles(&self, plan: &mut Plan, products: &Products) -> Tiles {
         let Products { up, experts, .. } = products;
-        let fits = few_shared(up).max(few_shared(&products.down)) <= plan.shared.chip.shared_bytes;
+        let fits = few_shared(up).max(few_shared(&products.down)) <= plan.chip.shared_bytes;
         let is_small = [up, &products.down].iter().all(|product| matches!(product.weights.code, 4 | 20));
         let few = if is_small { FEW_OF_EXPERT_4_BITS } else { FEW_OF_EXPERT };
         let rows = match up.rows / experts {
@@ -340,7 +340,7 @@ impl Products<'_> {
         let name = format!("experts{}_{}", tiles.rows, weights.product_name());
         let how = Arguments::new().words(&[u32::from(sorted.gated), gate.constant("GATE")]);
         let how = how.floats(&[gate.float(8), gate.float(9)]);
-        let chip = plan.shared.chip;
+        let chip = plan.chip;
         if tiles.rows == FEW_ROWS {
             let arguments = Arguments::new().inner(weights.arguments()).address(tiles.table).address(tiles.filled);
             let arguments = arguments.address(rows).address(sorted.pairs).address(factors).address(product.bias);
@@ -350,7 +350,7 @@ impl Products<'_> {
             return Ok(());
         }
         let (sizes, part) = ([stride, product.rows.into()], [64, tiles.rows]);
-        let x = plan.shared.context().tensor_map(weights.code == 30, rows, &sizes, &[stride * 2], &part, true);
+        let x = plan.context.tensor_map(weights.code == 30, rows, &sizes, &[stride * 2], &part, true);
         let x = x.map_err(|reason| product.call.error(reason))?;
         let panels = if sorted.gated { self.width.div_ceil(64) } else { product.features.div_ceil(128) };
         let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(tiles.table).address(tiles.filled);

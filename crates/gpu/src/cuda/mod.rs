@@ -14,6 +14,7 @@ mod launch;
 mod layers;
 mod matmul;
 mod mixture;
+mod plan;
 mod ring;
 mod runtime;
 

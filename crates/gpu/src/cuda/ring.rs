@@ -3,9 +3,8 @@
 //! Invariant: which products go there depends on shapes and formats alone. Read next: `cuda/experts_ring.cu`, `mixture`.
 
 use super::arguments::Arguments;
-use super::launch::{Call, Plan};
 use super::matmul::Product;
-use super::mixture::Tiles;
+use super::plan::{Call, Plan};
 use crate::error::GpuError;
 
 /// Warps of a block, bytes of the codes of 128 columns of half a tile, and rows of a tile.
@@ -52,18 +51,18 @@ impl Ring {
         fits.then(|| Ring { stretches, words_log2, rounds, shared: shared(rounds) })
     }
 
-    /// Start the kernel of a product; gated units are joined as `gate` says.
+    /// Start the kernel of a product over the tiles of `table`, of which there are as many as `filled` says; gated units are joined as `gate` says.
     pub fn launch(
         &self,
         plan: &mut Plan,
-        (product, tiles): (&Product, &Tiles),
+        (product, [table, filled]): (&Product, [u64; 2]),
         (rows, pairs): (Rows, u64),
         (gate, out): (Option<&Call>, u64),
     ) -> Result<(), GpuError> {
         let weights = &product.weights;
         let (blocks, words) = (u64::from(weights.blocks()), u64::from(weights.scale_words()));
         let all = product.call.buffers[1].bytes() / (blocks * 512);
-        let context = plan.shared.context();
+        let context = plan.context;
         let (sizes, part) = ([64, 4, blocks, all], [64, 2, 4 * self.stretches, 1]);
         let codes = context.tensor_map(false, weights.parts[0], &sizes, &[128, 512, blocks * 512], &part, true);
         let (sizes, part) = ([64, words, all], [32, self.stretches << self.words_log2, 1]);
@@ -74,7 +73,7 @@ impl Ring {
             Rows::Left(values) => (0, 0, values),
         };
         let arguments = Arguments::new().map(&map(codes)?).map(&map(scales)?).inner(weights.arguments());
-        let arguments = arguments.address(tiles.table).address(tiles.filled).address(made).address(factors);
+        let arguments = arguments.address(table).address(filled).address(made).address(factors);
         let arguments = arguments.address(left).address(pairs).address(product.bias).address(out);
         let sizes = [product.features, weights.columns, product.stride, product.choices];
         let arguments = arguments.words(&sizes).words(&[self.words_log2, self.rounds]);
@@ -82,7 +81,7 @@ impl Ring {
             gate.map_or((0, 0.0, 0.0), |gate| (gate.constant("GATE"), gate.float(8), gate.float(9)));
         let arguments = arguments.words(&[u32::from(gate.is_some()), act]).floats(&[alpha, limit]);
         let name = format!("ring8_{}", weights.product_name());
-        plan.launch(name, [plan.shared.chip.multiprocessors, 1, 1], 32 * WARPS, self.shared, arguments);
+        plan.launch(name, [plan.chip.multiprocessors, 1, 1], 32 * WARPS, self.shared, arguments);
         Ok(())
     }
 }

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::driver::{Attribute, Context, Driver, Function, Graph};
 use super::image;
-use super::launch::{self, Step};
+use super::launch;
+use super::plan::{Chip, Step, address};
 use crate::device::{
     ALIGNMENT, Allocation, Backend, Counters, Device, Info, Limits, List, MatrixShape, Memory, Recording, Replay,
 };
@@ -27,11 +28,11 @@ pub struct Cuda {
 }
 
 /// What recordings need too.
-pub(super) struct Shared {
+struct Shared {
     name: String,
     number: u64,
     context: Context,
-    pub(super) chip: Chip,
+    chip: Chip,
     memory_bytes: u64,
     /// Held while work is started, so that no other thread's work comes between.
     kernels: Mutex<Kernels>,
@@ -41,15 +42,6 @@ pub(super) struct Shared {
     dispatches: AtomicU64,
     written: AtomicU64,
     read: AtomicU64,
-}
-
-/// What the choice of kernels depends on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chip {
-    pub major: u32,
-    pub minor: u32,
-    pub multiprocessors: u32,
-    pub shared_bytes: u32,
 }
 
 #[derive(Default)]
@@ -205,7 +197,7 @@ impl Device for Cuda {
     fn submit(&self, list: &List) -> Result<(), GpuError> {
         let shared = &self.shared;
         shared.check()?;
-        let needed = launch::scratch_bytes(shared, list)?;
+        let needed = launch::scratch_bytes(&shared.context, shared.chip, list)?;
         let mut kernels = lock(&shared.kernels);
         if needed > kernels.scratch.1 {
             // The old one is in use until everything before is done.
@@ -215,7 +207,7 @@ impl Device for Cuda {
             let fail = |reason| GpuError::Memory { device: shared.name.clone(), bytes: room, reason };
             kernels.scratch = (shared.context.allocate(room as usize).map_err(fail)?, room);
         }
-        let steps = launch::steps(shared, list, kernels.scratch.0)?;
+        let steps = launch::steps(&shared.context, shared.chip, list, kernels.scratch.0)?;
         // Kernels are loaded before: the driver may wait for the device then, and a kernel that waits for another card
         // would never end.
         for step in &steps {
@@ -233,10 +225,10 @@ impl Device for Cuda {
     fn record(&self, list: List) -> Result<Recording, GpuError> {
         let shared = &self.shared;
         shared.check()?;
-        let needed = launch::scratch_bytes(shared, &list)?;
+        let needed = launch::scratch_bytes(&shared.context, shared.chip, &list)?;
         let fail = |reason| GpuError::Memory { device: shared.name.clone(), bytes: needed, reason };
         let scratch = shared.context.allocate(needed.max(ALIGNMENT) as usize).map_err(fail)?;
-        let steps = launch::steps(shared, &list, scratch)?;
+        let steps = launch::steps(&shared.context, shared.chip, &list, scratch)?;
         let mut kernels = lock(&shared.kernels);
         // Kernels are loaded before: a graph records none of that.
         for step in &steps {
@@ -364,10 +356,6 @@ impl Shared {
         })
     }
 
-    pub(super) fn context(&self) -> &Context {
-        &self.context
-    }
-
     fn function(&self, kernels: &mut Kernels, name: &str) -> Result<Function, GpuError> {
         if let Some(&function) = kernels.functions.get(name) {
             return Ok(function);
@@ -436,11 +424,6 @@ fn source_of(name: &str) -> &'static str {
 fn dynamic_only(name: &str) -> bool {
     let prefixes = ["few", "some", "gemm", "experts", "ring", "attention_step", "attention_long", "attention_prompt"];
     prefixes.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// Where memory lies on the device.
-pub(super) fn address(memory: &Memory) -> u64 {
-    memory.allocation().handle + memory.offset()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

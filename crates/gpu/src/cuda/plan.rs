@@ -1,0 +1,122 @@
+//! The steps of a list while they are made: what is started, with what memory between the kernels of one command.
+//!
+//! Read next: `launch`, which walks the commands, and `matmul`, `attention`, `mixture`, which choose their kernels.
+
+use super::arguments::Arguments;
+use super::driver::{Context, Shape};
+use crate::device::{Buffers, Command, Kernel, Memory};
+use crate::error::GpuError;
+
+/// What the choice of kernels depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chip {
+    pub major: u32,
+    pub minor: u32,
+    pub multiprocessors: u32,
+    pub shared_bytes: u32,
+}
+
+/// One thing that the driver starts.
+pub(super) enum Step {
+    Launch { name: String, shape: Shape, arguments: Vec<u8> },
+    Copy { to: u64, from: u64, bytes: u64 },
+}
+
+/// The steps of a list, and what they need between them.
+pub(super) struct Plan<'a> {
+    pub context: &'a Context,
+    pub chip: Chip,
+    pub steps: Vec<Step>,
+    scratch: u64,
+    /// Bytes of scratch memory that the command takes, and the most that any took.
+    pub taken: u64,
+    pub most: u64,
+    /// What the join of a split attention, which is next, is to start: it knows the output.
+    pub split: Option<Split>,
+}
+
+/// One dispatch.
+pub(super) struct Call<'a> {
+    pub kernel: &'a Kernel,
+    pub buffers: &'a Buffers,
+    pub params: &'a [u32],
+    pub groups: [u32; 3],
+}
+
+/// A kernel whose output is not known yet.
+pub(super) struct Split {
+    pub name: String,
+    pub grid: [u32; 3],
+    pub block: u32,
+    pub shared: u32,
+    pub arguments: Arguments,
+}
+
+impl<'a> Plan<'a> {
+    /// Nothing yet.
+    pub fn new(context: &'a Context, chip: Chip, scratch: u64) -> Plan<'a> {
+        Plan { context, chip, steps: vec![], scratch, taken: 0, most: 0, split: None }
+    }
+
+    /// Scratch memory until the end of the command.
+    pub fn take(&mut self, bytes: u64) -> u64 {
+        let address = self.scratch + self.taken;
+        self.taken += bytes.next_multiple_of(256);
+        self.most = self.most.max(self.taken);
+        address
+    }
+
+    /// Start a kernel.
+    pub fn launch(&mut self, name: impl Into<String>, grid: [u32; 3], block: u32, shared: u32, arguments: Arguments) {
+        self.launch_clusters(name, grid, (block, 1), shared, arguments);
+    }
+
+    /// Start a kernel whose blocks, of so many threads, run together in clusters of so many.
+    pub fn launch_clusters(
+        &mut self,
+        name: impl Into<String>,
+        grid: [u32; 3],
+        (block, cluster): (u32, u32),
+        shared: u32,
+        arguments: Arguments,
+    ) {
+        let behind_kernel = matches!(self.steps.last(), Some(Step::Launch { .. }));
+        let overlap = behind_kernel && self.chip.major >= 9;
+        let shape = Shape { grid, block, shared, overlap, cluster };
+        self.steps.push(Step::Launch { name: name.into(), shape, arguments: arguments.finish() });
+    }
+}
+
+impl<'a> Call<'a> {
+    /// What a command calls, if that is a kernel.
+    pub fn of(command: &'a Command) -> Option<Call<'a>> {
+        let Command::Dispatch { kernel, buffers, params, groups } = command else { return None };
+        Some(Call { kernel, buffers, params, groups: *groups })
+    }
+
+    pub fn constant(&self, name: &str) -> u32 {
+        self.kernel.constant(name)
+    }
+
+    pub fn address(&self, index: usize) -> u64 {
+        address(&self.buffers[index])
+    }
+
+    /// The address of an optional buffer, 0 when it is absent.
+    pub fn address_if(&self, there: bool, index: usize) -> u64 {
+        if there { self.address(index) } else { 0 }
+    }
+
+    pub fn float(&self, index: usize) -> f32 {
+        f32::from_bits(self.params[index])
+    }
+
+    pub fn error(&self, reason: impl Into<String>) -> GpuError {
+        GpuError::Kernel { kernel: self.kernel.name.to_string(), reason: reason.into() }
+    }
+}
+
+/// Where memory lies on the device.
+pub(super) fn address(memory: &Memory) -> u64 {
+    memory.allocation().handle + memory.offset()
+}
