@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use olivine_lm::encoder::{Encoder, EncoderInput, EncoderSpec};
 
-use crate::engine::{Command, Probe, Shared, Status};
 use crate::live::Live;
+use crate::shared::{Command, Probe, Shared, Status};
 use crate::types::{EmbedOptions, Event, FailureKind, FinishReason, Pooling, Task};
 use crate::worker::{fail, panic_message};
 

@@ -8,6 +8,9 @@ use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use olivine_lm::cache::PAGE_TOKENS;
+use olivine_lm::spec::KvGroup;
+
 /// Bytes that engines may take together: weights, activations, caches, adapters.
 #[derive(Debug)]
 pub struct MemoryBudget {
@@ -117,6 +120,15 @@ fn left_by_groups(root: &Path, groups: &str) -> Option<usize> {
         }
     }
     least
+}
+
+/// Pages of a group that a sequence of `tokens` holds at most, when it is computed in small pieces.
+pub(crate) fn pages_for(kind: KvGroup, tokens: usize) -> usize {
+    let all = tokens.div_ceil(PAGE_TOKENS);
+    match kind {
+        KvGroup::Full => all,
+        KvGroup::Window(window) => all.min(window.div_ceil(PAGE_TOKENS) + 3),
+    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Command, Probe, Shared};
 use crate::live::Live;
+use crate::shared::{Command, Probe, Shared};
 use crate::types::{Event, Failure, FailureKind, FinishReason, Request, Task, Token};
 
 /// The tokens of the answer to a request.

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 pub(crate) use ureq::http::Method;
 use ureq::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
@@ -17,7 +18,7 @@ use ureq::{Agent, Body};
 
 use crate::HubError;
 use crate::key::{self, Key};
-use crate::name::DEFAULT_REGISTRY;
+use crate::name::{DEFAULT_REGISTRY, hugging_face};
 
 /// Largest document that is not a blob.
 const MOST_BYTES: u64 = 64 << 20;
@@ -47,7 +48,7 @@ impl Credentials {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         let mut credentials = Credentials::parse(&set("OLIVINE_REGISTRY_AUTH").unwrap_or_default());
         if let Some(token) = set("HF_TOKEN").or_else(|| set("HUGGING_FACE_HUB_TOKEN")) {
-            let host = host_of(&crate::huggingface::endpoint()).to_string();
+            let host = host_of(&hugging_face()).to_string();
             credentials.by_host.insert(host, Credential::Token(token.trim().into()));
         }
         // A file that cannot be read is as good as none: who needs it is told where it should lie.
@@ -72,7 +73,7 @@ impl Credentials {
         for entry in text.split_whitespace() {
             let Some((host, secret)) = entry.split_once('=') else { continue };
             let credential = match secret.contains(':') {
-                true => Credential::Basic(base64(secret.as_bytes())),
+                true => Credential::Basic(BASE64_STANDARD.encode(secret)),
                 false => Credential::Token(secret.to_string()),
             };
             by_host.insert(host.to_ascii_lowercase(), credential);
@@ -358,19 +359,6 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-        for index in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * index)) as usize & 63] as char;
-            text.push(if index <= chunk.len() { digit } else { '=' });
-        }
-    }
-    text
-}
-
 /// Certificates of `SSL_CERT_FILE` where that is set (a company's own), else those of the browsers.
 fn roots() -> RootCerts {
     let file = std::env::var_os("SSL_CERT_FILE").and_then(|path| std::fs::read(path).ok());
@@ -408,10 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_that_of_everybody() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
+    fn hosts_and_words_of_addresses() {
         assert_eq!(host_of("https://a.b:1/c?d"), "a.b:1");
         assert_eq!(encode("repository:a/b:pull c&d"), "repository:a/b:pull%20c%26d");
     }

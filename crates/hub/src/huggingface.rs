@@ -10,14 +10,8 @@ use crate::digest::{Digest, git_object_id};
 use crate::download::{self, Wanted};
 use crate::http::{Ask, Client, encode};
 use crate::manifest::{self, Config, Layer, Manifest, RootFs};
-use crate::name::{DEFAULT_TAG, FileName};
+use crate::name::{DEFAULT_TAG, FileName, hugging_face};
 use crate::{HubError, ModelName, Progress, Reporter, Store, quants};
-
-/// Where the hub is: `HF_ENDPOINT`, or its own address.
-pub fn endpoint() -> String {
-    let set = std::env::var("HF_ENDPOINT").ok().filter(|value| !value.is_empty());
-    set.unwrap_or_else(|| "https://huggingface.co".into()).trim_end_matches('/').to_string()
-}
 
 /// A file of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +39,7 @@ pub(crate) fn pull(
     report: Reporter,
 ) -> Result<(), HubError> {
     report.status("pulling manifest")?;
-    let repository = Repository { client, endpoint: endpoint(), name };
+    let repository = Repository { client, endpoint: hugging_face(), name };
     let (revision, files) = repository.files()?;
     let porter = Porter { store, client, report, repository: &repository, revision: &revision };
     let (selection, description) = match select(&files, name)? {

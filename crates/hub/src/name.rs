@@ -21,6 +21,12 @@ pub const HUGGING_FACE: &str = "hf.co";
 /// Other spellings of the hub.
 const HUGGING_FACE_HOSTS: &[&str] = &["hf.co", "huggingface.co", "www.huggingface.co", "hub.hf.co"];
 
+/// Where the hub is: `HF_ENDPOINT`, or its own address.
+pub fn hugging_face() -> String {
+    let set = std::env::var("HF_ENDPOINT").ok().filter(|value| !value.is_empty());
+    set.unwrap_or_else(|| "https://huggingface.co".into()).trim_end_matches('/').to_string()
+}
+
 /// A name with all its parts.
 #[derive(Clone, Debug)]
 pub struct ModelName {

@@ -13,6 +13,7 @@ use crate::split::{Splitter, expressions};
 use crate::spm::Spm;
 use crate::tokenizer::{Encoder, SpecialIds, Tokenizer};
 use crate::vocabulary::{TextRule, TokenKind, Vocabulary};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use olivine_formats::gguf::{self, Gguf};
 use serde_json::{Map, Value, json};
 
@@ -386,7 +387,7 @@ impl<'a> GgufVocabulary<'a> {
         let mut normalizers = Vec::new();
         if !self.precompiled_charsmap.is_empty() {
             normalizers
-                .push(json!({"type": "Precompiled", "precompiled_charsmap": base64(&self.precompiled_charsmap)}));
+                .push(json!({"type": "Precompiled", "precompiled_charsmap": BASE64_STANDARD.encode(&self.precompiled_charsmap)}));
         }
         if self.remove_extra_whitespaces.unwrap_or(true) {
             normalizers.push(json!({"type": "Strip", "strip_left": true, "strip_right": true}));
@@ -417,19 +418,4 @@ impl<'a> GgufVocabulary<'a> {
 
 fn is_bracketed(piece: &str) -> bool {
     piece.starts_with('[') && piece.ends_with(']') && piece.len() > 2
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, &byte| word << 8 | byte as u32) << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            match digit <= chunk.len() {
-                true => out.push(DIGITS[(word >> (18 - 6 * digit) & 63) as usize] as char),
-                false => out.push('='),
-            }
-        }
-    }
-    out
 }

@@ -11,9 +11,10 @@ use olivine_lm::cache::{GONE, PAGE_TOKENS};
 use olivine_lm::spec::KvGroup;
 
 use super::{CHECKPOINT_TOKENS, Worker};
-use crate::engine::{BlockPlace, Command, Probe, pages_for};
 use crate::live::Live;
+use crate::memory::pages_for;
 use crate::prefix::{Evicted, Kind, NodeId, Record};
+use crate::shared::{BlockPlace, Command, Probe};
 use crate::speculation::Drafter;
 use crate::types::Event;
 

@@ -22,10 +22,10 @@ use olivine_lm::spec::KvGroup;
 use self::pick::{Chosen, Pick};
 use crate::constraint::Guide;
 use crate::disk::Store;
-use crate::engine::{Command, EngineOptions, Shared};
 use crate::live::{Live, identity};
 use crate::prefix::PrefixIndex;
 use crate::scheduler::{Candidate, Scheduler};
+use crate::shared::{Command, EngineOptions, Shared};
 use crate::speculation::{Drafter, Guess};
 use crate::types::{Event, Failure, FailureKind, FinishReason, Pooling, Task, Token};
 
@@ -557,7 +557,7 @@ impl Worker {
         }
     }
 
-    fn count(&self, change: impl FnOnce(&mut crate::engine::Status)) {
+    fn count(&self, change: impl FnOnce(&mut crate::shared::Status)) {
         change(&mut self.shared.status.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
