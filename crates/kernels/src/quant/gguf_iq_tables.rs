@@ -38,8 +38,17 @@ pub static WORDS_IQ3XXS: [u16; 256] = words::<4, 256>(&CODES_IQ3XXS, 3);
 /// [`GRID_IQ3S`] as words.
 pub static WORDS_IQ3S: [u16; 512] = words::<4, 512>(&CODES_IQ3S, 3);
 
-/// [`GRID_IQ1`] as words.
-pub static WORDS_IQ1: [u16; 2048] = words::<8, 2048>(&CODES_IQ1, 2);
+/// [`GRID_IQ1`] as codes of 4 bits: the first four coordinates in the low halves of the bytes, the others in the high.
+pub static NIBBLES_IQ1: [u32; 2048] = {
+    let mut nibbles = [0; 2048];
+    let mut index = 0;
+    while index < 2048 * 8 {
+        let (point, at) = (index / 8, index % 8);
+        nibbles[point] |= ((CODES_IQ1[point] >> (2 * at) & 3) as u32) << (at % 4 * 8 + at / 4 * 4);
+        index += 1;
+    }
+    nibbles
+};
 
 /// Sixteen bits a point, for tables in vector registers: even coordinates in the low byte, odd ones in the high byte,
 /// each in 4 bits (of four coordinates) or 2 (of eight), as the codes of their values.

@@ -1,14 +1,14 @@
 //! Points of lattices with AVX-512: 32 are looked up at once, in tables of 16-bit words that `vpermi2w` reads 64 words a
 //! time; masks, loaded as they are stored, choose among the tables and turn signs.
 //!
-//! A gather of 16 points takes longer than all of this. Read next: [`crate::qmatmul::lattice`], the order of what is
+//! A gather of 16 points takes longer than all of this, but for the 2048 points of IQ1. Read next: [`crate::qmatmul::lattice`], the order of what is
 //! read here, and [`crate::quant::gguf_iq_tables`].
 
 use super::Codes;
 use crate::qmatmul::lattice::Places;
 use crate::qmatmul::layout::PANEL_ROWS;
 use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs, Lattice};
-use crate::quant::gguf_iq_tables::{WORDS_IQ1, WORDS_IQ2S, WORDS_IQ2XS, WORDS_IQ2XXS, WORDS_IQ3S, WORDS_IQ3XXS};
+use crate::quant::gguf_iq_tables::{NIBBLES_IQ1, WORDS_IQ2S, WORDS_IQ2XS, WORDS_IQ2XXS, WORDS_IQ3S, WORDS_IQ3XXS};
 use std::arch::x86_64::*;
 
 /// What the codes of IQ2 stand for, plus 128.
@@ -48,8 +48,8 @@ lattices! {
     Iq2S: eights, WORDS_IQ2S, VALUES_IQ2;
     Iq3Xxs: fours, WORDS_IQ3XXS, VALUES_IQ3XXS;
     Iq3S: fours, WORDS_IQ3S, VALUES_IQ3S;
-    Iq1S: eights, WORDS_IQ1, VALUES_IQ1;
-    Iq1M: eights, WORDS_IQ1, VALUES_IQ1;
+    Iq1S: ternary, NIBBLES_IQ1, VALUES_IQ1;
+    Iq1M: ternary, NIBBLES_IQ1, VALUES_IQ1;
 }
 
 /// Half a unit of points with eight coordinates: one lookup, the four registers of its 16 columns.
@@ -58,28 +58,73 @@ lattices! {
 unsafe fn eights<L: Lattice>(unit: *const u8, half: usize, words: *const u16, values: &[u8; 16]) -> [__m512i; 4] {
     let values = super::table(values);
     let codes = _mm512_set1_epi8(3);
-    // SAFETY: passed on; the shifts of a lookup are in the unit.
+    // SAFETY: passed on.
     unsafe {
         let word = lookup::<L>(unit, half, words);
         // Coordinates 2 f and 2 f + 1 of both points of a row.
-        let mut pairs = [
+        let [a, b, c, d] = [
             _mm512_shuffle_epi8(values, _mm512_and_si512(word, codes)),
             _mm512_shuffle_epi8(values, _mm512_and_si512(_mm512_srli_epi16::<2>(word), codes)),
             _mm512_shuffle_epi8(values, _mm512_and_si512(_mm512_srli_epi16::<4>(word), codes)),
             _mm512_shuffle_epi8(values, _mm512_and_si512(_mm512_srli_epi16::<6>(word), codes)),
         ];
-        if !L::SIGNED {
-            let down: __mmask32 = unit.add(const { Places::of::<L>().signs } + 4 * half).cast::<u32>().read_unaligned();
-            for pair in &mut pairs {
-                // No byte borrows from its neighbour.
-                *pair = _mm512_mask_sub_epi16(*pair, down, *pair, _mm512_set1_epi8(2));
-            }
-        }
-        let [a, b, c, d] = pairs;
         let first = [_mm512_unpacklo_epi16(a, b), _mm512_unpacklo_epi16(c, d)];
         let second = [_mm512_unpackhi_epi16(a, b), _mm512_unpackhi_epi16(c, d)];
         signed::<L>(unit, half, [first[0], first[1], second[0], second[1]])
     }
+}
+
+/// Half a unit of ternary points: the two points of a lookup one after the other, gathered, 8 columns each.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn ternary<L: Lattice>(unit: *const u8, half: usize, nibbles: *const u32, values: &[u8; 16]) -> [__m512i; 4] {
+    let places = const { Places::of::<L>() };
+    let values = super::table(values);
+    // The lanes of the rows: `8 l + 4 h + i`.
+    let rows = _mm512_setr_epi32(
+        1,
+        1 << 1,
+        1 << 2,
+        1 << 3,
+        1 << 8,
+        1 << 9,
+        1 << 10,
+        1 << 11,
+        1 << 16,
+        1 << 17,
+        1 << 18,
+        1 << 19,
+        1 << 24,
+        1 << 25,
+        1 << 26,
+        1 << 27,
+    );
+    let mut steps = [_mm512_setzero_si512(); 4];
+    // SAFETY: points, high bits and shifts are in the unit; there are as many nibbles as bits can number.
+    unsafe {
+        let both = _mm256_loadu_si256(unit.add(2 * PANEL_ROWS * half).cast());
+        for point in 0..2 {
+            let (low, rows) = match point {
+                0 => (_mm256_cvtepi64_epi32(both), rows),
+                _ => (_mm256_cvtepi64_epi32(_mm256_srli_epi64::<32>(both)), _mm512_slli_epi32::<4>(rows)),
+            };
+            let set = |at: usize| {
+                _mm512_test_epi32_mask(_mm512_set1_epi32(unit.add(at).cast::<i32>().read_unaligned()), rows)
+            };
+            let mut numbers = _mm512_cvtepu8_epi32(low);
+            for bit in 0..L::HIGH_BITS {
+                let high = set(places.high + 4 * (L::HIGH_BITS * half + bit));
+                numbers = _mm512_mask_or_epi32(numbers, high, numbers, _mm512_set1_epi32(256 << bit));
+            }
+            let codes = _mm512_i32gather_epi32::<4>(numbers, nibbles.cast());
+            let down = set(places.signs + 4 * half);
+            // No byte borrows from its neighbour.
+            let shifted = |x| _mm512_mask_sub_epi32(x, down, x, _mm512_set1_epi8(2));
+            steps[2 * point] = shifted(_mm512_shuffle_epi8(values, codes));
+            steps[2 * point + 1] = shifted(_mm512_shuffle_epi8(values, _mm512_srli_epi16::<4>(codes)));
+        }
+    }
+    steps
 }
 
 /// Half a unit of points with four coordinates: two lookups, two registers of 8 columns each.
@@ -103,13 +148,11 @@ unsafe fn fours<L: Lattice>(unit: *const u8, half: usize, words: *const u16, val
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn signed<L: Lattice>(unit: *const u8, half: usize, mut steps: [__m512i; 4]) -> [__m512i; 4] {
-    if L::SIGNED {
-        let at = const { Places::of::<L>().signs } + 32 * half;
-        for (index, step) in steps.iter_mut().enumerate() {
-            // SAFETY: the signs of all steps are in the unit.
-            let minus: __mmask64 = unsafe { unit.add(at + 8 * index).cast::<u64>().read_unaligned() };
-            *step = _mm512_mask_sub_epi8(*step, minus, _mm512_setzero_si512(), *step);
-        }
+    let at = const { Places::of::<L>().signs } + 32 * half;
+    for (index, step) in steps.iter_mut().enumerate() {
+        // SAFETY: the signs of all steps are in the unit.
+        let minus: __mmask64 = unsafe { unit.add(at + 8 * index).cast::<u64>().read_unaligned() };
+        *step = _mm512_mask_sub_epi8(*step, minus, _mm512_setzero_si512(), *step);
     }
     steps
 }
@@ -123,7 +166,7 @@ unsafe fn lookup<L: Lattice>(unit: *const u8, index: usize, words: *const u16) -
     unsafe {
         let low = _mm256_loadu_si256(unit.add(2 * PANEL_ROWS * index).cast());
         let numbers = _mm512_cvtepu8_epi16(low);
-        let mut bits: [__mmask32; 5] = [0; 5];
+        let mut bits: [__mmask32; 4] = [0; 4];
         bits[0] = _mm512_test_epi16_mask(numbers, _mm512_set1_epi16(64));
         bits[1] = _mm512_test_epi16_mask(numbers, _mm512_set1_epi16(128));
         let high = unit.add(places.high + 4 * L::HIGH_BITS * index).cast::<u32>();
@@ -133,8 +176,7 @@ unsafe fn lookup<L: Lattice>(unit: *const u8, index: usize, words: *const u16) -
         match L::HIGH_BITS {
             0 => of_256(words, numbers, &bits),
             1 => of_512(words, numbers, &bits),
-            2 => of_1024(words, numbers, &bits),
-            _ => of_2048(words, numbers, &bits),
+            _ => of_1024(words, numbers, &bits),
         }
     }
 }
@@ -142,7 +184,7 @@ unsafe fn lookup<L: Lattice>(unit: *const u8, index: usize, words: *const u16) -
 /// One of 64 words for each lane, by the lowest six bits.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn of_64(words: *const u16, numbers: __m512i, _: &[__mmask32; 5]) -> __m512i {
+unsafe fn of_64(words: *const u16, numbers: __m512i, _: &[__mmask32; 4]) -> __m512i {
     // SAFETY: passed on.
     let [low, high] = unsafe { [0, 32].map(|at| _mm512_loadu_si512(words.add(at).cast())) };
     _mm512_permutex2var_epi16(low, numbers, high)
@@ -153,7 +195,7 @@ macro_rules! twice {
     ($($name:ident: $half:ident, $words:literal, $bit:literal;)*) => {
         $(#[inline]
         #[target_feature(enable = "avx512f,avx512bw")]
-        unsafe fn $name(words: *const u16, numbers: __m512i, bits: &[__mmask32; 5]) -> __m512i {
+        unsafe fn $name(words: *const u16, numbers: __m512i, bits: &[__mmask32; 4]) -> __m512i {
             // SAFETY: passed on.
             unsafe {
                 let (low, high) = ($half(words, numbers, bits), $half(words.add($words), numbers, bits));
@@ -168,5 +210,4 @@ twice! {
     of_256: of_128, 128, 1;
     of_512: of_256, 256, 2;
     of_1024: of_512, 512, 3;
-    of_2048: of_1024, 1024, 4;
 }
