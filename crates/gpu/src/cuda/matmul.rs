@@ -249,6 +249,20 @@ impl<'a> Product<'a> {
         })
     }
 
+    /// struct RowSource of the first row.
+    pub fn source(&self) -> Arguments {
+        self.source_of(self.x, self.input)
+    }
+
+    /// The same of other values, and with another input.
+    fn source_of(&self, x: u64, input: u32) -> Arguments {
+        let call = self.call;
+        let norm = call.address_if(input == NORM, 5);
+        let arguments = Arguments::new().address(x).address(norm);
+        let arguments = arguments.words(&[self.weights.columns, input, call.constant("GATE")]);
+        arguments.floats(&[call.float(8), call.float(9), call.float(6)])
+    }
+
     /// With the sum that the next command makes of the product and as many other values, if that is what it does; how many
     /// commands that were. The product itself is left where it was asked for.
     fn with_sum(self, rest: &[Command]) -> (Product<'a>, usize) {
@@ -460,11 +474,7 @@ fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) 
     }
     let groups = halves / of_group;
     let across = groups.min(of_stack);
-    let norm = call.address_if(product.input == NORM, 5);
-    let (x, input) = around.row.map_or((product.x, product.input), |(joined, _)| (joined.values, 0));
-    let source = Arguments::new().address(x).address(norm);
-    let source = source.words(&[weights.columns, input, call.constant("GATE")]);
-    let source = source.floats(&[call.float(8), call.float(9), call.float(6)]);
+    let source = around.row.map_or_else(|| product.source(), |(joined, _)| product.source_of(joined.values, 0));
     let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
     let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };
     let (made, factors) = around
@@ -571,7 +581,7 @@ fn tiles(plan: &mut Plan, product: &Product, experts: Option<(Experts, u32)>) ->
 
 /// A product with weights of f32. One row is made inside it.
 fn f32_weights(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
-    let (call, weights) = (product.call, &product.weights);
+    let weights = &product.weights;
     let sizes = [product.rows, product.features, weights.columns, product.stride, product.out_stride, product.choices];
     let with = |rows: u64, tiles: u64, pairs: u64| {
         let arguments = Arguments::new().inner(weights.arguments()).address(rows).address(tiles).address(pairs);
@@ -579,9 +589,7 @@ fn f32_weights(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     };
     let lone = product.experts.is_none() && product.rows == 1;
     if lone && product.input != GATED && weights.columns <= LONG_ROW {
-        let norm = call.address_if(product.input == NORM, 5);
-        let source = Arguments::new().address(product.x).address(norm).words(&[weights.columns, product.input, 0]);
-        let arguments = Arguments::new().inner(with(0, 0, 0)).inner(source.floats(&[0.0, 0.0, call.float(6)]));
+        let arguments = Arguments::new().inner(with(0, 0, 0)).inner(product.source());
         plan.launch("product_f32_row", [product.features.div_ceil(4), 1, 1], 512, product.stride * 4, arguments);
         return Ok(());
     }

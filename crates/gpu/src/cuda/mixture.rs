@@ -174,10 +174,7 @@ impl<'a> Mixture<'a> {
         let (router, logits) = (layers::router(self.route), self.route.address(0));
         let joined = plan.take(u64::from(active * width) * 4);
         let (choice, mixing) = (plan.take(u64::from(*active) * 4), plan.take(u64::from(*active) * 4));
-        let norm = self.up.address_if(up.input == NORM, 5);
-        let source = Arguments::new().address(up.x).address(norm).words(&[up.weights.columns, up.input, 0]);
-        let source = source.floats(&[0.0, 0.0, self.up.float(6)]);
-        let arguments = Arguments::new().inner(up.weights.arguments()).inner(source).inner(router).address(logits);
+        let arguments = Arguments::new().inner(up.weights.arguments()).inner(up.source()).inner(router).address(logits);
         let arguments = arguments.address(up.bias).address(joined).address(choice).address(mixing);
         let arguments = arguments.words(&[*width, up.weights.columns, up.stride, self.down.constant("GATE")]);
         let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]);
@@ -211,7 +208,7 @@ impl<'a> Mixture<'a> {
         self.sort_tokens(plan, products, &tiles);
         let arrangement = if tiles.rows == FEW_ROWS { Arrangement::Lanes } else { Arrangement::Registers };
         let copies = products.active;
-        let made = Spread { places: tiles.places, arrangement, copies, ..self.tokens(products) }.start(plan, up);
+        let made = Spread { places: tiles.places, arrangement, copies, ..Mixture::tokens(products) }.start(plan, up);
         let joined = plan.take(u64::from(up.rows) * u64::from(*width) * 4);
         products.launch(plan, up, call, &tiles, &Sorted { made, pairs: 0, out: joined, gated: true })?;
         // Rows of the second product lie as the first one left them.
@@ -224,12 +221,10 @@ impl<'a> Mixture<'a> {
     }
 
     /// A row of each token, as it is made for the first product.
-    fn tokens(&self, products: &Products) -> Spread {
+    fn tokens(products: &Products) -> Spread {
         let up = &products.up;
-        let norm = self.up.address_if(up.input == NORM, 5);
-        let source = Arguments::new().address(up.x).address(norm).words(&[up.weights.columns, up.input, 0]);
         Spread {
-            source: source.floats(&[0.0, 0.0, self.up.float(6)]),
+            source: up.source(),
             normed: up.input == NORM,
             stride: up.x_stride,
             places: 0,
@@ -242,8 +237,8 @@ impl<'a> Mixture<'a> {
     /// Choose and sort, and make a row of each token, in one kernel where that is enough.
     fn rows_of_tokens(&self, plan: &mut Plan, products: &Products, tiles: &Tiles) -> Rows {
         let Products { up, tokens, experts, active, .. } = products;
-        let spread = self.tokens(products);
-        if *tokens > FEW_TOKENS || *active > FEW_ACTIVE {
+        let spread = Mixture::tokens(products);
+        if !products.are_few() {
             self.sort_tokens(plan, products, tiles);
             let (rows, factors) = spread.start(plan, up);
             return Rows::Made(rows, factors);
@@ -258,8 +253,8 @@ impl<'a> Mixture<'a> {
 
     /// Choose and sort.
     fn sort_tokens(&self, plan: &mut Plan, products: &Products, tiles: &Tiles) {
-        let Products { tokens, experts, active, .. } = products;
-        if *tokens <= FEW_TOKENS && *active <= FEW_ACTIVE {
+        let Products { experts, active, .. } = products;
+        if products.are_few() {
             let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(tiles.sort.clone());
             plan.launch("route_sort", [1, 1, 1], 1024, 32 * (experts + active) * 4, arguments);
         } else {
@@ -320,6 +315,11 @@ impl Spread {
 }
 
 impl Products<'_> {
+    /// Whether one block chooses and sorts.
+    fn are_few(&self) -> bool {
+        self.tokens <= FEW_TOKENS && self.active <= FEW_ACTIVE
+    }
+
     /// Shared memory of `chosen_down`: rows, and the sums of all slices.
     fn down_shared(&self) -> u32 {
         let slice = self.width.div_ceil(1024) * 128;

@@ -5,6 +5,7 @@
 //! cores at once, for a model's first step needs some fifty kernels and a driver takes up to a second for one. Invariant:
 //! nobody waits for a compilation but who needs it. Read next: `runtime`, `crate::wgsl`.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use smallvec::SmallVec;
 
 use super::{block_on, lock};
-use crate::device::{Command, Kernel, Memory};
+use crate::device::{Command, Kernel};
 use crate::error::GpuError;
 use crate::wgsl;
 
@@ -47,7 +48,7 @@ impl Pipelines {
     }
 
     /// Those of `commands`; none for what is no dispatch.
-    pub(super) fn of(&self, commands: &[Command]) -> Result<Vec<Option<Arc<Pipeline>>>, GpuError> {
+    pub(super) fn of(&self, commands: &[Cow<Command>]) -> Result<Vec<Option<Arc<Pipeline>>>, GpuError> {
         let keys: Vec<Option<Key>> = commands.iter().map(|command| self.key(command)).collect::<Result<_, _>>()?;
         let missing: Vec<&Key> = {
             let made = lock(&self.made);
@@ -66,15 +67,11 @@ impl Pipelines {
             let reason = format!("{} buffers instead of {}", buffers.len(), writes.len());
             return Err(GpuError::Kernel { kernel: kernel.name.to_string(), reason });
         }
-        let mut also_written = SmallVec::new();
-        if !all_apart(buffers) {
-            let handle = |index: usize| buffers[index].allocation().handle;
-            let is_written =
-                |index: usize| (0..writes.len()).any(|other| writes[other] && handle(other) == handle(index));
-            also_written = (0..writes.len()).map(is_written).collect();
-            if also_written[..] == writes[..] {
-                also_written.clear();
-            }
+        let handle = |index: usize| buffers[index].allocation().handle;
+        let is_written = |index: usize| (0..writes.len()).any(|other| writes[other] && handle(other) == handle(index));
+        let mut also_written: SmallVec<[bool; 10]> = (0..writes.len()).map(is_written).collect();
+        if also_written[..] == writes[..] {
+            also_written.clear();
         }
         Ok(Some(Key { kernel: kernel.clone(), also_written }))
     }
@@ -157,10 +154,4 @@ impl Pipelines {
             None => Ok(Pipeline { pipeline, layout }),
         }
     }
-}
-
-/// Whether no two slices lie in one allocation.
-fn all_apart(buffers: &[Memory]) -> bool {
-    let handle = |index: usize| buffers[index].allocation().handle;
-    (1..buffers.len()).all(|index| (0..index).all(|other| handle(other) != handle(index)))
 }

@@ -56,6 +56,11 @@ pub(super) fn wants_matrices(backend: Backend, info: &::wgpu::AdapterInfo) -> bo
 }
 
 impl Shape {
+    /// Whether threads have registers for 8 by 8 sums; Metal has no matrices of 16 by 16.
+    fn is_wide(self) -> bool {
+        matches!(self, Shape::Floats { wide: true } | Shape::Matrices { size: 16, .. })
+    }
+
     /// Of a device.
     pub fn of(info: &Info) -> Shape {
         // Every Mac's subgroups have 32 threads; wgpu names a range.
@@ -98,10 +103,7 @@ pub fn rewrite(
         Shape::Matrices { size, subgroup } if kernel.constant("CODE") != CODE_F32 => {
             product.with_matrices(size, subgroup, scratch).map(Some)
         }
-        Shape::Floats { wide } if product.rows() >= MANY_ROWS => product.with_tiles(wide, scratch).map(Some),
-        Shape::Matrices { size, .. } if product.rows() >= MANY_ROWS => {
-            product.with_tiles(size == 16, scratch).map(Some)
-        }
+        _ if product.rows() >= MANY_ROWS => product.with_tiles(shape.is_wide(), scratch).map(Some),
         _ => Ok(None),
     }
 }

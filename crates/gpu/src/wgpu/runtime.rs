@@ -3,6 +3,7 @@
 //! wgpu puts the barriers: each dispatch sees what earlier ones wrote. Invariant: after the device is lost every method
 //! returns the reason. Read next: `pipelines`, `products`.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -309,8 +310,8 @@ impl Shared {
         let mut commands = Vec::with_capacity(list.commands.len());
         for command in &list.commands {
             match products::rewrite(command, self.shape, &|bytes| self.scratch(bytes))? {
-                None => commands.push(command.clone()),
-                Some(others) => commands.extend(others),
+                None => commands.push(Cow::Borrowed(command)),
+                Some(others) => commands.extend(others.into_iter().map(Cow::Owned)),
             }
         }
         let pipelines = self.pipelines.of(&commands)?;

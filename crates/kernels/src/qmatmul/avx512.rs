@@ -8,7 +8,7 @@
 
 mod lattice;
 
-use super::lattice::Kind;
+use super::lattice::{Kind, with_lattice};
 use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
 use super::unpack::Headers;
@@ -120,21 +120,6 @@ fn table(table: &[u8; 16]) -> __m512i {
     _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
 }
 
-/// `call::<V>(arguments)` for the lattice of a kind.
-macro_rules! match_lattice {
-    ($kind:expr, $call:ident($($argument:expr),*)) => {
-        match $kind {
-            Kind::Iq2Xxs => $call::<Iq2Xxs>($($argument),*),
-            Kind::Iq2Xs => $call::<Iq2Xs>($($argument),*),
-            Kind::Iq2S => $call::<Iq2S>($($argument),*),
-            Kind::Iq3Xxs => $call::<Iq3Xxs>($($argument),*),
-            Kind::Iq3S => $call::<Iq3S>($($argument),*),
-            Kind::Iq1S => $call::<Iq1S>($($argument),*),
-            Kind::Iq1M => $call::<Iq1M>($($argument),*),
-        }
-    };
-}
-
 /// The eight steps of a unit, or four of them.
 macro_rules! steps {
     ($call:ident, $($step:literal)*) => {
@@ -156,7 +141,7 @@ unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8)
             Values::Bits8 => open::<Bits8>(input, units, out),
             Values::E2m1 => open::<E2m1>(input, units, out),
             Values::Iq4 => open::<Iq4>(input, units, out),
-            Values::Lattice(kind) => match_lattice!(kind, open(input, units, out)),
+            Values::Lattice(kind) => with_lattice!(kind, open(input, units, out)),
         }
     }
 }

@@ -37,7 +37,7 @@ pub enum Kind {
     Iq1M,
 }
 
-/// `call::<L>(arguments)` for the lattice of a kind.
+/// `call::<L>(arguments)` for the lattice of a kind, whose types the caller has in scope.
 macro_rules! with_lattice {
     ($kind:expr, $call:ident($($argument:expr),*)) => {
         match $kind {
@@ -51,6 +51,8 @@ macro_rules! with_lattice {
         }
     };
 }
+
+pub(super) use with_lattice;
 
 impl Kind {
     /// Bytes of a unit.

@@ -40,8 +40,11 @@ pub trait Lattice {
     /// A scale is `factor * (2 level + 1) * EIGHTHS / 8`.
     const EIGHTHS: u8;
 
-    /// The factor of all scales.
-    fn factor(block: &[u8]) -> f16;
+    /// The factor of all scales, where a super-block begins with it.
+    #[inline(always)]
+    fn factor(block: &[u8]) -> f16 {
+        f16::from_bits(read_u16(block, 0))
+    }
 
     /// The level of a group's scale, below 16.
     fn level(block: &[u8], group: usize) -> u8;
@@ -93,11 +96,6 @@ impl Lattice for Iq2Xxs {
     const EIGHTHS: u8 = 1;
 
     #[inline(always)]
-    fn factor(block: &[u8]) -> f16 {
-        f16::from_bits(read_u16(block, 0))
-    }
-
-    #[inline(always)]
     fn level(block: &[u8], group: usize) -> u8 {
         (read_u32(block, 6 + 8 * group) >> 28) as u8
     }
@@ -126,11 +124,6 @@ impl Lattice for Iq2Xs {
     const HIGH_BITS: usize = 1;
     const SIGNED: bool = true;
     const EIGHTHS: u8 = 1;
-
-    #[inline(always)]
-    fn factor(block: &[u8]) -> f16 {
-        f16::from_bits(read_u16(block, 0))
-    }
 
     #[inline(always)]
     fn level(block: &[u8], group: usize) -> u8 {
@@ -162,11 +155,6 @@ impl Lattice for Iq2S {
     const EIGHTHS: u8 = 1;
 
     #[inline(always)]
-    fn factor(block: &[u8]) -> f16 {
-        f16::from_bits(read_u16(block, 0))
-    }
-
-    #[inline(always)]
     fn level(block: &[u8], group: usize) -> u8 {
         nibble(block, 74, group)
     }
@@ -194,11 +182,6 @@ impl Lattice for Iq3Xxs {
     const HIGH_BITS: usize = 0;
     const SIGNED: bool = true;
     const EIGHTHS: u8 = 2;
-
-    #[inline(always)]
-    fn factor(block: &[u8]) -> f16 {
-        f16::from_bits(read_u16(block, 0))
-    }
 
     #[inline(always)]
     fn level(block: &[u8], group: usize) -> u8 {
@@ -229,11 +212,6 @@ impl Lattice for Iq3S {
     const HIGH_BITS: usize = 1;
     const SIGNED: bool = true;
     const EIGHTHS: u8 = 8;
-
-    #[inline(always)]
-    fn factor(block: &[u8]) -> f16 {
-        f16::from_bits(read_u16(block, 0))
-    }
 
     #[inline(always)]
     fn level(block: &[u8], group: usize) -> u8 {
@@ -267,11 +245,6 @@ impl Lattice for Iq1S {
     const HIGH_BITS: usize = 3;
     const SIGNED: bool = false;
     const EIGHTHS: u8 = 1;
-
-    #[inline(always)]
-    fn factor(block: &[u8]) -> f16 {
-        f16::from_bits(read_u16(block, 0))
-    }
 
     #[inline(always)]
     fn level(block: &[u8], group: usize) -> u8 {

@@ -54,6 +54,21 @@ struct Shape {
     experts: (usize, usize),
 }
 
+const QWEN3_30B_A3B: Shape = Shape {
+    name: "qwen3-30b-a3b",
+    family: Family::Qwen3,
+    router: "BF16",
+    hidden: 2048,
+    layers: 48,
+    heads: 32,
+    kv_heads: 4,
+    head_dim: 128,
+    width: 768,
+    vocabulary: 151_936,
+    tied: false,
+    experts: (128, 8),
+};
+
 const SHAPES: &[Shape] = &[
     Shape {
         name: "qwen3-tiny",
@@ -140,35 +155,9 @@ const SHAPES: &[Shape] = &[
         tied: false,
         experts: (0, 0),
     },
-    Shape {
-        name: "qwen3-30b-a3b",
-        family: Family::Qwen3,
-        router: "BF16",
-        hidden: 2048,
-        layers: 48,
-        heads: 32,
-        kv_heads: 4,
-        head_dim: 128,
-        width: 768,
-        vocabulary: 151_936,
-        tied: false,
-        experts: (128, 8),
-    },
+    QWEN3_30B_A3B,
     // The same as GGUF files have it.
-    Shape {
-        name: "qwen3-30b-a3b-f32-routers",
-        family: Family::Qwen3,
-        router: "F32",
-        hidden: 2048,
-        layers: 48,
-        heads: 32,
-        kv_heads: 4,
-        head_dim: 128,
-        width: 768,
-        vocabulary: 151_936,
-        tied: false,
-        experts: (128, 8),
-    },
+    Shape { name: "qwen3-30b-a3b-f32-routers", router: "F32", ..QWEN3_30B_A3B },
     Shape {
         name: "gpt-oss-tiny",
         family: Family::GptOss { window: 32 },
