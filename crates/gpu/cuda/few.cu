@@ -86,6 +86,11 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     const bool gated = COLUMNS == 1 && args.gated;
     const u32 halves = args.halves, pair = halves / 2, all_teams = gridDim.x * TEAMS, this_team = blockIdx.x + team * gridDim.x;
 
+    // Where registers are left.
+    constexpr bool EARLY = COLUMNS == 1 && T::BITS == 4 && T::HIGH == 0;
+    float4 norm[4];
+    const bool makes = COLUMNS == 1 && !args.rows && !args.row_most && team == 0;
+    if (EARLY && makes) ask_norm<4, 256>(args.source, norm);
     Piece<CODE> low[DEPTH], high[DEPTH];
     // A group's stretches are taken DEPTH at a time; what lacks at its end stays out, so that all end at one place.
     const u32 last_stretch = first_stretch + stretches, total = stretches * halves, all = args.groups * halves;
@@ -118,8 +123,8 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
         auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
         if (args.row_most) {
             factor = make_left_row<T::ELEMENT>(args, scratch, put);
-        } else if (team == 0) {
-            factor = make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
+        } else if (makes) {
+            factor = EARLY ? make_row<T::ELEMENT, 4, 256>(args.source, norm, scratch, put) : make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
             if (thread == 0) scratch[32] = factor;
         }
         for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 4 * THREADS) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));

@@ -19,6 +19,8 @@ template <int ELEMENT, u32 HELD, u32 THREADS> DEV void rows(const RowsArgs &args
     __shared__ float scratch[64];
     next_may_start();
     RowSource source = {args.values, args.weight, args.k, args.mode, args.act, args.alpha, args.limit, args.epsilon};
+    float4 others[HELD];
+    ask_norm<HELD, THREADS>(source, others);
     previous_done();
     u32 from = blockIdx.x;
     if (args.pairs) from = __float_as_uint(load_again_4((const float *)args.pairs + from)) / args.choices;
@@ -31,7 +33,7 @@ template <int ELEMENT, u32 HELD, u32 THREADS> DEV void rows(const RowsArgs &args
             put_four<ELEMENT == F32 ? F16 : ELEMENT>((u16 *)to, args.order, args.arrangement, i, v);
         }
     };
-    float factor = make_row<ELEMENT, HELD, THREADS>(source, scratch, put);
+    float factor = make_row<ELEMENT, HELD, THREADS>(source, others, scratch, put);
     for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 4 * THREADS) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
     if (threadIdx.x == 0) args.factors[blockIdx.x] = factor;
 }

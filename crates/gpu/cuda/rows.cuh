@@ -68,20 +68,33 @@ template <int ELEMENT> DEV RowScale row_scale(float most) {
     return {power_of_two(-exponent), power_of_two(exponent)};
 }
 
+// A norm's weights, of which nothing in front makes any: asked for first, so that they come before a matrix and while the
+// kernel in front is not done.
+template <u32 HELD, u32 THREADS> DEV void ask_norm(const RowSource &row, float4 (&others)[HELD]) {
+    const bool whole = row.k % 4 == 0 && ((u64)row.values & 15) == 0;
+#pragma unroll
+    for (u32 j = 0; j < HELD; j++) {
+        const u32 i = 4 * threadIdx.x + 4 * THREADS * j;
+        others[j] = make_float4(1.0f, 1.0f, 1.0f, 1.0f);
+        if (i < row.k && row.mode == NORM) others[j] = other_values(row, i, whole);
+    }
+}
+
 // Make a row: `store(i, v)` gets elements i..i+4. The result is what products of the row are to be multiplied by.
-// `scratch`: 64 floats. HELD: of the elements, 4 THREADS at a time, those that stay in registers. The first THREADS of the
-// block take part, and meet at barrier 1.
-template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row(const RowSource &row, float *scratch, Store store) {
+// `scratch`: 64 floats. HELD: of the elements, 4 THREADS at a time, those that stay in registers; `others` is what was asked
+// for. The first THREADS of the block take part, and meet at barrier 1.
+template <int ELEMENT, u32 HELD, u32 THREADS, typename Store>
+DEV float make_row(const RowSource &row, float4 (&others)[HELD], float *scratch, Store store) {
     constexpr u32 WIDTH = 4 * THREADS, GROUPS = THREADS / 32;
     const bool whole = row.k % 4 == 0 && ((u64)row.values & 15) == 0;
     float squares = 0.0f, most = 0.0f;
-    float4 held[HELD], others[HELD];
+    float4 held[HELD];
     // All is asked for before any of it is used.
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
         const u32 i = 4 * threadIdx.x + WIDTH * j;
         if (i < row.k) held[j] = four(row.values, i, row.k, whole);
-        if (i < row.k) others[j] = other_values(row, i, whole);
+        if (i < row.k && row.mode == GATE) others[j] = other_values(row, i, whole);
     }
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
@@ -119,6 +132,12 @@ template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row
         put(i, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole), squares));
     }
     return by.factor;
+}
+
+template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row(const RowSource &row, float *scratch, Store store) {
+    float4 others[HELD];
+    ask_norm<HELD, THREADS>(row, others);
+    return make_row<ELEMENT, HELD, THREADS>(row, others, scratch, store);
 }
 
 // Four elements at their places in a row of 16-bit elements.

@@ -36,12 +36,41 @@ DEV void cluster_part() {
 // The compiler may not compute this again from what it came from.
 template <typename T> DEV void keep_address(T *&address) { asm volatile("" : "+l"(address)); }
 
-// What the block of this number has at an address of its shared memory.
-DEV float load_of_block(u32 address, u32 block) {
-    float v;
-    asm volatile("{.reg .u32 at; mapa.shared::cluster.u32 at, %1, %2; ld.shared::cluster.f32 %0, [at];}" : "=f"(v) : "r"(address), "r"(block) : "memory");
+// The address of shared memory of another block of the cluster.
+DEV u32 of_block(u32 address, u32 block) {
+    u32 at;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(address), "r"(block));
+    return at;
+}
+
+DEV float4 load_cluster(u32 address) {
+    float4 v;
+    asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "r"(address) : "memory");
     return v;
 }
+
+// Up to four values, `whole`: all four are there and aligned.
+DEV float4 load_four(const float *from, u32 count, bool whole) {
+    if (whole) return load_again(from);
+    float4 v = make_float4(load_again_4(from), 0.0f, 0.0f, 0.0f);
+    if (count > 1) v.y = load_again_4(from + 1);
+    if (count > 2) v.z = load_again_4(from + 2);
+    if (count > 3) v.w = load_again_4(from + 3);
+    return v;
+}
+
+DEV void store_four(float *to, float4 v, u32 count, bool whole) {
+    if (whole) {
+        *(float4 *)to = v;
+        return;
+    }
+    to[0] = v.x;
+    if (count > 1) to[1] = v.y;
+    if (count > 2) to[2] = v.z;
+    if (count > 3) to[3] = v.w;
+}
+
+DEV float4 add_four(float4 a, float4 b) { return make_float4(__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y), __fadd_rn(a.z, b.z), __fadd_rn(a.w, b.w)); }
 
 // Where a sum lies among those of a slice: neighbouring rows next to each other, lanes that write together apart.
 DEV u32 sum_place(u32 column, u32 row) { return column * PANEL + (row ^ ((column >> 1) & 3) << 3); }
@@ -157,38 +186,45 @@ template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, 
     } else {
         __syncthreads();
     }
-    // Some outputs at a time, all that is read for them asked for before any of it is used.
-    constexpr u32 EACH = N == 16 ? 2 : 4;
-    const u32 step = args.parts * 256, outputs = args.m * PANEL;
-    for (u32 begin = part * 256 + threadIdx.x; begin < outputs; begin += EACH * step) {
-        float residual[EACH], v[EACH][SLICES];
+    // Four neighbouring outputs of a row at a time, all that is read for them asked for before any of it is used.
+    constexpr u32 EACH = N == 16 ? 1 : 2;
+    const u32 step = args.parts * 256, pieces = args.m * (PANEL / 4);
+    const bool whole = ((args.n | args.out_stride) & 3) == 0 && (((u64)args.y | (u64)args.residual | (u64)args.plain | (u64)args.bias) & 15) == 0;
+    u32 from[SLICES];
+#pragma unroll
+    for (u32 s = 0; s < SLICES; s++) from[s] = args.parts > 1 ? of_block(shared_address(partials + s % each * N * PANEL), s / each) : 0;
+    for (u32 begin = part * 256 + threadIdx.x; begin < pieces; begin += EACH * step) {
+        float4 residual[EACH], v[EACH][SLICES];
 #pragma unroll
         for (u32 j = 0; j < EACH; j++) {
-            const u32 i = begin + j * step, column = i / PANEL, of = i % PANEL, output = panel * PANEL + of, at = sum_place(column, of);
-            const bool there = i < outputs && output < args.n;
-            residual[j] = there && args.residual ? load_again_4(args.residual + (u64)column * args.out_stride + output) : 0.0f;
+            const u32 i = begin + j * step, column = i / (PANEL / 4), of = i % (PANEL / 4) * 4, output = panel * PANEL + of, at = sum_place(column, of);
+            if (i >= pieces || output >= args.n) continue;
+            if (args.residual) residual[j] = load_four(args.residual + (u64)column * args.out_stride + output, args.n - output, whole);
             if (args.parts == 1) {
-                v[j][0] = there ? partials[at] : 0.0f;
+                v[j][0] = *(const float4 *)(partials + at);
                 continue;
             }
 #pragma unroll
             for (u32 s = 0; s < SLICES; s++) {
-                v[j][s] = there && s < slices ? load_of_block(shared_address(partials + s % each * N * PANEL + at), s / each) : 0.0f;
+                if (s < slices) v[j][s] = load_cluster(from[s] + at * 4);
             }
         }
 #pragma unroll
         for (u32 j = 0; j < EACH; j++) {
-            const u32 i = begin + j * step, column = i / PANEL, of = i % PANEL, output = panel * PANEL + of;
-            if (i >= outputs || output >= args.n) continue;
-            float sum = v[j][0];
+            const u32 i = begin + j * step, column = i / (PANEL / 4), of = i % (PANEL / 4) * 4, output = panel * PANEL + of;
+            if (i >= pieces || output >= args.n) continue;
+            float4 sum = v[j][0];
 #pragma unroll
             for (u32 s = 1; s < SLICES; s++) {
-                if (args.parts > 1 && s < slices) sum += v[j][s];
+                if (args.parts > 1 && s < slices) sum.x += v[j][s].x, sum.y += v[j][s].y, sum.z += v[j][s].z, sum.w += v[j][s].w;
             }
-            sum = with_bias(sum, factors[column], args.bias, output);
+            const float scale = factors[column];
+            sum.x = __fmul_rn(sum.x, scale), sum.y = __fmul_rn(sum.y, scale), sum.z = __fmul_rn(sum.z, scale), sum.w = __fmul_rn(sum.w, scale);
+            if (args.bias) sum = add_four(sum, load_four(args.bias + output, args.n - output, whole));
             const u64 to = (u64)column * args.out_stride + output;
-            if (args.plain) args.plain[to] = sum;
-            args.y[to] = args.residual ? __fadd_rn(sum, residual[j]) : sum;
+            if (args.plain) store_four(args.plain + to, sum, args.n - output, whole);
+            if (args.residual) sum = add_four(sum, residual[j]);
+            store_four(args.y + to, sum, args.n - output, whole);
         }
     }
     // Nobody may go while others read what it has; what was written need not have arrived.
