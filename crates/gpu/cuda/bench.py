@@ -71,6 +71,7 @@ class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V)
 class Rows(C.Structure): _fields_ = [("values", V), ("weight", V), ("pairs", V), ("rows", V), ("factors", V), ("k", U), ("x_stride", U), ("stride", U), ("mode", U), ("act", U), ("order", U), ("products", U), ("choices", U), ("alpha", F), ("limit", F), ("eps", F)]
 class Map(C.Structure): _fields_ = [("w", C.c_ulonglong * 16)]
 class Some(C.Structure): _fields_ = [("x", Map), ("w", W), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U), ("stages", U)]
+class Team(C.Structure): _fields_ = [("w", W), ("rows", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U), ("halves", U), ("groups", U)]
 class Gemm(C.Structure): _fields_ = [("x", Map), ("w", Map), ("offsets", V), ("pairs", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("factor", F), ("alpha", F), ("limit", F),
     ("m", U), ("n", U), ("k", U), ("out_stride", U), ("gated", U), ("act", U), ("experts", U)]
 class Unpack(C.Structure): _fields_ = [("w", W), ("out", V), ("rows", U)]
@@ -152,12 +153,18 @@ def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None,
     if smem(a.halves) > 232448: raise RuntimeError(f"smem {smem(a.halves)}")
     grid = min(a.groups, blocks); launch(fn("few", f"few{cols}_{name(M)}"), (grid, 1, 1), 256 * teams, smem(a.halves), a, pdl); return grid * teams
 def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True, stages=None):
-    a = Some(); n, k = M.n, M.k; width = max(16, 1 << (m - 1).bit_length()); panels = -(-n // 128); parts = parts or max([1] + [of for of in (2, 4, 8) if panels * of <= SMS * (3 if width == 16 else 2)])
+    a = Some(); n, k = M.n, M.k; width = max(32, 1 << (m - 1).bit_length()); panels = -(-n // 128); parts = parts or max([1] + [of for of in (2, 4, 8) if panels * of <= SMS * 2])
     a.x = encode(rows, (r128(k), m), (r128(k) * 2,), (64, width), 3, element(M) == "bf16"); a.w = M.w
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts = m, n, k, n, parts
     length = -(-k // 1024) * 128; a.stages = stages or STAGES.get(width, 3); a.stages = max(2, min(a.stages, 16, -(-min(k, 8 // parts * length) // 128)))
     launch(fn("some", f"some{width}_{name(M)}"), (panels * parts, 1, 1), 256, a.stages * width * 256 + 512 + (1 if parts == 1 else 8 // parts) * width * 512, a, pdl, parts if parts > 1 else None)
 STAGES = {}
+def team(M, y, m, rows, factors, bias=None, residual=None, parts=None, halves=None, pdl=True, clusters=None):
+    a = Team(); n, k = M.n, M.k; all_ = -(-n // 32) * 2; of_slice = -(-k // 1024); smem = lambda p, h: 8 // p * of_slice * 4096 + 32768 * h + 8 // p * 8 + p * 64
+    most = best_group(all_, SMS * 2); parts, halves = (parts, halves or 1) if parts else next((p, h) for p, h in ((2, most), (2, 1), (4, 1), (8, 1)) if smem(p, h) <= 232448); clusters = clusters or SMS // parts - (SMS // parts // 8 if parts > 2 else 0)
+    a.w = M.w; a.rows, a.factors, a.bias, a.residual, a.y = P(rows), P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts, a.halves, a.groups = m, n, k, n, parts, halves, all_ // halves
+    if smem(parts, halves) > 232448: raise RuntimeError(f"smem {smem(parts, halves)}")
+    launch(fn("team", f"team_{name(M)}"), (min(clusters, -(-a.groups // (2 * parts))) * parts, 1, 1), 512, smem(parts, halves), a, pdl, parts if parts > 1 else None)
 def rows(values, weight, out, factors, k, mode, M, m, products=0, stride=None):
     launch(fn("rows", "rows_" + element(M) + ("_wide" if mode == 2 else "")), (m, 1, 1), 1024 if mode == 2 else 256, 0, Rows(P(values), P(weight), 0, P(out), P(factors), k, stride or (2 * k if mode == 2 else k), r128(k), mode, 0, UPN[M.code], products, 1, 0, 0, 1e-6))
 def unpack(M):
@@ -186,13 +193,15 @@ if want("products"):
             n = 1056; X = matrix(code, n, k, kind, group, zero)
             x = torch.randn(M_, k, device=dv) * 3; nw = torch.rand(k, device=dv) + 0.5
             xn = x.double() * torch.rsqrt((x.double() ** 2).mean(-1, keepdim=True) + 1e-6) * nw.double(); ref = xn @ X.value.double().T
-            rf, rn, rs = [torch.empty(M_, r128(k), device=dv, dtype=torch.int16) for _ in range(3)]; fa = torch.empty(M_, device=dv); torch.cuda.synchronize()
-            rows(x, nw, rf, fa, k, 1, X, M_); rows(x, nw, rn, fa, k, 1, X, M_, 1); rows(x, nw, rs, fa, k, 1, X, M_, 2); w = unpack(X); torch.cuda.synchronize()
+            rf, rn, rs, rt = [torch.empty(M_, r128(k), device=dv, dtype=torch.int16) for _ in range(4)]; fa = torch.empty(M_, device=dv); torch.cuda.synchronize()
+            rows(x, nw, rf, fa, k, 1, X, M_); rows(x, nw, rn, fa, k, 1, X, M_, 1); rows(x, nw, rs, fa, k, 1, X, M_, 2); rows(x, nw, rt, fa, k, 1, X, 16, 3); w = unpack(X); torch.cuda.synchronize()
             ys = {}
-            for way in ("f1", "f3", "f8", "s2", "s16", "s31", "s64", "g192", "g128"):
+            for way in ("f1", "f3", "f8", "t2", "t13", "t16", "s17", "s31", "s64", "g192", "g128"):
                 m = M_ if way[0] == "g" else int(way[1:]); y = torch.full((m, n), float("nan"), device=dv); torch.cuda.synchronize()
                 try:
                     if way[0] == "f": few(X, y, m, RowSource(P(x), P(nw), k, 1, 0, 0, 0, 1e-6), rf if m > 1 else None, fa)
+                    elif way[0] == "t":
+                        for parts, halves, clusters in ((2, 1, 3), (2, 2, 5), (4, 2, 1), (8, 1, 2)): y.fill_(float("nan")); torch.cuda.synchronize(); team(X, y, m, rt, fa, parts=parts, halves=halves, clusters=clusters); torch.cuda.synchronize(); ys[f"{way}/{parts}/{halves}"] = y.clone()
                     elif way[0] == "s":
                         for parts in (1, 2, 4, 8): some(X, y, m, rs, fa, parts=parts); torch.cuda.synchronize(); ys[f"{way}/{parts}"] = y.clone()
                     else: gemm(rn, X, w, m, y, fa, bn=int(way[1:]))
@@ -206,14 +215,16 @@ if want("products"):
         few(D, ya, 1, left=(jv, jm, few(G, ga, 1, src, joined=(jv, jm)))); few(G, gb, 1, src); rows(gb, None, rf, fa, n // 2, 2, D, 1); few(D, yb, 1, None, rf, fa); torch.cuda.synchronize()
         same = torch.equal(ga, gb) and torch.equal(ya, yb) and bool(ya.isfinite().all()); bad += not same; print(k, "gates joined", "ok" if same else "BAD")
     print("BAD COUNT", bad)
+def arranged(m): return 0 if m == 1 else 3 if m <= 16 else 2 if m <= 64 else 1
 def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layers=36, pdl=True, parts=None):
     mk = lambda n, k: matrix(code, n, k, kind, group, 8 if kind == 4 else 0, check=False)
     L = [(mk(q + 2 * kv, hidden), mk(hidden, q), mk(2 * inter, hidden), mk(hidden, inter)) for _ in range(layers)]
     x = torch.randn(m, hidden, device=dv); qkv = torch.zeros(m, q + 2 * kv, device=dv); act = torch.zeros(m, 2 * inter, device=dv); nw = torch.rand(hidden, device=dv) + .5
-    att = torch.randn(m, q, device=dv); r1 = torch.empty(m, max(inter, hidden), device=dv, dtype=torch.int16); fa = torch.empty(m, device=dv)
+    att = torch.randn(m, q, device=dv); r1 = torch.empty(max(m, 16), max(inter, hidden), device=dv, dtype=torch.int16); fa = torch.empty(m, device=dv)
     def step(M, t, k, mode, y):
-        if m > 1 or mode == 2 or k > 8192: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, 2 if m > 1 else 0)
-        if m > 1: some(M, y, m, r1, fa, pdl=pdl, parts=parts)
+        if m > 1 or mode == 2 or k > 8192: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, arranged(m))
+        if 1 < m <= 16: team(M, y, m, r1, fa, pdl=pdl, parts=parts)
+        elif m > 1: some(M, y, m, r1, fa, pdl=pdl, parts=parts)
         else: few(M, y, m, RowSource(P(t), P(nw), k, mode, 0, 0, 0, 1e-6), r1 if mode == 2 or k > 8192 else None, fa, pdl=pdl)
     jv, jm = torch.zeros(inter, device=dv), torch.zeros(2 * SMS, device=dv)
     def go():
@@ -224,7 +235,7 @@ def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layer
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go))
     bits, high = CODES[code]; bpw = (bits + high + (32 / group if kind in (1, 2) else 16 / 32 if kind in (4,5) else 0.5 if kind == 6 else 0)) / 8
     gb = layers * (hidden * (2 * q + 2 * kv) + 3 * hidden * inter) * bpw / 1e9
-    print(f"chain {code}/{kind} m={m} h={hidden} pdl={pdl} parts={parts}: {t:.0f} us, {gb / t * 1e6:.0f} GB/s, {gb:.2f} GB", flush=True)
+    print(f"chain {code}/{kind} m={m} h={hidden} pdl={pdl} parts={parts}: {t:.0f} us, {t / layers:.1f} a layer, {gb / t * 1e6:.0f} GB/s, {gb:.2f} GB", flush=True)
 if want("chains"):
     A = ("bits4", 2, 64)
     for kw in (dict(), dict(pdl=False)): chain(*A, 1, **kw)
@@ -238,13 +249,14 @@ if want("pairs"):
     for n, k in ((6144, 4096), (4096, 4096), (24576, 4096), (4096, 12288), (151936, 4096)):
         c = max(1, int(600e6 / (n * k * .5625))); ws = [matrix("bits4", n, k, 2, 64, check=False) for _ in range(c)]; r = []
         for m in (1, 16, 64):
-            x = torch.randn(m, k, device=dv); y = torch.zeros(m, n, device=dv); r1 = torch.zeros(m, r128(k), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
-            for parts, stages in [(p, s) for p in (1, 2, 4, 8) for s in (3, 4)] if m > 1 else (("made", 0), ("inside", 0)):
-                if m > 1 and stages * max(16, m) * 256 + 256 + (1 if parts == 1 else 8 // parts) * max(16, m) * 512 > 232448: continue
+            x = torch.randn(m, k, device=dv); y = torch.zeros(m, n, device=dv); r1 = torch.zeros(max(m, 16), r128(k), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
+            for parts, stages in [(2, 1), (2, 2)] if m == 16 else [(p, s) for p in (1, 2, 4, 8) for s in (3, 4)] if m > 1 else (("made", 0), ("inside", 0)):
+                if m > 16 and stages * max(16, m) * 256 + 256 + (1 if parts == 1 else 8 // parts) * max(16, m) * 512 > 232448: continue
                 def go():
                     for w in ws:
                         if m == 1 and parts == "made": few(w, y, 1, None, r1, fa)
                         elif m == 1: few(w, y, 1, RowSource(P(x), 0, k, 0, 0, 0, 0, 0))
+                        elif m == 16: team(w, y, m, r1, fa, parts=parts, halves=stages if k < 8192 else 1)
                         else: some(w, y, m, r1, fa, parts=parts, stages=stages)
                 torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go)) / c; r.append((t, f"m{m}/{parts}/{stages} {t:.2f} us {n * k * .5625 / t / 1e3:.0f}"))
             print(f"pair {n}x{k} m{m}:", [x for _, x in sorted(r)[:8]], flush=True); r = []
@@ -364,14 +376,15 @@ class KvWrite(C.Structure): _fields_ = [("qkv", V), ("rows", V), ("tables", V), 
 class Heads(C.Structure): _fields_ = [("cache", KvWrite), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("heads", U), ("dim", U), ("rotated", U), ("inter", U), ("rs", U), ("eps", F), ("count", U)]
 def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None):
     if m == 1 and mode != 2: few(M, y, 1, RowSource(P(x), P(norm), k, mode, 0, 0, 0, 1e-6), residual=residual); return
-    rows(x, norm, rf, fa, k, mode, M, m, 1 if m > 64 else 2 if m > 1 else 0)
+    rows(x, norm, rf, fa, k, mode, M, m, arranged(m))
     if m == 1: few(M, y, 1, None, rf, fa, residual=residual)
     elif m > 64:
         w = M.codes
         if M.code != "bf16": unpack_to(M, scratch); w = scratch
         waves = lambda b: -(-(-(-m // 128) * -(-M.n // b)) // SMS); bn = 128 if waves(128) * 128 * 21 < waves(192) * 192 * 20 else 192
         gemm(rf, M, w, m, y, fa, residual=residual, bn=bn)
-    else: some(M, y, m, rf, fa, residual=residual)
+    elif m > 16: some(M, y, m, rf, fa, residual=residual)
+    else: team(M, y, m, rf, fa, residual=residual)
 def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabulary, m, context, prefill_=False):
     dim, page = 128, 32; q, kv = heads * dim, kvh * dim; mk = lambda n, k: matrix(code, n, k, kind, group, check=False)
     L = [(mk(q + 2 * kv, hidden), mk(hidden, q), mk(2 * inter, hidden), mk(hidden, inter)) for _ in range(layers)]; head = mk(vocabulary, hidden)
@@ -379,7 +392,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
     pools = [torch.randn(seqs * pages_of, kvh, 2, page, dim, device=dv).bfloat16() for _ in range(min(layers, 8))]
     rws = torch.tensor([(i if prefill_ else context - 1, 0 if prefill_ else i * pages_of) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(seqs * pages_of, device=dv).int()
     x, qkv, att, gu = [torch.randn(m, n, device=dv) for n in (hidden, q + 2 * kv, q, 2 * inter)]; logits = torch.zeros(1 if prefill_ else m, vocabulary, device=dv)
-    nw, hn = torch.rand(hidden, device=dv) + .5, torch.rand(dim, device=dv) + .5; angles = torch.randn(m, dim // 2, 2, device=dv); rf = torch.empty(m, max(inter, hidden, q), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
+    nw, hn = torch.rand(hidden, device=dv) + .5, torch.rand(dim, device=dv) + .5; angles = torch.randn(m, dim // 2, 2, device=dv); rf = torch.empty(max(m, 16), max(inter, hidden, q), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
     scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None; jv, jm = torch.zeros(inter, device=dv), torch.zeros(2 * SMS, device=dv)
     def go():
         for i, (a, b, c, d) in enumerate(L):

@@ -25,12 +25,15 @@ template <int ELEMENT, u32 HELD, u32 THREADS> DEV void rows(const RowsArgs &args
     u32 from = blockIdx.x;
     if (args.pairs) from = __float_as_uint(load_again_4((const float *)args.pairs + from)) / args.choices;
     source.values += (u64)from * args.x_stride;
-    u8 *to = args.rows + (u64)blockIdx.x * args.stride * (ELEMENT == F32 ? 4 : 2);
+    // Rows of 16 lie together, every second with its words in pairs the other way round.
+    const bool sixteen = args.arrangement == SIXTEEN;
+    const u32 turn = sixteen ? (blockIdx.x & 1) << 5 : 0;
+    u8 *to = args.rows + (sixteen ? (u64)blockIdx.x * 256 : (u64)blockIdx.x * args.stride * (ELEMENT == F32 ? 4 : 2));
     auto put = [&](u32 i, float4 v) {
         if (ELEMENT == F32) {
             *(float4 *)(to + i * 4) = v;
         } else {
-            put_four<ELEMENT == F32 ? F16 : ELEMENT>((u16 *)to, args.order, args.arrangement, i, v);
+            put_four<ELEMENT == F32 ? F16 : ELEMENT>((u16 *)to, args.order, args.arrangement, i, v, turn);
         }
     };
     float factor = make_row<ELEMENT, HELD, THREADS>(source, others, scratch, put);

@@ -140,14 +140,14 @@ template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row
     return make_row<ELEMENT, HELD, THREADS>(row, others, scratch, store);
 }
 
-// Four elements at their places in a row of 16-bit elements.
-template <int ELEMENT> DEV void put_four(u16 *to, u32 order, u32 arrangement, u32 i, float4 v) {
-    const u32 p = pack<ELEMENT>(v.x, v.y), q = pack<ELEMENT>(v.z, v.w), at = position(arrangement, order, i);
+// Four elements at their places in a row of 16-bit elements; `turn` is what places are turned by.
+template <int ELEMENT> DEV void put_four(u16 *to, u32 order, u32 arrangement, u32 i, float4 v, u32 turn = 0) {
+    const u32 p = pack<ELEMENT>(v.x, v.y), q = pack<ELEMENT>(v.z, v.w), at = position(arrangement, order, i) ^ turn;
     if (order == NIBBLES) {
         // Columns j and j + 1 of eight are a pair apart, or two.
-        const u32 one = arrangement == REGISTERS ? 8 : 2, two = arrangement == LANES ? 4 : 16;
+        const u32 one = arrangement == REGISTERS ? 8 : 2, two = arrangement == LANES || arrangement == SIXTEEN ? 4 : 16;
         to[at] = p, to[at + one] = p >> 16, to[at + two] = q, to[at + two + one] = q >> 16;
     } else {
-        *(u32 *)(to + at) = p, *(u32 *)(to + position(arrangement, order, i + 2)) = q;
+        *(u32 *)(to + at) = p, *(u32 *)(to + (position(arrangement, order, i + 2) ^ turn)) = q;
     }
 }

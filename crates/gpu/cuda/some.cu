@@ -1,9 +1,9 @@
-// Products of 2 to 64 rows on Hopper: y[m][n] = x[m][k] . w[n][k], every weight read and decoded once.
+// Products of 17 to 64 rows on Hopper: y[m][n] = x[m][k] . w[n][k], every weight read and decoded once.
 //
 // A block has a panel of 128 weight rows, 16 for each of 8 warps, which come straight to registers and are decoded there;
 // the tensor cores multiply them with all rows of x, which the copy engine brings, a stretch of 128 columns at a time.
 // Where there are few panels the blocks of a cluster share the slices of k, and add up what each has for a part of the
-// outputs. Invariant: a slice is one chain of k16 products, slices are added in order, as in few.cu. Read next: few.cu.
+// outputs. Invariant: a slice is one chain of k16 products, slices are added in order, as in few.cu. Read next: team.cu.
 #include "weights.cuh"
 #include "wgmma.cuh"
 
@@ -187,7 +187,7 @@ template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, 
         __syncthreads();
     }
     // Four neighbouring outputs of a row at a time, all that is read for them asked for before any of it is used.
-    constexpr u32 EACH = N == 16 ? 1 : 2;
+    constexpr u32 EACH = 2;
     const u32 step = args.parts * 256, pieces = args.m * (PANEL / 4);
     const bool whole = ((args.n | args.out_stride) & 3) == 0 && (((u64)args.y | (u64)args.residual | (u64)args.plain | (u64)args.bias) & 15) == 0;
     u32 from[SLICES];
@@ -231,29 +231,14 @@ template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, 
     if (args.parts > 1) cluster_part();
 }
 
-#define SOME(name, code, kind, n, blocks, depth)                                                                       \
-    extern "C" __global__ void __launch_bounds__(256, blocks) some##n##_##name(const __grid_constant__ SomeArgs args) { \
+#define SOME(name, code, kind, n, depth)                                                                               \
+    extern "C" __global__ void __launch_bounds__(256, 2) some##n##_##name(const __grid_constant__ SomeArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
         some<code, kind, n, depth>(args, memory);                                                                 \
     }
 
-#define SOME_OF(name, code, kind, blocks, depth)                                                                       \
-    SOME(name, code, kind, 16, blocks, depth)                                                                          \
-    SOME(name, code, kind, 32, 2, depth)                                                                               \
-    SOME(name, code, kind, 64, 2, depth + (depth == 2 && Traits<code>::BITS == 4 && !Traits<code>::HIGH))
+#define SOME_OF(name, code, kind)                                                                                      \
+    SOME(name, code, kind, 32, Traits<code>::BITS == 16 ? 1 : 2)                                                       \
+    SOME(name, code, kind, 64, Traits<code>::BITS == 16 ? 1 : Traits<code>::BITS == 4 && !Traits<code>::HIGH ? 3 : 2)
 
-SOME_OF(bits4_pair, BITS4, PAIR_BF16, 3, 2)
-SOME_OF(bits4_single, BITS4, SINGLE, 3, 2)
-SOME_OF(bits4_minima, BITS4, MINIMA, 2, 2)
-SOME_OF(e2m1_exponent, E2M1, E8M0, 3, 2)
-SOME_OF(bits2, BITS2, -1, 2, 2)
-SOME_OF(bits3, BITS3, -1, 2, 2)
-SOME_OF(bits4, BITS4, -1, 2, 2)
-SOME_OF(bits5, BITS5, -1, 2, 2)
-SOME_OF(bits6, BITS6, -1, 2, 2)
-SOME_OF(bits8, BITS8, -1, 2, 2)
-SOME_OF(signed8, SIGNED8, -1, 2, 2)
-SOME_OF(e2m1, E2M1, -1, 2, 2)
-SOME_OF(e4m3, CODE_E4M3, -1, 2, 2)
-SOME_OF(bf16, CODE_BF16, NONE, 3, 1)
-SOME_OF(f16, CODE_F16, NONE, 3, 1)
+EVERY_FORMAT(SOME_OF)

@@ -20,13 +20,14 @@ DEV u32 fragment_position(u32 order, u32 k) {
 }
 
 // How rows of x are laid out: for lanes; product behind product, both operands in shared memory (gemm.cu); the same where
-// a lane has one operand in registers (some.cu).
-enum Arrangement { LANES = 0, PRODUCTS = 1, REGISTERS = 2 };
+// a lane has one operand in registers (some.cu); for lanes, a stretch of 16 rows after the other (team.cu).
+enum Arrangement { LANES = 0, PRODUCTS = 1, REGISTERS = 2, SIXTEEN = 3 };
 
 DEV u32 position(u32 arrangement, u32 order, u32 k) {
     if (arrangement == PRODUCTS && order == DENSE) return k;
     const u32 f = fragment_position(order, k), lane = (f >> 3) & 3;
     if (arrangement == LANES) return f;
+    if (arrangement == SIXTEEN) return (f & ~127u) * 16 + (f & 127);
     const u32 in_product = arrangement == PRODUCTS ? lane * 4 + (f & 3) : ((f >> 1) & 1) * 8 + lane * 2 + (f & 1);
     return (f & ~31u) + ((f >> 2) & 1) * 16 + in_product;
 }

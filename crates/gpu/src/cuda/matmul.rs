@@ -1,4 +1,4 @@
-//! Products: which of the kernels `few.cu`, `some.cu` and `gemm.cu` take how many rows, and the kernels that make their
+//! Products: which of the kernels `few.cu`, `team.cu`, `some.cu` and `gemm.cu` take how many rows, and the kernels that make their
 //! inputs.
 //!
 //! One row is made inside the product, and its gates and ups are joined where they are made; more are made by `rows.cu` first, and for many rows quantized weights are
@@ -7,6 +7,7 @@
 
 use super::arguments::Arguments;
 use super::plan::{Call, Plan};
+use super::team;
 use crate::device::Command;
 use crate::error::GpuError;
 use crate::expression::{Binary, Expression};
@@ -36,6 +37,7 @@ pub(super) enum Arrangement {
     Lanes = 0,
     Products = 1,
     Registers = 2,
+    Sixteen = 3,
 }
 
 /// Code of weights in f32.
@@ -351,6 +353,7 @@ fn one_or_more(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
         1 => one(plan, product),
         _ if !hopper => few_rows(plan, product),
         rows if rows > SOME_ROWS && in_pairs => tiles(plan, product, None),
+        _ if team::team(plan, product) => Ok(()),
         _ => some(plan, product),
     }
 }
@@ -377,7 +380,8 @@ struct Made {
 /// Have rows made; gives where they and their factors are.
 fn make(plan: &mut Plan, product: &Product, made: &Made) -> (u64, u64) {
     let (call, weights) = (product.call, &product.weights);
-    let rows = plan.take(u64::from(made.rows) * u64::from(product.stride) * made.element_bytes);
+    let room = if let Arrangement::Sixteen = made.arrangement { team::ROWS } else { made.rows };
+    let rows = plan.take(u64::from(room) * u64::from(product.stride) * made.element_bytes);
     let factors = plan.take(u64::from(made.rows) * 4);
     let norm = call.address_if(product.input == NORM, 5);
     let arguments =
@@ -393,7 +397,14 @@ fn make(plan: &mut Plan, product: &Product, made: &Made) -> (u64, u64) {
     (rows, factors)
 }
 
-fn make_rows(plan: &mut Plan, product: &Product, rows: u32, arrangement: Arrangement, pairs: u64) -> (u64, u64) {
+/// The same, as halves or bf16: what a product's weights are multiplied with.
+pub(super) fn make_rows(
+    plan: &mut Plan,
+    product: &Product,
+    rows: u32,
+    arrangement: Arrangement,
+    pairs: u64,
+) -> (u64, u64) {
     let name = product.weights.element().to_string();
     make(plan, product, &Made { name, element_bytes: 2, rows, arrangement, pairs })
 }
@@ -424,7 +435,7 @@ fn few_rows(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
 }
 
 /// Half tiles that a team of warps takes together, `least` or more: few waits, and none left with more work than others.
-fn group_of(halves: u32, teams: u32, least: u32) -> u32 {
+pub(super) fn group_of(halves: u32, teams: u32, least: u32) -> u32 {
     let work = |of: u32| (halves / of).div_ceil(teams) * of;
     let fits = |of: &u32| *of >= least && halves.is_multiple_of(*of);
     [4, 2, 1].into_iter().filter(fits).min_by_key(|&of| work(of)).unwrap_or(least)
@@ -495,16 +506,16 @@ fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) 
     Ok(across * teams)
 }
 
-/// Products of up to 64 rows at a time, on Hopper.
+/// Products of 17 to 64 rows at a time, on Hopper.
 fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let (call, weights) = (product.call, &product.weights);
     let (made, factors) = make_rows(plan, product, product.rows, Arrangement::Registers, 0);
     let panels = product.features.div_ceil(128);
     for first in (0..product.rows).step_by(SOME_ROWS as usize) {
         let rows = (product.rows - first).min(SOME_ROWS);
-        let width = rows.next_power_of_two().max(16);
+        let width = rows.next_power_of_two().max(32);
         // Blocks that share a panel's columns, so that all processors have work.
-        let all = plan.chip.multiprocessors * if width == 16 { 3 } else { 2 };
+        let all = plan.chip.multiprocessors * 2;
         let parts: u32 = [8, 4, 2].into_iter().find(|parts| panels * parts <= all).unwrap_or(1);
         let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
         let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };

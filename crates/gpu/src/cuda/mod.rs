@@ -17,6 +17,7 @@ mod mixture;
 mod plan;
 mod ring;
 mod runtime;
+mod team;
 
 use std::sync::Arc;
 

@@ -398,8 +398,9 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 16] = [
+    let sources: [(&[&str], &str); 17] = [
         (&["few"], "few"),
+        (&["team"], "team"),
         (&["some"], "some"),
         (&["rows_"], "rows"),
         (&["unpack", "embed"], "unpack"),
@@ -422,7 +423,8 @@ fn source_of(name: &str) -> &'static str {
 
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
-    let prefixes = ["few", "some", "gemm", "experts", "ring", "attention_step", "attention_long", "attention_prompt"];
+    let prefixes =
+        ["few", "team", "some", "gemm", "experts", "ring", "attention_step", "attention_long", "attention_prompt"];
     prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -1,0 +1,66 @@
+//! Products of 2 to 16 rows on Hopper: what `team.cu` needs.
+//!
+//! Invariant: the blocks of a cluster have a row's slices among them; there are two where their memory allows, so that all
+//! processors have work. Read next: `cuda/team.cu`, `matmul`.
+
+use super::arguments::Arguments;
+use super::matmul::{Arrangement, Product, group_of, make_rows};
+use super::plan::Plan;
+
+/// Most rows.
+pub(super) const ROWS: u32 = 16;
+
+const WARPS: u32 = 16;
+const SLICES: u32 = 8;
+
+/// Bytes of 128 columns of all rows, and of what a half tile's slices give, each twice.
+const STRETCH: u32 = 128 * ROWS * 2;
+const SUMS: u32 = 2 * WARPS / SLICES * SLICES * ROWS * ROWS * 4;
+
+/// How a product's work is split.
+struct Team {
+    /// Blocks of a cluster.
+    parts: u32,
+    clusters: u32,
+    /// Half tiles of a group.
+    halves: u32,
+    shared: u32,
+}
+
+impl Team {
+    fn of(product: &Product, multiprocessors: u32, shared_bytes: u32) -> Option<Team> {
+        let halves = product.features.div_ceil(32) * 2;
+        let of_slice = product.weights.columns.div_ceil(1024);
+        let shared = |parts: u32, halves: u32| {
+            let slices = SLICES / parts;
+            slices * (of_slice * STRETCH + 8) + halves * SUMS + 2 * parts * 32
+        };
+        let most = group_of(halves, 2 * multiprocessors, 1);
+        let (parts, halves) = [(2, most), (2, 1), (4, 1), (8, 1)]
+            .into_iter()
+            .find(|&(parts, halves)| shared(parts, halves) <= shared_bytes)?;
+        // Larger clusters do not fill every group of processors; those that wait would take as long again.
+        let clusters = multiprocessors / parts - if parts > 2 { multiprocessors / parts / 8 } else { 0 };
+        Some(Team { parts, clusters: clusters.max(1), halves, shared: shared(parts, halves) })
+    }
+}
+
+/// Start the kernels of a product, if it has few rows and a block room for its columns; whether it did.
+pub(super) fn team(plan: &mut Plan, product: &Product) -> bool {
+    let (multiprocessors, room) = (plan.chip.multiprocessors, plan.chip.shared_bytes);
+    if product.rows > ROWS {
+        return false;
+    }
+    let Some(team) = Team::of(product, multiprocessors, room) else { return false };
+    let weights = &product.weights;
+    let (rows, factors) = make_rows(plan, product, product.rows, Arrangement::Sixteen, 0);
+    let groups = product.features.div_ceil(32) * 2 / team.halves;
+    let arguments = Arguments::new().inner(weights.arguments()).address(rows).address(factors);
+    let arguments = arguments.address(product.bias).address(product.residual).address(product.out);
+    let sizes = [product.rows, product.features, weights.columns, product.out_stride];
+    let arguments = arguments.address(product.plain).words(&sizes).words(&[team.parts, team.halves, groups]);
+    let clusters = team.clusters.min(groups.div_ceil(2 * team.parts));
+    let name = format!("team_{}", weights.product_name());
+    plan.launch_clusters(name, [clusters * team.parts, 1, 1], (32 * WARPS, team.parts), team.shared, arguments);
+    true
+}
