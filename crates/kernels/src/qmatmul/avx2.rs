@@ -10,7 +10,8 @@ use super::unpack::{self, Headers};
 use std::arch::x86_64::*;
 
 /// This tier.
-pub const KERNELS: Kernels = Kernels { reads_packed: false, read_values, read_scales, tile, float_tile };
+pub const KERNELS: Kernels =
+    Kernels { reads_packed: false, read_values, read_scales, tile, direct_rows: tile::no_direct_rows, float_tile };
 
 /// See [`unpack::read_values`].
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -2,11 +2,12 @@
 //!
 //! A tile of 4 rows x 3 panels keeps 12 integer accumulators and 12 float sums in registers: a larger one would store
 //! floats at every group, and 64-byte stores cost more than the products they interleave with. Few rows take the packed
-//! values as they are, many rows read them unpacked from the first-level cache; the products are the same. The inner
-//! product of the many is written in assembly: with 28 registers in use, a compiler that loads a little early spills sums.
+//! values as they are, many rows read them unpacked from the first-level cache, by assembly ([`many`]); the products are
+//! the same.
 //! Read next: [`super::tile`], whose bits these functions reproduce.
 
 mod lattice;
+mod many;
 
 use super::lattice::{Kind, with_lattice};
 use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
@@ -17,7 +18,7 @@ use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs};
 use std::arch::x86_64::*;
 
 /// This tier.
-pub const KERNELS: Kernels = Kernels { reads_packed: true, read_values, read_scales, tile, float_tile };
+pub const KERNELS: Kernels = Kernels { reads_packed: true, read_values, read_scales, tile, direct_rows, float_tile };
 
 /// How far ahead of the values that are being unpacked memory is asked for.
 const AHEAD_BYTES: usize = 4096;
@@ -324,6 +325,11 @@ unsafe fn tile(tile: &Tile) {
     }
 }
 
+/// Four rows of many at a time, against three panels.
+fn direct_rows(stored: Stored, panels: usize, count: usize) -> usize {
+    if stored == Stored::Open && panels == many::PANELS { count / many::ROWS * many::ROWS } else { 0 }
+}
+
 /// Four rows after the other, or what is left. `HALVES`: a group is half a unit.
 ///
 /// Up to four rows wait for memory, which is fastest in one stream: a panel at a time. More rows want more products for
@@ -334,11 +340,18 @@ unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
         return unsafe { tile_few::<V, HALVES>(tile) };
     }
     // The next slab comes from memory while this one is multiplied: each four rows ask for their share of it.
-    let (lines, turns) = (if V::FETCHES { 0 } else { tile.ahead_bytes.div_ceil(64) }, tile.count.div_ceil(4));
+    let lines = if V::FETCHES { 0 } else { tile.ahead_bytes.div_ceil(64) };
+    let share = lines.div_ceil(tile.count.div_ceil(4));
+    let many = (V::PLAIN && tile.panels == many::PANELS).then(|| many::slab_of(tile));
     for first in (0..tile.count).step_by(4) {
-        for line in first / 4 * lines / turns..(first / 4 + 1) * lines / turns {
+        for line in first / 4 * share..lines.min((first / 4 + 1) * share) {
             // SAFETY: a hint; any address will do.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(tile.ahead.wrapping_add(line * 64).cast()) };
+        }
+        if let Some(slab) = many.filter(|_| tile.count - first >= many::ROWS) {
+            // SAFETY: four rows and three panels of open values.
+            unsafe { slab(tile, first) };
+            continue;
         }
         // SAFETY: passed on; the rows are below the count.
         unsafe {
@@ -537,11 +550,6 @@ unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWE
     values_at: usize,
     dots: &mut [[__m512i; PANELS]; ROWS],
 ) {
-    if V::PLAIN && ROWS == 4 && PANELS == 3 {
-        let (skip, columns) = if LOWER { (0, 0) } else { (4 * 64, 16) };
-        // SAFETY: as below, of four rows and three panels.
-        return unsafe { four_steps(rows, at.values.add(skip), stride, values_at + columns, dots) };
-    }
     // SAFETY: the caller has a unit of all panels here.
     let mut halves = [unsafe { V::half::<LOWER>(at.values) }; PANELS];
     for (p, half) in halves.iter_mut().enumerate().skip(1) {
@@ -573,74 +581,6 @@ unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWE
         steps!(step, 0 1 2 3);
     } else {
         steps!(step, 4 5 6 7);
-    }
-}
-
-/// Four steps of four rows x three panels, of values that lie in their order.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn four_steps<const ROWS: usize, const PANELS: usize>(
-    rows: &[*const u8; ROWS],
-    values: *const u8,
-    stride: usize,
-    values_at: usize,
-    dots: &mut [[__m512i; PANELS]; ROWS],
-) {
-    macro_rules! row {
-        ($step:literal, $row:literal, $a:literal, $b:literal, $c:literal) => {
-            concat!(
-                "vpbroadcastd {x:z}, dword ptr [{r",
-                $row,
-                "} + {at} + 4 * ",
-                $step,
-                "]\n",
-                "vpdpbusd {",
-                $a,
-                "}, {u:z}, {x:z}\n",
-                "vpdpbusd {",
-                $b,
-                "}, {v:z}, {x:z}\n",
-                "vpdpbusd {",
-                $c,
-                "}, {w:z}, {x:z}\n",
-            )
-        };
-    }
-    macro_rules! step {
-        ($step:literal) => {
-            concat!(
-                "vmovdqu64 {u:z}, zmmword ptr [{values} + 64 * ",
-                $step,
-                "]\n",
-                "vmovdqu64 {v:z}, zmmword ptr [{values} + {stride} + 64 * ",
-                $step,
-                "]\n",
-                "vmovdqu64 {w:z}, zmmword ptr [{values} + 2 * {stride} + 64 * ",
-                $step,
-                "]\n",
-                row!($step, "0", "d00", "d01", "d02"),
-                row!($step, "1", "d10", "d11", "d12"),
-                row!($step, "2", "d20", "d21", "d22"),
-                row!($step, "3", "d30", "d31", "d32"),
-            )
-        };
-    }
-    // Whole registers: an output without a value would have no width.
-    let used = _mm512_undefined_epi32();
-    // SAFETY: the caller has four steps of all rows and panels here; nothing is written but registers.
-    unsafe {
-        std::arch::asm!(
-            step!("0"), step!("1"), step!("2"), step!("3"),
-            r0 = in(reg) rows[0], r1 = in(reg) rows[1], r2 = in(reg) rows[2], r3 = in(reg) rows[3],
-            at = in(reg) values_at, values = in(reg) values, stride = in(reg) stride,
-            u = inout(zmm_reg) used => _, v = inout(zmm_reg) used => _, w = inout(zmm_reg) used => _,
-            x = inout(zmm_reg) used => _,
-            d00 = inout(zmm_reg) dots[0][0], d01 = inout(zmm_reg) dots[0][1], d02 = inout(zmm_reg) dots[0][2],
-            d10 = inout(zmm_reg) dots[1][0], d11 = inout(zmm_reg) dots[1][1], d12 = inout(zmm_reg) dots[1][2],
-            d20 = inout(zmm_reg) dots[2][0], d21 = inout(zmm_reg) dots[2][1], d22 = inout(zmm_reg) dots[2][2],
-            d30 = inout(zmm_reg) dots[3][0], d31 = inout(zmm_reg) dots[3][1], d32 = inout(zmm_reg) dots[3][2],
-            options(pure, readonly, nostack, preserves_flags)
-        );
     }
 }
 

@@ -177,12 +177,14 @@ struct Scratch {
     totals: Memory,
     weights: Memory,
     rows: Vec<*const u8>,
+    outputs: Vec<*mut f32>,
 }
 
 impl Scratch {
     fn new() -> Scratch {
         let none = || Memory::new(0);
-        Scratch { values: none(), scales: none(), biases: none(), totals: none(), weights: none(), rows: Vec::new() }
+        let (rows, outputs) = (Vec::new(), Vec::new());
+        Scratch { values: none(), scales: none(), biases: none(), totals: none(), weights: none(), rows, outputs }
     }
 }
 
@@ -222,17 +224,26 @@ impl Part<'_> {
             let rows = first..self.rows.end.min(first + BLOCK_ROWS);
             scratch.rows.clear();
             scratch.rows.extend(rows.clone().map(|row| x.row(self.job.rows.input(row))));
-            let width = self.panels.max(2) * PANEL_ROWS;
+            let most = if matches!(layout.values, Values::Lattice(_)) { FEW_LATTICE_ROWS } else { FEW_ROWS };
+            let packed = self.kernels.reads_packed && rows.len() <= most;
+            // A tile has at least two panels: a lone one goes in twice.
+            let panels = self.panels.max(2);
+            let stored = if packed { Stored::Packed(layout.values) } else { Stored::Open };
+            let direct = (self.kernels.direct_rows)(stored, panels, rows.len());
+            let width = panels * PANEL_ROWS;
+            let whole = self.whole() == width;
+            scratch.outputs.clear();
+            scratch.outputs.extend((first..first + direct).take_while(|_| whole).map(|row| self.output_of(row)));
             let totals = room(&mut scratch.totals, rows.len() * width * 4).cast::<f32>();
-            // SAFETY: the totals have room for all rows; zeroed before they become a slice.
-            let totals = unsafe {
-                totals.write_bytes(0, rows.len() * width);
-                std::slice::from_raw_parts_mut(totals, rows.len() * width)
-            };
+            // SAFETY: the totals have room for all rows; those that tiles do not begin by themselves are zeroed.
+            unsafe { totals.add(direct * width).write_bytes(0, (rows.len() - direct) * width) };
             for at in (0..self.job.panels.padded_columns()).step_by(SLAB_COLUMNS) {
-                self.integer_slab(x, layout, at, totals.as_mut_ptr(), scratch);
+                self.integer_slab(x, layout, at, (stored, totals), scratch);
             }
-            self.store(first, rows.len(), totals, width);
+            let done = if whole { direct } else { 0 };
+            // SAFETY: tiles have written the totals of the rows that they have not stored.
+            let totals = unsafe { std::slice::from_raw_parts(totals.add(done * width), (rows.len() - done) * width) };
+            self.store(first + done, rows.len() - done, totals, width);
         }
     }
 
@@ -242,36 +253,33 @@ impl Part<'_> {
         x: &QuantizedActivations,
         layout: &Layout,
         at: usize,
-        totals: *mut f32,
+        (stored, totals): (Stored, *mut f32),
         scratch: &mut Scratch,
     ) {
         let weights = self.job.panels;
         let sizes = weights.slab_sizes(at);
         let first = weights.slab(self.job.expert, self.panel, at);
-        // A tile has at least two panels: a lone one goes in twice.
         let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { sizes.bytes });
         let scales = room(&mut scratch.scales, sizes.groups * panels * 64).cast::<f32>();
         let biases = room(&mut scratch.biases, sizes.groups * panels * 64).cast::<f32>();
-        let most = if matches!(layout.values, Values::Lattice(_)) { FEW_LATTICE_ROWS } else { FEW_ROWS };
-        let packed = self.kernels.reads_packed && scratch.rows.len() <= most;
-        let mut source = (Stored::Packed(layout.values), first[sizes.header..].as_ptr(), stride);
+        let mut source = (first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
+        // Bytes are open as they are.
+        let is_open = self.kernels.reads_packed && layout.values == Values::Bits8;
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
             (self.kernels.read_scales)(layout, &headers, scales, biases);
-            if self.kernels.reads_packed && !packed && layout.values == Values::Bits8 {
-                // Bytes are open as they are.
-                source.0 = Stored::Open;
-            } else if !packed {
+            if stored == Stored::Open && !is_open {
                 let open = room(&mut scratch.values, TILE_PANELS * OPEN_STRIDE);
                 for p in 0..panels {
                     let slab = weights.slab(self.job.expert, self.panel + p.min(self.panels - 1), at);
                     let values = &slab[sizes.header..];
                     (self.kernels.read_values)(layout.values, values, sizes.width, open.add(p * OPEN_STRIDE));
                 }
-                source = (Stored::Open, open, OPEN_STRIDE);
+                source = (open, OPEN_STRIDE);
             }
-            let (record, (stored, values, stride)) = (x.record(), source);
+            let (record, (values, stride)) = (x.record(), source);
+            let ends = at + SLAB_COLUMNS >= weights.padded_columns() && !scratch.outputs.is_empty();
             (self.kernels.tile)(&Tile {
                 stored,
                 values,
@@ -292,6 +300,8 @@ impl Part<'_> {
                 sums_at: record.sums_of(layout.group) + at / layout.group * 4,
                 scale_at: record.scales + at / SLAB_COLUMNS * 4,
                 totals,
+                fresh: at == 0,
+                outputs: if ends { scratch.outputs.as_ptr() } else { std::ptr::null() },
             });
         }
     }
@@ -382,15 +392,26 @@ impl Part<'_> {
         weights
     }
 
+    /// Columns of the part that the matrix has.
+    fn whole(&self) -> usize {
+        (self.panels * PANEL_ROWS).min(self.job.panels.rows() - self.panel * PANEL_ROWS)
+    }
+
+    /// Where the columns of a row go.
+    fn output_of(&self, row: usize) -> *mut f32 {
+        let column = self.job.column + self.panel * PANEL_ROWS;
+        let at = self.job.rows.output(row) * self.output.stride + column;
+        debug_assert!(at + self.whole() <= self.output.length);
+        // SAFETY: inside the output as `check` has seen.
+        unsafe { self.output.start.add(at) }
+    }
+
     /// Totals of `count` rows from `first` on to their places, `width` floats a row.
     fn store(&self, first: usize, count: usize, totals: &[f32], width: usize) {
-        let column = self.panel * PANEL_ROWS;
-        let real = (self.panels * PANEL_ROWS).min(self.job.panels.rows() - column);
+        let whole = self.whole();
         for (index, totals) in totals.chunks_exact(width).take(count).enumerate() {
-            let at = self.job.rows.output(first + index) * self.output.stride + self.job.column + column;
-            debug_assert!(at + real <= self.output.length);
-            // SAFETY: inside the output as `check` has seen; no other part has these rows and columns.
-            unsafe { self.output.start.add(at).copy_from_nonoverlapping(totals.as_ptr(), real) };
+            // SAFETY: no other part has these rows and columns.
+            unsafe { self.output_of(first + index).copy_from_nonoverlapping(totals.as_ptr(), whole) };
         }
     }
 }

@@ -63,6 +63,10 @@ pub struct Tile {
     pub scale_at: usize,
     /// What is added to. `[count, panels, 16]`
     pub totals: *mut f32,
+    /// The first slab: totals of direct rows (see [`Kernels::direct_rows`]) are zero, whatever is there.
+    pub fresh: bool,
+    /// The last slab: where the totals of direct rows go instead, a pointer each. May be null.
+    pub outputs: *const *mut f32,
 }
 
 /// A float product over one slab: up to 8 rows x 3 panels, one `fma` a column, in order.
@@ -92,6 +96,8 @@ pub struct Kernels {
     pub read_scales: unsafe fn(&Layout, &Headers, *mut f32, *mut f32),
     /// [`tile`].
     pub tile: unsafe fn(&Tile),
+    /// How many rows, from the first on, of `panels` panels and `count` rows `tile` begins and ends by itself.
+    pub direct_rows: fn(stored: Stored, panels: usize, count: usize) -> usize,
     /// [`float_tile`].
     pub float_tile: unsafe fn(&FloatTile),
 }
@@ -114,8 +120,14 @@ const SCALAR: Kernels = Kernels {
     read_values: unpack::read_values,
     read_scales: unpack::read_scales,
     tile,
+    direct_rows: no_direct_rows,
     float_tile,
 };
+
+/// All rows of this tier go through the totals.
+pub fn no_direct_rows(_: Stored, _: usize, _: usize) -> usize {
+    0
+}
 
 /// Add one slab's products to the totals. Takes open values only.
 ///
