@@ -6,8 +6,8 @@
 // (`prefill`) or each tile has a warp of its own and `join` merges (`decode`). Read next: attention.cuh.
 #include "attention.cuh"
 
-// The tiles of a warp, every `step` from `tile` on, for up to 16 query heads of one row; `put(tile, half, sums, largest,
-// total)` gets what row g + 8 half of a tile gave. The keys of the next tile come while the values of this one are
+// The tiles of a warp, every `step` from `tile` on, for up to 16 query heads of one row; `put(tile, head)` is
+// where what a tile gives is put. The keys of the next tile come while the values of this one are
 // weighed, and the other way round.
 template <int ELEMENT, int DIM, typename Put> DEV void walk_tiles(const AttentionArgs &args, u8 *memory, uint2 row, u32 tile, u32 step, Put put) {
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
@@ -49,14 +49,7 @@ template <int ELEMENT, int DIM, typename Put> DEV void walk_tiles(const Attentio
         tile_sums<ELEMENT, DIM, false>(args, q, keys_at, values_at, tile * KEYS, first, last, lane, sums, largest, total, between);
         bring(values_at, to_values);
         pages.ask(args, row.y, (tile + 2 * step) * KEYS, row.x);
-#pragma unroll
-        for (u32 half = 0; half < 2; half++) {
-            if (g + 8 * half >= here) continue;
-            float *to = put(tile, g + 8 * half);
-#pragma unroll
-            for (u32 d = 0; d < DIM / 8; d++) *(float2 *)(to + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
-            if (t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
-        }
+        put_sums<DIM>(sums, largest, total, here, [&](u32 of) { return put(tile, of); });
     }
 }
 
@@ -67,8 +60,7 @@ template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *m
     previous_done();
     const uint2 row = load_row(args, blockIdx.z);
     if (row.x == ~0u) return;
-    float *scratch = args.scratch + (u64)(blockIdx.z * args.heads + first_head) * args.tiles * (DIM + 4);
-    auto put = [&](u32 tile, u32 of) { return scratch + (u64)(of * args.tiles + tile) * (DIM + 4); };
+    auto put = [&](u32 tile, u32 of) { return put_apart(args, blockIdx.z, first_head + of, tile, DIM); };
     walk_tiles<ELEMENT, DIM>(args, memory, row, first_seen(args, row.x) / KEYS + blockIdx.x * 2 + (threadIdx.x >> 5), gridDim.x * 2, put);
 }
 
@@ -84,7 +76,7 @@ template <int ELEMENT, int DIM> DEV void decode_close(const AttentionArgs &args,
     float *kept = (float *)(memory + 2 * KEYS * DIM * 4);
     const u32 first = first_seen(args, row.x) / KEYS, tiles = row.x / KEYS + 1 - first;
     auto place = [&](u32 tile, u32 of) { return kept + (tile * here + of) * (DIM + 2); };
-    auto put = [&](u32 tile, u32 of) { return place(tile - first, of); };
+    auto put = [&](u32 tile, u32 of) { return put_close(place(tile - first, of), DIM); };
     walk_tiles<ELEMENT, DIM>(args, memory, row, first + (threadIdx.x >> 5), 2, put);
     __syncthreads();
     for (u32 i = threadIdx.x; i < here * DIM; i += 64) {
@@ -100,81 +92,105 @@ template <int ELEMENT, int DIM> DEV void decode_close(const AttentionArgs &args,
     }
 }
 
-constexpr u32 JOINED = 512, PART = 32, PARTS = 8, WIDTH = 32;
+constexpr u32 JOINED = 512, PART = 64, PARTS = 4, WIDTH = 32, PRODUCTS = PART + 4;
 
-// Merge the tiles of a row and head: grid (heads, rows, value_dim / WIDTH), a lane of the first warp each dimension. The
-// largest score so far is found for 512 tiles at once; what is left is one multiplication and addition a tile, in
-// order, on sums that come PART tiles at a time, PARTS - 1 times that ahead.
+// Merge the tiles of a row and head: grid (heads, rows, value_dim / WIDTH). The largest score so far is found for 512 tiles at
+// once, asked for long before. Then sums come PART tiles at a time, PARTS - 1 times that ahead: two warps bring them and
+// multiply them by what their tile counts, and a step later the first warp, a lane each dimension, adds them in order, and the
+// second their totals. That is all that waits for the tile before.
 extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_constant__ AttentionArgs args) {
-    extern __shared__ __align__(128) float ring[]; // [PARTS][PART][WIDTH]
-    constexpr u32 EACH = JOINED / 128, PIECES = WIDTH / 4;
+    constexpr u32 EACH = JOINED / 128, CHUNK = JOINED / PART;
+    extern __shared__ __align__(128) float ring[]; // products [2][WIDTH][PRODUCTS], then sums [PARTS][PART][WIDTH]
+    // What is before a tile counts so much, what it gives so much, and its total by that.
+    __shared__ __align__(16) float befores[2][JOINED], afters[JOINED], totals[2][JOINED];
+    __shared__ float ends[4], whole;
     next_may_start();
-    previous_done();
     const uint2 row = load_row(args, blockIdx.y);
     if (row.x == ~0u) return;
-    // What is before a tile counts so much, what it gives so much, and its total by that.
-    __shared__ float4 shares[JOINED];
-    __shared__ float ends[4];
-    const u32 d = threadIdx.x, head = blockIdx.x, stride = args.value_dim + 4;
-    const float *from = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.tiles * stride;
-    const u32 last = row.x / KEYS;
-    float largest = LEAST, total = 0.0f, sum = 0.0f;
-    for (u32 first = first_seen(args, row.x) / KEYS; first <= last; first += JOINED) {
-        const u32 count = minimum(JOINED, last - first + 1), parts = (count + PART - 1) / PART;
-        auto bring = [&](u32 part) {
+    const u32 thread = threadIdx.x, lane = thread & 31, warp = thread >> 5, head = blockIdx.x;
+    const u32 products_at = shared_address(ring), sums_at = products_at + 2 * WIDTH * PRODUCTS * 4;
+    const u32 first = first_seen(args, row.x) / KEYS, count = row.x / KEYS + 1 - first, parts = (count + PART - 1) / PART;
+    const float *of_head = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.tiles * (args.value_dim + 4);
+    const float *from = of_head + (blockIdx.z * args.tiles + first) * WIDTH + (thread & 63) * 4;
+    const float2 *owns = (const float2 *)(of_head + args.tiles * args.value_dim) + first + thread * EACH;
+    auto bring = [&](u32 part) {
+        const u32 to = sums_at + (part % PARTS * PART * WIDTH + (thread & 63) * 4) * 4;
+        if (part < parts) {
 #pragma unroll
-            for (u32 j = 0; j < PART * PIECES / 128; j++) {
-                // Behind the last tile one is read again, and counts nothing.
-                const u32 i = d + j * 128, tile = i / PIECES, piece = i % PIECES;
-                const float *source = from + (u64)(first + minimum(part * PART + tile, count - 1)) * stride + blockIdx.z * WIDTH + piece * 4;
-                if (part < parts) copy_async<16>(shared_address(ring) + ((part % PARTS * PART + tile) * PIECES + piece) * 16, source);
+            for (u32 j = 0; j < PART * WIDTH / 256; j++) {
+                copy_async_or_zero(to + j * 1024, from + part * PART * WIDTH + j * 256, part * PART + j * 8 + (thread & 63) / 8 < count);
             }
-            copy_commit();
-        };
-#pragma unroll
-        for (u32 part = 0; part + 1 < PARTS; part++) bring(part);
-        float2 own[EACH];
-        float most[EACH];
+        }
+        copy_commit();
+    };
+    float2 own[EACH];
+    auto ask = [&](u32 tile) {
 #pragma unroll
         for (u32 j = 0; j < EACH; j++) {
             own[j] = make_float2(LEAST, 0.0f);
-            if (d * EACH + j < count) own[j] = __ldcg((const float2 *)(from + (u64)(first + d * EACH + j) * stride + args.value_dim));
-            most[j] = j ? fmaxf(most[j - 1], own[j].x) : own[j].x;
+            if (tile + thread * EACH + j < count) own[j] = __ldcg(owns + tile + j);
         }
-        float all = most[EACH - 1];
-        for (u32 step = 1; step < 32; step *= 2) {
-            const float other = __shfl_up_sync(~0u, all, step);
-            if ((d & 31) >= step) all = fmaxf(all, other);
-        }
-        if ((d & 31) == 31) ends[d >> 5] = all;
-        float before = __shfl_up_sync(~0u, all, 1);
-        if ((d & 31) == 0) before = LEAST;
-        __syncthreads();
-        before = fmaxf(before, largest);
-        for (u32 warp = 0; warp < d >> 5; warp++) before = fmaxf(before, ends[warp]);
-        for (u32 warp = 0; warp < 4; warp++) largest = fmaxf(largest, ends[warp]);
+    };
+    previous_done();
+    ask(0);
 #pragma unroll
-        for (u32 j = 0; j < EACH; j++) {
-            const float now = fmaxf(before, own[j].x), after = power(own[j].x - now);
-            shares[d * EACH + j] = make_float4(power(before - now), after, __fmul_rn(own[j].y, after), 0.0f);
-            before = now;
-        }
-        for (u32 part = 0; part < parts; part++) {
-            copy_wait<PARTS - 2>();
+    for (u32 part = 0; part + 1 < PARTS; part++) {
+        if (warp >= 2) bring(part);
+    }
+    float largest = LEAST, sum = 0.0f;
+    for (u32 part = 0; part <= parts; part++) {
+        if (part % CHUNK == 0 && part < parts) {
+            float all = LEAST;
+#pragma unroll
+            for (u32 j = 0; j < EACH; j++) all = fmaxf(all, own[j].x);
+            for (u32 step = 1; step < 32; step *= 2) {
+                const float other = __shfl_up_sync(~0u, all, step);
+                if (lane >= step) all = fmaxf(all, other);
+            }
+            if (lane == 31) ends[warp] = all;
+            float before = __shfl_up_sync(~0u, all, 1);
+            if (lane == 0) before = LEAST;
             __syncthreads();
-            bring(part + PARTS - 1);
-            if (d >= WIDTH) continue;
-            const float *values = ring + part % PARTS * PART * WIDTH + d;
+            before = fmaxf(before, largest);
 #pragma unroll
-            for (u32 j = 0; j < PART; j++) {
-                const float4 share = shares[part * PART + j];
-                total = fmaf(total, share.x, share.z);
-                sum = fmaf(sum, share.x, values[j * WIDTH] * share.y);
+            for (u32 other = 0; other < 4; other++) {
+                if (other < warp) before = fmaxf(before, ends[other]);
+                largest = fmaxf(largest, ends[other]);
+            }
+            float *into = befores[part / CHUNK & 1] + thread * EACH, *weighs = totals[part / CHUNK & 1] + thread * EACH;
+#pragma unroll
+            for (u32 j = 0; j < EACH; j++) {
+                const float now = fmaxf(before, own[j].x), after = power(own[j].x - now);
+                into[j] = power(before - now), afters[thread * EACH + j] = after, weighs[j] = __fmul_rn(own[j].y, after);
+                before = now;
+            }
+            ask((part + CHUNK) * PART);
+        }
+        if (warp >= 2) copy_wait<PARTS - 2>();
+        __syncthreads();
+        if (warp >= 2) {
+            bring(part + PARTS - 1);
+            for (u32 j = 0; part < parts && j < PART / 2; j += 4) {
+                const u32 tile = (warp - 2) * (PART / 2) + j;
+                const float *values = ring + 2 * WIDTH * PRODUCTS + (part % PARTS * PART + tile) * WIDTH + lane;
+                const float4 after = *(const float4 *)(afters + part % CHUNK * PART + tile);
+                *(float4 *)(ring + ((part & 1) * WIDTH + lane) * PRODUCTS + tile) =
+                    make_float4(values[0] * after.x, values[WIDTH] * after.y, values[2 * WIDTH] * after.z, values[3 * WIDTH] * after.w);
+            }
+        } else if (part > 0) {
+            const u32 last = part - 1, place = last % CHUNK * PART;
+            const float4 *before = (const float4 *)(befores[last / CHUNK & 1] + place);
+            const float4 *adds = (const float4 *)(warp == 0 ? ring + ((last & 1) * WIDTH + lane) * PRODUCTS : totals[last / CHUNK & 1] + place);
+#pragma unroll
+            for (u32 j = 0; j < PART / 4; j++) {
+                const float4 b = before[j], v = adds[j];
+                sum = fmaf(fmaf(fmaf(fmaf(sum, b.x, v.x), b.y, v.y), b.z, v.z), b.w, v.w);
             }
         }
-        __syncthreads();
     }
-    if (d < WIDTH) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + blockIdx.z * WIDTH + d] = sum * finish(args, largest, total, head);
+    if (thread == 32) whole = sum;
+    __syncthreads();
+    if (warp == 0) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + blockIdx.z * WIDTH + lane] = sum * finish(args, largest, whole, head);
 }
 
 // A block has 64 query rows of one KV head (tokens by heads of its group), a warp 16 of them; all walk the tiles of each

@@ -12,7 +12,7 @@ struct AttentionArgs {
     const u32 *tables;
     const u8 *pages;
     const float *sinks; // or null
-    float *scratch;     // decode: [row][head][tile][dim + 4]: sums, largest score, total
+    float *scratch;     // decode: of each row and head sums [dim / 32][tile][32], then [tile] largest score and total
     float *out;
     u32 count, heads, group, kv_heads; // group: query heads of a KV head
     u32 key_dim, value_dim, page, element;
@@ -111,9 +111,9 @@ struct Pages {
 };
 
 // Where a piece of 16 bytes of a tile's row lies: rows behind one another, or, as the tensor copy engine brings them (BULK),
-// halves of 128 bytes behind one another.
+// of 8 rows the first 128 bytes each, then what follows these.
 template <int DIM, bool BULK> DEV u32 piece_place(u32 row, u32 piece) {
-    if (BULK) return (piece >> 3) * (KEYS * 128) + row * 128 + (((piece & 7) ^ (row & 7)) << 4);
+    if (BULK) return (row >> 3) * (DIM * 16) + (piece >> 3) * 1024 + (row & 7) * 128 + (((piece & 7) ^ (row & 7)) << 4);
     return row * DIM * 2 + ((piece ^ (row & 7)) << 4);
 }
 
@@ -264,3 +264,32 @@ DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u3
     }
 }
 
+
+// Where what a tile gives is put: 32 dimensions of its sums, so far behind them the next 32; largest score and total.
+struct Put {
+    float *sums;
+    u32 step;
+    float *own;
+};
+
+DEV Put put_close(float *sums, u32 dim) { return {sums, 32, sums + dim}; }
+
+// Of a tile of a row and head in scratch memory.
+DEV Put put_apart(const AttentionArgs &args, u32 row, u32 head, u32 tile, u32 dim) {
+    float *of_head = args.scratch + (u64)(row * args.heads + head) * args.tiles * (dim + 4);
+    return {of_head + tile * 32, args.tiles * 32, of_head + args.tiles * dim + tile * 2};
+}
+
+// What a tile gave, to where `place` has it of each of its heads.
+template <int DIM, typename Place> DEV void put_sums(const float (&sums)[DIM / 8][4], const float (&largest)[2], const float (&total)[2], u32 here, Place place) {
+    const u32 g = threadIdx.x >> 2 & 7, t = threadIdx.x & 3;
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        const u32 of = g + 8 * half;
+        if (of >= here) continue;
+        const Put to = place(of);
+#pragma unroll
+        for (u32 d = 0; d < DIM / 8; d++) *(float2 *)(to.sums + d / 4 * to.step + d % 4 * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
+        if (t == 0) *(float2 *)to.own = make_float2(largest[half], total[half]);
+    }
+}

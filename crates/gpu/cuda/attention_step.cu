@@ -2,14 +2,16 @@
 //
 // `step`: rows of a sequence each. One kernel norms and rotates the heads, writes the new key and value, attends and
 // merges: a cluster of blocks has a row and KV head, and what it sums stays in shared memory. Old keys come while the
-// kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before, tiles merged by
-// `attention_join`. Invariant: bits are those of `heads` with attention.cu. Read next: attention.cuh.
+// kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before; each block has an equal share
+// of all tiles, which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention.cuh.
 #include "attention.cuh"
 #include "heads.cuh"
 #include "wgmma.cuh"
 
 struct StepArgs {
-    TensorMap pages; // rows of a key or value, boxes of 64 columns by a page's rows, at most 64, swizzled
+    // Keys or values: 64 columns, 8 rows, the columns behind these, the rows behind those; boxes of a page's rows, at most
+    // 64, swizzled.
+    TensorMap pages;
     AttentionArgs attention;
     // Of `step`:
     float *qkv;                         // normed and rotated heads are left there, as `heads` leaves them
@@ -53,6 +55,13 @@ DEV u32 page_number(const AttentionArgs &a, uint2 row, u32 tile) {
     return load_word(a.tables + row.y + minimum(key, row.x) / a.page);
 }
 
+// Have the rows of a box brought: keys or values from this one on.
+DEV void load_rows(u32 to, const TensorMap *map, u32 row, u32 barrier) {
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %2, %2, %3}], [%4];" ::"r"(to),
+                 "l"(map), "r"(0), "r"(row / 8), "r"(barrier)
+                 : "memory");
+}
+
 // Have a warp's tile of keys or values brought: those pages of it that have some.
 template <int DIM> DEV void bring_tile(const StepArgs &args, u32 to, u32 barrier, u32 number, u32 head, uint2 row, u32 tile, u32 values) {
     const AttentionArgs &a = args.attention;
@@ -62,8 +71,7 @@ template <int DIM> DEV void bring_tile(const StepArgs &args, u32 to, u32 barrier
     __syncwarp();
     if (lane >= boxes) return;
     const u32 from = ((number * a.kv_heads + head) * 2 + values) * a.page + (start + lane * box) % a.page;
-#pragma unroll
-    for (u32 half = 0; half < DIM / 64; half++) load_tile(to + half * KEYS * 128 + lane * box * 128, &args.pages, half * 64, from, barrier);
+    load_rows(to + lane * box * DIM * 2, &args.pages, from, barrier);
 }
 
 // What a block of `step` has beside tiles.
@@ -193,7 +201,7 @@ template <int DIM> DEV void merge_kept(const AttentionArgs &a, const Room<DIM> &
 }
 
 // Grid (blocks of a cluster, KV heads * blocks of 16 heads, rows).
-template <int ELEMENT, int DIM, bool STEP> DEV void attend(const StepArgs &args, u8 *memory) {
+template <int ELEMENT, int DIM> DEV void attend(const StepArgs &args, u8 *memory) {
     const AttentionArgs &a = args.attention;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, all = gridDim.x * warps;
     const u32 g = lane >> 2, t = lane & 3;
@@ -217,59 +225,42 @@ template <int ELEMENT, int DIM, bool STEP> DEV void attend(const StepArgs &args,
     }
     __syncwarp();
     u32 number = tile <= last_tile ? page_number(a, row, tile) : 0;
-    // Rows beside this one may write keys just before it.
-    if (!STEP && tile + 1 >= last_tile) previous_done();
     if (tile <= last_tile) {
         bring_tile<DIM>(args, keys_at, keys_full, number, head, row, tile, 0);
         bring_tile<DIM>(args, values_at, values_full, number, head, row, tile, 1);
     }
     number = page_number(a, row, tile + all);
-    Queries<ELEMENT, DIM> q;
     const bool has_last = (last_tile - first) % all / warps == blockIdx.x;
-    if (STEP) {
-        make_heads<ELEMENT, DIM>(args, room, row, head, of_group, here, has_last);
+    make_heads<ELEMENT, DIM>(args, room, row, head, of_group, here, has_last);
+    Queries<ELEMENT, DIM> q;
 #pragma unroll
-        for (u32 i = 0; i < DIM / 16; i++) {
+    for (u32 i = 0; i < DIM / 16; i++) {
 #pragma unroll
-            for (u32 part = 0; part < 4; part++) {
-                const u32 of = g + (part & 1) * 8;
-                const float2 v = of < here ? *(const float2 *)(room.queries + of * HEAD<DIM> + i * 16 + 2 * t + (part >> 1) * 8) : make_float2(0.0f, 0.0f);
-                q.parts[i][part] = pack<ELEMENT>(v.x, v.y);
-            }
+        for (u32 part = 0; part < 4; part++) {
+            const u32 of = g + (part & 1) * 8;
+            const float2 v = of < here ? *(const float2 *)(room.queries + of * HEAD<DIM> + i * 16 + 2 * t + (part >> 1) * 8) : make_float2(0.0f, 0.0f);
+            q.parts[i][part] = pack<ELEMENT>(v.x, v.y);
         }
-    } else {
-        previous_done();
-        const float *from = a.qkv + (u64)blockIdx.z * a.row_stride + first_head * DIM;
-        q.load(g < here ? from + g * DIM : nullptr, g + 8 < here ? from + (g + 8) * DIM : nullptr, t);
     }
     const u32 seen = first_seen(a, row.x), firsts[2] = {seen, seen}, lasts[2] = {row.x, row.x};
     for (u32 round = 0; tile <= last_tile; tile += all, round++) {
         const bool more = tile + all <= last_tile, is_last = tile == last_tile;
         barrier_wait(keys_full, round & 1);
-        if (STEP && is_last) patch_tile<ELEMENT, DIM>(keys_at, room.fresh, row.x, false);
+        if (is_last) patch_tile<ELEMENT, DIM>(keys_at, room.fresh, row.x, false);
         float sums[DIM / 8][4], largest[2], total[2];
         auto between = [&]() {
             __syncwarp();
             if (more) bring_tile<DIM>(args, keys_at, keys_full, number, head, row, tile + all, 0);
             barrier_wait(values_full, round & 1);
-            if (is_last) patch_tile<ELEMENT, DIM>(values_at, STEP ? room.fresh + DIM : nullptr, row.x, true);
+            if (is_last) patch_tile<ELEMENT, DIM>(values_at, room.fresh + DIM, row.x, true);
         };
         tile_sums<ELEMENT, DIM, true>(a, q, keys_at, values_at, tile * KEYS, firsts, lasts, lane, sums, largest, total, between);
         __syncwarp();
         if (more) bring_tile<DIM>(args, values_at, values_full, number, head, row, tile + all, 1);
         number = page_number(a, row, tile + 2 * all);
-#pragma unroll
-        for (u32 half = 0; half < 2; half++) {
-            const u32 of = g + 8 * half;
-            if (of >= here) continue;
-            float *to = STEP ? room.kept + ((round * warps + warp) * here + of) * KEPT<DIM>
-                             : a.scratch + ((u64)(blockIdx.z * a.heads + first_head + of) * a.tiles + tile) * (DIM + 4);
-#pragma unroll
-            for (u32 d = 0; d < DIM / 8; d++) *(float2 *)(to + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
-            if (t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
-        }
+        auto put = [&](u32 of) { return put_close(room.kept + ((round * warps + warp) * here + of) * KEPT<DIM>, DIM); };
+        put_sums<DIM>(sums, largest, total, here, put);
     }
-    if (!STEP) return;
     cluster_meet();
     merge_kept<DIM>(a, room, last_tile - first + 1, here, first_head);
     float *left = args.qkv + (u64)blockIdx.z * a.row_stride;
@@ -277,6 +268,139 @@ template <int ELEMENT, int DIM, bool STEP> DEV void attend(const StepArgs &args,
     for (u32 i = threadIdx.x; has_last && of_group == 0 && i < DIM; i += blockDim.x) left[args.keys + head * DIM + i] = room.fresh[i];
     // Nobody may go while others read what it has; what was written need not have arrived.
     cluster_part();
+}
+
+// Warps of a block of `long` that sum tiles, and most rows.
+constexpr u32 LONG_WARPS = 5, LONG_ROWS = 64;
+
+// What a block of `long` has beside tiles: where it takes which tiles from.
+struct Rows {
+    uint2 rows[LONG_ROWS];
+    u32 starts[LONG_ROWS + 1]; // where each row's tiles begin, for one block of heads
+};
+
+// Tiles of one row and block of heads: `begin` to `end` of all, the first of them `first` of the row.
+struct Unit {
+    u32 row, heads, begin, end, first;
+    uint2 where;
+};
+
+// Of which row and heads tile i of all is; a warp finds it together.
+DEV Unit find_unit(const AttentionArgs &a, const Rows &rows, u32 others, u32 i) {
+    const u32 lane = threadIdx.x & 31;
+    const u32 low = __ballot_sync(~0u, rows.starts[lane + 1] * others <= i), high = __ballot_sync(~0u, rows.starts[lane + 33] * others <= i);
+    Unit unit;
+    unit.row = __popc(low) + __popc(high);
+    unit.where = rows.rows[unit.row];
+    const u32 start = rows.starts[unit.row], tiles = rows.starts[unit.row + 1] - start;
+    unit.heads = (i - start * others) / tiles;
+    unit.begin = start * others + unit.heads * tiles, unit.end = unit.begin + tiles;
+    unit.first = first_seen(a, unit.where.x) / KEYS;
+    return unit;
+}
+
+// How many tiles all rows have, with where each row's begin: by the first warp.
+DEV void count_tiles(const AttentionArgs &a, Rows &rows) {
+    const u32 lane = threadIdx.x;
+    u32 before = 0;
+    if (lane == 0) rows.starts[0] = 0;
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        const u32 row = half * 32 + lane;
+        uint2 where = make_uint2(~0u, 0);
+        if (row < a.count) where = load_row(a, row);
+        u32 tiles = where.x == ~0u ? 0 : where.x / KEYS + 1 - first_seen(a, where.x) / KEYS;
+        for (u32 step = 1; step < 32; step *= 2) {
+            const u32 other = __shfl_up_sync(~0u, tiles, step);
+            if (lane >= step) tiles += other;
+        }
+        rows.rows[row] = where, rows.starts[row + 1] = before + tiles;
+        before += __shfl_sync(~0u, tiles, 31);
+    }
+}
+
+// A warp asks for tiles `i` to `end` of all: keys and values of each to the next stage, once that is free.
+template <int DIM, u32 STAGES> DEV void bring_tiles(const StepArgs &args, const Rows &rows, u32 others, u32 i, u32 end, u32 stages_at, u32 full, u32 empty) {
+    const AttentionArgs &a = args.attention;
+    const u32 lane = threadIdx.x & 31, box = minimum(a.page, KEYS), boxes = KEYS / box, each = 32 / boxes, blocks = (a.group + 15) / 16;
+    u32 stage = 0, phase = 1;
+    bool is_after = false;
+    while (i < end) {
+        const Unit unit = find_unit(a, rows, others, i);
+        const u32 last_tile = unit.where.x / KEYS, stop = minimum(end, unit.end), head = unit.heads / blocks;
+        // Pages of so many tiles, one box a lane, are asked for at a time, the next ones before these are used.
+        auto ask = [&](u32 tile) { return load_word(a.tables + unit.where.y + minimum(tile * KEYS + lane * box, unit.where.x) / a.page); };
+        u32 tile = unit.first + i - unit.begin, numbers = 0, next = ask(tile);
+        for (u32 of = 0; i < stop; i++, tile++, of = of + 1 == each ? 0 : of + 1) {
+            if (of == 0) numbers = next, next = ask(tile + each);
+            // Rows beside this one may write keys just before it.
+            if (!is_after && tile + 1 >= last_tile) previous_done(), is_after = true;
+            const u32 start = tile * KEYS, mine = lane - of * boxes, there = minimum((unit.where.x - start) / box + 1, boxes);
+            const u32 from = (numbers * a.kv_heads + head) * 2 * a.page + (start + mine * box) % a.page;
+#pragma unroll
+            for (u32 values = 0; values < 2; values++) {
+                const u32 barrier = full + stage * 16 + values * 8;
+                barrier_wait(empty + stage * 16 + values * 8, phase);
+                if (lane == 0) barrier_expect(barrier, there * box * DIM * 2);
+                __syncwarp();
+                if (mine < there) load_rows(stages_at + ((stage * 2 + values) * KEYS + mine * box) * DIM * 2, &args.pages, from + values * a.page, barrier);
+            }
+            if (++stage == STAGES) stage = 0, phase ^= 1;
+        }
+    }
+}
+
+// Many keys: each block has an equal share of all tiles, of one row and block of heads after another, and its warps take
+// them in turn while one more asks for those to come. A stage is one warp's: it cannot be a round ahead of what comes to it.
+// Grid (blocks that run at a time).
+template <int ELEMENT, int DIM> DEV void attend_long(const StepArgs &args, u8 *memory) {
+    constexpr u32 TILE = KEYS * DIM * 2, STAGES = LONG_WARPS * 128 / DIM;
+    const AttentionArgs &a = args.attention;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    const u32 blocks = (a.group + 15) / 16, others = a.kv_heads * blocks;
+    const u32 stages_at = shared_address(memory), full = stages_at + STAGES * 2 * TILE, empty = full + STAGES * 16;
+    Rows &rows = *(Rows *)(memory + STAGES * (2 * TILE + 32));
+    next_may_start();
+    if (warp == 0) count_tiles(a, rows);
+    if (warp == 1 && lane < 2 * STAGES) barrier_init(full + lane * 8, 1), barrier_init(empty + lane * 8, 1);
+    if (warp == 1) asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    __syncthreads();
+    const u64 all = rows.starts[LONG_ROWS] * others;
+    const u32 begin = all * blockIdx.x / gridDim.x, end = all * (blockIdx.x + 1) / gridDim.x;
+    if (warp == LONG_WARPS) return bring_tiles<DIM, STAGES>(args, rows, others, begin, end, stages_at, full, empty);
+    previous_done();
+    Queries<ELEMENT, DIM> q;
+    Unit unit;
+    unit.end = 0;
+    u32 here = 0, first_head = 0;
+    for (u32 turn = warp; begin + turn < end; turn += LONG_WARPS) {
+        const u32 i = begin + turn;
+        if (i >= unit.end) {
+            unit = find_unit(a, rows, others, i);
+            const u32 of_group = unit.heads % blocks * 16;
+            here = minimum(16u, a.group - of_group), first_head = unit.heads / blocks * a.group + of_group;
+            const float *from = a.qkv + (u64)unit.row * a.row_stride + first_head * DIM;
+            q.load(g < here ? from + g * DIM : nullptr, g + 8 < here ? from + (g + 8) * DIM : nullptr, t);
+        }
+        const u32 tile = unit.first + i - unit.begin, stage = turn % STAGES, phase = turn / STAGES & 1;
+        const u32 keys_at = stages_at + stage * 2 * TILE, values_at = keys_at + TILE;
+        const u32 seen = first_seen(a, unit.where.x), firsts[2] = {seen, seen}, lasts[2] = {unit.where.x, unit.where.x};
+        const bool is_last = tile == unit.where.x / KEYS;
+        barrier_wait(full + stage * 16, phase);
+        float sums[DIM / 8][4], largest[2], total[2];
+        auto between = [&]() {
+            __syncwarp();
+            if (lane == 0) barrier_arrive(empty + stage * 16);
+            barrier_wait(full + stage * 16 + 8, phase);
+            if (is_last) patch_tile<ELEMENT, DIM>(values_at, nullptr, unit.where.x, true);
+        };
+        tile_sums<ELEMENT, DIM, true>(a, q, keys_at, values_at, tile * KEYS, firsts, lasts, lane, sums, largest, total, between);
+        // The copy engine writes here next.
+        if (is_last) asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+        __syncwarp();
+        if (lane == 0) barrier_arrive(empty + stage * 16 + 8);
+        put_sums<DIM>(sums, largest, total, here, [&](u32 of) { return put_apart(a, unit.row, first_head + of, tile, DIM); });
+    }
 }
 
 // Of `prompt`: keys and values of a tile, whole pages of it, by the first warp.
@@ -292,15 +416,13 @@ template <int DIM> DEV void bring_both(const StepArgs &args, u32 to, u32 barrier
 #pragma unroll
     for (u32 values = 0; values < 2; values++) {
         const u32 from = ((number * a.kv_heads + head) * 2 + values) * a.page + key % a.page;
-#pragma unroll
-        for (u32 half = 0; half < DIM / 64; half++) {
-            load_tile(to + values * KEYS * DIM * 2 + half * KEYS * 128 + lane * box * 128, &args.pages, half * 64, from, barrier);
-        }
+        load_rows(to + (values * KEYS + lane * box) * DIM * 2, &args.pages, from, barrier);
     }
 }
 
-// Values: 16 keys deep, 64 dimensions of each next to each other, the other 64 of all keys behind them.
-DEV u64 values_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)(KEYS * 128 >> 4) << 16 | (u64)64 << 32 | (u64)1 << 62; }
+// Keys: 16 of 64 dimensions, 8 keys after 8. Values: 16 keys, 64 dimensions of 8 of them, then the other 64.
+template <int DIM> DEV u64 keys_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)DIM << 32 | (u64)1 << 62; }
+template <int DIM> DEV u64 values_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)64 << 16 | (u64)DIM << 32 | (u64)1 << 62; }
 
 // A block has 64 query rows of one KV head (tokens by heads of its group); they walk the tiles of each sequence that they
 // belong to. Grid (KV heads, blocks of tokens).
@@ -371,7 +493,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
             asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #pragma unroll
             for (u32 i = 0; i < DIM / 16; i++) {
-                WgmmaRows<ELEMENT, KEYS>::run(flat, q.parts[i], descriptor(keys_at + i / 4 * KEYS * 128) + i % 4 * 2, i > 0);
+                WgmmaRows<ELEMENT, KEYS>::run(flat, q.parts[i], keys_descriptor<DIM>(keys_at + i / 4 * 1024) + i % 4 * 2, i > 0);
             }
             asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
             asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
@@ -391,7 +513,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
             hold(sums);
             asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #pragma unroll
-            for (u32 n = 0; n < KEYS / 16; n++) WgmmaValues<ELEMENT, DIM>::run(sums, weights[n], values_descriptor(values_at + n * 2048), n > 0);
+            for (u32 n = 0; n < KEYS / 16; n++) WgmmaValues<ELEMENT, DIM>::run(sums, weights[n], values_descriptor<DIM>(values_at + n * DIM * 32), n > 0);
             asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
             asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
             hold(sums);
@@ -428,11 +550,11 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
 #define STEP(name, element, dim)                                                                                       \
     extern "C" __global__ void __launch_bounds__(128) attention_step_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
-        attend<element, dim, true>(args, memory);                                                                    \
+        attend<element, dim>(args, memory);                                                                    \
     }                                                                                                                \
-    extern "C" __global__ void __launch_bounds__(64) attention_long_##name(const __grid_constant__ StepArgs args) {  \
+    extern "C" __global__ void __launch_bounds__(32 * LONG_WARPS + 32, 1) attention_long_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
-        attend<element, dim, false>(args, memory);                                                                   \
+        attend_long<element, dim>(args, memory);                                                                   \
     }                                                                                                                \
     extern "C" __global__ void __launch_bounds__(128, 2) attention_prompt_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \

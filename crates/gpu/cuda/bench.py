@@ -311,8 +311,8 @@ def prompt(S_, sub=None):
 def decode(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4
     scratch = torch.full(((hi - lo) * heads * tiles * (dim + 4),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, tiles); S_.keep = scratch
-    s = step_args(S_.pages, a, None, None, None, dim, el, 0); S_.long = lambda: (long_launch(s, across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo, el, dim), launch(fn("attention", "attention_join"), (heads, hi - lo, dim // 32), 128, 4096 * min(8, -(-tiles // 32)), a))
-    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), launch(fn("attention", "attention_join"), (heads, hi - lo, dim // 32), 128, 4096 * min(8, -(-tiles // 32)), a))
+    s = step_args(S_.pages, a, None, None, None, dim, el, 0); S_.long = lambda: (long_launch(s, el, dim), join_launch(a, hi - lo))
+    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), join_launch(a, hi - lo))
     go(); S_.go = go; return out
 def close_shared(tiles, here, dim): return 2 * 64 * dim * 4 + tiles * here * (dim + 2) * 4
 def is_close(tiles, others, here=4, dim=128): return tiles <= 16 and others >= SMS and 2 * (close_shared(tiles, here, dim) + 16384) <= 232448
@@ -326,11 +326,12 @@ def cluster_of(tiles, others, here, dim):
     least = next((b for b in (1, 2, 4) if b * warps >= tiles or 2 * b * others > SMS), 8)
     return next(((b, warps, shared(b)) for b in (1, 2, 4, 8) if b >= least and tiles <= 64 and (shared(b) <= 232448 if warps == 4 else 2 * (shared(b) + 1024) <= 232448 + 1024)), None)
 def step_args(pages, a, qkv, norm, angles, dim, el, keys):
-    s = StepA(); page = a.page; s.map = encode(pages, (dim, pages.numel() // dim), (dim * 2,), (64, min(page, 64)), 3, el == 2)
+    s = StepA(); page = a.page; s.map = encode(pages, (64, 8, dim // 64, pages.numel() // dim // 8), (dim * 2, 128, 16 * dim), (64, 8, dim // 64, min(page, 64) // 8), 3, el == 2)
     s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; s.normed = norm is not None; return s
 def step_launch(s, cluster, others, rows_, el, dim): launch(fn("attention_step", f"attention_step_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 32, cluster[2], s, cluster=cluster[0])
 def prompt_launch(s, kvh, group, rows_, el, dim): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 128, 4 * 64 * dim * 2 + 64 + 512, s)
-def long_launch(s, across_, others, rows_, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (across_, others, rows_), 64, 2 * 64 * dim * 4 + 128, s)
+def long_launch(s, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (SMS, 1, 1), 192, 640 // dim * (256 * dim + 32) + 772, s)
+def join_launch(a, rows_): launch(fn("attention", "attention_join"), (a.heads, rows_, a.vd // 32), 128, 17408 + 8192 * min(4, -(-a.tiles // 64)), a)
 def anyone(S_, sub=None):
     heads, kvh, dim, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
     launch(fn("attention", "attention_any"), (heads, hi - lo, 1), 128, 0, args(S_, sub, out)); return out
@@ -406,7 +407,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
             elif cl: step_launch(step_args(pool, A, qkv, hn, angles, dim, 2, q), cl, kvh, m, 2, dim)
             elif is_close(tl, kvh * m): launch(fn("attention", "attention_close_bf16_128"), (1, kvh, m), 64, close_shared(tl, heads // kvh, dim), A)
             else:
-                long_launch(step_args(pool, A, None, None, None, dim, 2, 0), across(tl, kvh * m), kvh, m, 2, dim); launch(fn("attention", "attention_join"), (heads, m, dim // 32), 128, 4096 * min(8, -(-tl // 32)), A)
+                long_launch(step_args(pool, A, None, None, None, dim, 2, 0), 2, dim); join_launch(A, m)
             product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x)
             if m == 1: few(d, x, 1, left=(jv, jm, few(c, gu, 1, RowSource(P(x), P(nw), hidden, 1, 0, 0, 0, 1e-6), joined=(jv, jm))), residual=x)
             else: product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x)

@@ -146,14 +146,15 @@ fn is_brought(plan: &Plan, attention: &Call) -> bool {
     plan.chip.major == 9 && boxes
 }
 
-/// The pages as rows of keys and values.
+/// The pages as keys and values: 64 columns of 8 of them, the columns behind these, the next 8.
 fn pages_map(plan: &Plan, attention: &Call) -> Result<TensorMap, GpuError> {
     let (dim, page) = (attention.constant("KEY_DIM"), attention.constant("PAGE"));
     let (pages, row_bytes) = (&attention.buffers[3], u64::from(dim) * 2);
-    let sizes = [u64::from(dim), pages.bytes() / row_bytes];
-    let part = [64, page.min(TILE_KEYS)];
+    let sizes = [64, 8, u64::from(dim / 64), pages.bytes() / row_bytes / 8];
+    let strides = [row_bytes, 128, 8 * row_bytes];
+    let part = [64, 8, dim / 64, page.min(TILE_KEYS) / 8];
     let brain = attention.constant("ELEMENT") == 2;
-    let map = plan.context.tensor_map(brain, address(pages), &sizes, &[row_bytes], &part, true);
+    let map = plan.context.tensor_map(brain, address(pages), &sizes, &strides, &part, true);
     map.map_err(|reason| attention.error(reason))
 }
 
@@ -256,7 +257,6 @@ fn split_attention(plan: &mut Plan, call: &Call, name: &str) -> Result<(), GpuEr
     let (tiles, kept) = close(call);
     let blocks_of_heads = kv_heads * group.div_ceil(16);
     let others = blocks_of_heads * rows;
-    let two_tiles = 2 * TILE_KEYS * dim * 4;
     // Where all have work and there are few tiles, a block keeps what they gave.
     if tiles <= CLOSE_TILES && others >= chip.multiprocessors && 2 * (kept + 16 * 1024) <= chip.shared_bytes {
         let (name, arguments) = (format!("attention_close_{name}"), attention_arguments(call, 0, JOINED, rows, tiles));
@@ -266,22 +266,28 @@ fn split_attention(plan: &mut Plan, call: &Call, name: &str) -> Result<(), GpuEr
     let floats = u64::from(rows) * u64::from(heads) * u64::from(tiles) * u64::from(dim + 4);
     let scratch = plan.take(floats * 4);
     let arguments = attention_arguments(call, scratch, 0, rows, tiles);
-    let across = blocks_across(tiles.div_ceil(2), others, chip.multiprocessors * 3);
-    let grid = [across, blocks_of_heads, rows];
     if is_brought(plan, call) {
         let arguments = Arguments::new().map(&pages_map(plan, call)?).inner(arguments);
         let arguments = without_heads(arguments);
-        plan.launch(format!("attention_long_{name}"), grid, 64, two_tiles + 128, arguments);
+        let stages = LONG_WARPS * 128 / dim;
+        let shared = stages * (2 * TILE_KEYS * dim * 2 + 32) + SPLIT_ROWS * 8 + (SPLIT_ROWS + 1) * 4;
+        let grid = [chip.multiprocessors.min(tiles * others), 1, 1];
+        plan.launch(format!("attention_long_{name}"), grid, (LONG_WARPS + 1) * 32, shared, arguments);
     } else {
-        plan.launch(format!("attention_decode_{name}"), grid, 64, two_tiles, arguments);
+        let across = blocks_across(tiles.div_ceil(2), others, chip.multiprocessors * 3);
+        let grid = [across, blocks_of_heads, rows];
+        plan.launch(format!("attention_decode_{name}"), grid, 64, 2 * TILE_KEYS * dim * 4, arguments);
     }
     let arguments = attention_arguments(call, scratch, JOINED, rows, tiles);
     let name = "attention_join".to_string();
-    // 32 dimensions of 32 tiles, eight times where there are so many.
-    let shared = tiles.div_ceil(32).min(8) * 32 * 32 * 4;
+    // 32 dimensions: what 64 tiles count, twice, and sums of 64 tiles, four times where there are so many.
+    let shared = 2 * 32 * (64 + 4) * 4 + tiles.div_ceil(64).min(4) * 64 * 32 * 4;
     plan.split = Some(Split { name, grid: [heads, rows, dim / 32], block: 128, shared, arguments });
     Ok(())
 }
+
+/// Warps that sum tiles in a block of `attention_long`.
+const LONG_WARPS: u32 = 5;
 
 /// Stands for the output that only the join knows.
 const JOINED: u64 = 0x4a4f_494e_4544_0000;
