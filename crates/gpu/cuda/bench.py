@@ -152,12 +152,18 @@ def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None,
     a.halves = halves or best_group(all_, blocks * teams, 2 if joined else 1); a.groups = all_ // a.halves
     if smem(a.halves) > 232448: raise RuntimeError(f"smem {smem(a.halves)}")
     grid = min(a.groups, blocks); launch(fn("few", f"few{cols}_{name(M)}"), (grid, 1, 1), 256 * teams, smem(a.halves), a, pdl); return grid * teams
-def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True, stages=None):
-    a = Some(); n, k = M.n, M.k; width = max(32, 1 << (m - 1).bit_length()); panels = -(-n // 128); parts = parts or max([1] + [of for of in (2, 4, 8) if panels * of <= SMS * 2])
+def best_panels(n, width):  # groups of warps, blocks of a cluster
+    three, two = -(-n // 192), -(-n // 128); clusters = lambda p: SMS // p - SMS // p // 8
+    if width == 64: return (3, 8) if three <= clusters(8) else (3, 4) if three <= clusters(4) else (2, 2) if two * 2 <= SMS else (3, 2) if three * 2 <= SMS else (3, 1) if two > SMS and three <= SMS else (2, 1)
+    return (2, 8) if two * 8 <= SMS * 2 else (2, 2) if two * 2 <= SMS * 2 else (2, 1)
+def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True, stages=None, groups=None):
+    a = Some(); n, k = M.n, M.k; width = max(32, 1 << (m - 1).bit_length())
+    if not parts: groups, parts = best_panels(n, width)
+    groups = groups or 2; panel = 64 * groups; panels = -(-n // panel)
     a.x = encode(rows, (r128(k), m), (r128(k) * 2,), (64, width), 3, element(M) == "bf16"); a.w = M.w
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts = m, n, k, n, parts
-    length = -(-k // 1024) * 128; a.stages = stages or STAGES.get(width, 3); a.stages = max(2, min(a.stages, 16, -(-min(k, 8 // parts * length) // 128)))
-    launch(fn("some", f"some{width}_{name(M)}"), (panels * parts, 1, 1), 256, a.stages * width * 256 + 512 + (1 if parts == 1 else 8 // parts) * width * 512, a, pdl, parts if parts > 1 else None)
+    length = -(-k // 1024) * 128; a.stages = stages or STAGES.get((groups, width), 8 if groups == 3 else 3 if width == 32 else 4); sums = (1 if parts == 1 else 8 // parts) * width * panel * 4; a.stages = max(2, min(a.stages, (232448 - 512 - sums) // (width * 256), -(-min(k, 8 // parts * length) // 128)))
+    launch(fn("some", f"some{width}{'_wide' if groups == 3 else ''}_{name(M)}"), (panels * parts, 1, 1), panel * 2, a.stages * width * 256 + 512 + sums, a, pdl, parts if parts > 1 else None)
 STAGES = {}
 def team(M, y, m, rows, factors, bias=None, residual=None, parts=None, halves=None, pdl=True, clusters=None):
     a = Team(); n, k = M.n, M.k; all_ = -(-n // 32) * 2; of_slice = -(-k // 1024); smem = lambda p, h: 8 // p * of_slice * 4096 + 32768 * h + 8 // p * 8 + p * 64
@@ -165,8 +171,12 @@ def team(M, y, m, rows, factors, bias=None, residual=None, parts=None, halves=No
     a.w = M.w; a.rows, a.factors, a.bias, a.residual, a.y = P(rows), P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts, a.halves, a.groups = m, n, k, n, parts, halves, all_ // halves
     if smem(parts, halves) > 232448: raise RuntimeError(f"smem {smem(parts, halves)}")
     launch(fn("team", f"team_{name(M)}"), (min(clusters, -(-a.groups // (2 * parts))) * parts, 1, 1), 512, smem(parts, halves), a, pdl, parts if parts > 1 else None)
-def rows(values, weight, out, factors, k, mode, M, m, products=0, stride=None):
-    launch(fn("rows", "rows_" + element(M) + ("_wide" if mode == 2 else "")), (m, 1, 1), 1024 if mode == 2 else 256, 0, Rows(P(values), P(weight), 0, P(out), P(factors), k, stride or (2 * k if mode == 2 else k), r128(k), mode, 0, UPN[M.code], products, 1, 0, 0, 1e-6))
+def rows(values, weight, out, factors, k, mode, M, m, products=0, stride=None, apart=None):
+    wide = mode == 2; a = Rows(P(values), P(weight), 0, P(out), P(factors), k, stride or (2 * k if wide else k), r128(k), mode, 0, UPN[M.code], products, 1, 0, 0, 1e-6)
+    parts = 8 if wide else 4; kernel = element(M) + ("_wide" if wide else "")
+    if APART < m or k < 4096 or m == 1 or M.code in ("bf16", "f16") and m <= 16 or apart is False: launch(fn("rows", "rows_" + kernel), (m, 1, 1), 1024 if wide else 256, 0, a)
+    else: launch(fn("rows_apart", "rows_apart_" + kernel), (m * parts, 1, 1), 128 if wide else 64, 0, a, cluster=parts)
+APART = 64
 def unpack(M):
     if M.code in ("bf16", "f16"): return M.codes
     o = torch.empty(-(-M.n // 32), r128(M.k) // 32, 4, 32, 8, device=dv, dtype=torch.int16); torch.cuda.synchronize()
@@ -194,7 +204,7 @@ if want("products"):
             x = torch.randn(M_, k, device=dv) * 3; nw = torch.rand(k, device=dv) + 0.5
             xn = x.double() * torch.rsqrt((x.double() ** 2).mean(-1, keepdim=True) + 1e-6) * nw.double(); ref = xn @ X.value.double().T
             rf, rn, rs, rt = [torch.empty(M_, r128(k), device=dv, dtype=torch.int16) for _ in range(4)]; fa = torch.empty(M_, device=dv); torch.cuda.synchronize()
-            rows(x, nw, rf, fa, k, 1, X, M_); rows(x, nw, rn, fa, k, 1, X, M_, 1); rows(x, nw, rs, fa, k, 1, X, M_, 2); rows(x, nw, rt, fa, k, 1, X, 16, 3); w = unpack(X); torch.cuda.synchronize()
+            rows(x, nw, rf, fa, k, 1, X, M_, apart=False); rows(x, nw, rn, fa, k, 1, X, M_, 1); rows(x, nw, rs, fa, k, 1, X, M_, 2); rows(x, nw, rt, fa, k, 1, X, 16, 3); w = unpack(X); torch.cuda.synchronize()
             ys = {}
             for way in ("f1", "f3", "f8", "t2", "t13", "t16", "s17", "s31", "s64", "g192", "g128"):
                 m = M_ if way[0] == "g" else int(way[1:]); y = torch.full((m, n), float("nan"), device=dv); torch.cuda.synchronize()
@@ -203,7 +213,7 @@ if want("products"):
                     elif way[0] == "t":
                         for parts, halves, clusters in ((2, 1, 3), (2, 2, 5), (4, 2, 1), (8, 1, 2)): y.fill_(float("nan")); torch.cuda.synchronize(); team(X, y, m, rt, fa, parts=parts, halves=halves, clusters=clusters); torch.cuda.synchronize(); ys[f"{way}/{parts}/{halves}"] = y.clone()
                     elif way[0] == "s":
-                        for parts in (1, 2, 4, 8): some(X, y, m, rs, fa, parts=parts); torch.cuda.synchronize(); ys[f"{way}/{parts}"] = y.clone()
+                        for parts, groups in ((1, 2), (2, 2), (4, 2), (8, 2), (1, 3), (2, 3), (4, 3), (8, 3))[:8 if m == 64 else 4]: y.fill_(float("nan")); torch.cuda.synchronize(); some(X, y, m, rs, fa, parts=parts, groups=groups, stages=3); torch.cuda.synchronize(); ys[f"{way}/{parts}/{groups}"] = y.clone()
                     else: gemm(rn, X, w, m, y, fa, bn=int(way[1:]))
                 except RuntimeError as e: print("skip", code, k, way, e); continue
                 torch.cuda.synchronize(); ys[way] = y

@@ -70,53 +70,43 @@ template <int ELEMENT> DEV RowScale row_scale(float most) {
 
 // A norm's weights, of which nothing in front makes any: asked for first, so that they come before a matrix and while the
 // kernel in front is not done.
-template <u32 HELD, u32 THREADS> DEV void ask_norm(const RowSource &row, float4 (&others)[HELD]) {
+template <u32 HELD, u32 THREADS> DEV void ask_norm(const RowSource &row, float4 (&others)[HELD], u32 thread = threadIdx.x) {
     const bool whole = row.k % 4 == 0 && ((u64)row.values & 15) == 0;
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
-        const u32 i = 4 * threadIdx.x + 4 * THREADS * j;
+        const u32 i = 4 * thread + 4 * THREADS * j;
         others[j] = make_float4(1.0f, 1.0f, 1.0f, 1.0f);
         if (i < row.k && row.mode == NORM) others[j] = other_values(row, i, whole);
     }
 }
 
 // Make a row: `store(i, v)` gets elements i..i+4. The result is what products of the row are to be multiplied by.
-// `scratch`: 64 floats. HELD: of the elements, 4 THREADS at a time, those that stay in registers; `others` is what was asked
-// for. The first THREADS of the block take part, and meet at barrier 1.
-template <int ELEMENT, u32 HELD, u32 THREADS, typename Store>
-DEV float make_row(const RowSource &row, float4 (&others)[HELD], float *scratch, Store store) {
-    constexpr u32 WIDTH = 4 * THREADS, GROUPS = THREADS / 32;
+// HELD: of the elements, 4 THREADS at a time, those that stay in registers; `others` is what was asked for. Threads that
+// `thread` numbers take part; `gather(squares, most)` makes of what a warp has what all have, warp after warp.
+template <int ELEMENT, u32 HELD, u32 THREADS, typename Gather, typename Store>
+DEV float make_row_by(const RowSource &row, float4 (&others)[HELD], u32 thread, Gather gather, Store store) {
+    constexpr u32 WIDTH = 4 * THREADS;
     const bool whole = row.k % 4 == 0 && ((u64)row.values & 15) == 0;
     float squares = 0.0f, most = 0.0f;
     float4 held[HELD];
     // All is asked for before any of it is used.
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
-        const u32 i = 4 * threadIdx.x + WIDTH * j;
+        const u32 i = 4 * thread + WIDTH * j;
         if (i < row.k) held[j] = four(row.values, i, row.k, whole);
         if (i < row.k && row.mode == GATE) others[j] = other_values(row, i, whole);
     }
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
-        const u32 i = 4 * threadIdx.x + WIDTH * j;
+        const u32 i = 4 * thread + WIDTH * j;
         if (i < row.k) held[j] = row_values(row, held[j], others[j], squares), most = most_of(most, held[j]);
     }
-    for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < row.k; i += WIDTH) {
+    for (u32 i = 4 * thread + WIDTH * HELD; i < row.k; i += WIDTH) {
         most = most_of(most, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole), squares));
     }
     squares = warp_sum(squares);
     most = warp_max(most);
-    if ((threadIdx.x & 31) == 0) {
-        scratch[threadIdx.x >> 5] = squares;
-        scratch[GROUPS + (threadIdx.x >> 5)] = most;
-    }
-    meet(1, THREADS);
-    squares = 0.0f, most = 0.0f;
-#pragma unroll
-    for (u32 warp = 0; warp < GROUPS; warp++) {
-        squares += scratch[warp];
-        most = fmaxf(most, scratch[GROUPS + warp]);
-    }
+    gather(squares, most);
     const float norm = row.mode == NORM ? rsqrtf(squares / (float)row.k + row.epsilon) : 1.0f;
     const RowScale by = row_scale<ELEMENT>(most * norm);
     const float scale = by.scale;
@@ -125,13 +115,33 @@ DEV float make_row(const RowSource &row, float4 (&others)[HELD], float *scratch,
     };
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
-        const u32 i = 4 * threadIdx.x + WIDTH * j;
+        const u32 i = 4 * thread + WIDTH * j;
         if (i < row.k) put(i, held[j]);
     }
-    for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < row.k; i += WIDTH) {
+    for (u32 i = 4 * thread + WIDTH * HELD; i < row.k; i += WIDTH) {
         put(i, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole), squares));
     }
     return by.factor;
+}
+
+// The same by the first THREADS of a block, which meet at barrier 1. `scratch`: 64 floats.
+template <int ELEMENT, u32 HELD, u32 THREADS, typename Store>
+DEV float make_row(const RowSource &row, float4 (&others)[HELD], float *scratch, Store store) {
+    auto gather = [&](float &squares, float &most) {
+        constexpr u32 GROUPS = THREADS / 32;
+        if ((threadIdx.x & 31) == 0) {
+            scratch[threadIdx.x >> 5] = squares;
+            scratch[GROUPS + (threadIdx.x >> 5)] = most;
+        }
+        meet(1, THREADS);
+        squares = 0.0f, most = 0.0f;
+#pragma unroll
+        for (u32 warp = 0; warp < GROUPS; warp++) {
+            squares += scratch[warp];
+            most = fmaxf(most, scratch[GROUPS + warp]);
+        }
+    };
+    return make_row_by<ELEMENT, HELD, THREADS>(row, others, threadIdx.x, gather, store);
 }
 
 template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row(const RowSource &row, float *scratch, Store store) {
@@ -150,4 +160,39 @@ template <int ELEMENT> DEV void put_four(u16 *to, u32 order, u32 arrangement, u3
     } else {
         *(u32 *)(to + at) = p, *(u32 *)(to + (position(arrangement, order, i + 2) ^ turn)) = q;
     }
+}
+
+struct RowsArgs {
+    const float *values; // rows of k or 2 k values, x_stride apart
+    const float *weight;
+    const u32 *pairs;    // row to take for each made row, times `choices`; or null
+    u8 *rows;            // [m][stride]
+    float *factors;      // [m]
+    u32 k, x_stride, stride, mode, act;
+    u32 order;           // of the columns
+    u32 arrangement;
+    u32 choices;
+    float alpha, limit, epsilon;
+};
+
+// Rows on their way from one place to another. `make(source, put)` makes row `row` of them and gives its factor; of THREADS
+// threads this is number `thread`.
+template <int ELEMENT, u32 THREADS, typename Make> DEV void make_rows(const RowsArgs &args, u32 row, u32 thread, RowSource source, Make make) {
+    u32 from = row;
+    if (args.pairs) from = __float_as_uint(load_again_4((const float *)args.pairs + from)) / args.choices;
+    source.values += (u64)from * args.x_stride;
+    // Rows of 16 lie together, every second with its words in pairs the other way round.
+    const bool sixteen = args.arrangement == SIXTEEN;
+    const u32 turn = sixteen ? (row & 1) << 5 : 0;
+    u8 *to = args.rows + (sixteen ? (u64)row * 256 : (u64)row * args.stride * (ELEMENT == F32 ? 4 : 2));
+    auto put = [&](u32 i, float4 v) {
+        if (ELEMENT == F32) {
+            *(float4 *)(to + i * 4) = v;
+        } else {
+            put_four<ELEMENT == F32 ? F16 : ELEMENT>((u16 *)to, args.order, args.arrangement, i, v, turn);
+        }
+    };
+    const float factor = make(source, put);
+    for (u32 i = (args.k + 3) / 4 * 4 + 4 * thread; i < args.stride; i += 4 * THREADS) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+    if (thread == 0) args.factors[row] = factor;
 }

@@ -1,6 +1,6 @@
 // Products of 17 to 64 rows on Hopper: y[m][n] = x[m][k] . w[n][k], every weight read and decoded once.
 //
-// A block has a panel of 128 weight rows, 16 for each of 8 warps, which come straight to registers and are decoded there;
+// A block has a panel of 128 weight rows, or of 192, 16 for each of 8 or 12 warps, which come straight to registers and are decoded there;
 // the tensor cores multiply them with all rows of x, which the copy engine brings, a stretch of 128 columns at a time.
 // Where there are few panels the blocks of a cluster share the slices of k, and add up what each has for a part of the
 // outputs. Invariant: a slice is one chain of k16 products, slices are added in order, as in few.cu. Read next: team.cu.
@@ -20,7 +20,7 @@ struct SomeArgs {
     u32 stages;            // stretches of x that are there or on their way, at most 16
 };
 
-constexpr u32 SLICES = 8, PANEL = 128;
+constexpr u32 SLICES = 8;
 
 DEV void cluster_meet() {
     // Not `aligned`: threads of a warp may come here apart.
@@ -35,13 +35,6 @@ DEV void cluster_part() {
 
 // The compiler may not compute this again from what it came from.
 template <typename T> DEV void keep_address(T *&address) { asm volatile("" : "+l"(address)); }
-
-// The address of shared memory of another block of the cluster.
-DEV u32 of_block(u32 address, u32 block) {
-    u32 at;
-    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(address), "r"(block));
-    return at;
-}
 
 DEV float4 load_cluster(u32 address) {
     float4 v;
@@ -73,11 +66,12 @@ DEV void store_four(float *to, float4 v, u32 count, bool whole) {
 DEV float4 add_four(float4 a, float4 b) { return make_float4(__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y), __fadd_rn(a.z, b.z), __fadd_rn(a.w, b.w)); }
 
 // Where a sum lies among those of a slice: neighbouring rows next to each other, lanes that write together apart.
-DEV u32 sum_place(u32 column, u32 row) { return column * PANEL + (row ^ ((column >> 1) & 3) << 3); }
+template <u32 PANEL> DEV u32 sum_place(u32 column, u32 row) { return column * PANEL + (row ^ ((column >> 1) & 3) << 3); }
 
-template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, u8 *memory) {
+// GROUPS of four warps, a panel's rows among them.
+template <int CODE, int KIND, u32 N, u32 D, u32 GROUPS> DEV void some(const SomeArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
-    constexpr u32 STAGE = N * 256, DEPTH = D;
+    constexpr u32 STAGE = N * 256, DEPTH = D, PANEL = 64 * GROUPS, THREADS = 128 * GROUPS;
     const u32 stages = args.stages;
     const u32 lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3, group = threadIdx.x >> 7;
     const u32 g = lane >> 2, t = lane & 3;
@@ -105,7 +99,7 @@ template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, 
 #pragma unroll
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
     if (threadIdx.x == 0) {
-        for (u32 s = 0; s < stages; s++) barrier_init(full + 8 * s, 1), barrier_init(empty + 8 * s, 2);
+        for (u32 s = 0; s < stages; s++) barrier_init(full + 8 * s, 1), barrier_init(empty + 8 * s, GROUPS);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
@@ -188,16 +182,16 @@ template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, 
     }
     // Four neighbouring outputs of a row at a time, all that is read for them asked for before any of it is used.
     constexpr u32 EACH = 2;
-    const u32 step = args.parts * 256, pieces = args.m * (PANEL / 4);
+    const u32 step = args.parts * THREADS, pieces = args.m * (PANEL / 4);
     const bool whole = ((args.n | args.out_stride) & 3) == 0 && (((u64)args.y | (u64)args.residual | (u64)args.plain | (u64)args.bias) & 15) == 0;
     u32 from[SLICES];
 #pragma unroll
-    for (u32 s = 0; s < SLICES; s++) from[s] = args.parts > 1 ? of_block(shared_address(partials + s % each * N * PANEL), s / each) : 0;
-    for (u32 begin = part * 256 + threadIdx.x; begin < pieces; begin += EACH * step) {
+    for (u32 s = 0; s < SLICES; s++) from[s] = args.parts > 1 ? in_block(shared_address(partials + s % each * N * PANEL), s / each) : 0;
+    for (u32 begin = part * THREADS + threadIdx.x; begin < pieces; begin += EACH * step) {
         float4 residual[EACH], v[EACH][SLICES];
 #pragma unroll
         for (u32 j = 0; j < EACH; j++) {
-            const u32 i = begin + j * step, column = i / (PANEL / 4), of = i % (PANEL / 4) * 4, output = panel * PANEL + of, at = sum_place(column, of);
+            const u32 i = begin + j * step, column = i / (PANEL / 4), of = i % (PANEL / 4) * 4, output = panel * PANEL + of, at = sum_place<PANEL>(column, of);
             if (i >= pieces || output >= args.n) continue;
             if (args.residual) residual[j] = load_four(args.residual + (u64)column * args.out_stride + output, args.n - output, whole);
             if (args.parts == 1) {
@@ -232,13 +226,20 @@ template <int CODE, int KIND, u32 N, u32 D> DEV void some(const SomeArgs &args, 
 }
 
 #define SOME(name, code, kind, n, depth)                                                                               \
-    extern "C" __global__ void __launch_bounds__(256, 2) some##n##_##name(const __grid_constant__ SomeArgs args) { \
-        extern __shared__ __align__(1024) u8 memory[];                                                               \
-        some<code, kind, n, depth>(args, memory);                                                                 \
+    extern "C" __global__ void __launch_bounds__(256, 2) some##n##_##name(const __grid_constant__ SomeArgs args) {     \
+        extern __shared__ __align__(1024) u8 memory[];                                                                 \
+        some<code, kind, n, depth, 2>(args, memory);                                                                   \
+    }
+
+#define WIDE(name, code, kind, n, depth)                                                                               \
+    extern "C" __global__ void __launch_bounds__(384, 1) some##n##_wide_##name(const __grid_constant__ SomeArgs args) { \
+        extern __shared__ __align__(1024) u8 memory[];                                                                 \
+        some<code, kind, n, depth, 3>(args, memory);                                                                   \
     }
 
 #define SOME_OF(name, code, kind)                                                                                      \
     SOME(name, code, kind, 32, Traits<code>::BITS == 16 ? 1 : 2)                                                       \
-    SOME(name, code, kind, 64, Traits<code>::BITS == 16 ? 1 : Traits<code>::BITS == 4 && !Traits<code>::HIGH ? 3 : 2)
+    SOME(name, code, kind, 64, Traits<code>::BITS == 16 ? 1 : Traits<code>::BITS == 4 && !Traits<code>::HIGH ? 3 : 2)  \
+    WIDE(name, code, kind, 64, Traits<code>::BITS == 16 ? 2 : Traits<code>::BITS == 8 ? 3 : 4)
 
 EVERY_FORMAT(SOME_OF)

@@ -26,13 +26,6 @@ struct TeamArgs {
 // Bytes of a stretch of all rows; slots for what is sent: one group is added up while the next is made.
 constexpr u32 SLICES = 8, STRETCH = 4096, SLOTS = 2, MOST_HALVES = 4;
 
-// The address of shared memory of another block of the cluster.
-DEV u32 of_block(u32 address, u32 block) {
-    u32 at;
-    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(address), "r"(block));
-    return at;
-}
-
 DEV void send(u32 to, const float (&v)[4], u32 barrier) {
     asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(to), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]), "r"(barrier)
                  : "memory");
@@ -40,10 +33,6 @@ DEV void send(u32 to, const float (&v)[4], u32 barrier) {
 
 // What was read before has been used: nothing else of this thread need be seen by who waits.
 DEV void arrive_at(u32 barrier) { asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory"); }
-
-DEV void wait_cluster(u32 at, u32 parity) {
-    asm volatile("{.reg .pred p; again: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%0], %1; @p bra done; bra again; done: }" ::"r"(at), "r"(parity) : "memory");
-}
 
 DEV void bring_rows(u32 to, const void *from, u32 bytes, u32 barrier) {
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to), "l"(from), "r"(bytes), "r"(barrier) : "memory");
@@ -91,11 +80,8 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
             barrier_expect(full + 8 * s, sent);
         }
         for (u32 s = 0; warp == 0 && s < here; s++) barrier_init(brought + 8 * s, 1);
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
-    __syncwarp();
-    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
-    asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+    cluster_begins();
     previous_done();
     if (team == 0 && lane == 0 && stretches) {
         barrier_expect(brought + 8 * own, stretches * STRETCH);
@@ -109,8 +95,8 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
 #pragma unroll
     for (u32 i = 0; i < 2; i++) {
         const u32 pair = 4 * i + t;
-        to[i] = of_block(partials + team * team_bytes + (slice * here + pair % here) * 128 + g * 16, pair / here);
-        to_full[i] = of_block(full, pair / here);
+        to[i] = in_block(partials + team * team_bytes + (slice * here + pair % here) * 128 + g * 16, pair / here);
+        to_full[i] = in_block(full, pair / here);
     }
     const u32 from = partials + team * team_bytes + own * 128 + lane * 4;
     // Words of neighbouring rows have changed places, so that lanes that read together meet different banks.
@@ -143,7 +129,7 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
             args.y[where] = args.residual ? __fadd_rn(sum, residual[half]) : sum;
         }
         __syncwarp();
-        if (lane < parts && group + SLOTS * all_teams < args.groups) arrive_at(of_block(empty + 8 * slot, lane));
+        if (lane < parts && group + SLOTS * all_teams < args.groups) arrive_at(in_block(empty + 8 * slot, lane));
     };
     if (stretches) barrier_wait(brought + 8 * own, 0);
     float sums[2][4] = {};

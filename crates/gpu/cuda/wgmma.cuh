@@ -20,6 +20,26 @@ DEV void barrier_wait(u32 at, u32 parity) {
     asm volatile("{.reg .pred p; again: mbarrier.try_wait.parity.shared.b64 p, [%0], %1; @p bra done; bra again; done: }" ::"r"(at), "r"(parity) : "memory");
 }
 
+// The same where blocks of the cluster arrive.
+DEV void wait_cluster(u32 at, u32 parity) {
+    asm volatile("{.reg .pred p; again: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%0], %1; @p bra done; bra again; done: }" ::"r"(at), "r"(parity) : "memory");
+}
+
+// The address of shared memory of another block of the cluster.
+DEV u32 in_block(u32 address, u32 block) {
+    u32 at;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(address), "r"(block));
+    return at;
+}
+
+// All blocks of the cluster are here, with their barriers.
+DEV void cluster_begins() {
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    __syncwarp();
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+}
+
 DEV void load_tile(u32 to, const TensorMap *map, u32 column, u32 row, u32 barrier) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
                  "l"(map), "r"(column), "r"(row), "r"(barrier)

@@ -28,6 +28,9 @@ const MOST_UNPACKED: u64 = 2 << 30;
 pub(super) const NORM: u32 = 1;
 pub(super) const GATED: u32 = 2;
 
+/// From so many columns on a few rows are made by small clusters (`rows_apart.cu`).
+const APART_COLUMNS: u32 = 4096;
+
 /// Columns of one row that every block of a product makes by itself.
 const LONG_ROW: u32 = 8192;
 
@@ -391,9 +394,20 @@ fn make(plan: &mut Plan, product: &Product, made: &Made) -> (u64, u64) {
     let arguments = arguments.floats(&[call.float(8), call.float(9), call.float(6)]);
     // Rows without sums are made alike by any number of threads.
     let wide = made.element_bytes == 2 && product.input == GATED;
-    let (name, threads) =
-        if wide { (format!("rows_{}_wide", made.name), 1024) } else { (format!("rows_{}", made.name), 256) };
-    plan.launch(name, [made.rows, 1, 1], threads, 0, arguments);
+    let (suffix, threads) = if wide { ("_wide", 1024) } else { ("", 256) };
+    let dense_few = weights.is_dense() && made.rows <= team::ROWS;
+    let apart = plan.chip.major == 9
+        && matches!(made.arrangement, Arrangement::Sixteen | Arrangement::Registers)
+        && made.rows <= SOME_ROWS
+        && weights.columns >= APART_COLUMNS
+        && !dense_few;
+    if apart {
+        let blocks = if wide { 8 } else { 4 };
+        let name = format!("rows_apart_{}{suffix}", made.name);
+        plan.launch_clusters(name, [made.rows * blocks, 1, 1], (threads / blocks, blocks), 0, arguments);
+    } else {
+        plan.launch(format!("rows_{}{suffix}", made.name), [made.rows, 1, 1], threads, 0, arguments);
+    }
     (rows, factors)
 }
 
@@ -506,17 +520,42 @@ fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) 
     Ok(across * teams)
 }
 
+/// How `some.cu` splits a product: groups of four warps of a block, 64 features each, and blocks that share a panel's columns.
+struct Panels {
+    groups: u32,
+    parts: u32,
+}
+
+impl Panels {
+    /// So that processors have alike to do, as measured. Blocks of three groups have a processor for themselves; clusters of
+    /// four or eight such blocks do not fill every group of processors, and those of two groups lie two on one.
+    fn of(features: u32, width: u32, multiprocessors: u32) -> Panels {
+        let (three, two) = (features.div_ceil(192), features.div_ceil(128));
+        let clusters = |parts: u32| multiprocessors / parts - multiprocessors / parts / 8;
+        let (groups, parts) = match width {
+            64 if three <= clusters(8) => (3, 8),
+            64 if three <= clusters(4) => (3, 4),
+            64 if two * 2 <= multiprocessors => (2, 2),
+            64 if three * 2 <= multiprocessors => (3, 2),
+            64 if two > multiprocessors && three <= multiprocessors => (3, 1),
+            64 => (2, 1),
+            _ if two * 8 <= multiprocessors * 2 => (2, 8),
+            _ if two * 2 <= multiprocessors * 2 => (2, 2),
+            _ => (2, 1),
+        };
+        Panels { groups, parts }
+    }
+}
+
 /// Products of 17 to 64 rows at a time, on Hopper.
 fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let (call, weights) = (product.call, &product.weights);
     let (made, factors) = make_rows(plan, product, product.rows, Arrangement::Registers, 0);
-    let panels = product.features.div_ceil(128);
     for first in (0..product.rows).step_by(SOME_ROWS as usize) {
         let rows = (product.rows - first).min(SOME_ROWS);
         let width = rows.next_power_of_two().max(32);
-        // Blocks that share a panel's columns, so that all processors have work.
-        let all = plan.chip.multiprocessors * 2;
-        let parts: u32 = [8, 4, 2].into_iter().find(|parts| panels * parts <= all).unwrap_or(1);
+        let Panels { groups, parts } = Panels::of(product.features, width, plan.chip.multiprocessors);
+        let (panel, panels) = (64 * groups, product.features.div_ceil(64 * groups));
         let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
         let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };
         let stride = u64::from(product.stride);
@@ -527,13 +566,22 @@ fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
         let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(factors + skipped(4));
         let arguments = arguments.address(product.bias).address(of_row(product.residual)).address(of_row(product.out));
         let arguments = arguments.address(of_row(product.plain));
-        // Stretches of rows on their way: those of a narrow product are here sooner.
-        let stages = if width == 64 { 4 } else { 3 };
-        let sizes = [rows, product.features, weights.columns, product.out_stride, parts, stages];
         let slots = if parts == 1 { 1 } else { 8 / parts };
-        let shared = stages * width * 256 + 512 + slots * width * 128 * 4;
-        let name = format!("some{width}_{}", weights.product_name());
-        plan.launch_clusters(name, [panels * parts, 1, 1], (256, parts), shared, arguments.words(&sizes));
+        let sums = slots * width * panel * 4 + 512;
+        // Stretches of rows on their way: those of a narrow product are here sooner.
+        let most = if groups == 3 {
+            8
+        } else if width == 64 {
+            4
+        } else {
+            3
+        };
+        let stages = most.min((plan.chip.shared_bytes - sums) / (width * 256));
+        let sizes = [rows, product.features, weights.columns, product.out_stride, parts, stages];
+        let shared = stages * width * 256 + sums;
+        let wide = if groups == 3 { "_wide" } else { "" };
+        let name = format!("some{width}{wide}_{}", weights.product_name());
+        plan.launch_clusters(name, [panels * parts, 1, 1], (128 * groups, parts), shared, arguments.words(&sizes));
     }
     Ok(())
 }

@@ -398,10 +398,11 @@ impl Shared {
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 17] = [
+    let sources: [(&[&str], &str); 18] = [
         (&["few"], "few"),
         (&["team"], "team"),
         (&["some"], "some"),
+        (&["rows_apart"], "rows_apart"),
         (&["rows_"], "rows"),
         (&["unpack", "embed"], "unpack"),
         (&["attention_step", "attention_long", "attention_prompt"], "attention_step"),
