@@ -5,20 +5,21 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Numbers, Scratch, answer, bits, request, tiny};
+use common::{Numbers, answer, bits, request, tiny};
 use olivine_engine::{
     AdapterError, DiskOptions, Engine, EngineOptions, Event, MemoryBudget, Request, SpeculationOptions, SubmitError,
 };
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_adapter::TinyAdapter;
 
 const MODELS: [&str; 3] = ["qwen3", "gemma3", "qwen3-next"];
 const NAMES: [Option<&str>; 4] = [None, Some("a"), Some("b"), Some("c")];
 
-fn folders(case: &str, scratch: &Scratch) -> Vec<(&'static str, PathBuf)> {
+fn folders(case: &str, scratch: &Place) -> Vec<(&'static str, PathBuf)> {
     let tiny = TinyModel::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden").join(case));
     let folder = |(seed, name): (usize, &'static str)| {
-        let folder = scratch.0.join(name);
+        let folder = scratch.join(name);
         // The last one corrects the queries or outputs of layers only.
         let wanted = |module: &str| seed != 2 || module.ends_with("q_proj") || module.ends_with("out_proj");
         TinyAdapter::of(&tiny, seed as u64, wanted).write_peft(&folder);
@@ -52,9 +53,9 @@ fn requests() -> Vec<Request> {
 #[test]
 fn bits_are_those_of_a_request_alone_whatever_adapters_its_neighbours_have() {
     for case in MODELS {
-        let scratch = Scratch::new("adapters");
+        let scratch = Place::new("adapters");
         let (folders, requests) = (folders(case, &scratch), requests());
-        let disk = DiskOptions { folder: scratch.0.join("kv"), max_bytes: 64 << 20, total_bytes: None };
+        let disk = DiskOptions { folder: scratch.join("kv"), max_bytes: 64 << 20, total_bytes: None };
         let options = EngineOptions { disk: Some(disk), ..EngineOptions::default() };
         let plain = Engine::start(tiny(case), EngineOptions::default());
         load(&plain, &folders);
@@ -91,7 +92,7 @@ fn bits_are_those_of_a_request_alone_whatever_adapters_its_neighbours_have() {
 
 #[test]
 fn prefixes_belong_to_what_an_adapter_contains() {
-    let scratch = Scratch::new("adapters-names");
+    let scratch = Place::new("adapters-names");
     let folders = folders("qwen3", &scratch);
     let engine = Engine::start(tiny("qwen3"), EngineOptions::default());
     let tokens = Numbers(1).tokens(200, 120);
@@ -124,7 +125,7 @@ fn prefixes_belong_to_what_an_adapter_contains() {
 
 #[test]
 fn an_adapter_that_is_unloaded_serves_those_who_run_under_it() {
-    let scratch = Scratch::new("adapters-unload");
+    let scratch = Place::new("adapters-unload");
     let folders = folders("qwen3", &scratch);
     let engine = Engine::start(tiny("qwen3"), EngineOptions::default());
     load(&engine, &folders);
@@ -141,7 +142,7 @@ fn an_adapter_that_is_unloaded_serves_those_who_run_under_it() {
 
 #[test]
 fn adapters_take_their_memory_from_the_budget_and_give_it_back() {
-    let scratch = Scratch::new("adapters-memory");
+    let scratch = Place::new("adapters-memory");
     let folders = folders("qwen3", &scratch);
     let budget = MemoryBudget::new(64 << 20);
     let options = EngineOptions {

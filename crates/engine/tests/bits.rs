@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{Numbers, Scratch, answer, bits, request, tiny};
+use common::{Numbers, answer, bits, request, tiny};
 use olivine_engine::{DiskOptions, Engine, EngineOptions, Request, SchedulerOptions, SpeculationOptions};
+use olivine_testkit::place::Place;
 
 const MODELS: [&str; 4] = ["qwen3", "gemma3", "gpt-oss", "qwen3-next"];
 const SCHEDULES: usize = 200;
@@ -39,7 +40,7 @@ fn two_hundred_random_schedules_give_the_same_bits() {
         let groups = model.cache().groups().count();
         let page_bytes: usize = (0..groups).map(|group| model.cache().page_bytes(group)).sum();
         let state_bytes = 4 * model.cache().state_len();
-        let folder = Scratch::new("bits");
+        let folder = Place::new("bits");
         let (mut from_memory, mut from_disk) = (0, 0);
         for schedule in 0..SCHEDULES / MODELS.len() {
             let scheduler = SchedulerOptions {
@@ -51,7 +52,7 @@ fn two_hundred_random_schedules_give_the_same_bits() {
             // From hardly enough for the longest request to plenty.
             let kv_bytes = (10 + numbers.below(60)) * page_bytes + (4 + numbers.below(20)) * state_bytes;
             let disk = DiskOptions {
-                folder: folder.0.clone(),
+                folder: folder.to_path_buf(),
                 max_bytes: (300 + 50 * numbers.below(10)) as u64 * 20_000,
                 total_bytes: None,
             };
@@ -89,9 +90,9 @@ fn two_hundred_random_schedules_give_the_same_bits() {
 #[test]
 fn a_restart_resumes_at_the_last_token() {
     for case in MODELS {
-        let folder = Scratch::new("restart");
+        let folder = Place::new("restart");
         let options = || EngineOptions {
-            disk: Some(DiskOptions { folder: folder.0.clone(), max_bytes: 1 << 28, total_bytes: None }),
+            disk: Some(DiskOptions { folder: folder.to_path_buf(), max_bytes: 1 << 28, total_bytes: None }),
             ..EngineOptions::default()
         };
         let asked = request(Numbers(8).tokens(700, 120), 30, 4);

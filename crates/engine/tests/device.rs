@@ -5,15 +5,14 @@ use std::path::Path;
 
 use olivine_engine::{Engine, EngineOptions, Event, FailureKind, Receiver, Request, SamplingOptions, SubmitError};
 use olivine_lm::model::{LoadOptions, Model};
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 
 fn model(gpu_layers: Option<usize>) -> Model {
-    let folder = std::env::temp_dir().join(format!("olivine-engine-device-{}-{gpu_layers:?}", std::process::id()));
-    TinyModel::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden/qwen3")).write_folder(&folder);
+    let tiny = TinyModel::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden/qwen3"));
+    let folder = Place::of(&tiny);
     let options = LoadOptions { context_tokens: Some(256), gpu_layers, ..LoadOptions::default() };
-    let model = Model::open(&folder, &options).expect("a model");
-    std::fs::remove_dir_all(&folder).expect("the folder was made above");
-    model
+    Model::open(&folder, &options).expect("a model")
 }
 
 /// The tokens of an answer, or why there is none.

@@ -1,19 +1,19 @@
 //! An encoder on the engine: vectors and scores are those of the model itself, whatever is computed beside them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use olivine_engine::{EmbedOptions, Engine, EngineOptions, Event, Pooling, Request, SubmitError, Task};
 use olivine_lm::Precision;
 use olivine_lm::encoder::{Encoder, EncoderFile, EncoderInput};
 use olivine_lm::model::{LoadOptions, Model};
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 
-fn encoder(case: &str) -> (Encoder, PathBuf) {
+fn encoder(case: &str) -> Encoder {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden-encoders");
-    let folder = std::env::temp_dir().join(format!("olivine-engine-{case}-{}", std::process::id()));
-    TinyModel::load(&golden.join(case)).write_folder(&folder);
+    let folder = Place::of(&TinyModel::load(&golden.join(case)));
     let file = EncoderFile::open(&folder).expect("it opens").expect("an encoder");
-    (Encoder::load(&file, Precision::Exact).expect("a tiny encoder"), folder)
+    Encoder::load(&file, Precision::Exact).expect("a tiny encoder")
 }
 
 fn vector(engine: &Engine, tokens: &[u32], task: Task) -> Vec<f32> {
@@ -33,7 +33,7 @@ fn text(seed: u32, tokens: u32) -> Vec<u32> {
 
 #[test]
 fn vectors_are_pooled_cut_and_normalised() {
-    let (encoder, folder) = encoder("bert");
+    let encoder = encoder("bert");
     let tokens = text(1, 20);
     let hidden = encoder.hidden(&[EncoderInput { tokens: &tokens, second: 20 }]);
     let engine = Engine::open_encoder(encoder, EngineOptions::default()).expect("no budget");
@@ -51,12 +51,11 @@ fn vectors_are_pooled_cut_and_normalised() {
     let length = mean[..16].iter().map(|x| x * x).sum::<f32>().sqrt();
     assert!(near(&short, &mean[..16].iter().map(|x| x / length).collect::<Vec<_>>()), "cut, then normalised anew");
     assert!((short.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn many_at_once_are_as_each_alone() {
-    let (encoder, folder) = encoder("nomic-bert");
+    let encoder = encoder("nomic-bert");
     let options = EmbedOptions { pooling: Pooling::Mean, normalize: true, dimensions: None };
     let engine = Engine::open_encoder(encoder, EngineOptions { max_waiting: 100, ..EngineOptions::default() }).unwrap();
     let texts: Vec<Vec<u32>> = (0..60).map(|seed| text(seed, 3 + seed * 5 % 97)).collect();
@@ -73,12 +72,11 @@ fn many_at_once_are_as_each_alone() {
     }
     let status = engine.status();
     assert_eq!((status.finished, status.panics), (120, 0));
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn what_it_cannot_do_is_refused() {
-    let (plain, folder) = encoder("bert");
+    let plain = encoder("bert");
     let engine = Engine::open_encoder(plain, EngineOptions::default()).unwrap();
     let ask = |tokens: Vec<u32>, task: Task| engine.submit(Request { tokens, task, ..Request::default() }).err();
     let embed = |dimensions| Task::Embed(EmbedOptions { pooling: Pooling::Mean, normalize: true, dimensions });
@@ -88,8 +86,7 @@ fn what_it_cannot_do_is_refused() {
     assert!(invalid(ask(text(1, 5), embed(Some(65)))));
     assert_eq!(ask(text(1, 64), embed(None)), None, "the whole context");
     assert_eq!(ask(text(1, 65), embed(None)), Some(SubmitError::TooLong { prompt_tokens: 65, context_tokens: 64 }));
-    std::fs::remove_dir_all(folder).unwrap();
-    let (ranker, folder) = encoder("bert-rank");
+    let ranker = encoder("bert-rank");
     let tokens = text(4, 30);
     let hidden = ranker.hidden(&[EncoderInput { tokens: &tokens, second: 10 }]);
     let score = ranker.scores(&hidden[..64]).unwrap();
@@ -97,7 +94,6 @@ fn what_it_cannot_do_is_refused() {
     assert!(engine.ranks());
     assert_eq!(vector(&engine, &tokens, Task::Classify { second: 10 }), score);
     assert_ne!(vector(&engine, &tokens, Task::Classify { second: 11 }), score, "the second text begins elsewhere");
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// An embedding of a language model, as Qwen3-Embedding makes it: what the head would read behind the last token.
@@ -105,8 +101,7 @@ fn what_it_cannot_do_is_refused() {
 fn the_last_token_of_a_decoder_is_what_its_head_reads() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden/qwen3");
     let tiny = TinyModel::load(&golden);
-    let folder = std::env::temp_dir().join(format!("olivine-engine-last-{}", std::process::id()));
-    tiny.write_folder(&folder);
+    let folder = Place::of(&tiny);
     let load = LoadOptions { precision: Precision::Exact, ..LoadOptions::default() };
     let model = Model::open(&folder, &load).expect("a tiny model");
     let engine = Engine::start(model, EngineOptions::default());
@@ -118,5 +113,4 @@ fn the_last_token_of_a_decoder_is_what_its_head_reads() {
     let reference = &tiny.logits(0)[(tiny.inputs[0].len() - 1) * tiny.vocab..];
     let scale = reference.iter().fold(0f32, |max, x| max.max(x.abs()));
     assert!(logits.zip(reference).all(|(ours, theirs)| (ours - theirs).abs() <= 1e-3 * scale));
-    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Numbers, Scratch, answer, bits, request, tiny};
+use common::{Numbers, answer, bits, request, tiny};
 use olivine_engine::{DiskOptions, Engine, EngineOptions, Request};
+use olivine_testkit::place::Place;
 
 const CASE: &str = "gemma3";
 const FOLDER: &str = "OLIVINE_ENGINE_CHILD";
@@ -38,12 +39,12 @@ fn a_killed_process_leaves_a_store_that_is_whole_and_within_its_bound() {
     let kills = std::env::var("OLIVINE_KILLS").map_or(12, |count| count.parse().expect("a number"));
     let plain = Engine::start(tiny(CASE), EngineOptions::default());
     let expected: Vec<_> = (0..40).map(|seed| bits(&answer(&plain.submit(ask(seed)).expect("it fits")).0)).collect();
-    let folder = Scratch::new("kill");
+    let folder = Place::new("kill");
     let (mut numbers, mut from_disk) = (Numbers(3), 0);
     for round in 0..kills {
         let mut child = Command::new(std::env::current_exe().expect("the test has a file"))
             .args(["child", "--exact"])
-            .env(FOLDER, &folder.0)
+            .env(FOLDER, folder.as_os_str())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -52,7 +53,7 @@ fn a_killed_process_leaves_a_store_that_is_whole_and_within_its_bound() {
         child.kill().expect("it runs until it is killed");
         child.wait().expect("it was killed");
         let began = Instant::now();
-        let engine = engine(&folder.0);
+        let engine = engine(&folder);
         engine.probe(ask(0)).expect("the engine is up");
         let start = began.elapsed();
         for _ in 0..6 {
@@ -63,7 +64,7 @@ fn a_killed_process_leaves_a_store_that_is_whole_and_within_its_bound() {
         }
         assert_eq!(engine.status().disk_error, None, "round {round}, started in {start:?}");
         drop(engine);
-        let bytes: u64 = std::fs::read_dir(&folder.0)
+        let bytes: u64 = std::fs::read_dir(&*folder)
             .expect("the folder is there")
             .map(|file| file.expect("an entry").metadata().expect("its size").len())
             .sum();

@@ -2,17 +2,18 @@
 
 mod common;
 
-use common::{Numbers, Scratch, answer, bits, request, tiny, tiny_with};
+use common::{Numbers, answer, bits, request, tiny, tiny_with};
 use olivine_engine::{DiskOptions, Engine, EngineOptions, Request};
 use olivine_lm::KvDtype;
+use olivine_testkit::place::Place;
 
 #[test]
 fn caches_of_eight_and_four_bits_keep_bits_in_batches_from_memory_and_from_disk() {
     for case in ["qwen3", "gemma3", "glm4-moe-lite", "qwen3-next"] {
         let mut answers = Vec::new();
         for dtype in [KvDtype::Bf16, KvDtype::Q8, KvDtype::Q4] {
-            let scratch = Scratch::new("kv-types");
-            let disk = DiskOptions { folder: scratch.0.clone(), max_bytes: 64 << 20, total_bytes: None };
+            let scratch = Place::new("kv-types");
+            let disk = DiskOptions { folder: scratch.to_path_buf(), max_bytes: 64 << 20, total_bytes: None };
             let options = EngineOptions { disk: Some(disk), ..EngineOptions::default() };
             let mut numbers = Numbers(3);
             let requests: Vec<Request> =

@@ -1,30 +1,14 @@
 //! Attention against a plain softmax in f64, and its promise of equal bits, on every tier and storage type.
 
+mod common;
+
+use common::{exclusive, random};
 use olivine_kernels::attention::{
     AttentionParams, BatchSequence, KvCacheLayer, KvDtype, KvLayout, RaggedBatch, SdpaMask, SdpaShape, attend,
     scaled_dot_product_attention,
 };
 use olivine_kernels::cpu;
 use olivine_kernels::pool::Pool;
-use std::sync::{Mutex, MutexGuard};
-
-/// The tier is a setting of the process: tests that set it take turns.
-fn exclusive() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// Uniform values in -1..1 that depend only on the seed.
-fn random(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
 
 const DTYPES: [KvDtype; 5] = [KvDtype::F32, KvDtype::F16, KvDtype::Bf16, KvDtype::Q8, KvDtype::Q4];
 

@@ -1,6 +1,9 @@
 //! The gated delta rule, the causal convolution and the gated norm: values made by transformers' own functions, a
 //! plain f64 loop, and the promise of equal bits, on every tier. `data/recurrent.json` says what made it.
 
+mod common;
+
+use common::{exclusive, random};
 use olivine_kernels::cpu;
 use olivine_kernels::pool::Pool;
 use olivine_kernels::recurrent::{
@@ -8,25 +11,6 @@ use olivine_kernels::recurrent::{
     gated_delta_rule, gated_rms_norm,
 };
 use serde_json::Value;
-use std::sync::{Mutex, MutexGuard};
-
-/// The tier is a setting of the process: tests that set it take turns.
-fn exclusive() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// Uniform values in -1..1 that depend only on the seed.
-fn random(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("data/recurrent.json")).expect("the golden file is JSON")

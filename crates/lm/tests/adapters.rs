@@ -8,30 +8,11 @@ use olivine_formats::safetensors::Safetensors;
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
 use olivine_lm::weights::widen;
 use olivine_lm::{Adapter, Precision};
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_adapter::{Floats, TinyAdapter, safetensors};
 use olivine_testkit::tiny_gguf::TinyGguf;
 use serde_json::{Value, json};
-
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Place {
-        let path = std::env::temp_dir().join(format!("olivine-adapters-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Place(path)
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -129,7 +110,7 @@ fn bits_of_a_row_do_not_depend_on_its_neighbours_adapters() {
         let mut model = open(&place.join("model"), Precision::Fast);
         let mut adapters = vec![None];
         for seed in 0..3 {
-            let folder = place.join(&seed.to_string());
+            let folder = place.join(seed.to_string());
             let wanted = |module: &str| match seed {
                 2 => module.ends_with("q_proj") || module.ends_with("out_proj"),
                 _ => module.contains("attn"),

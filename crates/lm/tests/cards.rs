@@ -1,12 +1,13 @@
 //! Models that are split among the cards of a GPU: the logits of every family, on the first Vulkan device opened twice
 //! or on the devices of `OLIVINE_DEVICES`; pages and states that are read from all cards and written back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use olivine_lm::Precision;
 use olivine_lm::model::{Checkpoint, LoadOptions, Model, Outputs, Work};
 use olivine_lm::spec::{Ffn, Mixer};
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 
 /// Largest difference allowed, relative to the largest logit of the row. Products of CUDA take activations of 16 bits: tiny
@@ -36,23 +37,6 @@ fn cards() -> Option<MutexGuard<'static, ()>> {
 fn golden() -> Vec<TinyModel> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     TinyModel::case_dirs(&golden).iter().map(|dir| TinyModel::load(dir)).collect()
-}
-
-/// A folder that goes away.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn of(tiny: &TinyModel) -> Folder {
-        let folder = std::env::temp_dir().join(format!("olivine-cards-{}-{}", tiny.name, std::process::id()));
-        tiny.write_folder(&folder);
-        Folder(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn options() -> LoadOptions {
@@ -115,11 +99,11 @@ fn every_family_that_divides_gives_the_reference_logits() {
     let only = std::env::var("OLIVINE_CASE").ok();
     let (mut kinds, mut refused, mut failures) = ([0; 5], Vec::new(), Vec::new());
     for tiny in golden().iter().filter(|tiny| only.as_ref().is_none_or(|only| *only == tiny.name)) {
-        let folder = Folder::of(tiny);
+        let folder = Place::of(tiny);
         for (input, tokens) in tiny.inputs.iter().enumerate() {
             // Some models stretch their positions by the length of the context.
             let options = LoadOptions { context_tokens: Some(tokens.len().max(8)), ..options() };
-            let checkpoint = Checkpoint::open(&folder.0, options.context_tokens).expect("a case opens");
+            let checkpoint = Checkpoint::open(&folder, options.context_tokens).expect("a case opens");
             match Model::load(&checkpoint, &options) {
                 Ok(mut model) => {
                     note(&checkpoint, &mut kinds);
@@ -146,8 +130,8 @@ fn pages_and_states_come_back_from_all_cards() {
     for name in ["qwen3", "qwen3-next"] {
         let all = golden();
         let tiny = all.iter().find(|tiny| tiny.name == name).unwrap_or_else(|| panic!("no case {name}"));
-        let folder = Folder::of(tiny);
-        let mut model = Model::open(&folder.0, &options()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let folder = Place::of(tiny);
+        let mut model = Model::open(&folder, &options()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let prompt: Vec<u32> = (0..64).map(|index| (index * 37 + 5) % tiny.vocab as u32).collect();
         let mut first = model.cache().sequence();
         model.step(&mut [Work { sequence: &mut first, tokens: &prompt, outputs: Outputs::None }]);

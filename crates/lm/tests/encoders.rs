@@ -8,6 +8,7 @@ use olivine_lm::Precision;
 use olivine_lm::encoder::{Encoder, EncoderFile, EncoderInput};
 use olivine_lm::model::{LoadOptions, Model};
 use olivine_lm::pooling::Pooling;
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_gguf::TinyGguf;
 use serde_json::Value;
@@ -21,10 +22,6 @@ fn golden() -> PathBuf {
 
 fn open(folder: &Path, precision: Precision) -> Result<Encoder, ModelError> {
     Encoder::load(&EncoderFile::open(folder)?.expect("an encoder"), precision)
-}
-
-fn temporary(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("olivine-encoder-{name}-{}", std::process::id()))
 }
 
 fn check(tiny: &TinyModel, case: &Value, folder: &Path) {
@@ -68,11 +65,9 @@ fn every_encoder_gives_the_reference_states() {
     for dir in dirs {
         let tiny = TinyModel::load(&dir);
         let case = serde_json::from_slice(&std::fs::read(dir.join("case.json")).unwrap()).unwrap();
-        let folder = temporary(&tiny.name);
-        tiny.write_folder(&folder);
+        let folder = Place::of(&tiny);
         check(&tiny, &case, &folder);
-        std::fs::remove_dir_all(&folder).unwrap();
-        let path = temporary(&tiny.name).with_extension("gguf");
+        let path = folder.join("model.gguf");
         TinyGguf::load(&dir).expect("a GGUF form").write(&tiny, &path);
         // The converter leaves out the layer between BERT's first token and its ranking head: such a file is refused.
         if tiny.name == "bert-rank" {
@@ -87,7 +82,7 @@ fn every_encoder_gives_the_reference_states() {
 
 #[test]
 fn pooling_is_what_the_files_say() {
-    let folder = temporary("pooling");
+    let folder = Place::new("pooling");
     std::fs::create_dir_all(folder.join("1_Pooling")).unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     assert_eq!(Pooling::of_folder(&folder).unwrap(), None);
@@ -109,13 +104,12 @@ fn pooling_is_what_the_files_say() {
     );
     let error = Pooling::of_folder(&folder).unwrap_err().to_string();
     assert!(error.contains("modules.json") && error.contains("Dense"), "{error}");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
 fn what_an_encoder_cannot_be_is_refused_by_its_field() {
     let tiny = TinyModel::load(&golden().join("bert"));
-    let folder = temporary("refused");
+    let folder = Place::new("refused");
     for (field, value, part) in [
         ("position_embedding_type", "\"relative_key\"", "relative_key"),
         ("num_attention_heads", "5", "do not divide"),
@@ -136,19 +130,17 @@ fn what_an_encoder_cannot_be_is_refused_by_its_field() {
     other.config["model_type"] = "llama".into();
     other.write_folder(&folder);
     assert!(EncoderFile::open(&folder).unwrap().is_none());
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
 fn experts_in_encoders_are_refused_by_name() {
     let mut tiny = TinyModel::load(&golden().join("nomic-bert"));
     tiny.config["moe_every_n_layers"] = 2.into();
-    let folder = temporary("experts");
+    let folder = Place::new("experts");
     tiny.write_folder(&folder);
     let error = open(&folder, Precision::Fast).err().expect("it is refused").to_string();
-    std::fs::remove_dir_all(&folder).unwrap();
     assert!(error.contains("moe_every_n_layers") && error.contains("experts"), "{error}");
-    let path = temporary("experts").with_extension("gguf");
+    let path = folder.join("experts.gguf");
     let mut gguf = TinyGguf::load(&golden().join("nomic-bert")).expect("a GGUF form");
     for entry in &mut gguf.metadata {
         let text = entry.to_string().replace("\"nomic-bert\"", "\"nomic-bert-moe\"");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use olivine_lm::model::{LoadOptions, Model};
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_gguf::TinyGguf;
 
@@ -14,11 +15,9 @@ fn case() -> PathBuf {
 fn message(name: &str, change: impl FnOnce(&mut TinyModel)) -> String {
     let mut tiny = TinyModel::load(&case());
     change(&mut tiny);
-    let folder = std::env::temp_dir().join(format!("olivine-error-{name}-{}", std::process::id()));
-    tiny.write_folder(&folder);
-    let message = open(&folder);
-    std::fs::remove_dir_all(&folder).unwrap();
-    message
+    let place = Place::new(name);
+    tiny.write_folder(&place);
+    open(&place)
 }
 
 fn open(path: &Path) -> String {

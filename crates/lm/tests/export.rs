@@ -8,32 +8,12 @@ use olivine_formats::gguf::Gguf;
 use olivine_lm::Precision;
 use olivine_lm::export::{Mix, write_gguf};
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_gguf::TinyGguf;
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
-/// A place for one test's files, removed at its end.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Place {
-        let path = std::env::temp_dir().join(format!("olivine-export-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Place(path)
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn write(source: &Path, target: &Path, mix: &str) -> Result<(), String> {
@@ -69,7 +49,7 @@ fn folders_become_the_files_of_the_reference() {
         let tiny = TinyModel::load(&case);
         let name = &tiny.name;
         let (folder, ours, theirs) =
-            (place.join(name), place.join(&format!("{name}.gguf")), place.join(&format!("{name}-reference.gguf")));
+            (place.join(name), place.join(format!("{name}.gguf")), place.join(format!("{name}-reference.gguf")));
         tiny.write_folder(&folder);
         write(&folder, &ours, "bf16").unwrap();
         recipe.write(&tiny, &theirs);
@@ -139,7 +119,7 @@ fn every_other_folder_is_written_or_refused() {
     let mut problems = Vec::new();
     for (case, refusal) in OTHER_FOLDERS {
         let tiny = TinyModel::load(&golden().join(case));
-        let (folder, file) = (place.join(case), place.join(&format!("{case}.gguf")));
+        let (folder, file) = (place.join(case), place.join(format!("{case}.gguf")));
         tiny.write_folder(&folder);
         match (write(&folder, &file, "bf16"), refusal) {
             (Ok(()), None) => problems.extend(difference(&logits(&file, &tiny.inputs[0]), tiny.logits(0), 1e-3, case)),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use olivine_lm::Precision;
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_gguf::TinyGguf;
 
@@ -51,14 +52,12 @@ fn every_family_gives_the_reference_logits() {
             continue;
         }
         count += 1;
-        let folder = std::env::temp_dir().join(format!("olivine-{}-{}", tiny.name, std::process::id()));
-        tiny.write_folder(&folder);
+        let folder = Place::of(&tiny);
         for input in 0..tiny.inputs.len() {
             if let Err(problem) = check(&tiny, &folder, input) {
                 failures.push(format!("{} input {input}: {problem}", tiny.name));
             }
         }
-        std::fs::remove_dir_all(&folder).expect("the folder was made above");
     }
     assert!(count > 0, "no case ran");
     assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));

@@ -6,6 +6,7 @@ use olivine_lm::KvDtype;
 use olivine_lm::inspect::{fold, formats};
 use olivine_lm::model::{Checkpoint, LoadOptions, Model};
 use olivine_lm::spec::ModelSpec;
+use olivine_testkit::place::Place;
 use olivine_testkit::snapshot::check;
 use olivine_testkit::tiny::TinyModel;
 use olivine_testkit::tiny_gguf::TinyGguf;
@@ -16,7 +17,7 @@ fn golden() -> PathBuf {
 
 /// The case as a folder and, where it has that form, as a GGUF file; removed when dropped.
 struct Files {
-    place: PathBuf,
+    _place: Place,
     folder: PathBuf,
     gguf: Option<PathBuf>,
 }
@@ -24,7 +25,7 @@ struct Files {
 impl Files {
     fn of(case: &Path, test: &str) -> Files {
         let tiny = TinyModel::load(case);
-        let place = std::env::temp_dir().join(format!("olivine-{test}-{}-{}", tiny.name, std::process::id()));
+        let place = Place::new(&format!("{test}-{}", tiny.name));
         let folder = place.join("model");
         tiny.write_folder(&folder);
         let gguf = TinyGguf::load(case).map(|gguf| {
@@ -32,13 +33,7 @@ impl Files {
             gguf.write(&tiny, &path);
             path
         });
-        Files { place, folder, gguf }
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.place);
+        Files { _place: place, folder, gguf }
     }
 }
 

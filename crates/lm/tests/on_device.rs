@@ -1,7 +1,7 @@
 //! What stays on a GPU: tokens are chosen from the heads of rows that do not come back, and the tokens are those of the
 //! host's sampler; no operation of any family's decode step is left to the CPU; a step of 28 layers has few dispatches.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use olivine_array::Array;
@@ -9,6 +9,7 @@ use olivine_array::fast::greatest::Reader;
 use olivine_lm::logits::{Ask, Logits};
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
 use olivine_lm::sampling::SamplingOptions;
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 
 /// The device of `OLIVINE_DEVICE`, else the first of Vulkan; none, said aloud, where there is none. Counters are the
@@ -32,23 +33,6 @@ fn device() -> Option<MutexGuard<'static, ()>> {
 
 fn golden(name: &str) -> TinyModel {
     TinyModel::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name))
-}
-
-/// A folder that goes away.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn of(tiny: &TinyModel) -> Folder {
-        let folder = std::env::temp_dir().join(format!("olivine-device-{}-{}", tiny.name, std::process::id()));
-        tiny.write_folder(&folder);
-        Folder(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Numbers in [-1, 1).
@@ -125,9 +109,9 @@ struct Step {
 }
 
 fn decode(tiny: &TinyModel) -> Result<Step, String> {
-    let folder = Folder::of(tiny);
+    let folder = Place::of(tiny);
     let options = LoadOptions { context_tokens: Some(64), ..LoadOptions::default() };
-    let mut model = Model::open(&folder.0, &options).map_err(|error| error.to_string())?;
+    let mut model = Model::open(&folder, &options).map_err(|error| error.to_string())?;
     let mut sequences = [model.cache().sequence(), model.cache().sequence()];
     let prompt = &tiny.inputs[0][..4];
     let mut work: Vec<Work> = Vec::new();

@@ -1,21 +1,13 @@
 //! Folders that are quantized: every matrix has the bytes that its format's encoder gives, and nothing else changes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use olivine_formats::safetensors::Safetensors;
 use olivine_kernels::quant::{self, Format, Source};
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
 use olivine_lm::quantize::quantize_folder;
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
-
-/// A place for one test's files, removed at its end.
-struct Place(PathBuf);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn case(name: &str) -> TinyModel {
     TinyModel::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name))
@@ -41,8 +33,8 @@ fn packed_bytes_are_those_of_the_encoder() {
         "nvfp4",
     ] {
         let format = Format::parse(name).expect("a known format");
-        let place = Place(std::env::temp_dir().join(format!("olivine-quantize-{name}-{}", std::process::id())));
-        let (source, target) = (place.0.join("source"), place.0.join("target"));
+        let place = Place::new(&format!("quantize-{name}"));
+        let (source, target) = (place.join("source"), place.join("target"));
         let tiny = case("qwen3");
         tiny.write_folder(&source);
         quantize_folder(&source, &target, format, |_, _| {}).expect("it is quantized");

@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod conformance;
+pub mod place;
 pub mod plain;
 pub mod snapshot;
 pub mod tiny;

@@ -1,31 +1,12 @@
 //! Tiny models for the tests of the engine, and how to run one request.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 use olivine_engine::{Event, Finished, Receiver, Request, SamplingOptions, Token};
 use olivine_lm::KvDtype;
 use olivine_lm::model::{LoadOptions, Model};
+use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
-
-/// A folder that is removed in the end.
-pub struct Scratch(pub PathBuf);
-
-impl Scratch {
-    pub fn new(name: &str) -> Scratch {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("olivine-engine-{name}-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("the temporary folder can be written");
-        Scratch(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The device of `OLIVINE_DEVICE`, if it says one: all of these tests hold there too.
 fn choose_device() {
@@ -46,10 +27,9 @@ pub fn tiny(case: &str) -> Model {
 pub fn tiny_with(case: &str, kv_dtype: Option<KvDtype>, context: usize) -> Model {
     choose_device();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/golden").join(case);
-    let folder = Scratch::new(case);
-    TinyModel::load(&golden).write_folder(&folder.0);
+    let folder = Place::of(&TinyModel::load(&golden));
     let options = LoadOptions { context_tokens: Some(context), kv_dtype, ..LoadOptions::default() };
-    Model::open(&folder.0, &options).unwrap_or_else(|error| panic!("{case}: {error}"))
+    Model::open(&folder, &options).unwrap_or_else(|error| panic!("{case}: {error}"))
 }
 
 /// Numbers by a counter (splitmix64).
