@@ -48,6 +48,9 @@ pub fn norm_and_rotate(pool: &Pool, x: &mut [f32], pass: &HeadPass<'_>) {
     });
 }
 
+/// Values of a cache line.
+const LINE: usize = 16;
+
 tiered! { fn pass_row(row: &mut [f32], r: usize, pass: &HeadPass<'_>) = pass_body; }
 
 #[inline(always)]
@@ -55,6 +58,10 @@ fn pass_body<S: Simd>(s: S, row: &mut [f32], r: usize, pass: &HeadPass<'_>) {
     let weights = (pass.norms.map(|norms| norms.0), pass.norms.map(|norms| norms.1));
     for (heads, weight) in [(&pass.queries, weights.0), (&pass.keys, weights.1)] {
         for head in row[heads.first..][..heads.heads * heads.dim].chunks_exact_mut(heads.dim) {
+            // The norm waits for a whole head before it writes any of it: the next one can come meanwhile.
+            for line in (0..heads.dim).step_by(LINE) {
+                s.prefetch(head.as_ptr().wrapping_add(heads.dim + line).cast());
+            }
             if weight.is_some() {
                 norm::in_place_body(s, head, weight, pass.epsilon);
             }

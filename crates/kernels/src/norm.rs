@@ -153,8 +153,17 @@ fn join<S: Simd>(s: S, sums: [S::V; SUMS]) -> f32 {
 #[inline(always)]
 fn rms_scale<S: Simd>(s: S, x: &[f32], eps: f32) -> f32 {
     let mut sums = [s.zero(); SUMS];
-    for group in x.chunks(SUMS * S::LANES) {
-        for (sum, x) in sums.iter_mut().zip(group.chunks(S::LANES)) {
+    let groups = x.chunks_exact(SUMS * S::LANES);
+    let rest = groups.remainder();
+    // Numbered by constants, so that the sums stay in registers.
+    for group in groups {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let v = s.load_slice(&group[i * S::LANES..]);
+            *sum = s.fma(v, v, *sum);
+        }
+    }
+    for (i, sum) in sums.iter_mut().enumerate() {
+        if let Some(x) = rest.get(i * S::LANES..).filter(|x| !x.is_empty()) {
             let v = s.load_slice(x);
             *sum = s.fma(v, v, *sum);
         }
