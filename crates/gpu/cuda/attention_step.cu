@@ -26,23 +26,6 @@ template <int DIM> constexpr u32 KEPT = DIM + 2;
 // Normed heads as they wait for their use: no two rows begin in the same bank.
 template <int DIM> constexpr u32 HEAD = DIM + 8;
 
-DEV void cluster_meet() {
-    asm volatile("barrier.cluster.arrive.release;" ::: "memory");
-    asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
-}
-
-DEV void cluster_part() {
-    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
-    asm volatile("barrier.cluster.wait;" ::: "memory");
-}
-
-// The address of shared memory of another block of the cluster.
-DEV u32 of_block(u32 address, u32 block) {
-    u32 at;
-    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(address), "r"(block));
-    return at;
-}
-
 DEV float2 load_cluster(u32 address) {
     float2 v;
     asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(address) : "memory");
@@ -160,7 +143,7 @@ template <int DIM> DEV void merge_kept(const AttentionArgs &a, const Room<DIM> &
     // Where tile i is kept: warps of one block after those of another.
     auto place = [&](u32 i, u32 of) {
         const u32 at = shared_address(room.kept) + ((i / all * warps + i % warps) * here + of) * KEPT<DIM> * 4;
-        return of_block(at, i % all / warps);
+        return in_block(at, i % all / warps);
     };
     for (u32 of = blockIdx.x * warps + warp; of < here; of += all) {
         float largest = LEAST;

@@ -22,17 +22,6 @@ struct SomeArgs {
 
 constexpr u32 SLICES = 8;
 
-DEV void cluster_meet() {
-    // Not `aligned`: threads of a warp may come here apart.
-    asm volatile("barrier.cluster.arrive.release;" ::: "memory");
-    asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
-}
-
-DEV void cluster_part() {
-    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
-    asm volatile("barrier.cluster.wait;" ::: "memory");
-}
-
 // The compiler may not compute this again from what it came from.
 template <typename T> DEV void keep_address(T *&address) { asm volatile("" : "+l"(address)); }
 

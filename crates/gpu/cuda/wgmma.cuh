@@ -40,6 +40,18 @@ DEV void cluster_begins() {
     asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
 }
 
+// All threads of the cluster meet: what was written is seen. Not `aligned`: threads of a warp may come here apart.
+DEV void cluster_meet() {
+    asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+    asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+}
+
+// The same before they go: what was written need not have arrived.
+DEV void cluster_part() {
+    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+    asm volatile("barrier.cluster.wait;" ::: "memory");
+}
+
 DEV void load_tile(u32 to, const TensorMap *map, u32 column, u32 row, u32 barrier) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
                  "l"(map), "r"(column), "r"(row), "r"(barrier)
