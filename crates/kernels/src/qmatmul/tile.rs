@@ -135,6 +135,7 @@ pub fn no_direct_rows(_: Stored, _: usize, _: usize) -> usize {
 /// All pointers must be valid for what the fields say.
 pub unsafe fn tile(tile: &Tile) {
     debug_assert_eq!(tile.stored, Stored::Open);
+    debug_assert!(tile.outputs.is_null(), "no row of this tier is direct");
     for row in 0..tile.count {
         for panel in 0..tile.panels {
             // SAFETY: passed on.
@@ -177,7 +178,8 @@ unsafe fn tile_lanes(tile: &Tile, row: usize, panel: usize) {
     unsafe {
         let scale = record.add(tile.scale_at).cast::<f32>().read();
         let totals = &mut *tile.totals.add((row * tile.panels + panel) * PANEL_ROWS).cast::<[f32; PANEL_ROWS]>();
-        totals.iter_mut().zip(sums).for_each(|(total, sum)| *total = sum.mul_add(scale, *total));
+        let before = if tile.fresh { [0.0; PANEL_ROWS] } else { *totals };
+        totals.iter_mut().zip(sums).zip(before).for_each(|((total, sum), before)| *total = sum.mul_add(scale, before));
     }
 }
 
