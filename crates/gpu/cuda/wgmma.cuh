@@ -120,7 +120,6 @@ BOTH(WGMMA, 192, 96, 96, 97, 98)
 template <int ELEMENT, int N> struct WgmmaRows;
 
 #define ROWS_OF(element, type, ...) WGMMA_ROWS(WgmmaRows, element, type, __VA_ARGS__, 0)
-BOTH(ROWS_OF, 16, 8, 8, 9, 10, 11, 12, 13)
 BOTH(ROWS_OF, 32, 16, 16, 17, 18, 19, 20, 21)
 BOTH(ROWS_OF, 64, 32, 32, 33, 34, 35, 36, 37)
 BOTH(ROWS_OF, 128, 64, 64, 65, 66, 67, 68, 69)

@@ -404,9 +404,6 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
         let mut group = 0;
         while group < tile.groups {
             let mut dots = offsets(&rows, sums_at, shift);
-            if !HALVES {
-                ask_for_next::<V, ROWS>(tile, first, values_at);
-            }
             half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
             if HALVES {
                 scale(scales, &dots, &mut sums);
@@ -416,7 +413,6 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
             half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
             (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             for _ in 1..tile.group / UNIT_COLUMNS {
-                ask_for_next::<V, ROWS>(tile, first, values_at);
                 half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
                 half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
                 (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
@@ -438,25 +434,6 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
                 _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][p], scale, _mm512_loadu_ps(total)));
             }
         });
-    }
-}
-
-/// Of many rows the next four wait in a farther cache: a unit asks for a part of what their tile will read.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn ask_for_next<V: Codes, const ROWS: usize>(tile: &Tile, first: usize, values_at: usize) {
-    if !V::PLAIN || ROWS < 4 {
-        return;
-    }
-    let unit = (values_at - tile.values_at) / UNIT_COLUMNS;
-    // SAFETY: the row is below the count; fetching ahead touches nothing.
-    unsafe {
-        let row = tile.rows.add((first + ROWS + unit / 2).min(tile.count - 1)).read();
-        let line = row.wrapping_add(tile.values_at + unit % 2 * 128);
-        _mm_prefetch::<_MM_HINT_T0>(line.cast());
-        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(64).cast());
-        let other = if unit.is_multiple_of(2) { tile.sums_at } else { tile.scale_at };
-        _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(other).cast());
     }
 }
 

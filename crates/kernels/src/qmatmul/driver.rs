@@ -231,7 +231,7 @@ impl Part<'_> {
             let stored = if packed { Stored::Packed(layout.values) } else { Stored::Open };
             let direct = (self.kernels.direct_rows)(stored, panels, rows.len());
             let width = panels * PANEL_ROWS;
-            let whole = self.whole() == width;
+            let whole = self.columns() == width;
             scratch.outputs.clear();
             scratch.outputs.extend((first..first + direct).take_while(|_| whole).map(|row| self.output_of(row)));
             let totals = room(&mut scratch.totals, rows.len() * width * 4).cast::<f32>();
@@ -393,7 +393,7 @@ impl Part<'_> {
     }
 
     /// Columns of the part that the matrix has.
-    fn whole(&self) -> usize {
+    fn columns(&self) -> usize {
         (self.panels * PANEL_ROWS).min(self.job.panels.rows() - self.panel * PANEL_ROWS)
     }
 
@@ -401,17 +401,17 @@ impl Part<'_> {
     fn output_of(&self, row: usize) -> *mut f32 {
         let column = self.job.column + self.panel * PANEL_ROWS;
         let at = self.job.rows.output(row) * self.output.stride + column;
-        debug_assert!(at + self.whole() <= self.output.length);
+        debug_assert!(at + self.columns() <= self.output.length);
         // SAFETY: inside the output as `check` has seen.
         unsafe { self.output.start.add(at) }
     }
 
     /// Totals of `count` rows from `first` on to their places, `width` floats a row.
     fn store(&self, first: usize, count: usize, totals: &[f32], width: usize) {
-        let whole = self.whole();
+        let columns = self.columns();
         for (index, totals) in totals.chunks_exact(width).take(count).enumerate() {
             // SAFETY: no other part has these rows and columns.
-            unsafe { self.output_of(first + index).copy_from_nonoverlapping(totals.as_ptr(), whole) };
+            unsafe { self.output_of(first + index).copy_from_nonoverlapping(totals.as_ptr(), columns) };
         }
     }
 }
