@@ -3,7 +3,6 @@
 //! Invariant: a node has a source (primitive and inputs) until it has a value, then only the value; dropping a graph of
 //! any depth does not recurse. Read next: [`crate::primitive`], [`crate::eval`].
 
-use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -11,8 +10,9 @@ use smallvec::SmallVec;
 
 use crate::buffer::{Buffer, Owner};
 use crate::dtype::{Dtype, Element};
-use crate::primitive::{Primitive, Spec, Tensor};
-use crate::shape::{Layout, Shape, element_count};
+use crate::primitive::{Primitive, Spec};
+use crate::shape::{Shape, element_count};
+use crate::tensor::Tensor;
 
 /// An n-dimensional array whose values may not be computed yet. Cloning shares it.
 #[derive(Clone)]
@@ -195,61 +195,10 @@ impl Array {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Compute the values if they are not there.
-    pub fn eval(&self) -> &Array {
-        if !self.is_evaluated() {
-            crate::eval::eval([self]);
-        }
-        self
-    }
-
-    /// The evaluated tensor.
-    pub fn tensor(&self) -> &Tensor {
-        self.eval().value_tensor().expect("an evaluated array has a tensor")
-    }
-
     pub(crate) fn value_tensor(&self) -> Option<&Tensor> {
         match self.0.value.get()? {
             Value::One(tensor) => Some(tensor),
             Value::Many(_) => None,
-        }
-    }
-
-    /// Layout of the evaluated array.
-    pub fn layout(&self) -> &Layout {
-        &self.tensor().layout
-    }
-
-    /// All values in row-major order. Panics when `T` is not the array's dtype.
-    #[track_caller]
-    pub fn to_vec<T: Element>(&self) -> Vec<T> {
-        assert_eq!(T::DTYPE, self.dtype(), "[to_vec] the array is {}, not {}", self.dtype(), T::DTYPE);
-        self.tensor().contiguous().slice::<T::Raw>().iter().map(|&raw| T::from_raw(raw)).collect()
-    }
-
-    /// The only value of an array of one element. Panics when `T` is not the array's dtype.
-    #[track_caller]
-    pub fn item<T: Element>(&self) -> T {
-        assert_eq!(self.size(), 1, "[item] the array has the shape {:?}", self.shape());
-        self.to_vec::<T>()[0]
-    }
-
-    /// All values as f32, whatever the dtype (the real part of complex numbers).
-    pub fn to_f32_vec(&self) -> Vec<f32> {
-        self.astype(Dtype::F32).to_vec()
-    }
-}
-
-impl fmt::Debug for Array {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "array({:?}, {}", self.shape(), self.dtype())?;
-        match self.value_tensor() {
-            Some(tensor) if self.size() <= 64 && self.dtype() != Dtype::C64 => {
-                let values = Array::from_tensor(tensor.clone()).astype(Dtype::F64).to_vec::<f64>();
-                write!(f, ", {values:?})")
-            }
-            Some(_) => write!(f, ")"),
-            None => write!(f, ", lazy)"),
         }
     }
 }

@@ -13,8 +13,9 @@ use crate::array::{Array, Node, Source, Value};
 use crate::dtype::Dtype;
 use crate::gpu;
 use crate::ops::copy::copy_to_output;
-use crate::primitive::{EvalContext, Primitive, Reuse, Tensor};
+use crate::primitive::{EvalContext, Primitive, Reuse};
 use crate::shape::{Layout, element_count};
+use crate::tensor::Tensor;
 
 static DEVICE: Mutex<()> = Mutex::new(());
 static POOL: RwLock<Option<Arc<Pool>>> = RwLock::new(None);

@@ -15,7 +15,7 @@ use olivine_formats::{Bytes, Declaration, FormatError, TensorType, TensorView};
 
 use crate::array::Array;
 use crate::dtype::Dtype;
-use crate::primitive::Tensor;
+use crate::tensor::Tensor;
 
 /// A file that cannot be loaded or saved.
 #[derive(Debug, thiserror::Error)]

@@ -18,6 +18,8 @@ pub mod plan;
 pub mod primitive;
 pub mod shape;
 pub mod stream;
+pub mod tensor;
+mod values;
 
 pub use array::Array;
 pub use buffer::{
@@ -29,6 +31,7 @@ pub use gpu::{Gpu, gpu, set_gpu};
 pub use io::{IoError, load, load_all, save, save_safetensors, savez, savez_compressed};
 pub use ops::*;
 pub use plan::Plan;
-pub use primitive::{EvalContext, Primitive, Reuse, Spec, Specs, Tensor, one};
+pub use primitive::{EvalContext, Primitive, Reuse, Spec, Specs, one};
 pub use shape::{Layout, Shape, Strides};
 pub use stream::{Stream, async_eval, default_stream};
+pub use tensor::Tensor;

@@ -16,8 +16,9 @@ use crate::dtype::Dtype;
 use crate::eval;
 use crate::gpu::{self, Gpu};
 use crate::ops::copy::{copy_into, copy_to_output};
-use crate::primitive::{EvalContext, Primitive, Reuse, Spec, Tensor};
+use crate::primitive::{EvalContext, Primitive, Reuse, Spec};
 use crate::shape::{Layout, element_count};
+use crate::tensor::Tensor;
 
 /// A traced computation that can be run again and again.
 pub struct Plan {

@@ -1,6 +1,6 @@
 //! The model in the binary: Mica, 32 M parameters, affine 8-bit. Licence and sources: `models/mica/README.md`.
 
-use olivine_lm::language_model::ModelFiles;
+use olivine_lm::files::ModelFiles;
 
 /// Its name on the command line.
 pub const NAME: &str = "mica";

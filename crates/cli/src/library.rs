@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use olivine_hub::{ModelName, Store, StoredModel, local, parameters};
 use olivine_lm::language_model::LanguageModel;
 use olivine_lm::model::{Checkpoint, LoadOptions, Model};
-use olivine_lm::sampling::SamplingOptions;
+use olivine_lm::sampling_options::SamplingOptions;
 use olivine_lm::spec::{LayerSpec, Mixer, ModelSpec};
 use serde_json::{Map, Value};
 

@@ -9,7 +9,8 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use olivine_lm::encoder::{Encoder, EncoderInput, EncoderSpec};
+use olivine_lm::encoder::{Encoder, EncoderInput};
+use olivine_lm::encoder_spec::EncoderSpec;
 
 use crate::live::Live;
 use crate::shared::{Command, Probe, Shared, Status};

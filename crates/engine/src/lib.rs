@@ -25,7 +25,7 @@ pub use constraint::Vocabulary;
 pub use disk::DiskOptions;
 pub use engine::{Engine, StartError};
 pub use memory::{MemoryBudget, Reservation, available_bytes};
-pub use olivine_lm::sampling::SamplingOptions;
+pub use olivine_lm::sampling_options::SamplingOptions;
 pub use reasoning::ReasoningLimit;
 pub use scheduler::SchedulerOptions;
 pub use scripted::ScriptedOptions;

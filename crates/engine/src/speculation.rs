@@ -9,10 +9,10 @@
 use std::collections::HashMap;
 
 use olivine_lm::cache::{PAGE_TOKENS, REWIND_TOKENS, Sequence};
-use olivine_lm::generate::PREFILL_ROWS;
 use olivine_lm::logits::Ask;
+use olivine_lm::model::PREFILL_ROWS;
 use olivine_lm::model::{Model, Outputs, Work};
-use olivine_lm::sampling::SamplingOptions;
+use olivine_lm::sampling_options::SamplingOptions;
 
 use crate::types::RequestId;
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 pub use olivine_lm::pooling::Pooling;
-use olivine_lm::sampling::SamplingOptions;
+use olivine_lm::sampling_options::SamplingOptions;
 
 use crate::reasoning::ReasoningLimit;
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use olivine_lm::logits::Ask;
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
-use olivine_lm::sampling::SamplingOptions;
+use olivine_lm::sampling_options::SamplingOptions;
 
 /// Tokens of a context that are computed at a time.
 const CHUNK: usize = 2048;

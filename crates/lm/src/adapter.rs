@@ -9,15 +9,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use olivine_array::fast::adapter::{Adapter, Factors, Storage};
 use olivine_array::fast::linear::Precision;
-use olivine_array::fast::lora::{Adapter, Factors, Storage};
 use olivine_formats::TensorView;
 use olivine_formats::safetensors::Safetensors;
 use serde_json::{Map, Value};
 
 use crate::ModelError;
 use crate::digest;
-use crate::families::{COMMON_NAMES, Family};
+use crate::families::family::Family;
+use crate::families::names::COMMON_NAMES;
 use crate::weights::widen;
 
 /// A linear layer that can be adapted.

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
+use olivine_array::fast::adapter::Adapter;
 use olivine_array::fast::gated_delta::StateHandle;
-use olivine_array::fast::lora::Adapter;
 use olivine_array::fast::step::{KvHandle, Span};
 use olivine_kernels::attention::{KvDtype, KvLayout};
 use olivine_kernels::recurrent::ConvolutionShape;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::ModelError;
-use crate::language_model::ModelFiles;
+use crate::files::ModelFiles;
 
 /// Bytes that one thread hashes at a time. A part of the digest: another number, another digest.
 const CHUNK_BYTES: u64 = 16 << 20;

@@ -3,7 +3,7 @@
 //! Invariant: the token is that of the whole row, or none: what a row's head cannot decide is left open. So a row that
 //! lies on a GPU need not come back, and its token is the same. Read next: `sampling.rs`.
 
-use crate::sampling::SamplingOptions;
+use crate::sampling_options::SamplingOptions;
 
 /// The beginning of a row in its order: most likely first, equal ones by id.
 #[derive(Clone, Copy, Debug)]

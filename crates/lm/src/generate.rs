@@ -10,11 +10,9 @@ use crate::ModelError;
 use crate::cache::Sequence;
 use crate::language_model::LanguageModel;
 use crate::logits::{Ask, Logits};
-use crate::model::{Outputs, Work};
-use crate::sampling::{Choice, SamplingOptions};
-
-/// Rows of a prefill step: enough to fill the kernels, few enough to stay in the caches.
-pub const PREFILL_ROWS: usize = 512;
+use crate::model::{Outputs, PREFILL_ROWS, Work};
+use crate::sampling::Choice;
+use crate::sampling_options::SamplingOptions;
 
 /// When and how an answer ends, and how its tokens are chosen.
 #[derive(Clone, Debug, Default)]

@@ -6,14 +6,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use olivine_array::fast::lora::Adapter;
+use olivine_array::fast::adapter::Adapter;
 use olivine_formats::gguf::Gguf;
 use olivine_text::{ChatTemplate, EncodeOptions, RenderInput, SpecialStrings, Tokenizer};
 use serde_json::{Map, Value};
 
 use crate::ModelError;
+use crate::files::ModelFiles;
 use crate::model::{Checkpoint, LoadOptions, Model};
-use crate::sampling::SamplingOptions;
+use crate::sampling_options::SamplingOptions;
 
 /// A model that talks.
 pub struct LanguageModel {
@@ -29,25 +30,6 @@ pub struct LanguageModel {
     pub sampling: SamplingOptions,
     /// What corrects it when it generates; sessions begin anew after a change.
     pub adapter: Option<Arc<Adapter>>,
-}
-
-/// The files of a model folder in memory.
-#[derive(Clone, Copy, Debug)]
-pub struct ModelFiles {
-    /// Name for messages.
-    pub name: &'static str,
-    /// config.json.
-    pub config: &'static str,
-    /// generation_config.json.
-    pub generation_config: &'static str,
-    /// tokenizer.json.
-    pub tokenizer: &'static [u8],
-    /// tokenizer_config.json.
-    pub tokenizer_config: &'static str,
-    /// chat_template.jinja.
-    pub chat_template: &'static str,
-    /// model.safetensors.
-    pub weights: &'static [u8],
 }
 
 impl LanguageModel {

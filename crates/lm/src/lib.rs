@@ -10,9 +10,11 @@ pub mod decoder;
 pub mod digest;
 mod draw;
 pub mod encoder;
+pub mod encoder_spec;
 mod error;
 pub mod export;
 pub mod families;
+pub mod files;
 pub mod generate;
 mod gguf_config;
 pub mod inspect;
@@ -25,13 +27,14 @@ pub mod perplexity;
 pub mod pooling;
 pub mod quantize;
 pub mod sampling;
+pub mod sampling_options;
 pub mod spec;
 pub mod split;
 pub mod weights;
 
 pub use error::ModelError;
+pub use olivine_array::fast::adapter::Adapter;
 pub use olivine_array::fast::linear::Precision;
-pub use olivine_array::fast::lora::Adapter;
 pub use olivine_array::gpu::{
     Counters, GpuError, device, discard_recorded, gpu_counters, reopen_if_lost, room_bytes, use_device,
 };

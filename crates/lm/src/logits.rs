@@ -6,7 +6,8 @@
 use olivine_array::Array;
 use olivine_array::fast::greatest::{self, Question, Reader};
 
-use crate::sampling::{Choice, SamplingOptions};
+use crate::sampling::Choice;
+use crate::sampling_options::SamplingOptions;
 
 /// Logits `[rows, vocabulary]`.
 pub struct Logits {

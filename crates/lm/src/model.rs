@@ -21,15 +21,18 @@ use crate::adapter::AdapterSites;
 use crate::cache::{Cache, Sequence};
 use crate::config::Config;
 use crate::decoder::Decoder;
-use crate::families::{self, Family};
-use crate::generate::PREFILL_ROWS;
+use crate::families::family::Family;
+use crate::families::{self};
+use crate::files::ModelFiles;
 use crate::gguf_config;
-use crate::language_model::ModelFiles;
 use crate::load::{Loader, WeightSizes};
 use crate::logits::Logits;
 use crate::spec::ModelSpec;
 use crate::split::share_of;
 use crate::weights::Weights;
+
+/// Rows of a prefill step: enough to fill the kernels, few enough to stay in the caches.
+pub const PREFILL_ROWS: usize = 512;
 
 /// How a model is loaded.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use crate::ModelError;
 use crate::config::Config;
-use crate::families::{COMMON_NAMES, Family, GGUF_NAMES};
+use crate::families::family::Family;
+use crate::families::names::{COMMON_NAMES, GGUF_NAMES};
 
 /// A checkpoint and how its tensors are named.
 pub struct Weights {

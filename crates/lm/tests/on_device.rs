@@ -8,7 +8,7 @@ use olivine_array::Array;
 use olivine_array::fast::greatest::Reader;
 use olivine_lm::logits::{Ask, Logits};
 use olivine_lm::model::{LoadOptions, Model, Outputs, Work};
-use olivine_lm::sampling::SamplingOptions;
+use olivine_lm::sampling_options::SamplingOptions;
 use olivine_testkit::place::Place;
 use olivine_testkit::tiny::TinyModel;
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::conversation::{Call, Input};
+use crate::call::{Call, Input};
 use crate::registry::ModelCard;
 
 /// The call with the model's defaults.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use olivine_engine::{EmbedOptions, Event, Pooling, Request, Task};
 use std::future::poll_fn;
 
-use crate::conversation::{self, Call, Input};
+use crate::call::{Call, Input};
+use crate::conversation::{self};
 use crate::error::{ApiError, Kind};
 use crate::registry::KeepAlive;
 use crate::state::App;

@@ -153,7 +153,7 @@ pub fn refuse(path: &str, error: &ApiError) -> Response {
     let value: Value = match path {
         path if path.starts_with("/api/") => ollama::error_value(error),
         path if path.starts_with("/v1/messages") => crate::api::anthropic::error_value(error),
-        _ => openai::error_value(error),
+        _ => openai::failure::error_value(error),
     };
     respond::failure(error.status(), error, &value)
 }

@@ -3,8 +3,10 @@
 //! Invariant: nothing a client sends reaches the file system except through the catalog's `find`. The way of a request:
 //! `guard`, a dialect in `api`, `conversation` (prompt), the engine, `generation` (pieces), `respond` (frames).
 
+pub mod adapter_folders;
 pub mod adapters;
 pub mod api;
+pub mod call;
 pub mod conversation;
 mod defaults;
 pub mod embedding;
@@ -19,6 +21,7 @@ pub mod respond;
 pub mod running;
 pub mod state;
 mod stop;
+pub mod stored;
 
 use std::future::Future;
 use std::io;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use olivine_engine::Usage;
 
-use crate::adapters::AdapterFolders;
-use crate::api::openai::stored::Stored;
+use crate::adapter_folders::AdapterFolders;
 use crate::library::Library;
 use crate::registry::{Catalog, Registry, RegistryOptions};
 use crate::running::Running;
+use crate::stored::Stored;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]

@@ -4,7 +4,8 @@
 //! nothing in them is a marker. Read `tokenizer` for the encoding.
 
 use crate::error::TextError;
-use crate::tokenizer::{EncodeOptions, Tokenizer};
+use crate::pipeline::EncodeOptions;
+use crate::tokenizer::Tokenizer;
 
 /// A part of a form.
 #[derive(Clone, Copy)]

@@ -20,8 +20,54 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::OnceLock;
 
+impl Tokenizer {
+    /// Loads a `tokenizer.json`.
+    pub fn from_json_file(path: impl AsRef<Path>) -> Result<Tokenizer, TextError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| TextError::io(path, source))?;
+        load(&bytes, &path.display().to_string())
+    }
+
+    /// Loads the content of a `tokenizer.json`.
+    pub fn from_json_bytes(bytes: &[u8]) -> Result<Tokenizer, TextError> {
+        load(bytes, "tokenizer.json")
+    }
+
+    /// Loads the content of a `tokenizer.json` with the library whatever it holds: the reference that the pipeline of
+    /// this crate is compared with, several times slower to load.
+    pub fn from_json_bytes_by_library(bytes: &[u8]) -> Result<Tokenizer, TextError> {
+        from_library(bytes, "tokenizer.json")
+    }
+
+    /// Loads the `tokenizer.json` of a model folder, with the special tokens that its `tokenizer_config.json` and
+    /// `generation_config.json` name.
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Tokenizer, TextError> {
+        let folder = folder.as_ref();
+        let mut tokenizer = Tokenizer::from_json_file(folder.join("tokenizer.json"))?;
+        if let Some(config) = read_optional(&folder.join("tokenizer_config.json"))? {
+            let id = |key: &str| {
+                let value = &config[key];
+                tokenizer.id_of(value.as_str().or_else(|| value["content"].as_str())?)
+            };
+            let (bos, eos, pad, unknown) = (id("bos_token"), id("eos_token"), id("pad_token"), id("unk_token"));
+            let special = &mut tokenizer.special;
+            (special.bos, special.eos) = (bos.or(special.bos), eos.or(special.eos));
+            (special.pad, special.unknown) = (pad.or(special.pad), unknown.or(special.unknown));
+            special.end.extend(eos);
+        }
+        if let Some(config) = read_optional(&folder.join("generation_config.json"))? {
+            let value = &config["eos_token_id"];
+            let ids = value.as_array().map_or(std::slice::from_ref(value), |ids| ids.as_slice());
+            tokenizer.special.end.extend(ids.iter().filter_map(Value::as_u64).map(|id| id as u32));
+        }
+        tokenizer.special.end.sort_unstable();
+        tokenizer.special.end.dedup();
+        Ok(tokenizer)
+    }
+}
+
 /// Loads a definition; `origin` is for messages of errors.
-pub fn load(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
+fn load(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
     let definition: Definition =
         serde_json::from_slice(bytes).map_err(|error| TextError::tokenizer(origin, "JSON", error))?;
     match own(&definition, origin)? {
@@ -31,7 +77,7 @@ pub fn load(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
 }
 
 /// Reads a JSON file that may be missing.
-pub fn read_optional(path: &Path) -> Result<Option<Value>, TextError> {
+fn read_optional(path: &Path) -> Result<Option<Value>, TextError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -43,7 +89,7 @@ pub fn read_optional(path: &Path) -> Result<Option<Value>, TextError> {
 }
 
 /// Loads a definition with the library.
-pub fn from_library(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
+pub(crate) fn from_library(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
     let mut parsing =
         tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| TextError::tokenizer(origin, "definition", error))?;
     // Definitions of encoders cut and fill texts to the length of their last training batch.

@@ -25,6 +25,7 @@ pub use chat_template::{ChatTemplate, RenderInput, SpecialStrings};
 pub use error::TextError;
 pub use fill::Fill;
 pub use gguf::GgufVocabulary;
+pub use pipeline::EncodeOptions;
 pub use stream::StreamDecoder;
-pub use tokenizer::{EncodeOptions, SpecialIds, Tokenizer};
+pub use tokenizer::{SpecialIds, Tokenizer};
 pub use vocabulary::{TokenKind, Vocabulary};

@@ -9,10 +9,27 @@ use crate::bpe::{Bpe, Scratch};
 use crate::error::TextError;
 use crate::split::Splitter;
 use crate::spm::Spm;
-use crate::tokenizer::EncodeOptions;
 use crate::vocabulary::Vocabulary;
 use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization};
+
+/// How to encode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Add the tokens that start and end a text (BOS, `[CLS]`, …) where the definition says so.
+    pub add_special: bool,
+    /// Take the spelling of special tokens in the text for the tokens themselves.
+    pub parse_special: bool,
+}
+
+impl EncodeOptions {
+    /// For text rendered by a chat template: it spells its special tokens itself.
+    pub const RENDERED: EncodeOptions = EncodeOptions { add_special: false, parse_special: true };
+    /// For plain text to be continued.
+    pub const TEXT: EncodeOptions = EncodeOptions { add_special: true, parse_special: true };
+    /// For text that is data: nothing in it is a special token and nothing is added.
+    pub const LITERAL: EncodeOptions = EncodeOptions { add_special: false, parse_special: false };
+}
 
 /// A change of text before encoding.
 pub enum Normalizer {

@@ -4,30 +4,10 @@
 //! read definitions, `pipeline` encodes, `vocabulary` is the table of tokens and `stream` decodes.
 
 use crate::error::TextError;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{EncodeOptions, Pipeline};
 use crate::stream::StreamDecoder;
 use crate::vocabulary::{TokenKind, Vocabulary};
-use serde_json::Value;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
-
-/// How to encode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EncodeOptions {
-    /// Add the tokens that start and end a text (BOS, `[CLS]`, …) where the definition says so.
-    pub add_special: bool,
-    /// Take the spelling of special tokens in the text for the tokens themselves.
-    pub parse_special: bool,
-}
-
-impl EncodeOptions {
-    /// For text rendered by a chat template: it spells its special tokens itself.
-    pub const RENDERED: EncodeOptions = EncodeOptions { add_special: false, parse_special: true };
-    /// For plain text to be continued.
-    pub const TEXT: EncodeOptions = EncodeOptions { add_special: true, parse_special: true };
-    /// For text that is data: nothing in it is a special token and nothing is added.
-    pub const LITERAL: EncodeOptions = EncodeOptions { add_special: false, parse_special: false };
-}
 
 /// The tokens that mean something to the engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +51,7 @@ const END_NAMES: [&str; 19] = [
 pub struct Tokenizer {
     vocabulary: Arc<Vocabulary>,
     encoder: Encoder,
-    special: SpecialIds,
+    pub(crate) special: SpecialIds,
 }
 
 /// What encodes.
@@ -89,50 +69,6 @@ pub(crate) struct Library {
 }
 
 impl Tokenizer {
-    /// Loads a `tokenizer.json`.
-    pub fn from_json_file(path: impl AsRef<Path>) -> Result<Tokenizer, TextError> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| TextError::io(path, source))?;
-        crate::json::load(&bytes, &path.display().to_string())
-    }
-
-    /// Loads the content of a `tokenizer.json`.
-    pub fn from_json_bytes(bytes: &[u8]) -> Result<Tokenizer, TextError> {
-        crate::json::load(bytes, "tokenizer.json")
-    }
-
-    /// Loads the content of a `tokenizer.json` with the library whatever it holds: the reference that the pipeline of
-    /// this crate is compared with, several times slower to load.
-    pub fn from_json_bytes_by_library(bytes: &[u8]) -> Result<Tokenizer, TextError> {
-        crate::json::from_library(bytes, "tokenizer.json")
-    }
-
-    /// Loads the `tokenizer.json` of a model folder, with the special tokens that its `tokenizer_config.json` and
-    /// `generation_config.json` name.
-    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Tokenizer, TextError> {
-        let folder = folder.as_ref();
-        let mut tokenizer = Tokenizer::from_json_file(folder.join("tokenizer.json"))?;
-        if let Some(config) = crate::json::read_optional(&folder.join("tokenizer_config.json"))? {
-            let id = |key: &str| {
-                let value = &config[key];
-                tokenizer.id_of(value.as_str().or_else(|| value["content"].as_str())?)
-            };
-            let (bos, eos, pad, unknown) = (id("bos_token"), id("eos_token"), id("pad_token"), id("unk_token"));
-            let special = &mut tokenizer.special;
-            (special.bos, special.eos) = (bos.or(special.bos), eos.or(special.eos));
-            (special.pad, special.unknown) = (pad.or(special.pad), unknown.or(special.unknown));
-            special.end.extend(eos);
-        }
-        if let Some(config) = crate::json::read_optional(&folder.join("generation_config.json"))? {
-            let value = &config["eos_token_id"];
-            let ids = value.as_array().map_or(std::slice::from_ref(value), |ids| ids.as_slice());
-            tokenizer.special.end.extend(ids.iter().filter_map(Value::as_u64).map(|id| id as u32));
-        }
-        tokenizer.special.end.sort_unstable();
-        tokenizer.special.end.dedup();
-        Ok(tokenizer)
-    }
-
     pub(crate) fn new(vocabulary: Vocabulary, encoder: Encoder, special: SpecialIds) -> Tokenizer {
         let mut tokenizer = Tokenizer { vocabulary: Arc::new(vocabulary), encoder, special: SpecialIds::default() };
         tokenizer.set_special_ids(special);

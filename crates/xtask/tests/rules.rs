@@ -41,6 +41,27 @@ fn graph() {
 }
 
 #[test]
+fn file_circles() {
+    let found = |a: &str, b: &str| {
+        let files = [("crates/lm/src/a.rs", a), ("crates/lm/src/b/mod.rs", b), ("crates/lm/src/b/c.rs", "//! x\n")];
+        rules::file_circles(&Tree::of(&files))
+    };
+    let to_b = "use crate::{x, b::{self, C as D}};\n";
+    assert_eq!(found(to_b, "use super::a::A;\n"), ["crates/lm/src/a.rs, crates/lm/src/b/mod.rs form a circle"]);
+    assert_eq!(found("fn f() { crate::b::g() }\n", "use crate::a;\n").len(), 1);
+    assert!(
+        found(to_b, "// use crate::a;\nmod c;\nuse self::c::E;\n#[cfg(test)]\nmod tests { use crate::a; }\n")
+            .is_empty()
+    );
+    assert!(found(to_b, "use crate::ab::A;\nuse std::{a, b};\n").is_empty());
+    let files = [
+        ("crates/lm/src/b/mod.rs", "mod c;\nuse c::E;\nuse self::c::F;\n"),
+        ("crates/lm/src/b/c.rs", "use super::G;\n"),
+    ];
+    assert_eq!(rules::file_circles(&Tree::of(&files)).len(), 1);
+}
+
+#[test]
 fn unsafe_places() {
     let text = "//! x\nfn f() { unsafe { g() } }\n";
     assert_eq!(rules::unsafe_places(&one("crates/lm/src/x.rs", text)).len(), 1);

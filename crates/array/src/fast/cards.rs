@@ -9,7 +9,8 @@ use crate::array::Array;
 use crate::buffer::Buffer;
 use crate::dtype::Dtype;
 use crate::gpu::{self, Gpu};
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
+use crate::tensor::Tensor;
 
 /// Floats `[n]` of which each card has its own; one share is that of all.
 #[track_caller]

@@ -10,7 +10,8 @@ use olivine_kernels::activation::{self, Activation, Gate, GatedRows};
 use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::gpu::Gpu;
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
+use crate::tensor::Tensor;
 
 /// `gate_up` `[.., 2 * width]`, gates first, → `[.., width]`.
 #[track_caller]

@@ -21,7 +21,8 @@ use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::fast::step::{GpuStep, StepSlot};
 use crate::gpu::Gpu;
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
+use crate::tensor::Tensor;
 
 /// Recurrent states of one layer: a slot holds the rule's state and the convolution's last inputs. They lie where the model
 /// runs.

@@ -22,7 +22,8 @@ use crate::fast::linear::{GpuMatrix, Precision};
 use crate::fast::moe::ExpertMatrix;
 use crate::fast::step::StepSlot;
 use crate::gpu::Gpu;
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
+use crate::tensor::Tensor;
 
 /// A matrix for each head: `[heads, outputs, inputs]`.
 #[derive(Debug)]

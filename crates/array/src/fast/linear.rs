@@ -23,7 +23,8 @@ use crate::fast::gated::gpu_gate;
 use crate::fast::lora::AdapterSite;
 use crate::fast::rows::{RowValues, Rows, Step};
 use crate::gpu::Gpu;
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
+use crate::tensor::Tensor;
 
 /// How exactly products are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,6 +3,7 @@
 //! Invariant: one file an operation; the fused primitive and the composition agree within the tolerance of their tests.
 //! Read next: [`norm`].
 
+pub mod adapter;
 pub mod attention;
 pub mod cards;
 pub mod gated;

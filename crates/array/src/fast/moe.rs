@@ -22,7 +22,8 @@ use crate::fast::gated::gpu_gate;
 use crate::fast::linear::{GpuMatrix, Precision, with_activations};
 use crate::fast::rows::{RowValues, Rows, Step};
 use crate::gpu::Gpu;
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
+use crate::tensor::Tensor;
 
 /// The same projection of all experts: `[experts, rows, columns]`.
 pub enum ExpertMatrix {

@@ -13,7 +13,8 @@ use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::gpu::Gpu;
 use crate::ops::lanes::{Input, store};
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
+use crate::tensor::Tensor;
 
 /// `x / sqrt(mean(x²) + eps) · weight` for each row of the last dimension.
 #[track_caller]

@@ -15,7 +15,8 @@ use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::fast::step::{KvHandle, KvStore, StepSlot};
 use crate::gpu::Gpu;
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
+use crate::tensor::Tensor;
 
 /// Where queries and keys lie in a packed row, and what is done to them.
 #[derive(Clone, Debug)]

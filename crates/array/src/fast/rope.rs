@@ -14,8 +14,9 @@ use crate::fast::norm::f32_values;
 use crate::ops::lanes::{Input, store};
 use crate::ops::take::read_positions;
 use crate::ops::{arange, concatenate, stack};
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
 use crate::shape::Layout;
+use crate::tensor::Tensor;
 
 /// How to rotate.
 #[derive(Clone, Copy, Debug, PartialEq)]

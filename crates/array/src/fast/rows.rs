@@ -13,7 +13,7 @@ use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::fast;
 use crate::fast::gated::gated;
-use crate::primitive::Tensor;
+use crate::tensor::Tensor;
 
 /// Rows on their way into linear layers.
 #[derive(Clone, Debug)]

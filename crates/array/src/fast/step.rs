@@ -10,7 +10,7 @@ use olivine_gpu::ops::attention::{Element, KvShape, Rows, SPLIT_KEYS};
 use olivine_kernels::attention::{BatchSequence, KvCacheLayer, KvDtype, KvLayout};
 use olivine_kernels::rope::Angles;
 
-use crate::fast::lora::{AdaptedRows, Adapter};
+use crate::fast::adapter::{AdaptedRows, Adapter};
 use crate::gpu::{self, Gpu};
 
 /// One sequence's share of a step.
@@ -85,7 +85,11 @@ impl Step {
         let span = |span: &Span| [span.first_row as u32, span.rows as u32, span.state_slot as u32, 0];
         let spans: Vec<[u32; 4]> = self.spans.iter().map(span).collect();
         place.fits &= old.as_ref().is_some_and(|old| old.sequences == spans.len());
-        let adapted = AdaptedRows::of(gpu, &self.spans, old.as_ref().map_or(&[], |old| &old.adapted));
+        let corrected = self.spans.iter().filter_map(|span| {
+            let rows = span.first_row as u32..(span.first_row + span.rows) as u32;
+            span.adapter.as_ref().map(|adapter| (adapter, rows))
+        });
+        let adapted = AdaptedRows::of(gpu, corrected, old.as_ref().map_or(&[], |old| &old.adapted));
         place.fits &= adapted.is_none();
         let mut sent = GpuStep {
             groups: Vec::new(),

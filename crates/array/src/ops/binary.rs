@@ -16,8 +16,9 @@ use crate::array::Array;
 use crate::dtype::{Complex64, Dtype, promote};
 use crate::gpu::Gpu;
 use crate::ops::lanes::{Class, class, map};
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
 use crate::shape::{Shape, broadcast, element_count};
+use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
 /// A function of two numbers.

@@ -7,7 +7,8 @@ use std::any::Any;
 use crate::array::Array;
 use crate::dtype::{Complex64, Dtype};
 use crate::ops::lanes::{Class, Lane, class, map};
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
+use crate::tensor::Tensor;
 
 impl Array {
     /// The values as `dtype`. Floats are truncated to integers, anything but 0 is true, complex numbers lose their

@@ -7,8 +7,9 @@ use std::any::Any;
 use crate::array::Array;
 use crate::dtype::{Dtype, promote};
 use crate::ops::slice::{Range, scatter};
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
 use crate::shape::{Layout, Shape, normalize_axis};
+use crate::tensor::Tensor;
 
 /// `arrays` one behind the other along `axis`; dtypes are promoted.
 #[track_caller]

@@ -7,12 +7,25 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::gpu::Gpu;
 use crate::ops::lanes::{for_chunks, gather};
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
 use crate::shape::Layout;
+use crate::tensor::Tensor;
 
 /// Write the elements of `tensor` in row-major order to `out`.
 pub fn copy_into(tensor: &Tensor, out: &mut [u8]) {
     copy_range(tensor, &tensor.layout().coalesce(), 0, out);
+}
+
+impl Tensor {
+    /// The same elements, contiguous: itself when it is, a copy when not.
+    pub fn contiguous(&self) -> Tensor {
+        if self.is_contiguous() {
+            return self.clone();
+        }
+        let mut out = Tensor::new(self.shape(), self.dtype);
+        copy_into(self, out.bytes_mut());
+        out
+    }
 }
 
 /// Fill a new output with the elements of `tensor`, on the GPU if there is one that can.

@@ -9,7 +9,8 @@ use crate::dtype::Dtype;
 use crate::ops::binary::full_scalar;
 use crate::ops::lanes::{BLOCK, for_chunks, store};
 use crate::ops::select::where_;
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
+use crate::tensor::Tensor;
 
 /// `value` everywhere.
 pub fn full(shape: &[usize], value: f32, dtype: Dtype) -> Array {

@@ -12,8 +12,9 @@ use crate::dtype::Complex64;
 use crate::ops::copy::copy_range;
 use crate::ops::lanes::{Class, Input, Lane, class, store};
 use crate::ops::take::read_indices;
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
 use crate::shape::{Layout, Shape, broadcast, element_count, normalize_axis};
+use crate::tensor::Tensor;
 
 /// How a scatter joins an update with what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use olivine_kernels::convert;
 use olivine_kernels::pool::Pool;
 
 use crate::dtype::{Complex64, Dtype};
-use crate::primitive::Tensor;
 use crate::shape::Layout;
+use crate::tensor::Tensor;
 
 /// Elements of a block.
 pub const BLOCK: usize = 512;

@@ -10,8 +10,9 @@ use olivine_kernels::dense::{BatchOffsets, StridedMatrix, gemm_f32};
 use crate::array::Array;
 use crate::dtype::{Complex64, Dtype, promote};
 use crate::ops::lanes::{Class, Input, Lane, class, for_rows, store};
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
 use crate::shape::{Layout, Shape, broadcast, element_count};
+use crate::tensor::Tensor;
 
 impl Array {
     /// The matrix product of the last two dimensions; leading ones broadcast. A vector on the left is a row, on the

@@ -16,8 +16,9 @@ use crate::dtype::Dtype;
 use crate::fast::norm::{f32_values, write_f32};
 use crate::ops::arange;
 use crate::ops::take::read_indices;
-use crate::primitive::{EvalContext, Primitive, Spec, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Spec, Specs, one};
 use crate::shape::{Shape, broadcast, element_count};
+use crate::tensor::Tensor;
 
 /// Decoded values of a tile of weight rows: 2 MiB, so that it stays in the second-level cache of two cores.
 const TILE: usize = 512 * 1024;

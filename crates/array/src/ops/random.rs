@@ -8,8 +8,9 @@ use std::any::Any;
 use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::ops::binary::{Operand, full_scalar};
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
 use crate::shape::{Shape, normalize_axis};
+use crate::tensor::Tensor;
 
 /// The key of `seed`: two u32.
 pub fn key(seed: u64) -> Array {

@@ -14,8 +14,9 @@ use crate::dtype::{Complex64, Dtype, Kind};
 use crate::ops::binary::full_scalar;
 use crate::ops::lanes::{BLOCK, Class, Input, Lane, class, for_rows, store};
 use crate::ops::select::where_;
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
 use crate::shape::{Layout, Shape, element_count, normalize_axis};
+use crate::tensor::Tensor;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernel {

@@ -9,8 +9,9 @@ use std::cmp::Ordering;
 use crate::array::Array;
 use crate::dtype::{Complex64, Dtype};
 use crate::ops::lanes::{Class, Input, Lane, class, for_rows, store};
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
 use crate::shape::normalize_axis;
+use crate::tensor::Tensor;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scan {

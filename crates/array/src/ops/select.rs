@@ -8,8 +8,9 @@ use crate::array::Array;
 use crate::dtype::{Complex64, Dtype, promote};
 use crate::ops::binary::Operand;
 use crate::ops::lanes::{BLOCK, Class, Input, Lane, class, for_chunks, store};
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
 use crate::shape::{Layout, Shape, broadcast};
+use crate::tensor::Tensor;
 
 /// `x` where `condition` is true, `y` elsewhere; all three broadcast.
 #[track_caller]

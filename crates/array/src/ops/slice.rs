@@ -9,8 +9,9 @@ use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::ops::copy::copy_parallel;
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
 use crate::shape::{Layout, Shape, Strides, normalize_axis};
+use crate::tensor::Tensor;
 
 /// A range of one dimension as Python writes it: `start:stop:step`, counted from the end when negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,9 @@ use crate::array::Array;
 use crate::dtype::Dtype;
 use crate::gpu::Gpu;
 use crate::ops::lanes::Input;
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
 use crate::shape::{Shape, broadcast, element_count, normalize_axis};
+use crate::tensor::Tensor;
 
 impl Array {
     /// The entries `indices` of dimension `axis`: the result has the dimensions of `indices` in place of `axis`.

@@ -16,7 +16,8 @@ use crate::dtype::{Complex64, Dtype};
 use crate::gpu::Gpu;
 use crate::ops::copy::copy_parallel;
 use crate::ops::lanes::{Class, class, map};
-use crate::primitive::{EvalContext, Primitive, Reuse, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Reuse, Specs, one};
+use crate::tensor::Tensor;
 
 /// A function of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

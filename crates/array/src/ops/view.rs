@@ -9,8 +9,9 @@ use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::ops::copy::copy_parallel;
-use crate::primitive::{EvalContext, Primitive, Specs, Tensor, one};
+use crate::primitive::{EvalContext, Primitive, Specs, one};
 use crate::shape::{Layout, Shape, Strides, element_count, normalize_axis};
+use crate::tensor::Tensor;
 
 impl Array {
     /// The same elements in the same order with another shape. One dimension may be -1: what is left.

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 use olivine_lm::cache::Sequence;
-use olivine_lm::generate::PREFILL_ROWS;
 use olivine_lm::limits::Limits;
 use olivine_lm::logits::Ask;
+use olivine_lm::model::PREFILL_ROWS;
 use olivine_lm::model::{Model, Outputs, Work};
-use olivine_lm::sampling::SamplingOptions;
+use olivine_lm::sampling_options::SamplingOptions;
 use serde_json::{Value, json};
 
 use crate::model::{ModelOptions, check_exists};

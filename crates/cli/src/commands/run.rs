@@ -22,7 +22,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use olivine_lm::generate::{GenerateOptions, Session};
 use olivine_lm::language_model::LanguageModel;
-use olivine_lm::sampling::SamplingOptions;
+use olivine_lm::sampling_options::SamplingOptions;
 use serde_json::json;
 
 use crate::built_in;

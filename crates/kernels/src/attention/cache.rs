@@ -9,15 +9,13 @@
 //! Invariant: the second half of a bf16 pair is zero until its own position is written. Read next: `tile`.
 
 use super::RaggedBatch;
+use super::element::GROUP;
 use super::quantized::{self, SCALE_BYTES};
 use crate::convert;
 use crate::pages::Pages;
 use crate::pool::Pool;
 use half::{bf16, f16};
 use std::ops::Range;
-
-/// Positions in a group: the lanes of one register.
-pub(super) const GROUP: usize = 16;
 
 /// Pages are allocated in chunks of about this many bytes; they become resident only when they are written.
 const CHUNK_BYTES: usize = 4 << 20;

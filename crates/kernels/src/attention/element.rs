@@ -4,9 +4,11 @@
 //! value), otherwise a single value, for sixteen lanes at once. Multipliers (queries, probabilities) are packed in
 //! u32 words so that a step's multiplier is broadcast straight from memory. Read next: `tile`.
 
-use super::cache::GROUP;
 use crate::lanes::{self, Lanes};
 use std::marker::PhantomData;
+
+/// Positions in a group: the lanes of one register.
+pub(super) const GROUP: usize = 16;
 
 /// A storage type on a tier.
 ///

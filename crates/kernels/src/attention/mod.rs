@@ -11,6 +11,7 @@ mod element;
 mod quantized;
 mod schedule;
 mod tile;
+mod work;
 
 pub use cache::{KvCacheLayer, KvDtype, KvLayout};
 

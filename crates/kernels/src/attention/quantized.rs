@@ -6,7 +6,7 @@
 //! are exact in bf16, and their scales go to the scores and weights, so unpacking rounds nothing. Invariant: rotating and
 //! quantizing use the same operations in the same order on every tier. Read next: `cache` for the layout, `tile`.
 
-use super::cache::GROUP;
+use super::element::GROUP;
 
 /// Bytes of the scales in front of a group's integers.
 pub(super) const SCALE_BYTES: usize = 4 * GROUP;

@@ -4,10 +4,11 @@
 //! Invariant: the cut never shows in the result. A block's rows do not touch each other, and the partial results of
 //! its splits are merged in the order of the splits, by one thread in passing or by whoever finishes last.
 
-use super::cache::{GROUP, KvCacheLayer, KvDtype};
-use super::element::{Bf16, Element, F16, F32};
+use super::cache::{KvCacheLayer, KvDtype};
+use super::element::{Bf16, Element, F16, F32, GROUP};
 use super::quantized;
 use super::tile::{Line, SPLIT, TileScratch, attend_split, pack_queries, record_len};
+use super::work::{Item, Work};
 use crate::lanes::{self, Job, Lanes};
 use crate::pool::Pool;
 use std::cell::RefCell;
@@ -53,34 +54,6 @@ pub(super) struct Rows<'a> {
     pub first_position: isize,
     pub keys: usize,
     pub pages: &'a [u32],
-}
-
-/// One query row of one head: where it lies and which positions `from..to` it sees.
-pub(super) struct Item {
-    pub query: usize,
-    pub output: usize,
-    pub mask: usize,
-    pub head: usize,
-    pub from: usize,
-    pub to: usize,
-}
-
-/// What the tiles of a block need to know.
-pub(super) struct Work<'a> {
-    pub cache: &'a KvCacheLayer,
-    pub pages: &'a [u32],
-    pub kv_head: usize,
-    pub queries: &'a [f32],
-    pub query_scale: f32,
-    pub soft_cap: f32,
-    pub mask: &'a [f32],
-    pub mask_keys: usize,
-    pub key_dim: usize,
-    pub key_steps: usize,
-    pub value_stride: usize,
-    pub is_quantized: bool,
-    /// One behind the last position that the block's rows see.
-    pub last: usize,
 }
 
 /// A block of items of one sequence and KV head, and the splits of keys that it sees.

@@ -8,10 +8,10 @@
 // Register tiles are indexed by row and vector in step with pointers.
 #![allow(clippy::needless_range_loop)]
 
-use super::cache::{GROUP, KvCacheLayer, KvDtype};
-use super::element::{Element, group_words};
+use super::cache::{KvCacheLayer, KvDtype};
+use super::element::{Element, GROUP, group_words};
 use super::quantized::{self, SCALE_BYTES};
-use super::schedule::{Item, Work};
+use super::work::{Item, Work};
 use crate::lanes::{self, Lanes};
 use std::ops::Range;
 

@@ -3,7 +3,7 @@
 //! A unit is a pair of bf16 (native precision on a tier with bf16 dot products) or one value widened to f32. The
 //! input of a product is brought to the same units. Read next: [`super::stream`].
 
-use super::{DenseType, Precision};
+use super::matrix::{DenseType, Precision};
 use crate::cpu::{Tier, tier};
 use crate::simd::{MAX_LANES, Simd};
 

@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use super::DenseMatrix;
 use super::element::{Element, Kind, TILE_STEPS, steps_of, with_element};
+use super::matrix::DenseMatrix;
 use super::panel::{Ahead, InputRows, Shape, Source, WeightRows, input_units, multiply, pack};
 use super::scratch::{INPUT, PANEL, Scratch};
 use super::stream::{PART_ROWS, StreamPart, stream_part};

@@ -5,8 +5,8 @@
 //! on nothing but itself, and all tiers give the same bytes. A row that holds a NaN or an infinity gets NaN scales.
 //! Read next: [`super::tile`].
 
-use super::layout::SLAB_COLUMNS;
 use super::memory::Memory;
+use super::sizes::SLAB_COLUMNS;
 use crate::pool::Pool;
 use std::cell::RefCell;
 

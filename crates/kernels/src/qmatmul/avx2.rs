@@ -4,7 +4,8 @@
 
 mod lattice;
 
-use super::layout::{Layout, PANEL_ROWS, Values};
+use super::layout::{Layout, Values};
+use super::sizes::PANEL_ROWS;
 use super::tile::{self, FloatTile, Kernels, Tile};
 use super::unpack::{self, Headers};
 use std::arch::x86_64::*;

@@ -10,7 +10,8 @@ mod lattice;
 mod many;
 
 use super::lattice::{Kind, with_lattice};
-use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
+use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, Scales, Values};
+use super::sizes::{PANEL_ROWS, UNIT_COLUMNS};
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
 use super::unpack::Headers;
 use crate::quant::ScaleType;

@@ -3,7 +3,7 @@
 //!
 //! Read next: [`super::driver`], whose float products read them.
 
-use super::layout::PANEL_ROWS;
+use super::sizes::PANEL_ROWS;
 use crate::quant::Row;
 use crate::quant::mx::{e4m3_to_f32, e8m0_to_f32};
 use crate::simd::{Simd, tiered};

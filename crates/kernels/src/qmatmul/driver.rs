@@ -6,10 +6,12 @@
 //! Read next: [`super::tile`].
 
 use super::activations::QuantizedActivations;
-use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, Values};
+use super::layout::{Layout, Values};
 use super::memory::Memory;
 use super::panels::Panels;
-use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, TILE_PANELS, Tile, kernels};
+use super::sizes::{PANEL_ROWS, SLAB_COLUMNS};
+use super::tiers::kernels;
+use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, TILE_PANELS, Tile};
 use super::unpack::Headers;
 use crate::pool::Pool;
 use std::cell::RefCell;

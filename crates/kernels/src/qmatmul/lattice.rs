@@ -14,7 +14,7 @@
 //! Invariant: values become what those of every other format become, unsigned bytes with an offset of 128 and a scale a
 //! group, exactly. Read next: [`crate::quant::gguf_iq`].
 
-use super::layout::{PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
+use super::sizes::{PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use crate::quant::Row;
 use crate::quant::gguf_iq::{Code, Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs, Lattice};
 

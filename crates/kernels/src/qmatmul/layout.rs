@@ -18,14 +18,8 @@
 //! matrix have scale and bias zero. Read next: [`super::pack`] writes it, [`super::unpack`] reads it.
 
 use super::lattice::Kind;
+use super::sizes::{PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use crate::quant::{Format, QuantError, ScaleType};
-
-/// Output rows of a panel.
-pub const PANEL_ROWS: usize = 16;
-/// Columns of a slab: also of one activation scale.
-pub const SLAB_COLUMNS: usize = 256;
-/// Columns of a unit of values.
-pub const UNIT_COLUMNS: usize = 32;
 
 /// How values are stored and turned into unsigned bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

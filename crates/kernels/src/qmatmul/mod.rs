@@ -22,6 +22,8 @@ mod memory;
 mod neon;
 mod pack;
 mod panels;
+mod sizes;
+mod tiers;
 mod tile;
 mod unpack;
 

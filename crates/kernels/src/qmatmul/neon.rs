@@ -3,7 +3,7 @@
 //! `sdot` multiplies signed bytes, so 8-bit weights go in with the top bit flipped and 128 times the activation sum is
 //! added back. Same bits as [`super::tile`].
 
-use super::layout::PANEL_ROWS;
+use super::sizes::PANEL_ROWS;
 use super::tile::{FloatTile, Kernels, Stored, Tile, float_tile as portable_float_tile, no_direct_rows};
 use super::unpack;
 use std::arch::aarch64::*;

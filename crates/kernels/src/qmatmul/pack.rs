@@ -4,7 +4,8 @@
 //! so packing loses nothing. Read next: [`super::layout`].
 
 use super::lattice;
-use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, Scales, UNIT_COLUMNS, Values, scale_bytes};
+use super::layout::{Layout, Scales, Values, scale_bytes};
+use super::sizes::{PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use crate::quant::{Format, Row, gguf_k};
 use crate::simd::{MAX_LANES, Simd, tiered};
 

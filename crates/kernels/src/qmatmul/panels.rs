@@ -6,9 +6,10 @@
 //! Read next: [`super::layout`], [`super::pack`].
 
 use super::columns;
-use super::layout::{Layout, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
+use super::layout::Layout;
 use super::memory::Memory;
 use super::pack::{Columns, Staged};
+use super::sizes::{PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use super::tile::TILE_PANELS;
 use super::{pack, unpack};
 use crate::pool::Pool;

@@ -3,11 +3,11 @@
 //! The order of every float operation is fixed here and is the same for any number of rows and panels and on any tier:
 //! within a slab `sum = fma(bias, activation sum, sum)` group by group where there are biases, then `sum = fma(integer,
 //! scale, sum)` group by group; then `total = fma(sum, activation scale, total)`. Integers are exact.
-//! Read next: [`super::driver`].
+//! Read next: [`super::tiers`].
 
-use super::layout::{Layout, PANEL_ROWS, Values};
-use super::unpack::{self, Headers};
-use crate::cpu::Tier;
+use super::layout::{Layout, Values};
+use super::sizes::PANEL_ROWS;
+use super::unpack::Headers;
 
 /// Panels of the largest tile. Any number but one is a sum of twos and threes.
 pub const TILE_PANELS: usize = 3;
@@ -101,28 +101,6 @@ pub struct Kernels {
     /// [`float_tile`].
     pub float_tile: unsafe fn(&FloatTile),
 }
-
-/// The kernels of the tier in use.
-pub fn kernels() -> Kernels {
-    match crate::cpu::tier() {
-        #[cfg(target_arch = "x86_64")]
-        Tier::Avx512 => super::avx512::KERNELS,
-        #[cfg(target_arch = "x86_64")]
-        Tier::Avx2 => super::avx2::KERNELS,
-        #[cfg(target_arch = "aarch64")]
-        Tier::Neon => super::neon::kernels(),
-        _ => SCALAR,
-    }
-}
-
-const SCALAR: Kernels = Kernels {
-    reads_packed: false,
-    read_values: unpack::read_values,
-    read_scales: unpack::read_scales,
-    tile,
-    direct_rows: no_direct_rows,
-    float_tile,
-};
 
 /// All rows of this tier go through the totals.
 pub fn no_direct_rows(_: Stored, _: usize, _: usize) -> usize {

@@ -4,7 +4,8 @@
 //! floats. Read next: [`super::tile`] computes with what this unpacks.
 
 use super::lattice;
-use super::layout::{Layout, PANEL_ROWS, Scales, UNIT_COLUMNS, Values};
+use super::layout::{Layout, Scales, Values};
+use super::sizes::{PANEL_ROWS, UNIT_COLUMNS};
 use crate::quant::ScaleType;
 use crate::quant::mx::{e4m3_to_f32, e8m0_to_f32};
 use half::{bf16, f16};

@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use super::{PlannedTensor, unsupported};
 use crate::ModelError;
-use crate::families::{self, Export};
+use crate::families::family::Export;
+use crate::families::{self};
 use crate::gguf_config;
 use crate::model::Checkpoint;
 use crate::spec::*;

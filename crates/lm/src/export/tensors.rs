@@ -12,7 +12,8 @@ use olivine_kernels::quant::Format;
 
 use super::{Change, PlannedTensor, hyper, unsupported};
 use crate::ModelError;
-use crate::families::{Export, GGUF_NAMES};
+use crate::families::family::Export;
+use crate::families::names::GGUF_NAMES;
 use crate::model::Checkpoint;
 use crate::spec::{Activation, Ffn, GatedDeltaSpec, LatentSpec, Mixer, ModelSpec, MoeSpec};
 use crate::weights::{Storage, WeightTensor};

@@ -1,7 +1,7 @@
 //! BERT and its kin with learned positions: BERT, RoBERTa, XLM-RoBERTa, CamemBERT; with a classification head, rankers.
 
 use super::*;
-use crate::encoder::{EncoderFamily, EncoderLayerSpec, EncoderSpec, LearnedPositions};
+use crate::encoder_spec::{EncoderFamily, EncoderLayerSpec, EncoderSpec, LearnedPositions};
 
 pub(super) const FAMILY: EncoderFamily = EncoderFamily {
     name: "bert",

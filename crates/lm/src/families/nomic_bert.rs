@@ -1,7 +1,7 @@
 //! Nomic BERT: rotary positions and gated feed-forward blocks without biases.
 
 use super::*;
-use crate::encoder::{EncoderFamily, EncoderLayerSpec, EncoderSpec};
+use crate::encoder_spec::{EncoderFamily, EncoderLayerSpec, EncoderSpec};
 
 pub(super) const FAMILY: EncoderFamily = EncoderFamily {
     name: "nomic-bert",

@@ -1,8 +1,8 @@
 //! Apertus: `<|tools_prefix|>[{"f": {…}}]<|tools_suffix|>`, reasoning between `<|inner_prefix|>` and `<|inner_suffix|>`.
 
 use super::bodies::json::{JsonCalls, JsonShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax =

@@ -1,8 +1,8 @@
 //! Apriel: `<tool_calls>[{"name": …, "arguments": …}]</tool_calls>`; 1.6 reasons up to `[BEGIN FINAL RESPONSE]`.
 
 use super::bodies::json::{JsonCalls, JsonShape, USUAL};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// Apriel 1.5.
 pub(crate) static SYNTAX: Syntax = Syntax {

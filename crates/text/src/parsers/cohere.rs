@@ -2,8 +2,8 @@
 //! R+: the same list in a JSON fence behind `Action:`.
 
 use super::bodies::json::{JsonCalls, JsonShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {

@@ -3,7 +3,6 @@
 //! Invariant: a machine sees all input that has not been consumed and says `More` when it cannot decide; the pieces in
 //! which the input came are invisible to it. Read `outline` next.
 
-use crate::parsers::detect::Syntax;
 use serde_json::Value;
 
 /// What was recognised, in order. The pieces of one kind that follow each other belong together.
@@ -97,52 +96,6 @@ impl ParsedOutput {
                 self.content.push_str(&text);
             }
         }
-    }
-}
-
-/// Turns the text of one answer into events.
-pub struct OutputParser {
-    input: Input,
-    output: Output,
-    machine: Box<dyn Machine>,
-}
-
-impl OutputParser {
-    /// A parser for the answer to one prompt.
-    pub fn new(syntax: &Syntax, options: ParserOptions) -> OutputParser {
-        let output =
-            Output { tools: Tools::new(options.tools), hide_thinking: options.hide_thinking, ..Output::default() };
-        OutputParser { input: Input::default(), output, machine: (syntax.machine)(&options) }
-    }
-
-    /// Takes more of the answer; returns what is certain now.
-    pub fn push(&mut self, text: &str) -> Vec<ParserEvent> {
-        self.input.push(text);
-        self.run()
-    }
-
-    /// Ends the answer; returns what was held back.
-    pub fn finish(&mut self) -> Vec<ParserEvent> {
-        self.input.last = true;
-        let mut events = self.run();
-        self.machine.finish(&mut self.input, &mut self.output);
-        events.append(&mut self.output.events);
-        events
-    }
-
-    /// Reads a whole answer.
-    pub fn parse(syntax: &Syntax, options: ParserOptions, text: &str) -> ParsedOutput {
-        let mut parser = OutputParser::new(syntax, options);
-        let mut parsed = ParsedOutput::default();
-        for event in parser.push(text).into_iter().chain(parser.finish()) {
-            parsed.add(event);
-        }
-        parsed
-    }
-
-    fn run(&mut self) -> Vec<ParserEvent> {
-        while self.machine.step(&mut self.input, &mut self.output) {}
-        std::mem::take(&mut self.output.events)
     }
 }
 
@@ -414,6 +367,16 @@ impl Held {
 }
 
 impl Output {
+    /// Of an answer to a prompt with these options.
+    pub(crate) fn new(options: &ParserOptions) -> Output {
+        Output { tools: Tools::new(options.tools), hide_thinking: options.hide_thinking, ..Output::default() }
+    }
+
+    /// What was recognised since it was last asked.
+    pub(crate) fn take_events(&mut self) -> Vec<ParserEvent> {
+        std::mem::take(&mut self.events)
+    }
+
     pub(crate) fn content(&mut self, text: &str) {
         let text = self.content.admit(text);
         self.emit_content(text);

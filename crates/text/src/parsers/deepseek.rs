@@ -3,8 +3,8 @@
 use super::bodies::named::{Name, NamedCalls, NamedShape};
 use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
 use super::core::{Body, Find, Input, Match, Output, Step};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN, Trim};
+use super::syntax::Syntax;
 
 /// DeepSeek with call markers.
 pub(crate) static DEEPSEEK: Syntax = Syntax {

@@ -3,32 +3,17 @@
 //! Invariant: the list is in order of how telling the markers are; the first syntax whose markers a template holds is
 //! it. A new syntax is its file and a line here.
 
-use crate::parsers::core::{Machine, ParserOptions};
+use crate::parsers::syntax::Syntax;
 use crate::parsers::{
     apertus, apriel, cohere, deepseek, functionary, gemma, gigachat, glimmer, glm, granite, harmony, hermes, hunyuan,
     json_call, kimi, laguna, lfm2, llama, minicpm, minimax, mistral, nemotron, nested, olmo, phi, plain, pythonic,
     qwen3_coder, recipients, seed, solar,
 };
 
-/// How a family of models writes reasoning and calls.
-pub struct Syntax {
-    /// Its name: `hermes`, `harmony`, ….
-    pub name: &'static str,
-    /// A template that holds all of one of these lines speaks it.
-    pub(crate) signs: &'static [&'static [&'static str]],
-    pub(crate) machine: fn(&ParserOptions) -> Box<dyn Machine>,
-}
-
 impl Syntax {
     /// The syntax with this name.
     pub fn named(name: &str) -> Option<&'static Syntax> {
         SYNTAXES.iter().copied().find(|syntax| syntax.name == name)
-    }
-}
-
-impl std::fmt::Debug for Syntax {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("Syntax").field(&self.name).finish()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::bodies::json::{JsonCalls, USUAL};
 use super::bodies::named::{Name, NamedCalls, NamedShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// Functionary 3.1.
 pub(crate) static V31: Syntax = Syntax {

@@ -1,8 +1,8 @@
 //! Gemma 4 and FunctionGemma: `call:f{k:<|"|>v<|"|>}` between call markers; Gemma 4 reasons in a `thought` channel.
 
 use super::bodies::brace::{BraceCall, BraceShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN, Trim};
+use super::syntax::Syntax;
 
 /// Gemma 4.
 pub(crate) static GEMMA4: Syntax = Syntax {

@@ -1,8 +1,8 @@
 //! GigaChat 3: one call behind `function call<|role_sep|>` (3.1: `<|function_call|>`), as JSON.
 
 use super::bodies::json::{JsonCalls, USUAL};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {

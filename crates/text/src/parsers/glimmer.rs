@@ -2,7 +2,7 @@
 
 use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
 use super::core::{Body, Find, Input, Machine, Match, Output, ParserOptions, Step};
-use super::detect::Syntax;
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax { name: "glimmer", signs: &[&["<atem:function_calls>"]], machine };

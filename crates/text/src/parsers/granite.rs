@@ -1,8 +1,8 @@
 //! Granite 3: `<|tool_call|>[{"name": …, "arguments": …}]`. Granite 4 writes Hermes' tags.
 
 use super::bodies::json::{JsonCalls, USUAL};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {
@@ -14,7 +14,7 @@ pub(crate) static SYNTAX: Syntax = Syntax {
 static OUTLINE: Outline = Outline {
     calls: &[
         Opener::new("<|tool_call|>", || JsonCalls::boxed(&USUAL)),
-        Opener::new("<tool_call>", super::hermes::body),
+        Opener::new("<tool_call>", super::bodies::tool_call::body),
     ],
     dropped: &["<response>", "</response>"],
     ..PLAIN

@@ -2,8 +2,8 @@
 
 use super::bodies::named::{Name, NamedCalls, NamedShape};
 use super::core::Body;
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {

@@ -1,8 +1,8 @@
 //! Hunyuan 3: GLM's arguments behind `<tool_sep>`, every tag with the suffix `:opensource`.
 
 use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {

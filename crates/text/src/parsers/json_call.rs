@@ -1,8 +1,8 @@
 //! A call as plain JSON, whatever the model's own syntax: what an answer that is forced to be a call looks like.
 
 use super::bodies::json::{JsonCalls, JsonShape, USUAL};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax { name: "json", signs: &[], machine: |options| OUTLINE.machine(options) };

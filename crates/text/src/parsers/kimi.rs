@@ -3,8 +3,8 @@
 
 use super::bodies::named::{Name, NamedCalls, NamedShape};
 use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {

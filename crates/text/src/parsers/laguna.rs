@@ -1,11 +1,11 @@
 //! Laguna: GLM's calls, also in `<user>` tags and as bare JSON; whitespace at both ends of the answer is dropped.
 
 use super::bodies::json::{JsonCalls, JsonShape, USUAL};
+use super::bodies::tool_call;
 use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
 use super::core::{Body, Find, Input, Output, Step};
-use super::detect::Syntax;
-use super::hermes;
 use super::outline::{Opener, Outline, Trim};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {
@@ -18,7 +18,7 @@ static OUTLINE: Outline = Outline {
     thinking: &[("<think>", "</think>")],
     thinking_anywhere: false,
     calls: &[
-        Opener::new("<tool_call>", hermes::body),
+        Opener::new("<tool_call>", tool_call::body),
         Opener { needs_tools: true, ..Opener::new("<user>", in_user) },
         Opener::bare("{\"name\"", || JsonCalls::boxed(&BARE)),
     ],

@@ -1,8 +1,8 @@
 //! LFM2: `<|tool_call_start|>[f(a=1)]<|tool_call_end|>`.
 
 use super::bodies::python::{Brackets, PythonCalls, PythonShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {

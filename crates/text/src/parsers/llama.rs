@@ -3,8 +3,8 @@
 use super::bodies::json::{JsonCalls, JsonShape, USUAL};
 use super::bodies::python::{Brackets, PythonCalls, PythonShape};
 use super::core::{Body, Input, Output, Step};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {

@@ -2,8 +2,8 @@
 
 use super::bodies::json::{JsonCalls, JsonShape, USUAL};
 use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// MiniMax M2.
 pub(crate) static M2: Syntax =

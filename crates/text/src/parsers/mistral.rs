@@ -3,8 +3,8 @@
 use super::bodies::json::{JsonCalls, USUAL};
 use super::bodies::named::{Name, NamedCalls, NamedShape};
 use super::core::{Body, Input, Output, Step};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax =

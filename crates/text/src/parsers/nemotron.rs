@@ -1,8 +1,8 @@
 //! Nemotron Nano 2: `<TOOLCALL>[{"name": …, "arguments": …}]</TOOLCALL>`. Nemotron 3 writes Qwen3-Coder's tags.
 
 use super::bodies::json::{JsonCalls, JsonShape, USUAL};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static NANO_V2: Syntax =

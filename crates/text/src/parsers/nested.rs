@@ -4,8 +4,8 @@
 
 use super::bodies::values::typed;
 use super::core::{Body, Find, Input, Match, Output, Step};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 use serde_json::{Map, Value};
 
 /// MiniMax M3.

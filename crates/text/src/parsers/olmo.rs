@@ -1,8 +1,8 @@
 //! OLMo 3: `<function_calls>` with a Python call a line; the thinking model begins inside reasoning.
 
 use super::bodies::python::{Brackets, PythonCalls, PythonShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN, Trim};
+use super::syntax::Syntax;
 
 /// The syntax of the instruct model.
 pub(crate) static SYNTAX: Syntax =

@@ -1,8 +1,8 @@
 //! Phi 4 mini: `<|tool_call|>[{"name": …, "arguments": …}]<|/tool_call|>`, or `functools[…]`.
 
 use super::bodies::json::{JsonCalls, JsonShape, USUAL};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax =

@@ -1,8 +1,8 @@
 //! Llama 4 and models tuned like it: `[f(a=1), g(b="x")]` and nothing else.
 
 use super::bodies::python::{Brackets, PythonCalls, PythonShape};
-use super::detect::Syntax;
 use super::outline::{Opener, Outline, PLAIN};
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax = Syntax {

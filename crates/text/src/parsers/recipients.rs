@@ -4,7 +4,7 @@
 
 use super::bodies::named::{Name, NamedCalls, NamedShape};
 use super::core::{Body, Find, Input, Machine, Output, ParserOptions, Step};
-use super::detect::Syntax;
+use super::syntax::Syntax;
 
 /// The syntax.
 pub(crate) static SYNTAX: Syntax =

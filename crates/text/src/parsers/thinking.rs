@@ -2,8 +2,9 @@
 //!
 //! Invariant: a pair is a syntax's own because its parser says so, not because a list does. Read `detect` for syntaxes.
 
-use super::core::{OutputParser, ParserOptions};
-use super::detect::Syntax;
+use super::core::ParserOptions;
+use super::output::OutputParser;
+use super::syntax::Syntax;
 
 /// What opens and closes reasoning in one syntax or another.
 const PAIRS: &[(&str, &str)] = &[

@@ -2,11 +2,13 @@
 //!
 //! Invariant: [`ALL`] is the complete list; `tests/rules.rs` runs it on the workspace and each rule on a tree that breaks it.
 
+mod circles;
 mod graph;
 mod places;
 mod size;
 mod words;
 
+pub use circles::file_circles;
 pub use graph::crate_graph;
 pub use places::{cfg_places, unsafe_places};
 pub use size::{file_header, file_lines, function_lines, tree_bytes};
@@ -20,6 +22,7 @@ pub type Rule = (&'static str, fn(&Tree) -> Vec<String>);
 /// All rules.
 pub const ALL: &[Rule] = &[
     ("crates depend on each other as ARCHITECTURE.md draws it", crate_graph),
+    ("files of a crate do not need each other in circles", file_circles),
     ("`unsafe` stands only where it is listed", unsafe_places),
     ("`cfg(target…)` and `cfg(feature…)` stand only at module roots", cfg_places),
     ("every Rust file opens with `//!`", file_header),

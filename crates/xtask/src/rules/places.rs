@@ -28,7 +28,7 @@ const CFG: &[&str] = &[
     "crates/kernels/src/qmatmul/activations.rs",
     "crates/kernels/src/qmatmul/memory.rs",
     "crates/kernels/src/qmatmul/mod.rs",
-    "crates/kernels/src/qmatmul/tile.rs",
+    "crates/kernels/src/qmatmul/tiers.rs",
     "crates/kernels/src/quant/mod.rs",
     "crates/kernels/src/quant/tiers.rs",
     "crates/kernels/src/simd/mod.rs",

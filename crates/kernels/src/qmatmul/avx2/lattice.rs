@@ -3,7 +3,7 @@
 //! Read next: [`crate::qmatmul::lattice`], the order of what is read here.
 
 use crate::qmatmul::lattice::{Kind, Places};
-use crate::qmatmul::layout::{PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
+use crate::qmatmul::sizes::{PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs, Lattice};
 use crate::quant::gguf_iq_tables::{GRID_IQ1, GRID_IQ2S, GRID_IQ2XS, GRID_IQ2XXS, GRID_IQ3S, GRID_IQ3XXS};
 use std::arch::x86_64::*;

@@ -6,7 +6,7 @@
 
 use super::Codes;
 use crate::qmatmul::lattice::Places;
-use crate::qmatmul::layout::PANEL_ROWS;
+use crate::qmatmul::sizes::PANEL_ROWS;
 use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs, Lattice};
 use crate::quant::gguf_iq_tables::{NIBBLES_IQ1, WORDS_IQ2S, WORDS_IQ2XS, WORDS_IQ2XXS, WORDS_IQ3S, WORDS_IQ3XXS};
 use std::arch::x86_64::*;

@@ -5,7 +5,7 @@
 //! loads around and spill; written down, the products wait for nothing but the two ports that multiply.
 //! Order of operations: [`super::super::tile`], as everywhere. Read next: [`super::tile_panels`], which calls this.
 
-use super::super::layout::PANEL_ROWS;
+use super::super::sizes::PANEL_ROWS;
 use super::super::tile::Tile;
 use std::arch::x86_64::*;
 

@@ -3,6 +3,7 @@
 pub mod count;
 pub mod messages;
 pub mod parse;
+pub mod shape;
 pub mod stream;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::openai::messages;
 use crate::api::{only, refuse_unknown};
-use crate::conversation::{Call, Force, Input, Thinking};
+use crate::call::{Call, Force, Input, Thinking};
 use crate::error::ApiError;
 
 /// The body of both endpoints.

@@ -6,7 +6,7 @@ use olivine_text::parsers::ParserEvent;
 use serde_json::{Value, json};
 
 use super::error_value;
-use super::messages::{Shape, stop_reason, usage};
+use super::shape::{Shape, stop_reason, usage};
 use crate::api::new_id;
 use crate::generation::Piece;
 use crate::respond::{EVENT_STREAM, Encoder};

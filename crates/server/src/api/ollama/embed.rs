@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, keep_alive, options};
 use crate::api::{body, refuse_unknown};
-use crate::conversation::{Call, Input};
+use crate::call::{Call, Input};
 use crate::embedding::{self, Wanted};
 use crate::error::ApiError;
 use crate::respond;

@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, error_value, finished, keep_alive, line, now, options};
 use crate::api::{body, refuse_unknown};
-use crate::conversation::{self, Call, Input, Thinking};
+use crate::call::{Call, Input, Thinking};
+use crate::conversation::{self};
 use crate::error::ApiError;
 use crate::generation::{Answer, End, Piece, TokenInfo};
 use crate::guard::RequestId;

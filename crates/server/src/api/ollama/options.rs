@@ -3,7 +3,8 @@
 use olivine_engine::Grammar;
 use serde_json::{Map, Value};
 
-use crate::conversation::{Call, NO_LIMIT, Thinking, clock_seed};
+use crate::call::{Call, NO_LIMIT, Thinking};
+use crate::conversation::clock_seed;
 use crate::error::ApiError;
 
 /// Options that say how a runner works, not what it answers; the engine decides these by itself.

@@ -11,11 +11,11 @@ use olivine_text::parsers::{ParsedCall, ParserEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Chunk, Failure, OneOrMany, SamplingFields, StreamOptions, data, error_value, format, logprobs, messages, usage,
-};
+use super::failure::{Failure, error_value};
+use super::{Chunk, OneOrMany, SamplingFields, StreamOptions, data, format, logprobs, messages, usage};
 use crate::api::{body, new_id, now_seconds, refuse_unknown};
-use crate::conversation::{self, Call, Input, Thinking};
+use crate::call::{Call, Input, Thinking};
+use crate::conversation::{self};
 use crate::error::ApiError;
 use crate::generation::{Answer, Piece, TokenInfo, Why};
 use crate::guard::RequestId;

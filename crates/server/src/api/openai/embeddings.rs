@@ -10,9 +10,9 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::api::{body, refuse_unknown};
-use crate::conversation::Input;
+use crate::call::Input;
 use crate::embedding::{self, Wanted};
 use crate::error::ApiError;
 use crate::respond;

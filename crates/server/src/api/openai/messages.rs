@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::only;
-use crate::conversation::Force;
+use crate::call::Force;
 use crate::error::ApiError;
 
 /// What a message may have: OpenAI's fields, and those of reasoning and of an answer that is begun under the names

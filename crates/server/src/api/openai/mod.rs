@@ -3,26 +3,29 @@
 pub mod chat;
 pub mod completions;
 pub mod embeddings;
+pub mod failure;
 pub mod messages;
 pub mod models;
+mod response_shape;
 mod response_stream;
 pub mod responses;
 pub mod stored;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use olivine_engine::{Grammar, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-use crate::conversation::Overrides;
+use crate::call::Overrides;
 use crate::error::{ApiError, Kind};
 use crate::generation::TokenInfo;
 use crate::respond;
 use crate::state::App;
+use failure::error_value;
 
 /// The routes.
 pub fn routes() -> Router<Arc<App>> {
@@ -35,38 +38,6 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/v1/responses/{id}/cancel", post(crate::api::own::requests::cancel))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*name}", get(models::show))
-}
-
-/// An error in OpenAI's shape.
-pub struct Failure(pub ApiError);
-
-impl From<ApiError> for Failure {
-    fn from(error: ApiError) -> Failure {
-        Failure(error)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        respond::failure(self.0.status(), &self.0, &error_value(&self.0))
-    }
-}
-
-/// `{"error": {…}}`
-pub fn error_value(error: &ApiError) -> Value {
-    let (kind, code) = match error.kind {
-        Kind::Invalid => ("invalid_request_error", Value::Null),
-        Kind::TooLong => ("invalid_request_error", json!("context_length_exceeded")),
-        Kind::NotFound => ("invalid_request_error", json!("model_not_found")),
-        Kind::Unauthorized => ("invalid_request_error", json!("invalid_api_key")),
-        Kind::Forbidden => ("invalid_request_error", json!("forbidden")),
-        Kind::BodyTooLarge => ("invalid_request_error", json!("request_too_large")),
-        Kind::Busy => ("rate_limit_error", json!("queue_full")),
-        Kind::Unavailable => ("server_error", json!("unavailable")),
-        Kind::Cancelled => ("server_error", json!("cancelled")),
-        Kind::Internal => ("server_error", Value::Null),
-    };
-    json!({"error": {"message": error.message, "type": kind, "param": error.param, "code": code}})
 }
 
 /// Fields of sampling that the endpoints share.

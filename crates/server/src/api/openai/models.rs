@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::adapters;
-use crate::conversation::{Call, Input};
+use crate::call::{Call, Input};
 use crate::registry::ModelCard;
 use crate::respond;
 use crate::state::App;

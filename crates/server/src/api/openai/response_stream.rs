@@ -6,12 +6,13 @@ use olivine_text::parsers::{ParsedOutput, ParserEvent};
 use serde_json::{Value, json};
 
 use super::chat::call_id;
-use super::responses::{Shape, function_call, message, reasoning, status};
-use super::stored::Record;
-use super::{error_value, logprobs};
+use super::failure::error_value;
+use super::logprobs;
+use super::response_shape::{Shape, function_call, message, reasoning, status};
 use crate::api::new_id;
 use crate::generation::{End, Piece, TextTokens, TokenInfo};
 use crate::respond::{EVENT_STREAM, Encoder};
+use crate::stored::Record;
 
 /// Keeps a whole answer under its id.
 pub type Keep = Box<dyn FnOnce(&str, Record) + Send>;

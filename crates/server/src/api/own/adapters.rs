@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::adapters;
-use crate::api::openai::Failure;
+use crate::api::openai::failure::Failure;
 use crate::api::{body, refuse_unknown};
 use crate::error::{ApiError, Kind};
 use crate::respond;

@@ -10,9 +10,11 @@ use olivine_engine::{BlockPlace, Request};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::openai::{Failure, messages};
+use crate::api::openai::failure::Failure;
+use crate::api::openai::messages;
 use crate::api::{body, refuse_unknown};
-use crate::conversation::{self, Call, Input};
+use crate::call::{Call, Input};
+use crate::conversation::{self};
 use crate::error::{ApiError, Kind};
 use crate::respond;
 use crate::state::App;

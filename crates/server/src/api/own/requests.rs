@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use crate::api::openai::Failure;
+use crate::api::openai::failure::Failure;
 use crate::error::{ApiError, Kind};
 use crate::respond;
 use crate::running::Listed;

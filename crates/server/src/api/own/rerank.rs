@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::openai::Failure;
+use crate::api::openai::failure::Failure;
 use crate::api::{body, new_id, refuse_unknown};
 use crate::error::ApiError;
 use crate::ranking::{self, Ranking};

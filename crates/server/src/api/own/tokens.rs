@@ -9,9 +9,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::openai::{Failure, messages};
+use crate::api::openai::failure::Failure;
+use crate::api::openai::messages;
 use crate::api::{body, refuse_unknown};
-use crate::conversation::{self, Call, Input};
+use crate::call::{Call, Input};
+use crate::conversation::{self};
 use crate::error::ApiError;
 use crate::respond;
 use crate::state::App;

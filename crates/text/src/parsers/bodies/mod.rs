@@ -8,5 +8,6 @@ pub(crate) mod json;
 pub(crate) mod json_stream;
 pub(crate) mod named;
 pub(crate) mod python;
+pub(crate) mod tool_call;
 pub(crate) mod values;
 pub(crate) mod xml;
