@@ -7,7 +7,7 @@ CHOSEN = sys.argv[1:] or list(SHAPES); sys.argv[1:] = ["none"]
 from bench import *
 import bench
 def fn(file, name, known=bench.fn):
-    f = known(file, name); cu.cuFuncSetAttribute(f, 8, 232448 - (0 if file == "experts_ring" else 16384)); return f
+    f = known(file, name); cu.cuFuncSetAttribute(f, 8, 232448 - (0 if file == "experts_own" else 16384)); return f
 class Router(C.Structure): _fields_ = [("correction", V), ("experts", U), ("active", U), ("scoring", U), ("normalize", U), ("groups", U), ("best", U), ("scale", F)]
 class Route(C.Structure): _fields_ = [("router", Router), ("logits", V), ("chosen", V), ("weights", V), ("tokens", U)]
 class Sort(C.Structure): _fields_ = [("chosen", V), ("pairs", V), ("tiles", V), ("filled", V), ("places", V), ("count", U), ("max_tiles", U), ("experts", U), ("tile_rows", U)]
@@ -19,7 +19,7 @@ class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", R
 class Down(C.Structure): _fields_ = [("w", W), ("chosen", V), ("mixing", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("active", U)]
 class ExpertsFew(C.Structure): _fields_ = [("w", W), ("tiles", V), ("filled", V), ("rows", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 class Experts(C.Structure): _fields_ = [("x", Map), ("w", W), ("tiles", V), ("filled", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("panels", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
-class Ring(C.Structure): _fields_ = [("codes", Map), ("scales", Map), ("w", W), ("tiles", V), ("filled", V), ("rows", V), ("factors", V), ("values", V), ("pairs", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("choices", U), ("words_log2", U), ("rounds", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
+class Own(C.Structure): _fields_ = [("codes", Map), ("scales", Map), ("w", W), ("tiles", V), ("filled", V), ("rows", V), ("factors", V), ("values", V), ("pairs", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("choices", U), ("words_log2", U), ("depth", U), ("held", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 LAYERS = 6
 for shape in CHOSEN:
     code, kind, group, experts, active, hidden, width = SHAPES[shape]
@@ -46,14 +46,16 @@ for shape in CHOSEN:
             launch(fn("moe", "route"), (-(-tokens // 4), 1, 1), 128, 0, route); launch(fn("moe", "sort_pairs"), (1, 1, 1), 1024, 0, sort)
         def spread_of(src, w, places_, to, fa, k, mode, copies): return Spread(RowSource(P(src), P(w), k, mode, 0, 0, 0, 1e-6), P(places_), P(to), P(fa), k, r128(k), UPN[code], 0 if n == 8 else 2, copies)
         def spread(src, w, places_, to, fa, k, mode, count, copies): launch(fn("moe", "spread_f16" + ("" if mode else "_narrow")), (count, 1, 1), 256 if mode else 64, r128(k) * 2, spread_of(src, w, places_, to, fa, k, mode, copies))
-        def ring_shared(M, k, rounds):
-            wl = 2 - (M.w.gl + M.w.gw - 5); st = -(-k // 128); at_once = 32 // -(-k // ((k + 1023) // 1024 * 128))
-            return wl, st, 2 * rounds * at_once * (st * 1024 + r128((st << wl) * 64)) + 2 * rounds * 16384 + 8 * r128(k) * 2 + 256
-        def ring(M, rows_, fa, values, out, nn, k, gated):
-            rounds = 2 if ring_shared(M, k, 2)[2] <= 232448 else 1; wl, st, shared = ring_shared(M, k, rounds); tl = M.codes.numel() // (512 * M.w.blocks)
-            codes = encode(M.codes, [64, 4, M.w.blocks, tl], [128, 512, M.w.blocks * 512], [64, 2, 4 * st, 1], 3, False); scales = encode(M.scales, [64, M.w.words, tl], [128, M.w.words * 128], [32, st << wl, 1], 0, False)
-            a = Ring(codes, scales, M.w, P(table), P(table) + most * 16, P(rows_), P(fa), P(values), P(by), 0, P(out), nn, k, r128(k), active, wl, rounds, gated, 0, 0, 0)
-            launch(fn("experts_ring", f"ring8_{name(M)}"), (SMS, 1, 1), 1024, shared, a)
+        def own_shape(M, k):
+            slice = (k + 1023) // 1024; stage = 3 if slice == 1 and -(-k // 128) % 3 == 0 else max(2, min(slice, 4)); wl = 2 - (M.w.gl + M.w.gw - 5); stages = -(-k // (stage * 128))
+            of_stage = 16 * (stage * 1024 + r128((stage << wl) * 64) + 8); rest = 2 * (8 * (stages * stage * 256 + 72) + 16) + 64
+            depth = min((232448 - rest) // of_stage, 8); return slice, stage, wl, depth if slice <= 4 else 0, depth * of_stage + rest
+        def own(M, rows_, fa, values, out, nn, k, gated):
+            slice, stage, wl, depth, shared = own_shape(M, k); nb, nw = M.w.blocks, M.w.words; majors = experts * (2 if gated else 1); tl = M.codes.numel() // (512 * nb) // majors; eights, of = (1, 2) if gated else (2, 1)
+            codes = encode(M.codes, [64, nb, 4, tl, majors], [512, 128, nb * 512, tl * nb * 512], [64, 4 * stage, eights, 1, of], 3, False)
+            scales = encode(M.scales, [16, nw, 4, tl, majors], [128, 32, nw * 128, tl * nw * 128], [16, stage << wl, eights, 1, of], 0, False)
+            a = Own(codes, scales, M.w, P(table), P(table) + most * 16, P(rows_), P(fa), P(values), P(by), 0, P(out), nn, k, r128(k), active, wl, depth, 2, gated, 0, 0, 0)
+            launch(fn("experts_own", f"own{slice}{stage}_{name(M)}"), (SMS, 1, 1), 512, shared, a)
         def grouped(M, rows_, fa, out, nn, k, gated, pairs_):
             if n == 8: launch(fn("experts_few", f"experts8_{name(M)}"), (SMS, 1, 1), 512, 8 * 16384 + 8 * r128(k) * 2 + 64, ExpertsFew(M.w, P(table), P(table) + most * 16, P(rows_), P(pairs_), P(fa), 0, P(out), nn, k, r128(k), gated, 0, 0, 0)); return
             panels = -(-width // 64) if gated else -(-nn // 128); a = Experts(encode(rows_, [r128(k), pairs], [r128(k) * 2], [64, n], 3, False), M.w, P(table), P(table) + most * 16, P(pairs_), P(fa), 0, P(out), nn, k, panels, gated, 0, 0, 0)
@@ -61,9 +63,9 @@ for shape in CHOSEN:
         parts = {"choose": lambda M: choose(), "rows up": lambda M: spread(x, norm, places, r1, f1, hidden, 1, tokens, active), "up": lambda M: grouped(M[0], r1, f1, joined, 2 * width, hidden, 1, None),
             "rows down": lambda M: spread(joined, None, None, r2, f2, width, 0, pairs, 1), "down": lambda M: grouped(M[1], r2, f2, last, hidden, width, 0, by),
             "mix": lambda M: launch(fn("moe", "mix"), (-(-tokens * hidden // 1024), 1, 1), 256, 0, Mix(P(last), P(weights), P(x), P(y), tokens * hidden, hidden, active))}
-        if n == 8 and ring_shared(layers[0][0], hidden, 1)[2] <= 232448 and tokens <= 64:
+        if n == 8 and own_shape(layers[0][0], hidden)[3] > 1 and tokens <= 64:
             parts = {"choose and rows": lambda M: launch(fn("moe", "route_sort_rows"), (1 + tokens, 1, 1), 1024, max(32 * (experts + active) * 4, r128(hidden) * 2), RouteSortRows(RouteSort(route, sort), spread_of(x, norm, None, r1, f1, hidden, 1, 1))),
-                "up": lambda M: ring(M[0], r1, f1, None, joined, 2 * width, hidden, 1), "down": lambda M: ring(M[1], None, None, joined, last, hidden, width, 0), "mix": parts["mix"]}
+                "up": lambda M: own(M[0], r1, f1, None, joined, 2 * width, hidden, 1), "down": lambda M: own(M[1], None, None, joined, last, hidden, width, 0), "mix": parts["mix"]}
         for p in (*parts.values(), lambda M: up(M[0]), lambda M: down(M[1])): p(layers[0])
         torch.cuda.synchronize(); same = torch.equal(y[0], alone) and bool(y.isfinite().all()) and y.std().item() > 1e-3
         if tokens == 1: parts = {"up": lambda M: up(M[0]), "down": lambda M: down(M[1])}

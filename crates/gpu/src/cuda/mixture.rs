@@ -1,5 +1,5 @@
 //! A whole mixture of experts at once: the dispatches from the choice to the sum become kernels of `chosen.cu`, for a
-//! single token, or, on Hopper, of `experts_ring.cu`, `experts_few.cu` and `experts.cu`, for more.
+//! single token, or, on Hopper, of `experts_own.cu`, `experts_few.cu` and `experts.cu`, for more.
 //!
 //! Invariant: bits are those of the dispatches one by one. What does not fit here (experts of f32, gates apart from their
 //! ups) is left to them. Read next: `cuda/chosen.cu`, `cuda/experts.cu`.
@@ -7,8 +7,8 @@
 use super::arguments::Arguments;
 use super::layers;
 use super::matmul::{Arrangement, F32, GATED, NORM, Product};
+use super::own::{Own, Rows};
 use super::plan::{Call, Plan};
-use super::ring::{Ring, Rows};
 use crate::device::Command;
 use crate::error::GpuError;
 use crate::ops::moe::max_tiles;
@@ -196,7 +196,7 @@ impl<'a> Mixture<'a> {
         let tiles = self.tiles(plan, products);
         let room = plan.chip.shared_bytes;
         if tiles.rows == FEW_ROWS
-            && let (Some(first), Some(second)) = (Ring::of(up, room), Ring::of(down, room))
+            && let (Some(first), Some(second)) = (Own::of(up, room), Own::of(down, room))
         {
             let made = self.rows_of_tokens(plan, products, &tiles);
             let joined = plan.take(u64::from(up.rows) * u64::from(*width) * 4);

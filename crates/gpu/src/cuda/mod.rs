@@ -14,8 +14,8 @@ mod launch;
 mod layers;
 mod matmul;
 mod mixture;
+mod own;
 mod plan;
-mod ring;
 mod runtime;
 mod team;
 

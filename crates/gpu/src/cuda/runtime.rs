@@ -410,7 +410,7 @@ fn source_of(name: &str) -> &'static str {
         (&["gemm"], "gemm"),
         (&["chosen"], "chosen"),
         (&["experts8"], "experts_few"),
-        (&["ring8"], "experts_ring"),
+        (&["own"], "experts_own"),
         (&["experts"], "experts"),
         (&["route", "sort_pairs", "expert_offsets", "spread", "mix", "product_f32"], "moe"),
         (&["convolution", "delta"], "recurrent"),
@@ -425,7 +425,7 @@ fn source_of(name: &str) -> &'static str {
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
     let prefixes =
-        ["few", "team", "some", "gemm", "experts", "ring", "attention_step", "attention_long", "attention_prompt"];
+        ["few", "team", "some", "gemm", "experts", "own", "attention_step", "attention_long", "attention_prompt"];
     prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -1,0 +1,228 @@
+// Experts of some tokens on Hopper, weights of 4 bits: products of up to 8 rows of each expert, each warp by itself.
+//
+// An item is 16 weight rows of one expert with a tile of its rows of x: of gated units 8 gates and the 8 ups that belong to
+// them, else neighbours. A warp has an item whole, all of k: the copy engine brings its weights, some stretches at a time,
+// into a ring that is the warp's own, so that nothing is exchanged and no warp waits for another. A block has neighbouring
+// items; the rows of the tiles that those need stay in shared memory. Rows come made, by token, or as the product before
+// left them. Invariant: a slice is one chain of k16 products, slices are added in order, as in few.cu. Read next:
+// experts_few.cu, which takes other formats and longer rows.
+#include "rows.cuh"
+#include "wgmma.cuh"
+
+struct ExpertsOwnArgs {
+    TensorMap codes;      // [experts, or halves of them][tiles][4][blocks][8 rows of 16 bytes], boxes of a stage, swizzled
+    TensorMap scales;     // the same of words [8 rows]
+    Weights weights;
+    const uint4 *tiles;   // (expert, first row, rows, 0)
+    const u32 *filled;    // how many tiles there are
+    const u16 *rows;      // [tokens][stride], for lanes
+    const float *factors; // of each
+    const float *values;  // or: [m][k], by expert, not made yet
+    const u32 *pairs;     // token * choices + choice of each row by expert
+    const float *bias;    // [experts][n] or null
+    float *y;             // of `rows` by expert, of `values` by pair: [m][n], of gated units [m][n / 2]
+    u32 n, k, stride;     // n: rows of an expert's matrix
+    u32 choices;
+    u32 words_log2;       // of scales in a stretch
+    u32 depth;            // stages of a warp's ring
+    u32 held;             // tiles of rows of x in shared memory
+    u32 gated, act;
+    float alpha, limit;
+};
+
+constexpr u32 WARPS = 16, COLUMNS = 8;
+
+// A box of the 16 rows of an item; `major` is an expert, or its gates.
+DEV void load_box(u32 to, const TensorMap *map, u32 along, u32 eight, u32 tile, u32 major, u32 barrier) {
+    asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4, %5, %6}], [%7];" ::"r"(to),
+                 "l"(map), "r"(0), "r"(along), "r"(eight), "r"(tile), "r"(major), "r"(barrier)
+                 : "memory");
+}
+
+DEV void expect_map(const TensorMap *map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
+
+// SLICE: stretches of 128 columns in a slice of k; STAGE: those that come together.
+template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const ExpertsOwnArgs &args, u8 *memory) {
+    typedef Traits<CODE> T;
+    constexpr u32 CODES = STAGE * 1024;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    const u32 stages = (args.k + STAGE * 128 - 1) / (STAGE * 128), row_bytes = stages * STAGE * 256 + 64;
+    const u32 half_scales = (STAGE << args.words_log2) * 32, scales_room = (2 * half_scales + 127) & ~127u;
+    u8 *scales_at = memory + WARPS * args.depth * CODES, *made = scales_at + WARPS * args.depth * scales_room;
+    // Of each row of x what belongs to it; tiles.
+    float *factors = (float *)(made + args.held * COLUMNS * row_bytes), *mosts = factors + args.held * COLUMNS;
+    u32 *places = (u32 *)(mosts + WARPS);
+    uint4 *tiles = (uint4 *)(places + args.held * COLUMNS);
+    const u32 codes = shared_address(memory) + warp * args.depth * CODES, scales = shared_address(scales_at) + warp * args.depth * scales_room;
+    const u32 full = shared_address(tiles + args.held) + warp * args.depth * 8, x = shared_address(made);
+    if (lane == 0) {
+        for (u32 i = 0; i < args.depth; i++) barrier_init(full + 8 * i, 1);
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        expect_map(&args.codes), expect_map(&args.scales);
+    }
+    __syncwarp();
+    // Of the second product: what chose and sorted was done before the kernel in front let this one begin.
+    if (!args.values) previous_done();
+    next_may_start();
+    const u32 items_of_tile = args.gated ? args.n / 16 : (args.n + 15) / 16;
+    const u32 all = __ldcg(args.filled) * items_of_tile, each = (all + gridDim.x - 1) / gridDim.x;
+    const u32 begin = blockIdx.x * each, end = minimum(begin + each, all);
+    if (begin >= end) return;
+
+    // Which expert an item is of is asked for with what is in front of it.
+    const u32 last_tile = (end - 1) / items_of_tile;
+    u32 ahead = begin + warp, ahead_stage = 0, in_tile, expert;
+    auto seek = [&]() {
+        const u32 number = minimum(ahead / items_of_tile, last_tile);
+        in_tile = ahead - number * items_of_tile, expert = __ldcg(&args.tiles[number].x);
+    };
+    seek();
+    auto ask = [&](u32 slot) {
+        if (ahead >= end) return;
+        if (lane == 0) {
+            const u32 barrier = full + 8 * slot;
+            const u32 eight = args.gated ? in_tile & 3 : (in_tile & 1) * 2, tile = args.gated ? in_tile >> 2 : in_tile >> 1;
+            const u32 major = args.gated ? 2 * expert : expert;
+            barrier_expect(barrier, CODES + 2 * half_scales);
+            load_box(codes + slot * CODES, &args.codes, ahead_stage * STAGE * 4, eight, tile, major, barrier);
+            load_box(scales + slot * scales_room, &args.scales, (ahead_stage * STAGE) << args.words_log2, eight, tile, major, barrier);
+        }
+        if (++ahead_stage < stages) return;
+        ahead_stage = 0, ahead += WARPS;
+        seek();
+    };
+    for (u32 i = 0; i < args.depth; i++) ask(i);
+    if (args.values) previous_done();
+
+    // Rows of the tiles from `first` on, each by some warps.
+    auto bring = [&](u32 first) {
+        constexpr u32 SPAN = SLICE == 1 ? 2 : 4, HELD = SLICE == 1 ? 4 : 6;
+        if (threadIdx.x < args.held && first + threadIdx.x <= last_tile) tiles[threadIdx.x] = __ldcg(args.tiles + first + threadIdx.x);
+        const u32 span = args.values ? SPAN : 1;
+        for (u32 row = warp / span; row < args.held * COLUMNS; row += WARPS / span) {
+            const u32 number = first + row / COLUMNS, in_order = row % COLUMNS;
+            if (number > last_tile) break;
+            const uint4 tile = __ldcg(args.tiles + number);
+            if (in_order >= tile.z) continue;
+            const u32 pair = __ldcg(args.pairs + tile.y + in_order);
+            u8 *to = made + row * row_bytes;
+            if (args.values) {
+                const u32 thread = threadIdx.x % (32 * SPAN);
+                const RowSource source = {args.values + (u64)(tile.y + in_order) * args.k, nullptr, args.k, PLAIN, 0, 0.0f, 0.0f, 0.0f};
+                float4 others[HELD];
+                auto gather = [&](float &, float &most) {
+                    if (lane == 0) mosts[warp] = most;
+                    meet(1 + warp / SPAN, 32 * SPAN);
+                    for (u32 i = 0; i < SPAN; i++) most = fmaxf(most, mosts[warp / SPAN * SPAN + i]);
+                    meet(1 + warp / SPAN, 32 * SPAN);
+                };
+                auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>((u16 *)to, T::ORDER, LANES, i, v); };
+                const float factor = make_row_by<T::ELEMENT, HELD, 32 * SPAN>(source, others, thread, gather, put);
+                if (thread == 0) factors[row] = factor, places[row] = pair;
+                for (u32 i = args.k + 4 * thread; i < args.stride; i += 128 * SPAN) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+            } else {
+                const u32 token = pair / args.choices;
+                for (u32 piece = lane; piece < args.stride / 8; piece += 32) copy_async<16>(shared_address(to) + piece * 16, args.rows + (u64)token * args.stride + piece * 8);
+                if (lane == 0) factors[row] = load_again_4(args.factors + token), places[row] = tile.y + in_order;
+            }
+            for (u32 i = args.stride * 2 + lane * 16; i < row_bytes; i += 512) *(uint4 *)(to + i) = make_uint4(0, 0, 0, 0);
+        }
+        copy_commit();
+        copy_wait<0>();
+        __syncthreads();
+    };
+
+    const u32 width = args.gated ? args.n / 2 : args.n;
+    // Eight rows of a block are 128 bytes, whose 16-byte parts are exchanged by the block's number. Row r of them is row g of a
+    // product, so that lanes that read together meet different banks.
+    const u32 r = g >> 1 | (g & 1) << 2, codes_even = codes + t * 128 + ((r ^ t) << 4), codes_odd = codes_even ^ 64;
+    const u32 scale_at = scales + (t << args.words_log2 >> 2) * 32 + r * 4, scale_step = 32 << args.words_log2;
+    u32 slot = 0, parity = 0, item = begin + warp;
+    for (u32 first = begin / items_of_tile;; first += args.held) {
+        bring(first);
+        const u32 until = minimum(end, (first + args.held) * items_of_tile);
+        for (; item < until; item += WARPS) {
+            const u32 number = item / items_of_tile, at = item - number * items_of_tile, of = number - first;
+            const uint4 tile = tiles[of];
+            u32 x_at = x + (of * COLUMNS + minimum(g, tile.z - 1)) * row_bytes + t * 16;
+            float total[4] = {};
+            for (u32 stage = 0; stage < stages; stage++, x_at += STAGE * 256) {
+                Piece<CODE> low[STAGE], high[STAGE];
+                barrier_wait(full + 8 * slot, parity);
+#pragma unroll
+                for (u32 s = 0; s < STAGE; s++) {
+                    const u32 skip = slot * CODES + s * 512;
+                    const uint4 a = load_shared_16((s & 1 ? codes_odd : codes_even) + skip);
+                    const uint4 b = load_shared_16(((s + STAGE) & 1 ? codes_odd : codes_even) + skip + STAGE * 512);
+                    low[s].codes[0] = a.x, low[s].codes[1] = a.y, low[s].codes[2] = a.z, low[s].codes[3] = a.w;
+                    high[s].codes[0] = b.x, high[s].codes[1] = b.y, high[s].codes[2] = b.z, high[s].codes[3] = b.w;
+                    low[s].scale = load_shared_4(scale_at + slot * scales_room + s * scale_step);
+                    high[s].scale = load_shared_4(scale_at + slot * scales_room + half_scales + s * scale_step);
+                    low[s].super_word = high[s].super_word = 0;
+                }
+                // All lanes have what was in the stage.
+                __syncwarp();
+                ask(slot);
+                float sums[4] = {};
+#pragma unroll
+                for (u32 s = 0; s < STAGE; s++) {
+                    u32 low_pairs[2], high_pairs[2];
+                    piece_scales<CODE, KIND>(args.weights, low[s], stage * STAGE + s, t, low_pairs);
+                    piece_scales<CODE, KIND>(args.weights, high[s], stage * STAGE + s, t, high_pairs);
+#pragma unroll
+                    for (u32 word = 0; word < 4; word++) {
+                        u32 v[4], u[4];
+                        unpack_word<CODE>(low[s], word, low_pairs, v);
+                        unpack_word<CODE>(high[s], word, high_pairs, u);
+                        const u32 one[4] = {v[0], u[0], v[1], u[1]}, two[4] = {v[2], u[2], v[3], u[3]};
+                        const uint4 values = load_shared_16(x_at + s * 256 + word * 64);
+                        mma_16816<T::ELEMENT>(sums, one, values.x, values.y);
+                        mma_16816<T::ELEMENT>(sums, two, values.z, values.w);
+                    }
+                    if ((s + 1) % SLICE) continue;
+#pragma unroll
+                    for (u32 i = 0; i < 4; i++) total[i] += sums[i], sums[i] = 0.0f;
+                }
+                if (++slot == args.depth) slot = 0, parity ^= 1;
+            }
+#pragma unroll
+            for (u32 i = 0; i < 2; i++) {
+                const u32 column = of * COLUMNS + 2 * t + i;
+                if (2 * t + i >= tile.z) break;
+                const float scale = factors[column] * args.weights.factor;
+                float *y = args.y + (u64)places[column] * width;
+                auto sum_of = [&](float sum, u32 feature) {
+                    sum = __fmul_rn(sum, scale);
+                    return args.bias ? sum + args.bias[tile.x * args.n + feature] : sum;
+                };
+                const u32 output = at * (args.gated ? 8 : 16) + r;
+                if (args.gated) {
+                    y[output] = gated_call(args.act, sum_of(total[i], output), sum_of(total[2 + i], width + output), args.alpha, args.limit);
+                } else {
+                    if (output < width) y[output] = sum_of(total[i], output);
+                    if (output + 8 < width) y[output + 8] = sum_of(total[2 + i], output + 8);
+                }
+            }
+        }
+        if (until == end) break;
+        // Everybody has read the rows and what belongs to them.
+        __syncthreads();
+    }
+}
+
+#define OWN(name, code, kind, slice, stage)                                                                            \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, 1) own##slice##stage##_##name(const __grid_constant__ ExpertsOwnArgs args) { \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        experts_own<code, kind, slice, stage>(args, memory);                                                         \
+    }
+
+#define OWN_OF(name, code, kind)                                                                                       \
+    OWN(name, code, kind, 1, 2)                                                                                        \
+    OWN(name, code, kind, 1, 3)                                                                                        \
+    OWN(name, code, kind, 2, 2)                                                                                        \
+    OWN(name, code, kind, 3, 3)                                                                                        \
+    OWN(name, code, kind, 4, 4)
+
+OWN_OF(bits4_pair, BITS4, PAIR_BF16)
+OWN_OF(bits4_single, BITS4, SINGLE)
+OWN_OF(e2m1_exponent, E2M1, E8M0)
