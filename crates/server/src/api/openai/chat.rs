@@ -68,17 +68,6 @@ const HINTS: &[&str] = &[
     "safety_identifier",
     // What an answer probably says: it may make it faster, which the engine sees to by itself.
     "prediction",
-    // Sampling's, which serde leaves here too.
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "typical_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "seed",
 ];
 
 /// What is left of the request once it is a call.

@@ -49,19 +49,7 @@ pub struct CompletionRequest {
     rest: Map<String, Value>,
 }
 
-const HINTS: &[&str] = &[
-    "user",
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "typical_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "seed",
-];
+const HINTS: &[&str] = &["user"];
 
 /// What is left of the request once it is calls.
 #[derive(Clone, Debug)]
