@@ -67,7 +67,7 @@ DEV void choose(const ChosenUpArgs &args, float *scores, u32 *taken, float *weig
         meet(2, 256);
         if (thread < 32) weigh(router, true, taken, weights, [&](u32 e) { return from_ordered(ranks[e]); });
     } else if (thread < 32) {
-        route_token(router, args.logits, scores, taken, weights);
+        route_token_among_many(router, args.logits, scores, taken, weights);
     }
     if (blockIdx.x || thread >= 32) return;
     __syncwarp();

@@ -61,7 +61,8 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
         expect_map(&args.codes), expect_map(&args.scales);
     }
     __syncwarp();
-    // Of the second product: what chose and sorted was done before the kernel in front let this one begin.
+    // Of the second product: what chose and sorted was done before the kernel in front let this one begin, so that only its
+    // rows are waited for.
     if (!args.values) previous_done();
     next_may_start();
     const u32 items_of_tile = args.gated ? args.n / 16 : (args.n + 15) / 16;
@@ -71,10 +72,10 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
 
     // Which expert an item is of is asked for with what is in front of it.
     const u32 last_tile = (end - 1) / items_of_tile;
-    u32 ahead = begin + warp, ahead_stage = 0, in_tile, expert;
+    u32 ahead = begin + warp, ahead_stage = 0, ahead_tile = ahead / items_of_tile, in_tile = ahead % items_of_tile, expert;
     auto seek = [&]() {
-        const u32 number = minimum(ahead / items_of_tile, last_tile);
-        in_tile = ahead - number * items_of_tile, expert = __ldcg(&args.tiles[number].x);
+        for (; in_tile >= items_of_tile; in_tile -= items_of_tile) ahead_tile++;
+        expert = __ldcg(&args.tiles[minimum(ahead_tile, last_tile)].x);
     };
     seek();
     auto ask = [&](u32 slot) {
@@ -88,11 +89,10 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
             load_box(scales + slot * scales_room, &args.scales, (ahead_stage * STAGE) << args.words_log2, eight, tile, major, barrier);
         }
         if (++ahead_stage < stages) return;
-        ahead_stage = 0, ahead += WARPS;
+        ahead_stage = 0, ahead += WARPS, in_tile += WARPS;
         seek();
     };
     for (u32 i = 0; i < args.depth; i++) ask(i);
-    if (args.values) previous_done();
 
     // Rows of the tiles from `first` on, each by some warps.
     auto bring = [&](u32 first) {
@@ -105,6 +105,7 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
             const uint4 tile = __ldcg(args.tiles + number);
             if (in_order >= tile.z) continue;
             const u32 pair = __ldcg(args.pairs + tile.y + in_order);
+            previous_done();
             u8 *to = made + row * row_bytes;
             if (args.values) {
                 const u32 thread = threadIdx.x % (32 * SPAN);
@@ -129,6 +130,7 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
         }
         copy_commit();
         copy_wait<0>();
+        previous_done();
         __syncthreads();
     };
 
@@ -137,12 +139,13 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
     // product, so that lanes that read together meet different banks.
     const u32 r = g >> 1 | (g & 1) << 2, codes_even = codes + t * 128 + ((r ^ t) << 4), codes_odd = codes_even ^ 64;
     const u32 scale_at = scales + (t << args.words_log2 >> 2) * 32 + r * 4, scale_step = 32 << args.words_log2;
-    u32 slot = 0, parity = 0, item = begin + warp;
+    u32 slot = 0, parity = 0, item = begin + warp, number = item / items_of_tile, at = item % items_of_tile;
     for (u32 first = begin / items_of_tile;; first += args.held) {
         bring(first);
         const u32 until = minimum(end, (first + args.held) * items_of_tile);
-        for (; item < until; item += WARPS) {
-            const u32 number = item / items_of_tile, at = item - number * items_of_tile, of = number - first;
+        for (; item < until; item += WARPS, at += WARPS) {
+            for (; at >= items_of_tile; at -= items_of_tile) number++;
+            const u32 of = number - first;
             const uint4 tile = tiles[of];
             u32 x_at = x + (of * COLUMNS + minimum(g, tile.z - 1)) * row_bytes + t * 16;
             float total[4] = {};

@@ -11,6 +11,12 @@ struct RouteArgs {
     u32 tokens;
 };
 
+// The fewer experts a lane has, the fewer instructions.
+DEV void choose(const Router &router, const float *logits, float *scores, u32 *taken, float *weights) {
+    if (router.experts <= 128) route_token<4>(router, logits, scores, taken, weights);
+    else route_token_among_many(router, logits, scores, taken, weights);
+}
+
 // A token a warp.
 extern "C" __global__ void __launch_bounds__(128) route(const __grid_constant__ RouteArgs args) {
     __shared__ float scores[4][MAX_EXPERTS];
@@ -20,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(128) route(const __grid_constant__ 
     const u32 warp = threadIdx.x >> 5, token = blockIdx.x * 4 + warp;
     if (token >= args.tokens) return;
     const u64 at = (u64)token * args.router.active;
-    route_token(args.router, args.logits + (u64)token * args.router.experts, scores[warp], taken[warp], args.weights + at);
+    choose(args.router, args.logits + (u64)token * args.router.experts, scores[warp], taken[warp], args.weights + at);
     for (u32 k = threadIdx.x & 31; k < args.router.active; k += 32) args.chosen[at + k] = taken[warp][k];
 }
 
@@ -49,13 +55,13 @@ template <u32 THREADS> DEV uint2 before(u32 pairs, u32 tiles, u32 (&sums)[2][32]
 }
 
 // One block of 512 threads or more. Where a pair stands among those of its expert does not matter: a row's bits do not
-// depend on its tile.
-template <u32 THREADS> DEV void sort_by_expert(const SortArgs &args) {
+// depend on its tile. `chosen(i)`: the expert of a pair.
+template <u32 THREADS, typename Chosen> DEV void sort_by_expert(const SortArgs &args, Chosen chosen) {
     __shared__ u32 counts[THREADS], starts[THREADS], sums[2][32], all_tiles;
     const u32 thread = threadIdx.x;
     counts[thread] = 0;
     __syncthreads();
-    for (u32 i = thread; i < args.count; i += THREADS) atomicAdd(&counts[__ldcg(args.chosen + i) % MAX_EXPERTS], 1u);
+    for (u32 i = thread; i < args.count; i += THREADS) atomicAdd(&counts[chosen(i)], 1u);
     __syncthreads();
     const u32 count = counts[thread], tiles = (count + args.tile_rows - 1) / args.tile_rows;
     const uint2 first = before<THREADS>(count, tiles, sums);
@@ -68,7 +74,7 @@ template <u32 THREADS> DEV void sort_by_expert(const SortArgs &args) {
     if (args.filled && thread == 0) *args.filled = all_tiles;
     for (u32 i = all_tiles + thread; i < args.max_tiles; i += THREADS) args.tiles[i] = make_uint4(0, 0, 0, 0);
     for (u32 i = thread; i < args.count; i += THREADS) {
-        const u32 place = atomicAdd(&starts[__ldcg(args.chosen + i) % MAX_EXPERTS], 1u);
+        const u32 place = atomicAdd(&starts[chosen(i)], 1u);
         args.pairs[place] = i;
         if (args.places) args.places[i] = place;
     }
@@ -77,7 +83,7 @@ template <u32 THREADS> DEV void sort_by_expert(const SortArgs &args) {
 extern "C" __global__ void __launch_bounds__(1024) sort_pairs(const __grid_constant__ SortArgs args) {
     next_may_start();
     previous_done();
-    sort_by_expert<1024>(args);
+    sort_by_expert<1024>(args, [&](u32 i) { return __ldcg(args.chosen + i) % MAX_EXPERTS; });
 }
 
 struct RouteSortArgs {
@@ -85,21 +91,23 @@ struct RouteSortArgs {
     SortArgs sort;
 };
 
-// Both for some tokens: one block of 1,024 threads, a warp some of the tokens.
+// Both for some tokens: one block of 1,024 threads, a warp some of the tokens. `memory`: scores of 32 tokens, then what all
+// tokens take.
 DEV void route_and_sort(const RouteSortArgs &args, u32 *memory) {
     const RouteArgs &route = args.route;
     const u32 warp = threadIdx.x >> 5, experts = route.router.experts, active = route.router.active;
-    u32 *taken = memory + warp * (experts + active) + experts;
+    float *scores = (float *)memory + warp * experts;
+    u32 *chosen = memory + 32 * experts;
+#pragma unroll 1
     for (u32 token = warp; token < route.tokens; token += 32) {
-        const u32 at = token * active;
-        route_token(route.router, route.logits + (u64)token * experts, (float *)taken - experts, taken, route.weights + at);
-        for (u32 k = threadIdx.x & 31; k < active; k += 32) route.chosen[at + k] = taken[k];
+        u32 *taken = chosen + token * active;
+        choose(route.router, route.logits + (u64)token * experts, scores, taken, route.weights + token * active);
+#pragma unroll 1
+        for (u32 k = threadIdx.x & 31; k < active; k += 32) route.chosen[token * active + k] = taken[k];
         __syncwarp();
     }
-    // What a thread of this block wrote is read past the first cache by the others.
-    __threadfence();
     __syncthreads();
-    sort_by_expert<1024>(args.sort);
+    sort_by_expert<1024>(args.sort, [&](u32 i) { return chosen[i]; });
 }
 
 extern "C" __global__ void __launch_bounds__(1024, 1) route_sort(const __grid_constant__ RouteSortArgs args) {

@@ -30,31 +30,38 @@ DEV bool weighs_chosen(const Router &router) {
 template <typename Score> DEV void weigh(const Router &router, bool of_chosen, const u32 *taken, float *weights, Score score_of) {
     const u32 lane = threadIdx.x & 31;
     const float first = score_of(taken[0]);
-    float sum = 0.0f;
+    float sum = 0.0f, held = 0.0f;
 #pragma unroll 1
     for (u32 k = lane; k < router.active; k += 32) {
-        const float score = score_of(taken[k]);
-        weights[k] = of_chosen ? expf(score - first) : score;
-        sum += weights[k];
+        const float score = score_of(taken[k]), weight = of_chosen ? expf(score - first) : score;
+        if (k == lane) held = weight;
+        else weights[k] = weight;
+        sum += weight;
     }
     sum = warp_sum(sum);
     if (!of_chosen) sum = router.normalize ? sum + (router.scoring == 2 ? 1.0e-20f : 0.0f) : 1.0f;
 #pragma unroll 1
-    for (u32 k = lane; k < router.active; k += 32) weights[k] = __fmul_rn(__fdiv_rn(weights[k], sum), router.scale);
+    for (u32 k = lane; k < router.active; k += 32) weights[k] = __fmul_rn(__fdiv_rn(k == lane ? held : weights[k], sum), router.scale);
 }
 
 // One warp: `taken[k]` is the expert of rank k, `weights[k]` its weight. `scores` and `taken` are shared memory: experts
-// and active places. Ties go to the lower expert. A call: its code is long, and its time is spent waiting.
-static __device__ __noinline__ void route_token(const Router &router, const float *logits, float *scores, u32 *taken, float *weights) {
-    constexpr u32 EACH = MAX_EXPERTS / 32;
+// and active places. Ties go to the lower expert. EACH: most experts of a lane. 
+template <u32 EACH> DEV void route_token(const Router &router, const float *logits, float *scores, u32 *taken, float *weights) {
     const u32 lane = threadIdx.x & 31, experts = router.experts;
     const bool of_chosen = weighs_chosen(router);
     float largest = LEAST, sum = 0.0f;
-    // A lane has experts lane, lane + 32, ...
-#pragma unroll 4
-    for (u32 e = lane; e < experts; e += 32) {
-        const float logit = load_again_4(logits + e);
-        scores[e] = logit, largest = fmaxf(largest, logit);
+    // A lane has experts lane, lane + 32, ...; four are asked for before any is used.
+#pragma unroll 1
+    for (u32 first = lane; first < experts; first += 128) {
+        float logit[4];
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            if (first + 32 * i < experts) logit[i] = load_again_4(logits + first + 32 * i);
+        }
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            if (first + 32 * i < experts) scores[first + 32 * i] = logit[i], largest = fmaxf(largest, logit[i]);
+        }
     }
     if (!of_chosen) {
         largest = warp_max(largest);
@@ -80,6 +87,7 @@ static __device__ __noinline__ void route_token(const Router &router, const floa
         const u32 size = experts / router.groups;
         __syncwarp();
         float first = LEAST, second = LEAST;
+#pragma unroll 1
         for (u32 j = 0; j < size && lane < router.groups; j++) {
             const u32 e = lane * size + j;
             const float rank = (router.correction ? scores[e] + router.correction[e] : scores[e]) + 0.0f;
@@ -87,6 +95,7 @@ static __device__ __noinline__ void route_token(const Router &router, const floa
         }
         const float strength = first + second;
         u32 better = 0;
+#pragma unroll 1
         for (u32 other = 0; other < router.groups; other++) {
             const float its = __shfl_sync(~0u, strength, other);
             better += its > strength || (its == strength && other < lane);
@@ -98,6 +107,7 @@ static __device__ __noinline__ void route_token(const Router &router, const floa
             if (e < experts && !(kept >> e / size & 1)) ranks[i] = ordered(LEAST);
         }
     }
+#pragma unroll 1
     for (u32 k = 0; k < router.active; k++) {
         u32 most = 0, place = MAX_EXPERTS;
 #pragma unroll
@@ -117,4 +127,9 @@ static __device__ __noinline__ void route_token(const Router &router, const floa
     __syncwarp();
     weigh(router, of_chosen, taken, weights, [&](u32 e) { return scores[e]; });
     __syncwarp();
+}
+
+// The same of many experts: a call, as its code is long.
+static __device__ __noinline__ void route_token_among_many(const Router &router, const float *logits, float *scores, u32 *taken, float *weights) {
+    route_token<MAX_EXPERTS / 32>(router, logits, scores, taken, weights);
 }

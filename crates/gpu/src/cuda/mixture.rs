@@ -236,7 +236,7 @@ impl<'a> Mixture<'a> {
 
     /// Choose and sort, and make a row of each token, in one kernel where that is enough.
     fn rows_of_tokens(&self, plan: &mut Plan, products: &Products, tiles: &Tiles) -> Rows {
-        let Products { up, tokens, experts, active, .. } = products;
+        let Products { up, tokens, .. } = products;
         let spread = Mixture::tokens(products);
         if !products.are_few() {
             self.sort_tokens(plan, products, tiles);
@@ -246,17 +246,16 @@ impl<'a> Mixture<'a> {
         let (rows, factors) = spread.room(plan, up);
         let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(tiles.sort.clone());
         let arguments = arguments.inner(spread.arguments(up, rows, factors));
-        let shared = (32 * (experts + active) * 4).max(up.stride * 2);
+        let shared = products.choice_shared().max(up.stride * 2);
         plan.launch("route_sort_rows", [1 + tokens, 1, 1], 1024, shared, arguments);
         Rows::Made(rows, factors)
     }
 
     /// Choose and sort.
     fn sort_tokens(&self, plan: &mut Plan, products: &Products, tiles: &Tiles) {
-        let Products { experts, active, .. } = products;
         if products.are_few() {
             let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(tiles.sort.clone());
-            plan.launch("route_sort", [1, 1, 1], 1024, 32 * (experts + active) * 4, arguments);
+            plan.launch("route_sort", [1, 1, 1], 1024, products.choice_shared(), arguments);
         } else {
             layers::route(plan, self.route);
             plan.launch("sort_pairs", [1, 1, 1], 1024, 0, tiles.sort.clone());
@@ -318,6 +317,11 @@ impl Products<'_> {
     /// Whether one block chooses and sorts.
     fn are_few(&self) -> bool {
         self.tokens <= FEW_TOKENS && self.active <= FEW_ACTIVE
+    }
+
+    /// Shared memory of who chooses and sorts: scores of 32 tokens, and what all take.
+    fn choice_shared(&self) -> u32 {
+        (32 * self.experts + self.tokens * self.active) * 4
     }
 
     /// Shared memory of `chosen_down`: rows, and the sums of all slices.
