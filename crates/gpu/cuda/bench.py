@@ -173,8 +173,9 @@ def team(M, y, m, rows, factors, bias=None, residual=None, parts=None, halves=No
     launch(fn("team", f"team_{name(M)}"), (min(clusters, -(-a.groups // (2 * parts))) * parts, 1, 1), 512, smem(parts, halves), a, pdl, parts if parts > 1 else None)
 def rows(values, weight, out, factors, k, mode, M, m, products=0, stride=None, apart=None):
     wide = mode == 2; a = Rows(P(values), P(weight), 0, P(out), P(factors), k, stride or (2 * k if wide else k), r128(k), mode, 0, UPN[M.code], products, 1, 0, 0, 1e-6)
-    parts = 8 if wide else 4; kernel = element(M) + ("_wide" if wide else "")
-    if APART < m or k < 4096 or m == 1 or M.code in ("bf16", "f16") and m <= 16 or apart is False: launch(fn("rows", "rows_" + kernel), (m, 1, 1), 1024 if wide else 256, 0, a)
+    parts = 8 if wide else 4; kernel = element(M) + ("_wide" if wide else ""); many = "" if m <= 64 or a.x_stride % 4 or k % 4 else "_normed" if mode == 1 and k <= 4096 else "_plain" if mode == 0 and k <= 4096 else "_long" if mode == 0 else ""
+    if many: launch(fn("rows", "rows_" + element(M) + many), (m, 1, 1), 512 if many == "_long" else 256, 0, a)
+    elif APART < m or k < 4096 or m == 1 or M.code in ("bf16", "f16") and m <= 16 or apart is False: launch(fn("rows", "rows_" + kernel), (m, 1, 1), 1024 if wide else 256, 0, a)
     else: launch(fn("rows_apart", "rows_apart_" + kernel), (m * parts, 1, 1), 128 if wide else 64, 0, a, cluster=parts)
 APART = 64
 def unpack(M):
@@ -182,14 +183,15 @@ def unpack(M):
     o = torch.empty(-(-M.n // 32), r128(M.k) // 32, 4, 32, 8, device=dv, dtype=torch.int16); torch.cuda.synchronize()
     unpack_to(M, o); return o
 def unpack_to(M, o): launch(fn("unpack", "unpack_" + M.code), (-(-(-(-M.n // 32) * r128(M.k) // 128) // 8), 1, 1), 256, 0, Unpack(M.w, P(o), (M.n + 31) // 32 * 32))
-def gemm(x, M, w, m, y, factors, bias=None, residual=None, bn=192):
+# `joined`: the features are gates and ups, and y is what they give; rows of bf16 where it has 16 bits.
+def gemm(x, M, w, m, y, factors, bias=None, residual=None, bn=192, joined=False):
     a = Gemm(); bf = element(M) == "bf16"; n, k = M.n, M.k; T = (n + 31) // 32; nb = k // 32 if M.code in ("bf16", "f16") else r128(k) // 32
     a.x = encode(x, (r128(k), m), (r128(k) * 2,), (64, 128), 3, bf)
-    a.w = encode(w, (256, T, 1, nb * 4), (nb * 2048, T * nb * 2048, 512), (256, bn // 32, 1, 8), 0, bf)
+    h = 2 if joined else 1; a.w = encode(w, (256, T // h, h, nb * 4), (nb * 2048, T // h * nb * 2048, 512), (256, bn // 32 // h, h, 8), 0, bf)
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y)
-    a.factor, a.m, a.n, a.k, a.out_stride = M.w.factor, m, n, k, n
+    a.factor, a.m, a.n, a.k, a.out_stride, a.gated = M.w.factor, m, n, k, n // h, joined and y.element_size() == 2
     t = -(-m // 128) * -(-n // bn); st = 5 if bn == 192 else 6
-    launch(fn("gemm", f"gemm_{element(M)}_{bn}"), (min(t, SMS), 1, 1), 384, st * (128 + bn) * 128 + 1024 + 128, a)
+    launch(fn("gemm", f"gemm_{'gated_' if joined else ''}{element(M)}_{bn}"), (min(t, SMS), 1, 1), 384, st * (128 + bn) * 128 + 1024 + 128, a)
 
 # Products: values, and bits of one row, a few, some and many.
 torch.manual_seed(1)
@@ -272,8 +274,14 @@ if want("pairs"):
             print(f"pair {n}x{k} m{m}:", [x for _, x in sorted(r)[:8]], flush=True); r = []
         del ws
 
-# Many rows, beside the library's product.
+# Many rows, beside the library's product; gates joined at a product's end, and by the rows behind it.
 if want("gemm"):
+    for code in ("bf16", "f16"):
+        for m, n, k in ((2048, 6144, 4096), (300, 1088, 12288), (129, 512, 320)):
+            M = matrix(code, n, k); D = matrix(code, 32, n // 2); x = torch.zeros(m, r128(k), device=dv, dtype=M.value.dtype); x[:, :k] = torch.randn(m, k, device=dv); fa, fb, fc = [torch.ones(m, device=dv) for _ in range(3)]; g = torch.empty(m, n, device=dv); j = torch.full((m, n // 2), float("nan"), device=dv); ra, rb = [torch.empty(m, r128(n // 2), device=dv, dtype=torch.int16) for _ in range(2)]; torch.cuda.synchronize()
+            gemm(x, M, M.codes, m, g, fa); gemm(x, M, M.codes, m, j, fa, joined=True); rows(g, None, ra, fb, n // 2, 2, D, m, 1); rows(j, None, rb, fc, n // 2, 0, D, m, 1); torch.cuda.synchronize(); same = torch.equal(ra, rb) and torch.equal(fb, fc)
+            if code == "bf16" and n % 256 == 0: rb.fill_(-1); torch.cuda.synchronize(); gemm(x, M, M.codes, m, rb, fa, joined=True); torch.cuda.synchronize(); same = same and torch.equal(ra, rb)
+            print("gates of many rows joined", code, m, n, k, "ok" if same else "BAD")
     for code in ("bf16", "f16"):
         for n, k in ((6144, 4096), (4096, 4096), (24576, 4096), (4096, 12288), (4096, 2048)):
             ws = [matrix(code, n, k) for _ in range(3)]; x = (torch.randn(2048, k, device=dv)).to(ws[0].value.dtype); y = torch.zeros(2048, n, device=dv); fa = torch.ones(2048, device=dv); r = []
@@ -385,15 +393,16 @@ if want("attention"):
 # layers and the output matrix; no embedding, no choice of the token.
 class KvWrite(C.Structure): _fields_ = [("qkv", V), ("rows", V), ("tables", V), ("pages", V), ("kvh", U), ("kd", U), ("vd", U), ("page", U), ("element", U), ("rs", U), ("first", U)]
 class Heads(C.Structure): _fields_ = [("cache", KvWrite), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("heads", U), ("dim", U), ("rotated", U), ("inter", U), ("rs", U), ("eps", F), ("count", U)]
-def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None):
+def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None, joined=False):
     if m == 1 and mode != 2: few(M, y, 1, RowSource(P(x), P(norm), k, mode, 0, 0, 0, 1e-6), residual=residual); return
-    rows(x, norm, rf, fa, k, mode, M, m, arranged(m))
+    if mode is not None: rows(x, norm, rf, fa, k, mode, M, m, arranged(m))
+    else: rf, fa = x, None
     if m == 1: few(M, y, 1, None, rf, fa, residual=residual)
     elif m > 64:
         w = M.codes
         if M.code != "bf16": unpack_to(M, scratch); w = scratch
-        waves = lambda b: -(-(-(-m // 128) * -(-M.n // b)) // SMS); bn = 128 if waves(128) * 128 * 21 < waves(192) * 192 * 20 else 192
-        gemm(rf, M, w, m, y, fa, residual=residual, bn=bn)
+        waves = lambda b: -(-(-(-m // 128) * -(-M.n // b)) // SMS); bn = 128 if not joined and waves(128) * 128 * 21 < waves(192) * 192 * 20 else 192
+        gemm(rf, M, w, m, y, fa, residual=residual, bn=bn, joined=joined)
     elif m > 16: some(M, y, m, rf, fa, residual=residual)
     else: team(M, y, m, rf, fa, residual=residual)
 def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabulary, m, context, prefill_=False):
@@ -404,7 +413,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
     rws = torch.tensor([(i if prefill_ else context - 1, 0 if prefill_ else i * pages_of) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(seqs * pages_of, device=dv).int()
     x, qkv, att, gu = [torch.randn(m, n, device=dv) for n in (hidden, q + 2 * kv, q, 2 * inter)]; logits = torch.zeros(1 if prefill_ else m, vocabulary, device=dv)
     nw, hn = torch.rand(hidden, device=dv) + .5, torch.rand(dim, device=dv) + .5; angles = torch.randn(m, dim // 2, 2, device=dv); rf = torch.empty(max(m, 16), max(inter, hidden, q), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
-    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None; jv, jm = torch.zeros(inter, device=dv), torch.zeros(2 * SMS, device=dv)
+    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None; jv, jm = torch.zeros(inter, device=dv), torch.zeros(2 * SMS, device=dv); jo = torch.zeros(m if m > 64 else 1, inter, device=dv, dtype=torch.bfloat16 if code == "bf16" else torch.float)
     def go():
         for i, (a, b, c, d) in enumerate(L):
             pool = pools[i % len(pools)]
@@ -420,6 +429,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
                 long_launch(step_args(pool, A, None, None, None, dim, 2, 0), 2, dim); join_launch(A, m)
             product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x)
             if m == 1: few(d, x, 1, left=(jv, jm, few(c, gu, 1, RowSource(P(x), P(nw), hidden, 1, 0, 0, 0, 1e-6), joined=(jv, jm))), residual=x)
+            elif m > 64: product(c, x, m, hidden, 1, nw, jo, rf, fa, scratch, joined=True); product(d, jo, m, inter, None if code == "bf16" else 0, None, x, rf, fa, scratch, residual=x)
             else: product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x)
         product(head, x, logits.shape[0], hidden, 1, nw, logits, rf, fa, scratch)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go), reps=10)
@@ -430,7 +440,7 @@ if want("parts"):
     x, qkv, gu = torch.randn(m, hidden, device=dv), torch.randn(m, q + 2 * kv, device=dv), torch.randn(m, 2 * inter, device=dv); rf = torch.empty(m, inter, device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv); nw, hn = torch.rand(hidden, device=dv), torch.rand(dim, device=dv); angles = torch.randn(m, dim // 2, 2, device=dv)
     pool = torch.randn(m // page, kvh, 2, page, dim, device=dv).bfloat16(); rws = torch.tensor([(i, 0) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(m // page, device=dv).int()
     H = Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6, heads + 2 * kvh)
-    for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 1)), ("rows plain", lambda: rows(x, None, rf, fa, hidden, 0, M, m, 1)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 1)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, H))):
+    for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 1)), ("rows plain", lambda: rows(x, None, rf, fa, hidden, 0, M, m, 1)), ("rows of joined gates", lambda: rows(gu, None, rf, fa, inter, 0, M, m, 1)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 1)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, H))):
         torch.cuda.synchronize(); print(label, f"{timed(graph(lambda: [work() for _ in range(10)])) / 10:.1f} us")
     for m in (1, 16, 64):
         for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 2)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 2)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, H))):

@@ -7,19 +7,19 @@
 
 struct GemmArgs {
     TensorMap x;           // [m][stride], swizzled
-    TensorMap w;           // dense layout: [piece][half][tile][512 bytes]
+    TensorMap w;           // dense layout: [piece][half][tile][512 bytes]; of gates and ups both halves are brought
     const u32 *offsets;    // experts: first row of each, [experts + 1]; or null
     const u32 *pairs;      // experts: row of y of each row
-    const float *factors;  // [m]
+    const float *factors;  // [m], or null: ones
     const float *bias;     // [n] (of all experts) or null
     const float *residual; // [m][out_stride] or null
-    float *y;              // [m][out_stride]
+    float *y;              // [m][out_stride]; bf16 where `rows` says so
     float *plain;          // [m][out_stride]: what there is without the residual; or null
     float factor;
     float alpha, limit;
     u32 m, n, k;           // n: rows of the matrix, of one expert
     u32 out_stride;
-    u32 gated, act;
+    u32 rows, act;         // of gates and ups: whether what they give is left as the rows of a product of bf16; how they are joined
     u32 experts;
 };
 
@@ -45,9 +45,9 @@ struct Walk {
 
     __device__ __forceinline__ void start() { index = blockIdx.x, expert = 0, before = 0; }
 
-    template <u32 BN, bool EXPERTS> __device__ __forceinline__ bool at(const GemmArgs &args, Tile &tile) {
-        const u32 outputs = args.gated ? args.n / 2 : args.n;
-        const u32 width = args.gated ? BN / 2 : BN, columns = (outputs + width - 1) / width;
+    template <u32 BN, bool EXPERTS, bool GATED> __device__ __forceinline__ bool at(const GemmArgs &args, Tile &tile) {
+        const u32 outputs = GATED ? args.n / 2 : args.n;
+        const u32 width = GATED ? BN / 2 : BN, columns = (outputs + width - 1) / width;
         u32 rows, local;
         if (EXPERTS) {
             u32 begin, end;
@@ -75,7 +75,12 @@ struct Walk {
     }
 };
 
-template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS> DEV void gemm(const GemmArgs &args, u8 *memory) {
+DEV float joined(const GemmArgs &args, float gate, float up) {
+    return args.act == SILU ? gated_unit(SILU, gate, up, 0.0f, 0.0f) : gated_call(args.act, gate, up, args.alpha, args.limit);
+}
+
+// GATED: the first half of the outputs are gates, the second ups, and a tile has as many of both.
+template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void gemm(const GemmArgs &args, u8 *memory) {
     constexpr u32 X_BYTES = BM * BK * 2, W_BYTES = BN * BK * 2, STAGE = X_BYTES + W_BYTES;
     const u32 base = (shared_address(memory) + 1023) & ~1023u;
     const u32 full = base + STAGES * STAGE, empty = full + 8 * STAGES;
@@ -98,7 +103,7 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS> DEV void gemm(const Gem
         previous_done();
         next_may_start();
         if (threadIdx.x == 256) {
-            for (; walk.at<BN, EXPERTS>(args, tile); walk.index += gridDim.x) {
+            for (; walk.at<BN, EXPERTS, GATED>(args, tile); walk.index += gridDim.x) {
                 for (u32 block = 0; block < blocks; block++, step()) {
                     barrier_wait(empty + 8 * slot, phase ^ 1);
                     const u32 at = base + slot * STAGE, barrier = full + 8 * slot;
@@ -116,7 +121,7 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS> DEV void gemm(const Gem
         const u32 lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
         const u32 slice_blocks = slice_length(args.k) / BK;
         const bool elected = (threadIdx.x & 127) == 0;
-        for (; walk.at<BN, EXPERTS>(args, tile); walk.index += gridDim.x) {
+        for (; walk.at<BN, EXPERTS, GATED>(args, tile); walk.index += gridDim.x) {
             float total[BN / 2], sums[BN / 2];
 #pragma unroll
             for (u32 i = 0; i < BN / 2; i++) total[i] = 0.0f;
@@ -143,51 +148,62 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS> DEV void gemm(const Gem
 #pragma unroll
                 for (u32 i = 0; i < BN / 2; i++) total[i] = first == 0 ? sums[i] : total[i] + sums[i];
             }
-            const u32 outputs = args.gated ? args.n / 2 : args.n;
+            const u32 outputs = GATED ? args.n / 2 : args.n;
             const float *bias = args.bias ? args.bias + (EXPERTS ? walk.expert * args.n : 0) : nullptr;
 #pragma unroll
             for (u32 high = 0; high < 2; high++) {
                 const u32 row = tile.row + group * 64 + warp * 16 + high * 8 + (lane >> 2);
                 if (row >= tile.end) continue;
-                const float factor = args.factors[row] * args.factor;
+                const float factor = args.factors ? args.factors[row] * args.factor : args.factor;
                 const u64 to = (u64)(EXPERTS ? __ldcg(args.pairs + row) : row) * args.out_stride;
-                float *y = args.y + to;
-                const float *residual = args.residual ? args.residual + to : nullptr;
+                // Some are asked for before any of them is used: y may be where they are.
+                constexpr u32 ASKED = 8;
+                float2 left[ASKED];
 #pragma unroll
-                for (u32 i = 0; i < BN / 8; i++) {
-                    if (args.gated && i >= BN / 16) continue;
+                for (u32 i = 0; i < (GATED ? BN / 16 : BN / 8); i++) {
                     const u32 column = tile.first + i * 8 + (lane & 3) * 2;
+                    if (!GATED && args.residual && i % ASKED == 0) {
+#pragma unroll
+                        for (u32 j = 0; j < ASKED; j++) {
+                            if (column + 8 * j < outputs) left[j] = __ldcg((const float2 *)(args.residual + to + column + 8 * j));
+                        }
+                    }
                     if (column >= outputs) continue;
-                    float2 v = make_float2(with_bias(total[i * 4 + high * 2], factor, bias, column), with_bias(total[i * 4 + high * 2 + 1], factor, bias, column + 1));
-                    if (args.gated) {
-                        const u32 up = (i + BN / 16) % (BN / 8);
-                        float2 u = make_float2(with_bias(total[up * 4 + high * 2], factor, bias, outputs + column), with_bias(total[up * 4 + high * 2 + 1], factor, bias, outputs + column + 1));
-                        v.x = gated_call(args.act, v.x, u.x, args.alpha, args.limit);
-                        v.y = gated_call(args.act, v.y, u.y, args.alpha, args.limit);
+                    auto value = [&](u32 at, u32 output) { return with_bias(total[at], factor, bias, output); };
+                    const u32 at = i * 4 + high * 2;
+                    float2 v = make_float2(value(at, column), value(at + 1, column + 1));
+                    if (GATED) {
+                        const u32 up = (i + BN / 16) % (BN / 8) * 4 + high * 2;
+                        v.x = joined(args, v.x, value(up, outputs + column));
+                        v.y = joined(args, v.y, value(up + 1, outputs + column + 1));
+                        if (args.rows) {
+                            *(u32 *)((u16 *)args.y + to + column) = pack_bf16(v.x, v.y);
+                            continue;
+                        }
+                    } else {
+                        if (args.plain) *(float2 *)(args.plain + to + column) = v;
+                        if (args.residual) v = make_float2(__fadd_rn(v.x, left[i % ASKED].x), __fadd_rn(v.y, left[i % ASKED].y));
                     }
-                    if (args.plain) *(float2 *)(args.plain + to + column) = v;
-                    if (residual) {
-                        const float2 r = *(const float2 *)(residual + column);
-                        v = make_float2(__fadd_rn(v.x, r.x), __fadd_rn(v.y, r.y));
-                    }
-                    *(float2 *)(y + column) = v;
+                    *(float2 *)(args.y + to + column) = v;
                 }
             }
         }
     }
 }
 
-#define GEMM(name, element, bn, stages)                                                                                \
+#define GEMM(name, element, bn, stages, experts, gated)                                                                 \
     extern "C" __global__ void __launch_bounds__(384, 1) gemm_##name(const __grid_constant__ GemmArgs args) {        \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
-        gemm<element, bn, stages, false>(args, memory);                                                              \
-    }                                                                                                                \
-    extern "C" __global__ void __launch_bounds__(384, 1) gemm_experts_##name(const __grid_constant__ GemmArgs args) { \
-        extern __shared__ __align__(1024) u8 memory[];                                                               \
-        gemm<element, bn, stages, true>(args, memory);                                                               \
+        gemm<element, bn, stages, experts, gated>(args, memory);                                                     \
     }
 
-GEMM(bf16_192, BF16, 192, 5)
-GEMM(f16_192, F16, 192, 5)
-GEMM(bf16_128, BF16, 128, 6)
-GEMM(f16_128, F16, 128, 6)
+GEMM(bf16_192, BF16, 192, 5, false, false)
+GEMM(f16_192, F16, 192, 5, false, false)
+GEMM(bf16_128, BF16, 128, 6, false, false)
+GEMM(f16_128, F16, 128, 6, false, false)
+GEMM(experts_bf16_192, BF16, 192, 5, true, false)
+GEMM(experts_f16_192, F16, 192, 5, true, false)
+GEMM(experts_bf16_128, BF16, 128, 6, true, false)
+GEMM(experts_f16_128, F16, 128, 6, true, false)
+GEMM(gated_bf16_192, BF16, 192, 5, false, true)
+GEMM(gated_f16_192, F16, 192, 5, false, true)

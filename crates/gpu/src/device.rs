@@ -214,6 +214,11 @@ impl Memory {
         &self.allocation
     }
 
+    /// How many handles of its allocation there are.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.allocation)
+    }
+
     /// Where it begins in its allocation.
     pub fn offset(&self) -> u64 {
         self.offset

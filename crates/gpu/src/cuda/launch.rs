@@ -26,8 +26,8 @@ pub(super) fn steps(context: &Context, chip: Chip, list: &List, scratch: u64) ->
     Ok(plan(context, chip, list, scratch)?.steps)
 }
 
-fn plan<'a>(context: &'a Context, chip: Chip, list: &List, scratch: u64) -> Result<Plan<'a>, GpuError> {
-    let mut plan = Plan::new(context, chip, scratch);
+fn plan<'a>(context: &'a Context, chip: Chip, list: &'a List, scratch: u64) -> Result<Plan<'a>, GpuError> {
+    let mut plan = Plan::new(context, chip, list, scratch);
     let mut rest = &list.commands[..];
     while let Some((command, behind)) = rest.split_first() {
         rest = behind;

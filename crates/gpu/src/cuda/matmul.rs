@@ -24,7 +24,8 @@ const MANY_OF_EXPERT: u32 = 16;
 /// Most bytes that unpacked experts may take.
 const MOST_UNPACKED: u64 = 2 << 30;
 
-/// The constants INPUT of rows that are normed or gated on the way in.
+/// The constants INPUT of rows as they are, and of those that are normed or gated on the way in.
+const PLAIN: u32 = 0;
 pub(super) const NORM: u32 = 1;
 pub(super) const GATED: u32 = 2;
 
@@ -47,6 +48,7 @@ pub(super) enum Arrangement {
 pub(super) const F32: u32 = 32;
 
 /// A matrix as kernels see it: struct Weights of `weights.cuh`.
+#[derive(Clone, Copy)]
 pub(super) struct Weights {
     pub parts: [u64; 4],
     pub code: u32,
@@ -179,6 +181,7 @@ impl Weights {
 }
 
 /// What a product is made of.
+#[derive(Clone, Copy)]
 pub(super) struct Product<'a> {
     pub call: &'a Call<'a>,
     pub weights: Weights,
@@ -213,8 +216,14 @@ pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<u
     let product = Product::of(call)?;
     if let Some(next) = rest.first().and_then(Call::of).filter(|next| is_gate_of(&product, next)) {
         let (next, done) = Product::of(&next)?.with_sum(&rest[1..]);
-        pair(plan, &product, &next)?;
-        return Ok(1 + done);
+        if product.rows == 1 {
+            pair(plan, &product, &next)?;
+            return Ok(1 + done);
+        }
+        if is_pair_of_many(plan, &product, &next) {
+            pair_of_many(plan, &product, &next)?;
+            return Ok(1 + done);
+        }
     }
     let (product, done) = product.with_sum(rest);
     one_or_more(plan, &product)?;
@@ -252,6 +261,11 @@ impl<'a> Product<'a> {
             experts,
             choices: p[10].max(1),
         })
+    }
+
+    /// Whether outputs can be written two at a time.
+    fn in_pairs(&self) -> bool {
+        self.features.is_multiple_of(2) && self.out_stride.is_multiple_of(2) && first_byte(self.call).is_multiple_of(8)
     }
 
     /// struct RowSource of the first row.
@@ -308,9 +322,10 @@ fn first_byte(call: &Call) -> u64 {
     u64::from(call.params.get(11).copied().unwrap_or(0)) * 4
 }
 
-/// Whether `next` multiplies what the gates and ups that `product` makes of one row give.
+/// Whether `next` multiplies what the gates and ups that `product` makes give.
 fn is_gate_of(product: &Product, next: &Call) -> bool {
-    let alone = |call: &Call| call.constant("EXPERTS") == 0 && call.params[0] == 1 && call.constant("CODE") != F32;
+    let rows = product.rows;
+    let alone = |call: &Call| call.constant("EXPERTS") == 0 && call.params[0] == rows && call.constant("CODE") != F32;
     next.kernel.name == "matmul"
         && alone(product.call)
         && alone(next)
@@ -336,26 +351,60 @@ fn pair(plan: &mut Plan, product: &Product, next: &Product) -> Result<(), GpuErr
     Ok(())
 }
 
+/// Whether gates and ups of many rows may be joined where they are made: tiles of both, and nobody else who reads them.
+fn is_pair_of_many(plan: &Plan, product: &Product, next: &Product) -> bool {
+    let of_tiles = |product: &Product| product.in_pairs() && product.rows > SOME_ROWS;
+    plan.chip.major == 9
+        && of_tiles(product)
+        && of_tiles(next)
+        && product.out_stride == product.features
+        && next.x_stride == product.features
+        && first_byte(product.call) == 0
+        && plan.is_between(&next.call.buffers[0], product.call, next.call)
+}
+
+/// Gates and ups of many rows, joined where they are made, and the product of what they give. They are rounded there too
+/// where that needs nothing of the whole row.
+fn pair_of_many(plan: &mut Plan, product: &Product, next: &Product) -> Result<(), GpuError> {
+    let call = next.call;
+    let columns = next.weights.columns;
+    let rounded = next.weights.code == 30 && columns == next.stride;
+    let values = plan.take(u64::from(product.rows) * u64::from(columns) * if rounded { 2 } else { 4 });
+    // What the first product needs beside them, the second one takes again.
+    let taken = plan.taken;
+    let gate = TileGate { rounded, act: call.constant("GATE"), alpha: call.float(8), limit: call.float(9) };
+    let (made, factors) = make_rows(plan, product, product.rows, Arrangement::Products, 0);
+    let joined = Product { out: values, out_stride: columns, ..*product };
+    tiles(plan, &joined, &Tiles { made, factors, experts: None, gate: Some(gate) })?;
+    plan.taken = taken;
+    let (made, factors) = if rounded {
+        (values, 0)
+    } else {
+        let plain = Product { x: values, x_stride: columns, input: PLAIN, ..*next };
+        make_rows(plan, &plain, next.rows, Arrangement::Products, 0)
+    };
+    tiles(plan, next, &Tiles { made, factors, experts: None, gate: None })
+}
+
 fn one_or_more(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
-    let call = product.call;
     let experts = product.experts;
     let hopper = plan.chip.major == 9;
-    let in_pairs = product.features.is_multiple_of(2)
-        && product.out_stride.is_multiple_of(2)
-        && first_byte(call).is_multiple_of(8);
     if product.weights.code == F32 {
         return f32_weights(plan, product);
     }
     if let Some(experts) = experts {
         return match many_experts(product) {
-            Some(count) if hopper && in_pairs => tiles(plan, product, Some((experts, count))),
+            Some(count) if hopper && product.in_pairs() => many_of_experts(plan, product, experts, count),
             _ => few_rows(plan, product),
         };
     }
     match product.rows {
         1 => one(plan, product),
         _ if !hopper => few_rows(plan, product),
-        rows if rows > SOME_ROWS && in_pairs => tiles(plan, product, None),
+        rows if rows > SOME_ROWS && product.in_pairs() => {
+            let (made, factors) = make_rows(plan, product, rows, Arrangement::Products, 0);
+            tiles(plan, product, &Tiles { made, factors, experts: None, gate: None })
+        }
         _ if team::team(plan, product) => Ok(()),
         _ => some(plan, product),
     }
@@ -392,9 +441,18 @@ fn make(plan: &mut Plan, product: &Product, made: &Made) -> (u64, u64) {
     let words = [weights.columns, product.x_stride, product.stride, product.input, call.constant("GATE")];
     let arguments = arguments.words(&words).words(&[weights.order(), made.arrangement as u32, product.choices]);
     let arguments = arguments.floats(&[call.float(8), call.float(9), call.float(6)]);
-    // Rows without sums are made alike by any number of threads.
-    let wide = made.element_bytes == 2 && product.input == GATED;
-    let (suffix, threads) = if wide { ("_wide", 1024) } else { ("", 256) };
+    // Rows without sums are made alike by any number of threads. Those of many rows have kernels that take few registers.
+    let whole = weights.columns.is_multiple_of(4) && product.x_stride.is_multiple_of(4) && product.x.is_multiple_of(16);
+    let many = made.rows > SOME_ROWS && whole;
+    let (suffix, threads) = match (product.input, weights.columns) {
+        _ if made.element_bytes != 2 => ("", 256),
+        (GATED, _) => ("_wide", 1024),
+        (NORM, ..=4096) if many => ("_normed", 256),
+        (PLAIN, ..=4096) if many => ("_plain", 256),
+        (PLAIN, _) if many => ("_long", 512),
+        _ => ("", 256),
+    };
+    let wide = suffix == "_wide";
     let dense_few = weights.is_dense() && made.rows <= team::ROWS;
     let apart = plan.chip.major == 9
         && matches!(made.arrangement, Arrangement::Sixteen | Arrangement::Registers)
@@ -586,21 +644,39 @@ fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     Ok(())
 }
 
-/// A product of many rows, tile by tile; of experts, whose rows are sorted by `offsets`.
-fn tiles(plan: &mut Plan, product: &Product, experts: Option<(Experts, u32)>) -> Result<(), GpuError> {
+/// What surrounds a product in tiles.
+struct Tiles {
+    /// Rows and their factors; no factors: ones.
+    made: u64,
+    factors: u64,
+    /// Rows sorted by expert: pairs, where each expert's rows begin, and how many experts.
+    experts: Option<(u64, u64, u32)>,
+    /// The features are gates and ups.
+    gate: Option<TileGate>,
+}
+
+struct TileGate {
+    /// What they give is left as rows of bf16.
+    rounded: bool,
+    act: u32,
+    alpha: f32,
+    limit: f32,
+}
+
+/// A product of many rows of experts, which are sorted.
+fn many_of_experts(plan: &mut Plan, product: &Product, experts: Experts, count: u32) -> Result<(), GpuError> {
+    let offsets = plan.take(u64::from(count + 1) * 4);
+    let arguments = Arguments::new().address(experts.tiles).address(offsets).words(&[experts.most_tiles, count]);
+    plan.launch("expert_offsets", [1, 1, 1], 512, 0, arguments);
+    let (made, factors) = make_rows(plan, product, product.rows, Arrangement::Products, experts.pairs);
+    tiles(plan, product, &Tiles { made, factors, experts: Some((experts.pairs, offsets, count)), gate: None })
+}
+
+/// A product of many rows, tile by tile.
+fn tiles(plan: &mut Plan, product: &Product, around: &Tiles) -> Result<(), GpuError> {
     let (call, weights) = (product.call, &product.weights);
-    let (pairs, offsets) = match experts {
-        None => (0, 0),
-        Some((tiles, count)) => {
-            let offsets = plan.take(u64::from(count + 1) * 4);
-            let arguments = Arguments::new().address(tiles.tiles).address(offsets).words(&[tiles.most_tiles, count]);
-            plan.launch("expert_offsets", [1, 1, 1], 512, 0, arguments);
-            (tiles.pairs, offsets)
-        }
-    };
-    let count = experts.map_or(1, |(_, count)| count);
+    let (pairs, offsets, count) = around.experts.unwrap_or((0, 0, 1));
     let row_tiles = u64::from(product.features.div_ceil(32) * count);
-    let (made, factors) = make_rows(plan, product, product.rows, Arrangement::Products, pairs);
     let (dense, blocks) = if weights.is_dense() {
         (weights.parts[0], u64::from(weights.blocks()))
     } else {
@@ -616,25 +692,34 @@ fn tiles(plan: &mut Plan, product: &Product, experts: Option<(Experts, u32)>) ->
     let row_blocks = if count > 1 { product.rows / 128 + count } else { product.rows.div_ceil(128) };
     let waves = |width: u32| (row_blocks * product.features.div_ceil(width)).div_ceil(processors);
     // The narrower tile asks more of the second cache.
-    let width: u32 = if waves(128) * 128 * 21 < waves(192) * 192 * 20 { 128 } else { 192 };
+    let narrow = around.gate.is_none() && waves(128) * 128 * 21 < waves(192) * 192 * 20;
+    let width: u32 = if narrow { 128 } else { 192 };
     let stages = if width == 192 { 5 } else { 6 };
     let brain = weights.code == 30;
     let context = plan.context;
     let stride = u64::from(product.stride);
-    let x = context.tensor_map(brain, made, &[stride, product.rows.into()], &[stride * 2], &[64, 128], true);
-    let sizes = [256, row_tiles, 1, blocks * 4];
-    let strides = [blocks * 2048, row_tiles * blocks * 2048, 512];
-    let w = context.tensor_map(brain, dense, &sizes, &strides, &[256, width / 32, 1, 8], false);
+    let x = context.tensor_map(brain, around.made, &[stride, product.rows.into()], &[stride * 2], &[64, 128], true);
+    let halves = if around.gate.is_some() { 2 } else { 1 };
+    let sizes = [256, row_tiles / halves, halves, blocks * 4];
+    let strides = [blocks * 2048, row_tiles / halves * blocks * 2048, 512];
+    let part = [256, width / 32 / halves as u32, halves as u32, 8];
+    let w = context.tensor_map(brain, dense, &sizes, &strides, &part, false);
     let (x, w) = (x.map_err(|reason| call.error(reason))?, w.map_err(|reason| call.error(reason))?);
-    let arguments = Arguments::new().map(&x).map(&w).address(offsets).address(pairs).address(factors);
+    let arguments = Arguments::new().map(&x).map(&w).address(offsets).address(pairs).address(around.factors);
     let arguments = arguments.address(product.bias).address(product.residual).address(product.out);
     let arguments = arguments.address(product.plain);
-    let arguments = arguments.floats(&[weights.result_factor(), 0.0, 0.0]);
-    let sizes = [product.rows, product.features, weights.columns, product.out_stride, 0, 0, count];
+    let (rounded, act, alpha, limit) =
+        around.gate.as_ref().map_or((false, 0, 0.0, 0.0), |gate| (gate.rounded, gate.act, gate.alpha, gate.limit));
+    let arguments = arguments.floats(&[weights.result_factor(), alpha, limit]);
+    let sizes = [product.rows, product.features, weights.columns, product.out_stride, u32::from(rounded), act, count];
     let grid = [(row_blocks * product.features.div_ceil(width)).min(processors), 1, 1];
     let shared = stages * (128 + width) * 128 + 1024 + 128;
-    let of_experts = if experts.is_some() { "experts_" } else { "" };
-    plan.launch(format!("gemm_{of_experts}{}_{width}", weights.element()), grid, 384, shared, arguments.words(&sizes));
+    let kind = match (around.experts, &around.gate) {
+        (Some(_), _) => "experts_",
+        (None, Some(_)) => "gated_",
+        (None, None) => "",
+    };
+    plan.launch(format!("gemm_{kind}{}_{width}", weights.element()), grid, 384, shared, arguments.words(&sizes));
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 
 use super::arguments::Arguments;
 use super::driver::{Context, Shape};
-use crate::device::{Buffers, Command, Kernel, Memory};
+use crate::device::{Buffers, Command, Kernel, List, Memory};
 use crate::error::GpuError;
 
 /// What the choice of kernels depends on.
@@ -27,6 +27,7 @@ pub(super) struct Plan<'a> {
     pub context: &'a Context,
     pub chip: Chip,
     pub steps: Vec<Step>,
+    list: &'a List,
     scratch: u64,
     /// Bytes of scratch memory that the command takes, and the most that any took.
     pub taken: u64,
@@ -53,9 +54,24 @@ pub(super) struct Split {
 }
 
 impl<'a> Plan<'a> {
-    /// Nothing yet.
-    pub fn new(context: &'a Context, chip: Chip, scratch: u64) -> Plan<'a> {
-        Plan { context, chip, steps: vec![], scratch, taken: 0, most: 0, split: None }
+    /// Nothing yet of a list.
+    pub fn new(context: &'a Context, chip: Chip, list: &'a List, scratch: u64) -> Plan<'a> {
+        Plan { context, chip, steps: vec![], list, scratch, taken: 0, most: 0, split: None }
+    }
+
+    /// Whether nobody but these two commands of the list knows a memory: what one leaves there only the other reads, and
+    /// it need not be there afterwards.
+    pub fn is_between(&self, memory: &Memory, first: &Call, second: &Call) -> bool {
+        let same = |other: &&Memory| std::ptr::eq(other.allocation(), memory.allocation());
+        let of = |buffers: &[Memory]| buffers.iter().filter(same).count();
+        let of_command = |command: &Command| match command {
+            Command::Dispatch { buffers, .. } => of(buffers),
+            Command::Copy { from, to } | Command::Exchange { from, to, .. } => {
+                [from, to].into_iter().filter(same).count()
+            }
+        };
+        let of_both = of(first.buffers) + of(second.buffers);
+        of_both == memory.holders() && of_both == self.list.commands.iter().map(of_command).sum()
     }
 
     /// Scratch memory until the end of the command.

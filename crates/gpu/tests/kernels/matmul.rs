@@ -71,9 +71,18 @@ fn every_storage_format_multiplies_what_it_decodes_to() {
     assert_eq!(covered, 18 + 3 + 5 + 5 + 1);
 }
 
-/// A layer's feed-forward part in one list or in a list for each of its steps: gates and ups, what their product gives, and
-/// the sum with `before`, which goes where `to` says (over the product, over `before`, elsewhere).
-fn feed_forward(device: &dyn Device, matrices: &[Matrix; 2], rows: usize, to: usize, in_one: bool) -> Vec<Vec<f32>> {
+/// How the steps of a feed-forward part are sent.
+#[derive(Clone, Copy, PartialEq)]
+enum Sent {
+    Apart,
+    InOne,
+    /// In one list, and nobody but the list keeps the gates and ups.
+    Forgotten,
+}
+
+/// A layer's feed-forward part: what its product gives, the sum with `before`, which goes where `to` says (over the product,
+/// over `before`, elsewhere), and gates and ups unless they are forgotten.
+fn feed_forward(device: &dyn Device, matrices: &[Matrix; 2], rows: usize, to: usize, sent: Sent) -> Vec<Vec<f32>> {
     let [gate_up, down] = matrices;
     let (hidden, inner) = (gate_up.columns, down.columns);
     let (x, before) = (upload(device, &values(1, rows * hidden)), upload(device, &values(2, rows * hidden)));
@@ -96,18 +105,24 @@ fn feed_forward(device: &dyn Device, matrices: &[Matrix; 2], rows: usize, to: us
         let operands = if to == 0 { [operand(&out), operand(&before)] } else { [operand(&before), operand(&out)] };
         elementwise(list, &sum, &operands, &[], rows * hidden, [&out, &before, &other][to]);
     };
-    if in_one {
-        run(device, |list| {
-            first(list);
-            second(list);
-            third(list);
-        });
-    } else {
+    let mut memories = vec![out.clone(), before.clone(), other.clone()];
+    if sent == Sent::Apart {
         run(device, first);
         run(device, second);
         run(device, third);
+        memories.push(both);
+    } else {
+        let mut list = List::new();
+        first(&mut list);
+        second(&mut list);
+        third(&mut list);
+        match sent {
+            Sent::Forgotten => drop(both),
+            _ => memories.push(both),
+        }
+        device.submit(&list).unwrap();
     }
-    [both, out, before, other].iter().map(|memory| download(device, memory)).collect()
+    memories.iter().map(|memory| download(device, memory)).collect()
 }
 
 /// Devices may join the steps of a feed-forward part; they give what the steps give, and leave it where it was asked for.
@@ -128,12 +143,16 @@ fn feed_forward_in_one_list_is_what_its_steps_are() {
     for (name, matrices) in [
         ("4 bits", [quantized(6, 2 * inner, hidden), quantized(7, hidden, inner)]),
         ("bf16", [dense(6, 2 * inner, hidden), dense(7, hidden, inner)]),
+        ("bf16, another width", [dense(6, 2 * 352, hidden), dense(7, hidden, 352)]),
+        ("both", [dense(6, 2 * inner, hidden), quantized(7, hidden, inner)]),
     ] {
-        for (rows, to) in [(1, 0), (1, 1), (1, 2), (3, 1), (20, 0), (70, 1), (70, 2)] {
-            let (one, parts) =
-                (feed_forward(&*device, &matrices, rows, to, true), feed_forward(&*device, &matrices, rows, to, false));
-            for (index, (one, part)) in one.iter().zip(&parts).enumerate() {
-                assert_bits(one, part, &format!("{name}, {rows} rows, sum {to}, buffer {index}"));
+        for (rows, to) in [(1, 0), (1, 1), (1, 2), (3, 1), (20, 0), (70, 1), (70, 2), (200, 0)] {
+            let parts = feed_forward(&*device, &matrices, rows, to, Sent::Apart);
+            for sent in [Sent::InOne, Sent::Forgotten] {
+                let one = feed_forward(&*device, &matrices, rows, to, sent);
+                for (index, (one, part)) in one.iter().zip(&parts).enumerate() {
+                    assert_bits(one, part, &format!("{name}, {rows} rows, sum {to}, buffer {index}"));
+                }
             }
         }
     }
