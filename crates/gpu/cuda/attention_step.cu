@@ -386,38 +386,23 @@ template <int ELEMENT, int DIM> DEV void attend_long(const StepArgs &args, u8 *m
     }
 }
 
-// Of `prompt`: keys and values of a tile, whole pages of it, by the first warp.
-template <int DIM> DEV void bring_both(const StepArgs &args, u32 to, u32 barrier, u32 table, u32 head, u32 tile, u32 most) {
-    const AttentionArgs &a = args.attention;
-    const u32 lane = threadIdx.x, box = minimum(a.page, KEYS), start = tile * KEYS;
-    const u32 boxes = minimum((most - start) / box + 1, KEYS / box), key = start + lane * box;
-    u32 number = 0;
-    if (lane < boxes) number = load_word(a.tables + table + key / a.page);
-    if (lane == 0) barrier_expect(barrier, boxes * box * DIM * 4);
-    __syncwarp();
-    if (lane >= boxes) return;
-#pragma unroll
-    for (u32 values = 0; values < 2; values++) {
-        const u32 from = ((number * a.kv_heads + head) * 2 + values) * a.page + key % a.page;
-        load_rows(to + (values * KEYS + lane * box) * DIM * 2, &args.pages, from, barrier);
-    }
-}
-
 // Keys: 16 of 64 dimensions, 8 keys after 8. Values: 16 keys, 64 dimensions of 8 of them, then the other 64.
 template <int DIM> DEV u64 keys_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)DIM << 32 | (u64)1 << 62; }
 template <int DIM> DEV u64 values_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)64 << 16 | (u64)DIM << 32 | (u64)1 << 62; }
 
 // A block has 64 query rows of one KV head (tokens by heads of its group); they walk the tiles of each sequence that they
-// belong to. Grid (KV heads, blocks of tokens).
+// belong to. Four warps sum, one has tiles brought, three only give their registers. Grid (KV heads, blocks of tokens).
 template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory) {
-    constexpr u32 TILE = KEYS * DIM * 2;
+    // Registers of those that sum, and of the others: together what two groups begin with, or they would wait for ever.
+    constexpr u32 TILE = KEYS * DIM * 2, SUMMING = 216, BRINGING = 40;
     const AttentionArgs &a = args.attention;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-    const u32 tokens = 64 / a.group, head = blockIdx.x, base = shared_address(memory), full = base + 4 * TILE;
+    // Keys of two tiles, then values of two; for each of the four whether it is there, and whether it may go.
+    const u32 tokens = 64 / a.group, head = blockIdx.x, base = shared_address(memory), full = base + 4 * TILE, empty = full + 32;
     uint2 *rows = (uint2 *)(memory + 4 * TILE + 64);
     next_may_start();
     if (threadIdx.x == 0) {
-        barrier_init(full, 1), barrier_init(full + 8, 1);
+        for (u32 i = 0; i < 4; i++) barrier_init(full + 8 * i, 1), barrier_init(empty + 8 * i, 4);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     previous_done();
@@ -425,6 +410,42 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
     const u32 first_token = (gridDim.y - 1 - blockIdx.y) * tokens, here = minimum(tokens, a.count - first_token);
     if (threadIdx.x < tokens) rows[threadIdx.x] = threadIdx.x < here ? load_row(a, first_token + threadIdx.x) : make_uint2(~0u, 0);
     __syncthreads();
+    // Tiles before those of a sequence: all of them take the places in turn.
+    u32 before = 0, begin = 0, end = 0, most, least;
+    auto next_sequence = [&]() {
+        for (begin = end; begin < here && rows[begin].x == ~0u; begin++) {}
+        end = begin, most = 0, least = ~0u;
+        for (; end < here && rows[end].x != ~0u && rows[end].y == rows[begin].y; end++) {
+            most = maximum(most, rows[end].x), least = minimum(least, first_seen(a, rows[end].x));
+        }
+        return begin < here;
+    };
+    if (warp >= 4) {
+        asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(BRINGING));
+        if (warp > 4) return;
+        const u32 box = minimum(a.page, KEYS);
+        while (next_sequence()) {
+            const u32 table = rows[begin].y, first_tile = least / KEYS, last_tile = most / KEYS;
+            auto page = [&](u32 tile) { return load_word(a.tables + table + minimum(tile * KEYS + lane * box, most) / a.page); };
+            u32 number = page(first_tile);
+            for (u32 tile = first_tile; tile <= last_tile; tile++) {
+                const u32 next = page(tile + 1), start = tile * KEYS, index = before + tile - first_tile, slot = index % 2;
+                const u32 boxes = minimum((most - start) / box + 1, KEYS / box), from = (number * a.kv_heads + head) * 2 * a.page + (start + lane * box) % a.page;
+#pragma unroll
+                for (u32 values = 0; values < 2; values++) {
+                    const u32 place = values * 2 + slot;
+                    barrier_wait(empty + 8 * place, ~(index / 2) & 1);
+                    if (lane == 0) barrier_expect(full + 8 * place, boxes * box * DIM * 2);
+                    __syncwarp();
+                    if (lane < boxes) load_rows(base + place * TILE + lane * box * DIM * 2, &args.pages, from + values * a.page, full + 8 * place);
+                }
+                number = next;
+            }
+            before += last_tile + 1 - first_tile;
+        }
+        return;
+    }
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(SUMMING));
     u32 token[2], of_group[2];
     const float *from[2];
 #pragma unroll
@@ -438,17 +459,8 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
     Queries<ELEMENT, DIM> q;
     q.load(from[0], from[1], t);
     float whole[DIM / 8][4] = {}, whole_largest[2] = {LEAST, LEAST}, whole_total[2] = {0.0f, 0.0f};
-    u32 slot = 0, phase = 0;
-    for (u32 begin = 0; begin < here;) {
-        if (rows[begin].x == ~0u) {
-            begin++;
-            continue;
-        }
-        u32 end = begin, most = 0, least = ~0u;
-        for (; end < here && rows[end].x != ~0u && rows[end].y == rows[begin].y; end++) {
-            most = maximum(most, rows[end].x), least = minimum(least, first_seen(a, rows[end].x));
-        }
-        const u32 table = rows[begin].y, last_tile = most / KEYS;
+    while (next_sequence()) {
+        const u32 first_tile = least / KEYS, last_tile = most / KEYS;
         u32 first[2], last[2];
         bool mine[2];
 #pragma unroll
@@ -457,20 +469,10 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
             last[half] = mine[half] ? rows[token[half]].x : 0;
             first[half] = mine[half] ? first_seen(a, last[half]) : ~0u;
         }
-        if (warp == 0) bring_both<DIM>(args, base + slot * 2 * TILE, full + 8 * slot, table, head, least / KEYS, most);
-        for (u32 tile = least / KEYS; tile <= last_tile; tile++) {
-            if (warp == 0 && tile < last_tile) bring_both<DIM>(args, base + (slot ^ 1) * 2 * TILE, full + 8 * (slot ^ 1), table, head, tile + 1, most);
-            const u32 start = tile * KEYS, keys_at = base + slot * 2 * TILE, values_at = keys_at + TILE;
+        for (u32 tile = first_tile; tile <= last_tile; tile++) {
+            const u32 index = before + tile - first_tile, slot = index % 2, phase = index / 2 & 1;
+            const u32 start = tile * KEYS, keys_at = base + slot * TILE, values_at = keys_at + 2 * TILE;
             barrier_wait(full + 8 * slot, phase);
-            if (tile == last_tile && most % KEYS != KEYS - 1) {
-                // What stands behind the last value may be no number.
-                for (u32 i = threadIdx.x; i < (KEYS - 1 - most % KEYS) * (DIM / 8); i += 128) {
-                    const u32 at = values_at + piece_place<DIM, true>(most % KEYS + 1 + i / (DIM / 8), i % (DIM / 8));
-                    store_shared_8(at, 0, 0), store_shared_8(at + 8, 0, 0);
-                }
-                asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-                __syncthreads();
-            }
             float flat[KEYS / 2], scores[KEYS / 8][4], largest[2], total[2];
             hold(flat);
             asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
@@ -481,6 +483,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
             asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
             asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
             hold(flat);
+            if (lane == 0) barrier_arrive(empty + 8 * slot);
 #pragma unroll
             for (u32 i = 0; i < KEYS / 2; i++) scores[i / 4][i % 4] = flat[i];
             weigh(a, scores, start, first, last, lane, largest, total);
@@ -492,6 +495,16 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
                     weights[n][part] = pack<ELEMENT>(scores[2 * n + part / 2][part % 2 * 2], scores[2 * n + part / 2][part % 2 * 2 + 1]);
                 }
             }
+            barrier_wait(full + 16 + 8 * slot, phase);
+            if (tile == last_tile && most % KEYS != KEYS - 1) {
+                // What stands behind the last value may be no number.
+                for (u32 i = threadIdx.x; i < (KEYS - 1 - most % KEYS) * (DIM / 8); i += 128) {
+                    const u32 at = values_at + piece_place<DIM, true>(most % KEYS + 1 + i / (DIM / 8), i % (DIM / 8));
+                    store_shared_8(at, 0, 0), store_shared_8(at + 8, 0, 0);
+                }
+                asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+                meet(1, 128);
+            }
             float sums[DIM / 2];
             hold(sums);
             asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
@@ -500,6 +513,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
             asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
             asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
             hold(sums);
+            if (lane == 0) barrier_arrive(empty + 16 + 8 * slot);
 #pragma unroll
             for (u32 half = 0; half < 2; half++) {
                 if (!(mine[half] && start <= last[half] && start + KEYS > first[half])) continue;
@@ -511,11 +525,8 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
                     for (u32 e = 2 * half; e < 2 * half + 2; e++) whole[d][e] = fmaf(whole[d][e], step.before, sums[4 * d + e] * step.after);
                 }
             }
-            // The tile after the next one comes to the place of this one.
-            __syncthreads();
-            slot ^= 1, phase ^= slot == 0;
         }
-        begin = end;
+        before += last_tile + 1 - first_tile;
     }
 #pragma unroll
     for (u32 half = 0; half < 2; half++) {
@@ -539,7 +550,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
         extern __shared__ __align__(1024) u8 memory[];                                                               \
         attend_long<element, dim>(args, memory);                                                                   \
     }                                                                                                                \
-    extern "C" __global__ void __launch_bounds__(128, 2) attention_prompt_##name(const __grid_constant__ StepArgs args) { \
+    extern "C" __global__ void __launch_bounds__(256, 2) attention_prompt_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
         prompt<element, dim>(args, memory);                                                                          \
     }

@@ -347,7 +347,7 @@ def step_args(pages, a, qkv, norm, angles, dim, el, keys):
     s = StepA(); page = a.page; s.map = encode(pages, (64, 8, dim // 64, pages.numel() // dim // 8), (dim * 2, 128, 16 * dim), (64, 8, dim // 64, min(page, 64) // 8), 3, el == 2)
     s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; s.normed = norm is not None; return s
 def step_launch(s, cluster, others, rows_, el, dim): launch(fn("attention_step", f"attention_step_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 32, cluster[2], s, cluster=cluster[0])
-def prompt_launch(s, kvh, group, rows_, el, dim): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 128, 4 * 64 * dim * 2 + 64 + 512, s)
+def prompt_launch(s, kvh, group, rows_, el, dim): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 256, 4 * 64 * dim * 2 + 64 + 512, s)
 def long_launch(s, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (SMS, 1, 1), 192, 640 // dim * (256 * dim + 32) + 772, s)
 def join_launch(a, rows_): launch(fn("attention", "attention_join"), (a.heads, rows_, a.vd // 32), 128, 17408 + 8192 * min(4, -(-a.tiles // 64)), a)
 def anyone(S_, sub=None):

@@ -222,7 +222,7 @@ pub(super) fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
             let arguments = Arguments::new().map(&pages_map(plan, call)?);
             let arguments = without_heads(arguments.inner(attention_arguments(call, 0, out, rows, 0)));
             let (grid, shared) = ([kv_heads, rows.div_ceil(64 / group), 1], 4 * TILE_KEYS * dim * 2 + 64 + 512);
-            plan.launch(format!("attention_prompt_{name}"), grid, 128, shared, arguments);
+            plan.launch(format!("attention_prompt_{name}"), grid, 256, shared, arguments);
         }
         Some(name) => {
             let arguments = attention_arguments(call, 0, out, rows, 0);
