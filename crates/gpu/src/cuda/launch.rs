@@ -8,9 +8,10 @@ use super::attention;
 use super::driver::Context;
 use super::formula;
 use super::layers;
-use super::matmul::{self, Weights};
+use super::matmul;
 use super::mixture;
 use super::plan::{Call, Chip, Plan, Step, address};
+use super::product::Weights;
 use crate::device::{Command, List, MAIL_FLOATS, MOST_CARDS};
 use crate::error::GpuError;
 

@@ -1,19 +1,16 @@
-//! Products: which of the kernels `few.cu`, `team.cu`, `some.cu` and `gemm.cu` take how many rows, and the kernels that make their
-//! inputs.
+//! Products: which of the kernels `few.cu`, `team.cu`, `some.cu` and `gemm.cu` take how many rows.
 //!
-//! One row is made inside the product, and its gates and ups are joined where they are made; more are made by `rows.cu` first, and for many rows quantized weights are
-//! unpacked by `unpack.cu`. All of them sum in one order. Weights of f32 have a kernel of their own, for any number of
-//! rows. Read next: `cuda/few.cu`.
+//! One row is made inside the product; more are made first (`made`), and for many rows quantized weights are unpacked by
+//! `unpack.cu`. Gates and ups of one row and of many are joined where they are made. All kernels sum in one order. Weights of
+//! f32 have a kernel of their own, for any number of rows. Read next: `product`, `cuda/few.cu`.
 
 use super::arguments::Arguments;
+use super::made::{Arrangement, Made, SOME_ROWS, make, make_rows};
 use super::plan::{Call, Plan};
-use super::team;
+use super::product::{Experts, F32, GATED, PLAIN, Product, first_byte};
+use super::team::{self, group_of};
 use crate::device::Command;
 use crate::error::GpuError;
-use crate::expression::{Binary, Expression};
-
-/// Up to so many rows every weight is decoded once for all of them (`some.cu`); beyond, weights are unpacked first.
-const SOME_ROWS: u32 = 64;
 
 /// Most rows of `few.cu`.
 const FEW_ROWS: u32 = 8;
@@ -24,192 +21,8 @@ const MANY_OF_EXPERT: u32 = 16;
 /// Most bytes that unpacked experts may take.
 const MOST_UNPACKED: u64 = 2 << 30;
 
-/// The constants INPUT of rows as they are, and of those that are normed or gated on the way in.
-const PLAIN: u32 = 0;
-pub(super) const NORM: u32 = 1;
-pub(super) const GATED: u32 = 2;
-
-/// From so many columns on a few rows are made by small clusters (`rows_apart.cu`).
-const APART_COLUMNS: u32 = 4096;
-
 /// Columns of one row that every block of a product makes by itself.
 const LONG_ROW: u32 = 8192;
-
-/// How made rows are laid out: enum Arrangement of `weights.cuh`.
-#[derive(Clone, Copy)]
-pub(super) enum Arrangement {
-    Lanes = 0,
-    Products = 1,
-    Registers = 2,
-    Sixteen = 3,
-}
-
-/// Code of weights in f32.
-pub(super) const F32: u32 = 32;
-
-/// A matrix as kernels see it: struct Weights of `weights.cuh`.
-#[derive(Clone, Copy)]
-pub(super) struct Weights {
-    pub parts: [u64; 4],
-    pub code: u32,
-    pub kind: u32,
-    pub group: u32,
-    zero: u32,
-    pub columns: u32,
-    factor: f32,
-    scale_up: f32,
-}
-
-impl Weights {
-    /// The matrix whose parts begin at buffer `first`; `factor` of all values, `scale_up` as a [`Matrix`] has it.
-    ///
-    /// [`Matrix`]: crate::ops::weights::Matrix
-    pub fn of(call: &Call, first: usize, columns: u32, factor: f32, scale_up: f32) -> Result<Weights, GpuError> {
-        let [code, kind, group, zero] = ["CODE", "SCALE", "GROUP", "ZERO"].map(|name| call.constant(name));
-        let there = [true, matches!(code, 3 | 5 | 6), kind != 0, kind == 5 || kind == 6];
-        let parts = [0, 1, 2, 3].map(|part| call.address_if(there[part], first + part));
-        if !matches!(code, 2 | 3 | 4 | 5 | 6 | 8 | 9 | 20 | 21 | 30 | 31 | F32) {
-            return Err(call.error(format!("weights of code {code}")));
-        }
-        Ok(Weights { parts, code, kind, group, zero, columns, factor, scale_up })
-    }
-
-    /// The code as kernels are named for it.
-    fn code_name(&self) -> &'static str {
-        match self.code {
-            2 => "bits2",
-            3 => "bits3",
-            4 => "bits4",
-            5 => "bits5",
-            6 => "bits6",
-            8 => "bits8",
-            9 => "signed8",
-            20 => "e2m1",
-            21 => "e4m3",
-            30 => "bf16",
-            _ => "f16",
-        }
-    }
-
-    /// Code and scales as products are named for them.
-    pub fn product_name(&self) -> String {
-        let scales = match (self.code, self.kind) {
-            (4, 2) => "_pair",
-            (4, 4) => "_single",
-            (4, 5) => "_minima",
-            (20, 7) => "_exponent",
-            _ => "",
-        };
-        format!("{}{scales}", self.code_name())
-    }
-
-    fn is_dense(&self) -> bool {
-        self.code >= 30
-    }
-
-    /// The order of columns: enum Order of `weights.cuh`.
-    pub fn order(&self) -> u32 {
-        match self.code {
-            30 | 31 => 0,
-            8 | 9 | 21 => 2,
-            _ => 1,
-        }
-    }
-
-    /// Type of the products' operands.
-    pub fn element(&self) -> &'static str {
-        if self.code == 30 { "bf16" } else { "f16" }
-    }
-
-    pub fn blocks(&self) -> u32 {
-        self.columns.div_ceil(32)
-    }
-
-    /// Bytes of the codes of 32 rows.
-    fn tile_bytes(&self) -> u64 {
-        let bits = match self.code {
-            2 | 3 => 2,
-            8 | 9 | 21 => 8,
-            30 | 31 => 16,
-            F32 => 32,
-            _ => 4,
-        };
-        u64::from(self.blocks()) * 128 * bits
-    }
-
-    /// What codes' scales and offsets are multiplied by on their way to halves: powers of two, by what kernels take a
-    /// code's bits for.
-    fn ups(&self) -> [f32; 2] {
-        match self.code {
-            4 => [self.scale_up * (1 << 24) as f32, self.scale_up],
-            20 => [16384.0, 0.0],
-            _ => [256.0, 256.0],
-        }
-    }
-
-    /// What products are multiplied by in the end.
-    fn result_factor(&self) -> f32 {
-        if self.is_dense() || matches!(self.code, 20 | 21) { self.factor } else { self.factor / self.ups()[1] }
-    }
-
-    /// Groups whose scales share a word.
-    pub fn groups_of_word_log2(&self) -> u32 {
-        match self.kind {
-            4 | 5 => 1,
-            6..=8 => 2,
-            _ => 0,
-        }
-    }
-
-    /// Words of scales of a row.
-    pub fn scale_words(&self) -> u32 {
-        let groups = self.columns.div_ceil(self.group.max(1));
-        match self.kind {
-            0 => 0,
-            3 => 2 * groups,
-            _ => groups.div_ceil(1 << self.groups_of_word_log2()),
-        }
-    }
-
-    pub fn arguments(&self) -> Arguments {
-        let (log2, of_word_log2) = (self.group.trailing_zeros(), self.groups_of_word_log2());
-        let words = self.scale_words();
-        let arguments = self.parts.iter().fold(Arguments::new(), |arguments, &part| arguments.address(part));
-        let words = [self.kind, log2, self.zero, self.blocks(), words, of_word_log2];
-        arguments.words(&words).floats(&[self.result_factor()]).floats(&self.ups())
-    }
-}
-
-/// What a product is made of.
-#[derive(Clone, Copy)]
-pub(super) struct Product<'a> {
-    pub call: &'a Call<'a>,
-    pub weights: Weights,
-    pub rows: u32,
-    pub features: u32,
-    pub x: u64,
-    pub x_stride: u32,
-    pub input: u32,
-    /// Columns, padded.
-    pub stride: u32,
-    pub bias: u64,
-    pub residual: u64,
-    pub out: u64,
-    /// Where the product goes without the residual, too; or 0.
-    pub plain: u64,
-    pub out_stride: u32,
-    /// Tiles of experts and their pairs, and how many tiles and rows of one there are.
-    pub experts: Option<Experts>,
-    pub choices: u32,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Experts {
-    tiles: u64,
-    pairs: u64,
-    most_tiles: u32,
-    tile_rows: u32,
-}
 
 /// The dispatch `matmul`, and of the commands behind it as many as its kernels do too; how many those are.
 pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<usize, GpuError> {
@@ -228,98 +41,6 @@ pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<u
     let (product, done) = product.with_sum(rest);
     one_or_more(plan, &product)?;
     Ok(done)
-}
-
-impl<'a> Product<'a> {
-    /// What a dispatch asks for.
-    pub fn of(call: &'a Call<'a>) -> Result<Product<'a>, GpuError> {
-        let p = call.params;
-        let with_experts = call.constant("EXPERTS") == 1;
-        let experts = with_experts.then(|| Experts {
-            tiles: call.address(8),
-            pairs: call.address(9),
-            most_tiles: call.groups[1],
-            tile_rows: call.constant("ROWS"),
-        });
-        let first = first_byte(call);
-        let behind = |address: u64| if address == 0 { 0 } else { address + first };
-        let bias = call.address_if(call.constant("BIAS") == 1, 6);
-        Ok(Product {
-            call,
-            weights: Weights::of(call, 1, p[2], call.float(7), call.float(12))?,
-            rows: p[0],
-            features: p[1],
-            x: call.address(0),
-            x_stride: p[3],
-            input: call.constant("INPUT"),
-            stride: p[2].next_multiple_of(128),
-            bias: if with_experts { bias } else { behind(bias) },
-            residual: behind(call.address_if(call.constant("RESIDUAL") == 1, 7)),
-            out: call.address(if with_experts { 10 } else { 8 }) + first,
-            plain: 0,
-            out_stride: p[4],
-            experts,
-            choices: p[10].max(1),
-        })
-    }
-
-    /// Whether outputs can be written two at a time.
-    fn in_pairs(&self) -> bool {
-        self.features.is_multiple_of(2) && self.out_stride.is_multiple_of(2) && first_byte(self.call).is_multiple_of(8)
-    }
-
-    /// struct RowSource of the first row.
-    pub fn source(&self) -> Arguments {
-        self.source_of(self.x, self.input)
-    }
-
-    /// The same of other values, and with another input.
-    fn source_of(&self, x: u64, input: u32) -> Arguments {
-        let call = self.call;
-        let norm = call.address_if(input == NORM, 5);
-        let arguments = Arguments::new().address(x).address(norm);
-        let arguments = arguments.words(&[self.weights.columns, input, call.constant("GATE")]);
-        arguments.floats(&[call.float(8), call.float(9), call.float(6)])
-    }
-
-    /// With the sum that the next command makes of the product and as many other values, if that is what it does; how many
-    /// commands that were. The product itself is left where it was asked for.
-    fn with_sum(self, rest: &[Command]) -> (Product<'a>, usize) {
-        let count = self.rows * self.features;
-        let alone = self.experts.is_none() && self.residual == 0 && self.weights.code != F32;
-        let whole = first_byte(self.call) == 0 && self.out_stride == self.features;
-        let Some(sum) = rest.first().and_then(Call::of).filter(|next| alone && whole && is_sum(next, count)) else {
-            return (self, 0);
-        };
-        let [a, b, out] = [0, 1, 2].map(|index| sum.address(index));
-        let residual = if a == self.out { b } else { a };
-        // Other blocks may still read what a product is made of.
-        let input = &self.call.buffers[0];
-        let is_apart = out + sum.buffers[2].bytes() <= self.x || self.x + input.bytes() <= out;
-        if (a == self.out) == (b == self.out) || !is_apart {
-            return (self, 0);
-        }
-        let plain = if out == self.out { 0 } else { self.out };
-        (Product { residual, out, plain, ..self }, 1)
-    }
-}
-
-/// Whether a command adds two times so many values, neighbour to neighbour.
-fn is_sum(call: &Call, count: u32) -> bool {
-    let Some(Expression::Binary(Binary::Add, a, b)) = call.kernel.expression.as_deref() else { return false };
-    let inputs = [a, b].map(|input| match **input {
-        Expression::Input(index) => index,
-        _ => u32::MAX,
-    });
-    matches!(inputs, [0, 1] | [1, 0])
-        && call.kernel.name == "elementwise"
-        && (call.constant("INPUTS"), call.constant("EXTRA")) == (2, 0)
-        && call.params == [count, 1, count, 1, count]
-}
-
-/// Where the features begin in a row of the output, the residual and the bias.
-fn first_byte(call: &Call) -> u64 {
-    u64::from(call.params.get(11).copied().unwrap_or(0)) * 4
 }
 
 /// Whether `next` multiplies what the gates and ups that `product` makes give.
@@ -420,67 +141,6 @@ fn many_experts(product: &Product) -> Option<u32> {
     (fits && product.rows >= MANY_OF_EXPERT * experts).then_some(experts)
 }
 
-/// How rows are made, and the pairs that say which row each is made of.
-struct Made {
-    name: String,
-    element_bytes: u64,
-    rows: u32,
-    arrangement: Arrangement,
-    pairs: u64,
-}
-
-/// Have rows made; gives where they and their factors are.
-fn make(plan: &mut Plan, product: &Product, made: &Made) -> (u64, u64) {
-    let (call, weights) = (product.call, &product.weights);
-    let room = if let Arrangement::Sixteen = made.arrangement { team::ROWS } else { made.rows };
-    let rows = plan.take(u64::from(room) * u64::from(product.stride) * made.element_bytes);
-    let factors = plan.take(u64::from(made.rows) * 4);
-    let norm = call.address_if(product.input == NORM, 5);
-    let arguments =
-        Arguments::new().address(product.x).address(norm).address(made.pairs).address(rows).address(factors);
-    let words = [weights.columns, product.x_stride, product.stride, product.input, call.constant("GATE")];
-    let arguments = arguments.words(&words).words(&[weights.order(), made.arrangement as u32, product.choices]);
-    let arguments = arguments.floats(&[call.float(8), call.float(9), call.float(6)]);
-    // Rows without sums are made alike by any number of threads. Those of many rows have kernels that take few registers.
-    let whole = weights.columns.is_multiple_of(4) && product.x_stride.is_multiple_of(4) && product.x.is_multiple_of(16);
-    let many = made.rows > SOME_ROWS && whole;
-    let (suffix, threads) = match (product.input, weights.columns) {
-        _ if made.element_bytes != 2 => ("", 256),
-        (GATED, _) => ("_wide", 1024),
-        (NORM, ..=4096) if many => ("_normed", 256),
-        (PLAIN, ..=4096) if many => ("_plain", 256),
-        (PLAIN, _) if many => ("_long", 512),
-        _ => ("", 256),
-    };
-    let wide = suffix == "_wide";
-    let dense_few = weights.is_dense() && made.rows <= team::ROWS;
-    let apart = plan.chip.major == 9
-        && matches!(made.arrangement, Arrangement::Sixteen | Arrangement::Registers)
-        && made.rows <= SOME_ROWS
-        && weights.columns >= APART_COLUMNS
-        && !dense_few;
-    if apart {
-        let blocks = if wide { 8 } else { 4 };
-        let name = format!("rows_apart_{}{suffix}", made.name);
-        plan.launch_clusters(name, [made.rows * blocks, 1, 1], (threads / blocks, blocks), 0, arguments);
-    } else {
-        plan.launch(format!("rows_{}{suffix}", made.name), [made.rows, 1, 1], threads, 0, arguments);
-    }
-    (rows, factors)
-}
-
-/// The same, as halves or bf16: what a product's weights are multiplied with.
-pub(super) fn make_rows(
-    plan: &mut Plan,
-    product: &Product,
-    rows: u32,
-    arrangement: Arrangement,
-    pairs: u64,
-) -> (u64, u64) {
-    let name = product.weights.element().to_string();
-    make(plan, product, &Made { name, element_bytes: 2, rows, arrangement, pairs })
-}
-
 /// A product of one row. Gates, and long rows, cost more than a kernel of their own: not every block makes them again.
 fn one(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let made = (product.input == GATED || product.weights.columns > LONG_ROW)
@@ -504,13 +164,6 @@ fn few_rows(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
         first += rows;
     }
     Ok(())
-}
-
-/// Half tiles that a team of warps takes together, `least` or more: few waits, and none left with more work than others.
-pub(super) fn group_of(halves: u32, teams: u32, least: u32) -> u32 {
-    let work = |of: u32| (halves / of).div_ceil(teams) * of;
-    let fits = |of: &u32| *of >= least && halves.is_multiple_of(*of);
-    [4, 2, 1].into_iter().filter(fits).min_by_key(|&of| work(of)).unwrap_or(least)
 }
 
 /// What surrounds a product of few rows.

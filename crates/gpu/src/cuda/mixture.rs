@@ -6,9 +6,10 @@
 
 use super::arguments::Arguments;
 use super::layers;
-use super::matmul::{Arrangement, F32, GATED, NORM, Product};
+use super::made::Arrangement;
 use super::own::{Own, Rows};
 use super::plan::{Call, Plan};
+use super::product::{F32, GATED, NORM, Product};
 use crate::device::Command;
 use crate::error::GpuError;
 use crate::ops::moe::max_tiles;

@@ -12,10 +12,12 @@ mod formula;
 mod image;
 mod launch;
 mod layers;
+mod made;
 mod matmul;
 mod mixture;
 mod own;
 mod plan;
+mod product;
 mod runtime;
 mod team;
 

@@ -3,8 +3,8 @@
 //! Invariant: which products go there depends on shapes and formats alone. Read next: `cuda/experts_own.cu`, `mixture`.
 
 use super::arguments::Arguments;
-use super::matmul::Product;
 use super::plan::{Call, Plan};
+use super::product::Product;
 use crate::error::GpuError;
 
 /// Warps of a block, bytes of the codes of 128 columns of an item, and rows of a tile.

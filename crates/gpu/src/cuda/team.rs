@@ -4,11 +4,9 @@
 //! processors have work. Read next: `cuda/team.cu`, `matmul`.
 
 use super::arguments::Arguments;
-use super::matmul::{Arrangement, Product, group_of, make_rows};
+use super::made::{Arrangement, TEAM_ROWS as ROWS, make_rows};
 use super::plan::Plan;
-
-/// Most rows.
-pub(super) const ROWS: u32 = 16;
+use super::product::Product;
 
 const WARPS: u32 = 16;
 const SLICES: u32 = 8;
@@ -63,4 +61,11 @@ pub(super) fn team(plan: &mut Plan, product: &Product) -> bool {
     let name = format!("team_{}", weights.product_name());
     plan.launch_clusters(name, [clusters * team.parts, 1, 1], (32 * WARPS, team.parts), team.shared, arguments);
     true
+}
+
+/// Half tiles that a team of warps takes together, `least` or more: few waits, and none left with more work than others.
+pub(super) fn group_of(halves: u32, teams: u32, least: u32) -> u32 {
+    let work = |of: u32| (halves / of).div_ceil(teams) * of;
+    let fits = |of: &u32| *of >= least && halves.is_multiple_of(*of);
+    [4, 2, 1].into_iter().filter(fits).min_by_key(|&of| work(of)).unwrap_or(least)
 }
