@@ -15,16 +15,24 @@ use super::product::Weights;
 use crate::device::{Command, List, MAIL_FLOATS, MOST_CARDS};
 use crate::error::GpuError;
 
-/// Bytes that the kernels of one command need between them, at most.
-pub(super) fn scratch_bytes(context: &Context, chip: Chip, list: &List) -> Result<u64, GpuError> {
-    // Only sizes count: any address that is aligned will do.
+/// The steps of a list. `scratch` gives memory of so many bytes for what the kernels of one command need between them.
+pub(super) fn steps(
+    context: &Context,
+    chip: Chip,
+    list: &List,
+    mut scratch: impl FnMut(u64) -> Result<u64, GpuError>,
+) -> Result<Vec<Step>, GpuError> {
+    // Only sizes count at first: any address that is aligned will do.
     const NOWHERE: u64 = 1 << 44;
-    Ok(plan(context, chip, list, NOWHERE)?.most)
-}
-
-/// The steps of a list, with scratch memory at an address.
-pub(super) fn steps(context: &Context, chip: Chip, list: &List, scratch: u64) -> Result<Vec<Step>, GpuError> {
-    Ok(plan(context, chip, list, scratch)?.steps)
+    let mut needed = plan(context, chip, list, NOWHERE)?.most;
+    loop {
+        let plan = plan(context, chip, list, scratch(needed)?)?;
+        // Another thread may have let go of a memory meanwhile, and what stands there goes to scratch memory then.
+        if plan.most <= needed {
+            return Ok(plan.steps);
+        }
+        needed = plan.most;
+    }
 }
 
 fn plan<'a>(context: &'a Context, chip: Chip, list: &'a List, scratch: u64) -> Result<Plan<'a>, GpuError> {

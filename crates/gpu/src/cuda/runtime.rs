@@ -197,17 +197,18 @@ impl Device for Cuda {
     fn submit(&self, list: &List) -> Result<(), GpuError> {
         let shared = &self.shared;
         shared.check()?;
-        let needed = launch::scratch_bytes(&shared.context, shared.chip, list)?;
         let mut kernels = lock(&shared.kernels);
-        if needed > kernels.scratch.1 {
-            // The old one is in use until everything before is done.
-            shared.done(shared.context.synchronize())?;
-            shared.context.free(std::mem::take(&mut kernels.scratch).0);
-            let room = needed.next_power_of_two();
-            let fail = |reason| GpuError::Memory { device: shared.name.clone(), bytes: room, reason };
-            kernels.scratch = (shared.context.allocate(room as usize).map_err(fail)?, room);
-        }
-        let steps = launch::steps(&shared.context, shared.chip, list, kernels.scratch.0)?;
+        let steps = launch::steps(&shared.context, shared.chip, list, |needed| {
+            if needed > kernels.scratch.1 {
+                // The old one is in use until everything before is done.
+                shared.done(shared.context.synchronize())?;
+                shared.context.free(std::mem::take(&mut kernels.scratch).0);
+                let room = needed.next_power_of_two();
+                let fail = |reason| GpuError::Memory { device: shared.name.clone(), bytes: room, reason };
+                kernels.scratch = (shared.context.allocate(room as usize).map_err(fail)?, room);
+            }
+            Ok(kernels.scratch.0)
+        })?;
         // Kernels are loaded before: the driver may wait for the device then, and a kernel that waits for another card
         // would never end.
         for step in &steps {
@@ -225,10 +226,13 @@ impl Device for Cuda {
     fn record(&self, list: List) -> Result<Recording, GpuError> {
         let shared = &self.shared;
         shared.check()?;
-        let needed = launch::scratch_bytes(&shared.context, shared.chip, &list)?;
-        let fail = |reason| GpuError::Memory { device: shared.name.clone(), bytes: needed, reason };
-        let scratch = shared.context.allocate(needed.max(ALIGNMENT) as usize).map_err(fail)?;
-        let steps = launch::steps(&shared.context, shared.chip, &list, scratch)?;
+        let mut scratch = 0;
+        let steps = launch::steps(&shared.context, shared.chip, &list, |needed| {
+            shared.context.free(std::mem::take(&mut scratch));
+            let fail = |reason| GpuError::Memory { device: shared.name.clone(), bytes: needed, reason };
+            scratch = shared.context.allocate(needed.max(ALIGNMENT) as usize).map_err(fail)?;
+            Ok(scratch)
+        })?;
         let mut kernels = lock(&shared.kernels);
         // Kernels are loaded before: a graph records none of that.
         for step in &steps {
