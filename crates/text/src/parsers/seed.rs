@@ -1,6 +1,7 @@
 //! Seed-OSS: Qwen3-Coder's tags in `<seed:tool_call>`, reasoning in `<seed:think>`.
 
-use super::bodies::xml::{ValueOpen, XmlCalls, XmlShape};
+use super::bodies::tool_call::FUNCTION;
+use super::bodies::xml::{XmlCalls, XmlShape};
 use super::outline::{Opener, Outline, PLAIN};
 use super::syntax::Syntax;
 
@@ -14,15 +15,4 @@ static OUTLINE: Outline = Outline {
     ..PLAIN
 };
 
-static SHAPE: XmlShape = XmlShape {
-    call_open: "<function=",
-    name_end: &[">"],
-    key_open: "<parameter=",
-    key_end: ">",
-    value_open: ValueOpen::Nothing,
-    value_close: "</parameter>",
-    call_close: "</function>",
-    block_close: "</seed:tool_call>",
-    trim_value: true,
-    known_only: false,
-};
+static SHAPE: XmlShape = XmlShape { block_close: "</seed:tool_call>", ..FUNCTION };

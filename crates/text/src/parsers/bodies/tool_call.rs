@@ -74,7 +74,8 @@ impl Body for TagsOrJson {
     }
 }
 
-static FUNCTION: XmlShape = XmlShape {
+/// `<function=f><parameter=k>v</parameter></function>`.
+pub(crate) const FUNCTION: XmlShape = XmlShape {
     call_open: "<function=",
     name_end: &[">"],
     key_open: "<parameter=",
@@ -89,5 +90,6 @@ static FUNCTION: XmlShape = XmlShape {
 
 /// From behind `<tool_call>`, or without it where a model forgot it; its end may come nevertheless.
 pub(crate) fn function() -> Box<dyn Body> {
-    XmlCalls::boxed(&FUNCTION)
+    static SHAPE: XmlShape = FUNCTION;
+    XmlCalls::boxed(&SHAPE)
 }
