@@ -6,6 +6,7 @@
 // of all tiles, which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention.cuh.
 #include "attention.cuh"
 #include "heads.cuh"
+#include "left.cuh"
 #include "wgmma.cuh"
 
 struct StepArgs {
@@ -19,6 +20,7 @@ struct StepArgs {
     const float2 *angles;
     u32 keys;                           // where a row's keys begin; values follow
     HeadPass pass;
+    LeftRows leaves;                    // what is left to the next product
 };
 
 // Sums of a tile in shared memory: so many floats from one head to the next.
@@ -135,8 +137,16 @@ template <int ELEMENT, int DIM> DEV void patch_tile(u32 tile_at, const float *fr
     __syncwarp();
 }
 
+// Leave two neighbours of a row, of whose 16 eight lanes have the others: a warp together.
+DEV void leave_pair(const LeftRows &left, u32 row, u32 column, float2 v) {
+    float most = fmaxf(fabsf(v.x), fabsf(v.y));
+    for (u32 apart = 1; left.exponents && apart < 8; apart *= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, apart));
+    leave(left, row, column, v.x), leave(left, row, column + 1, v.y);
+    if (column % 16 == 0) leave_exponent(left, row, column, most);
+}
+
 // Merge what the blocks of a cluster have kept: a warp takes a head at a time.
-template <int DIM> DEV void merge_kept(const AttentionArgs &a, const Room<DIM> &room, u32 count, u32 here, u32 first_head) {
+template <int DIM, bool LEAVES> DEV void merge_kept(const AttentionArgs &a, const LeftRows &leaves, const Room<DIM> &room, u32 count, u32 here, u32 first_head) {
     constexpr u32 EACH = DIM / 64;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, all = gridDim.x * warps;
     float *before = room.factors + warp * 3 * a.tiles, *after = before + a.tiles, *totals = after + a.tiles;
@@ -179,12 +189,25 @@ template <int DIM> DEV void merge_kept(const AttentionArgs &a, const Room<DIM> &
         const float share = finish(a, largest, total, first_head + of);
         float *to = a.out + (u64)blockIdx.z * a.out_stride + (first_head + of) * DIM + lane * 2;
 #pragma unroll
-        for (u32 j = 0; j < EACH; j++) *(float2 *)(to + j * 64) = make_float2(sums[j].x * share, sums[j].y * share);
+        for (u32 j = 0; j < EACH; j++) {
+            const float2 v = make_float2(sums[j].x * share, sums[j].y * share);
+            *(float2 *)(to + j * 64) = v;
+            if (LEAVES) leave_pair(leaves, blockIdx.z, (first_head + of) * DIM + lane * 2 + j * 64, v);
+        }
+    }
+}
+
+// A row of no sequence is left as zeros.
+DEV void leave_nothing(const LeftRows &left, u32 row, u32 column, u32 columns) {
+    previous_done();
+    for (u32 i = threadIdx.x; i < columns; i += blockDim.x) {
+        leave(left, row, column + i, 0.0f);
+        if ((column + i) % 16 == 0) leave_exponent(left, row, column + i, 0.0f);
     }
 }
 
 // Grid (blocks of a cluster, KV heads * blocks of 16 heads, rows).
-template <int ELEMENT, int DIM> DEV void attend(const StepArgs &args, u8 *memory) {
+template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &args, u8 *memory) {
     const AttentionArgs &a = args.attention;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, all = gridDim.x * warps;
     const u32 g = lane >> 2, t = lane & 3;
@@ -192,7 +215,10 @@ template <int ELEMENT, int DIM> DEV void attend(const StepArgs &args, u8 *memory
     const u32 here = minimum(16u, a.group - of_group), first_head = head * a.group + of_group;
     next_may_start();
     const uint2 row = load_row(a, blockIdx.z);
-    if (row.x == ~0u) return;
+    if (row.x == ~0u) {
+        if (LEAVES && blockIdx.x == 0) leave_nothing(args.leaves, blockIdx.z, first_head * DIM, here * DIM);
+        return;
+    }
     const u32 keys_at = shared_address(memory) + warp * KEYS * DIM * 4, values_at = keys_at + KEYS * DIM * 2;
     const u32 barriers = warps * KEYS * DIM * 4, keys_full = shared_address(memory) + barriers + warp * 16, values_full = keys_full + 8;
     Room<DIM> room;
@@ -245,7 +271,7 @@ template <int ELEMENT, int DIM> DEV void attend(const StepArgs &args, u8 *memory
         put_sums<DIM>(sums, largest, total, here, put);
     }
     cluster_meet();
-    merge_kept<DIM>(a, room, last_tile - first + 1, here, first_head);
+    merge_kept<DIM, LEAVES>(a, args.leaves, room, last_tile - first + 1, here, first_head);
     float *left = args.qkv + (u64)blockIdx.z * a.row_stride;
     for (u32 i = threadIdx.x; has_last && i < here * DIM; i += blockDim.x) left[first_head * DIM + i] = room.queries[i / DIM * HEAD<DIM> + i % DIM];
     for (u32 i = threadIdx.x; has_last && of_group == 0 && i < DIM; i += blockDim.x) left[args.keys + head * DIM + i] = room.fresh[i];
@@ -542,9 +568,13 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
 }
 
 #define STEP(name, element, dim)                                                                                       \
+    extern "C" __global__ void __launch_bounds__(128) attention_leaving_##name(const __grid_constant__ StepArgs args) { \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        attend<element, dim, true>(args, memory);                                                                    \
+    }                                                                                                                  \
     extern "C" __global__ void __launch_bounds__(128) attention_step_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
-        attend<element, dim>(args, memory);                                                                    \
+        attend<element, dim, false>(args, memory);                                                                  \
     }                                                                                                                \
     extern "C" __global__ void __launch_bounds__(32 * LONG_WARPS + 32, 1) attention_long_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \

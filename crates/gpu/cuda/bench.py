@@ -66,12 +66,13 @@ U, F, V = C.c_uint, C.c_float, C.c_void_p
 
 class W(C.Structure): _fields_ = [("codes", V), ("high", V), ("scales", V), ("supers", V), ("kind", U), ("gl", U), ("zero", U), ("blocks", U), ("words", U), ("gw", U), ("factor", F), ("code_up", F), ("offset_up", F)]
 class RowSource(C.Structure): _fields_ = [("values", V), ("weight", V), ("k", U), ("mode", U), ("act", U), ("alpha", F), ("limit", F), ("eps", F)]
-class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V), ("factors", V), ("tiles", V), ("pairs", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("gated", V), ("gated_most", V), ("row_most", V),
-    ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("choices", U), ("row_mosts", U), ("act", U), ("alpha", F), ("limit", F)]
+class Left(C.Structure): _fields_ = [("rows", V), ("exponents", V), ("squares", V), ("weight", V), ("columns", U), ("order", U), ("arrangement", U), ("brain", U), ("act", U), ("alpha", F), ("limit", F), ("eps", F), ("gated", U)]
+class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V), ("factors", V), ("tiles", V), ("pairs", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("left", Left), ("leaves", Left),
+    ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("choices", U)]
 class Rows(C.Structure): _fields_ = [("values", V), ("weight", V), ("pairs", V), ("rows", V), ("factors", V), ("k", U), ("x_stride", U), ("stride", U), ("mode", U), ("act", U), ("order", U), ("products", U), ("choices", U), ("alpha", F), ("limit", F), ("eps", F)]
 class Map(C.Structure): _fields_ = [("w", C.c_ulonglong * 16)]
 class Some(C.Structure): _fields_ = [("x", Map), ("w", W), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U), ("stages", U)]
-class Team(C.Structure): _fields_ = [("w", W), ("rows", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U), ("halves", U), ("groups", U)]
+class Team(C.Structure): _fields_ = [("w", W), ("rows", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("source", RowSource), ("left", Left), ("leaves", Left), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("x_stride", U), ("parts", U), ("halves", U), ("groups", U)]
 class Gemm(C.Structure): _fields_ = [("x", Map), ("w", Map), ("offsets", V), ("pairs", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("factor", F), ("alpha", F), ("limit", F),
     ("m", U), ("n", U), ("k", U), ("out_stride", U), ("gated", U), ("act", U), ("experts", U)]
 class Unpack(C.Structure): _fields_ = [("w", W), ("out", V), ("rows", U)]
@@ -138,20 +139,25 @@ def name(M):
     if M.code != "bits4": return M.code
     return "bits4_pair" if M.w.kind == 2 else "bits4_single" if M.w.kind == 4 else "bits4_minima" if M.w.kind == 5 else "bits4"
 def best_group(halves, teams, least=1): return min((of for of in (4, 2, 1) if of >= least and halves % of == 0), key=lambda of: -(-(halves // of) // teams) * of)
-# `joined`: where gates and ups of one row leave what they give and its largest magnitudes; `left`: such a row, and how many there are. Gives the teams.
-def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None, halves=None, pdl=True, joined=None, left=None):
+def arranged(m): return 0 if m == 1 else 3 if m <= 16 else 2 if m <= 64 else 1
+# Room for rows that are left to a product with M; they are made of `x`.
+def leaving(M, m, x, mode, norm=None):
+    a = Left(); bf = M.code == "bf16"; e, v, q = torch.randn(1 if m == 1 else 16, M.k, device=dv).to(torch.bfloat16 if bf else torch.half), torch.full((m, M.k // 16), 127, device=dv, dtype=torch.uint8), torch.ones(m, M.k // 16, device=dv)
+    a.keep = e, v, q, norm, x; a.rows, a.exponents, a.squares, a.weight = P(e), 0 if bf else P(v), P(q) if mode == 1 else 0, P(norm)
+    a.columns, a.order, a.arrangement, a.brain, a.eps, a.gated = M.k, UPN[M.code], arranged(m), bf, 1e-6, mode == 2; a.of, a.stride = RowSource(P(x), P(norm), M.k, mode, 0, 0, 0, 1e-6), x.shape[-1]; return a
+def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None, halves=None, pdl=True, left=None, leaves=None):
     a = Few(); a.w = M.w; n, k = M.n, M.k; all_ = -(-n // 32) * 2
-    if left: a.source = RowSource(P(left[0]), 0, k, 0, 0, 0, 0, 0); a.row_most, a.row_mosts = P(left[1]), left[2]
-    elif source: a.source = source
-    if joined: a.gated, a.gated_most = P(joined[0]), P(joined[1])
+    if source: a.source = source
+    if leaves: a.leaves = leaves
     a.rows, a.factors, a.bias, a.residual, a.y = P(rows), P(factors), P(bias), P(residual), P(y)
+    if left: a.left, a.source, a.rows = left, left.of, left.rows
     a.m, a.n, a.k, a.stride, a.out_stride, a.choices = m, n, k, r128(k), n, 1
     cols, teams = (1, 2) if m == 1 else (8, 1)
     smem = lambda of: teams * of * 2 * 8 * cols * 64 + 256 + m * a.stride * 2
     blocks = SMS * (1 if teams == 2 else max(1, min(2, (232448 + 1024) // (smem(4) + 1024))))
-    a.halves = halves or best_group(all_, blocks * teams, 2 if joined else 1); a.groups = all_ // a.halves
+    a.halves = halves or best_group(all_, blocks * teams, 2 if leaves and leaves.gated else 1); a.groups = all_ // a.halves
     if smem(a.halves) > 232448: raise RuntimeError(f"smem {smem(a.halves)}")
-    grid = min(a.groups, blocks); launch(fn("few", f"few{cols}_{name(M)}"), (grid, 1, 1), 256 * teams, smem(a.halves), a, pdl); return grid * teams
+    launch(fn("few", f"few{cols}_{name(M)}"), (min(a.groups, blocks), 1, 1), 256 * teams, smem(a.halves), a, pdl)
 def best_panels(n, width):  # groups of warps, blocks of a cluster
     three, two = -(-n // 192), -(-n // 128); clusters = lambda p: SMS // p - SMS // p // 8
     if width == 64: return (3, 8) if three <= clusters(8) else (3, 4) if three <= clusters(4) else (2, 2) if two * 2 <= SMS else (3, 2) if three * 2 <= SMS else (3, 1) if two > SMS and three <= SMS else (2, 1)
@@ -165,10 +171,12 @@ def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True,
     length = -(-k // 1024) * 128; a.stages = stages or STAGES.get((groups, width), 8 if groups == 3 else 3 if width == 32 else 4); sums = (1 if parts == 1 else 8 // parts) * width * panel * 4; a.stages = max(2, min(a.stages, (232448 - 512 - sums) // (width * 256), -(-min(k, 8 // parts * length) // 128)))
     launch(fn("some", f"some{width}{'_wide' if groups == 3 else ''}_{name(M)}"), (panels * parts, 1, 1), panel * 2, a.stages * width * 256 + 512 + sums, a, pdl, parts if parts > 1 else None)
 STAGES = {}
-def team(M, y, m, rows, factors, bias=None, residual=None, parts=None, halves=None, pdl=True, clusters=None):
-    a = Team(); n, k = M.n, M.k; all_ = -(-n // 32) * 2; of_slice = -(-k // 1024); smem = lambda p, h: 8 // p * of_slice * 4096 + 32768 * h + 8 // p * 8 + p * 64
-    most = best_group(all_, SMS * 2); parts, halves = (parts, halves or 1) if parts else next((p, h) for p, h in ((2, most), (2, 1), (4, 1), (8, 1)) if smem(p, h) <= 232448); clusters = clusters or SMS // parts - (SMS // parts // 8 if parts > 2 else 0)
+def team(M, y, m, rows, factors, bias=None, residual=None, parts=None, halves=None, pdl=True, clusters=None, left=None, leaves=None):
+    a = Team(); n, k = M.n, M.k; all_ = -(-n // 32) * 2; of_slice = -(-k // 1024); smem = lambda p, h: 8 // p * of_slice * 4096 + 32768 * h + 8 // p * 8 + p * 64 + 64
+    least = 2 if leaves and leaves.gated else 1; most = best_group(all_, SMS * 2, least); parts, halves = (parts, max(halves or 1, least)) if parts else next((p, h) for p, h in ((2, most), (2, least), (4, least), (8, least)) if smem(p, h) <= 232448); clusters = clusters or SMS // parts - (SMS // parts // 8 if parts > 2 else 0)
+    if leaves: a.leaves = leaves
     a.w = M.w; a.rows, a.factors, a.bias, a.residual, a.y = P(rows), P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts, a.halves, a.groups = m, n, k, n, parts, halves, all_ // halves
+    if left: a.left, a.source, a.rows, a.x_stride = left, left.of, left.rows, left.stride
     if smem(parts, halves) > 232448: raise RuntimeError(f"smem {smem(parts, halves)}")
     launch(fn("team", f"team_{name(M)}"), (min(clusters, -(-a.groups // (2 * parts))) * parts, 1, 1), 512, smem(parts, halves), a, pdl, parts if parts > 1 else None)
 def rows(values, weight, out, factors, k, mode, M, m, products=0, stride=None, apart=None):
@@ -222,32 +230,42 @@ if want("products"):
             r = {a: rel(b, ref[:b.shape[0]]) for a, b in ys.items()}; e = {a: torch.equal(b, ys["g192"][:b.shape[0]]) for a, b in ys.items()}
             ok = all(v < 4e-3 for v in r.values()) and all(e.values()); bad += not ok
             if not ok or k == 4096: print(k, code, kind, "ok" if ok else "BAD", f"{r['f1']:.1e}", {} if ok else {a: (f"{v:.1e}", e[a]) for a, v in r.items()}, flush=True)
-        n = 2 * 3072; G = matrix("bits4", n, k, 2, 64) if k % 64 == 0 else matrix("bf16", n, k); D = matrix("bf16", 512, n // 2); x = torch.randn(1, k, device=dv) * 3; nw = torch.rand(k, device=dv) + 0.5; src = RowSource(P(x), P(nw), k, 1, 0, 0, 0, 1e-6)
-        ga, gb, ya, yb = [torch.full((1, w), float("nan"), device=dv) for w in (n, n, 512, 512)]; jv, jm = torch.full((n // 2,), float("nan"), device=dv), torch.full((2 * SMS,), float("nan"), device=dv); rf = torch.empty(1, n // 2, device=dv, dtype=torch.int16); fa = torch.empty(1, device=dv); torch.cuda.synchronize()
-        few(D, ya, 1, left=(jv, jm, few(G, ga, 1, src, joined=(jv, jm)))); few(G, gb, 1, src); rows(gb, None, rf, fa, n // 2, 2, D, 1); few(D, yb, 1, None, rf, fa); torch.cuda.synchronize()
-        same = torch.equal(ga, gb) and torch.equal(ya, yb) and bool(ya.isfinite().all()); bad += not same; print(k, "gates joined", "ok" if same else "BAD")
+    # What a product leaves to the next one: the same as rows that are made.
+    for (code, kind, group, zero), (code2, kind2, group2, zero2) in ((ALL[0], ALL[0]), (ALL[1], ALL[1]), (ALL[0], ALL[1]), (ALL[1], ALL[2]), (ALL[8], ALL[9]), (ALL[10], ALL[5])):
+        for n, k in ((4096, 512), (1024, 3072), (12288, 256)):
+            for way in ("plain", "norm", "gates"):
+                if way == "gates": A, B = matrix(code, 2 * n, k, kind, group, zero, check=code in ("bf16", "e2m1")), matrix(code2, 256, n, kind2, group2, zero2)
+                else: A, B = matrix(code, n, k, kind, group, zero, check=code in ("bf16", "e2m1")), matrix(code2, 256, n, kind2, group2, zero2)
+                nw = torch.rand(n, device=dv) + .5 if way == "norm" else None
+                for m in (1, 2, 13, 16):
+                    x = torch.randn(m, k, device=dv); res = None if way == "gates" else torch.randn(m, n, device=dv) * 2.0 ** (torch.randint(-40, 12, (m, n), device=dv) - 4 * torch.arange(m, device=dv)[:, None] - (2 if n == 4096 else 0)).float()
+                    rf = torch.empty(16, max(r128(k), n), device=dv, dtype=torch.int16); fa = torch.empty(16, device=dv); y1, y2 = torch.full((m, A.n), float("nan"), device=dv), torch.full((m, A.n), float("nan"), device=dv); z1, z2 = torch.full((m, 256), float("nan"), device=dv), torch.full((m, 256), float("nan"), device=dv)
+                    mode = {"plain": 0, "norm": 1, "gates": 2}[way]; go = lambda M, y, **kw: few(M, y, 1, None if "left" in kw else None, None if "left" in kw else rf, fa, **kw) if m == 1 else team(M, y, m, rf, fa, **kw)
+                    left = leaving(B, m, y1, mode, nw); torch.cuda.synchronize(); make = lambda t, w, k_, mode_, M: rows(t, w, rf, fa, k_, mode_, M, m, arranged(m))
+                    make(x, None, k, 0, A); go(A, y1, residual=res, leaves=left); go(B, z1, left=left); make(x, None, k, 0, A); go(A, y2, residual=res); make(y2, nw, n, mode, B); go(B, z2); torch.cuda.synchronize()
+                    same = torch.equal(y1, y2) and torch.equal(z1, z2) and bool(z1.isfinite().all()); bad += not same
+                    if not same or (m == 1 and n == 4096): print("left", code, code2, n, k, way, m, "ok" if same else f"BAD {torch.equal(y1, y2)} {(z1 != z2).sum().item()} {rel(z1, z2.double()):.1e}", flush=True)
     print("BAD COUNT", bad)
-def arranged(m): return 0 if m == 1 else 3 if m <= 16 else 2 if m <= 64 else 1
+# So that sums and gates stay of usual size.
+def modest(M):
+    x, y = torch.randn(1, M.k, device=dv), torch.empty(1, M.n, device=dv); rf, fa = torch.empty(1, r128(M.k), device=dv, dtype=torch.int16), torch.empty(1, device=dv); torch.cuda.synchronize()
+    rows(x, None, rf, fa, M.k, 0, M, 1); few(M, y, 1, None, rf, fa); torch.cuda.synchronize(); M.w.factor *= 2 / y.std().item(); return M
 def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layers=36, pdl=True, parts=None):
-    mk = lambda n, k: matrix(code, n, k, kind, group, 8 if kind == 4 else 0, check=False)
+    mk = lambda n, k: modest(matrix(code, n, k, kind, group, 8 if kind == 4 else 0, check=False))
     L = [(mk(q + 2 * kv, hidden), mk(hidden, q), mk(2 * inter, hidden), mk(hidden, inter)) for _ in range(layers)]
     x = torch.randn(m, hidden, device=dv); qkv = torch.zeros(m, q + 2 * kv, device=dv); act = torch.zeros(m, 2 * inter, device=dv); nw = torch.rand(hidden, device=dv) + .5
     att = torch.randn(m, q, device=dv); r1 = torch.empty(max(m, 16), max(inter, hidden), device=dv, dtype=torch.int16); fa = torch.empty(m, device=dv)
-    def step(M, t, k, mode, y):
-        if m > 1 or mode == 2 or k > 8192: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, arranged(m))
-        if 1 < m <= 16: team(M, y, m, r1, fa, pdl=pdl, parts=parts)
-        elif m > 1: some(M, y, m, r1, fa, pdl=pdl, parts=parts)
-        else: few(M, y, m, RowSource(P(t), P(nw), k, mode, 0, 0, 0, 1e-6), r1 if mode == 2 or k > 8192 else None, fa, pdl=pdl)
-    jv, jm = torch.zeros(inter, device=dv), torch.zeros(2 * SMS, device=dv)
+    def step(M, t, k, mode, y, **kw):
+        if m > 16: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, arranged(m)); some(M, y, m, r1, fa, pdl=pdl, parts=parts)
+        elif m > 1: team(M, y, m, None, None, pdl=pdl, parts=parts, **kw)
+        else: few(M, y, m, pdl=pdl, **kw)
     def go():
-        for a, b, c, d in L:
-            step(a, x, hidden, 1, qkv); step(b, att, q, 0, x)
-            if m == 1: few(d, x, 1, left=(jv, jm, few(c, act, 1, RowSource(P(x), P(nw), hidden, 1, 0, 0, 0, 1e-6), joined=(jv, jm), pdl=pdl)), pdl=pdl)
-            else: step(c, x, hidden, 1, act); step(d, act, inter, 2, x)
+        for a, b, c, d in L: step(a, x, hidden, 1, qkv, left=lefts[0]); step(b, att, q, 0, x, left=lefts[1], leaves=lefts[2]); step(c, x, hidden, 1, act, left=lefts[2], leaves=lefts[3]); step(d, act, inter, 2, x, left=lefts[3], leaves=lefts[0])
+    lefts = [leaving(L[0][0], m, x, 1, nw), leaving(L[0][1], m, att, 0), leaving(L[0][2], m, x, 1, nw), leaving(L[0][3], m, act, 2)] if m <= 16 else [None] * 4
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go))
     bits, high = CODES[code]; bpw = (bits + high + (32 / group if kind in (1, 2) else 16 / 32 if kind in (4,5) else 0.5 if kind == 6 else 0)) / 8
     gb = layers * (hidden * (2 * q + 2 * kv) + 3 * hidden * inter) * bpw / 1e9
-    print(f"chain {code}/{kind} m={m} h={hidden} pdl={pdl} parts={parts}: {t:.0f} us, {t / layers:.1f} a layer, {gb / t * 1e6:.0f} GB/s, {gb:.2f} GB", flush=True)
+    print(f"chain {code}/{kind} m={m} h={hidden} pdl={pdl} parts={parts}: {t:.0f} us, {t / layers:.1f} a layer, {gb / t * 1e6:.0f} GB/s, {gb:.2f} GB; largest {max(x.abs().max().item(), act.abs().max().item()):.1e}", flush=True)
 if want("chains"):
     A = ("bits4", 2, 64)
     for kw in (dict(), dict(pdl=False)): chain(*A, 1, **kw)
@@ -338,15 +356,17 @@ def closely(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4; a = args(S_, sub, out, None, tiles); g = heads // kvh; torch.cuda.synchronize()
     S_.close = lambda: launch(fn("attention", f"attention_close_{NM[el]}_{dim}"), (1, kvh * -(-g // 16), hi - lo), 64, close_shared(tiles, min(16, g), dim), a)
     S_.close(); return out
-class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("normed", U), ("rotated", U), ("inter", U), ("eps", F)]
+class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("normed", U), ("rotated", U), ("inter", U), ("eps", F), ("leaves", Left)]
 def cluster_of(tiles, others, here, dim):
     warps = 4 if others <= SMS else 2; shared = lambda blocks: warps * 64 * dim * 4 + 128 + 4 * (here * (dim + 8) + 2 * dim + warps * 3 * tiles + -(-tiles // (blocks * warps)) * warps * here * (dim + 2))
     least = next((b for b in (1, 2, 4) if b * warps >= tiles or 2 * b * others > SMS), 8)
     return next(((b, warps, shared(b)) for b in (1, 2, 4, 8) if b >= least and tiles <= 64 and (shared(b) <= 232448 if warps == 4 else 2 * (shared(b) + 1024) <= 232448 + 1024)), None)
-def step_args(pages, a, qkv, norm, angles, dim, el, keys):
+def step_args(pages, a, qkv, norm, angles, dim, el, keys, leaves=None):
     s = StepA(); page = a.page; s.map = encode(pages, (64, 8, dim // 64, pages.numel() // dim // 8), (dim * 2, 128, 16 * dim), (64, 8, dim // 64, min(page, 64) // 8), 3, el == 2)
-    s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; s.normed = norm is not None; return s
-def step_launch(s, cluster, others, rows_, el, dim): launch(fn("attention_step", f"attention_step_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 32, cluster[2], s, cluster=cluster[0])
+    s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; s.normed = norm is not None
+    if leaves: s.leaves = leaves
+    return s
+def step_launch(s, cluster, others, rows_, el, dim): launch(fn("attention_step", f"attention_{'leaving' if s.leaves.rows else 'step'}_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 32, cluster[2], s, cluster=cluster[0])
 def prompt_launch(s, kvh, group, rows_, el, dim): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 256, 4 * 64 * dim * 2 + 64 + 512, s)
 def long_launch(s, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (SMS, 1, 1), 192, 640 // dim * (256 * dim + 32) + 772, s)
 def join_launch(a, rows_): launch(fn("attention", "attention_join"), (a.heads, rows_, a.vd // 32), 128, 17408 + 8192 * min(4, -(-a.tiles // 64)), a)
@@ -393,8 +413,10 @@ if want("attention"):
 # layers and the output matrix; no embedding, no choice of the token.
 class KvWrite(C.Structure): _fields_ = [("qkv", V), ("rows", V), ("tables", V), ("pages", V), ("kvh", U), ("kd", U), ("vd", U), ("page", U), ("element", U), ("rs", U), ("first", U)]
 class Heads(C.Structure): _fields_ = [("cache", KvWrite), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("heads", U), ("dim", U), ("rotated", U), ("inter", U), ("rs", U), ("eps", F), ("count", U)]
-def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None, joined=False):
-    if m == 1 and mode != 2: few(M, y, 1, RowSource(P(x), P(norm), k, mode, 0, 0, 0, 1e-6), residual=residual); return
+def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None, joined=False, left=None, leaves=None):
+    if left and m == 1: few(M, y, 1, residual=residual, left=left, leaves=leaves); return
+    if left: team(M, y, m, None, None, residual=residual, left=left, leaves=leaves); return
+    if m == 1 and mode != 2: few(M, y, 1, RowSource(P(x), P(norm), k, mode, 0, 0, 0, 1e-6), residual=residual, leaves=leaves); return
     if mode is not None: rows(x, norm, rf, fa, k, mode, M, m, arranged(m))
     else: rf, fa = x, None
     if m == 1: few(M, y, 1, None, rf, fa, residual=residual)
@@ -404,36 +426,36 @@ def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None, joined=Fa
         waves = lambda b: -(-(-(-m // 128) * -(-M.n // b)) // SMS); bn = 128 if not joined and waves(128) * 128 * 21 < waves(192) * 192 * 20 else 192
         gemm(rf, M, w, m, y, fa, residual=residual, bn=bn, joined=joined)
     elif m > 16: some(M, y, m, rf, fa, residual=residual)
-    else: team(M, y, m, rf, fa, residual=residual)
+    else: team(M, y, m, rf, fa, residual=residual, leaves=leaves)
 def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabulary, m, context, prefill_=False):
-    dim, page = 128, 32; q, kv = heads * dim, kvh * dim; mk = lambda n, k: matrix(code, n, k, kind, group, check=False)
+    dim, page = 128, 32; q, kv = heads * dim, kvh * dim; mk = lambda n, k: modest(matrix(code, n, k, kind, group, check=False))
     L = [(mk(q + 2 * kv, hidden), mk(hidden, q), mk(2 * inter, hidden), mk(hidden, inter)) for _ in range(layers)]; head = mk(vocabulary, hidden)
     pages_of = -(-context // page); seqs = 1 if prefill_ else m
     pools = [torch.randn(seqs * pages_of, kvh, 2, page, dim, device=dv).bfloat16() for _ in range(min(layers, 8))]
     rws = torch.tensor([(i if prefill_ else context - 1, 0 if prefill_ else i * pages_of) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(seqs * pages_of, device=dv).int()
     x, qkv, att, gu = [torch.randn(m, n, device=dv) for n in (hidden, q + 2 * kv, q, 2 * inter)]; logits = torch.zeros(1 if prefill_ else m, vocabulary, device=dv)
     nw, hn = torch.rand(hidden, device=dv) + .5, torch.rand(dim, device=dv) + .5; angles = torch.randn(m, dim // 2, 2, device=dv); rf = torch.empty(max(m, 16), max(inter, hidden, q), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
-    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None; jv, jm = torch.zeros(inter, device=dv), torch.zeros(2 * SMS, device=dv); jo = torch.zeros(m if m > 64 else 1, inter, device=dv, dtype=torch.bfloat16 if code == "bf16" else torch.float)
+    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None; jo = torch.zeros(m if m > 64 else 1, inter, device=dv, dtype=torch.bfloat16 if code == "bf16" else torch.float)
+    lefts = [leaving(L[0][0], m, x, 1, nw), leaving(L[0][1], m, att, 0), leaving(L[0][2], m, x, 1, nw), leaving(L[0][3], m, gu, 2)] if m <= 16 and not prefill_ else [None] * 4
     def go():
         for i, (a, b, c, d) in enumerate(L):
             pool = pools[i % len(pools)]
-            product(a, x, m, hidden, 1, nw, qkv, rf, fa, scratch)
+            product(a, x, m, hidden, 1, nw, qkv, rf, fa, scratch, left=lefts[0] if i else None)
             cl = None if prefill_ or m > 64 else cluster_of(tl, kvh * m, heads // kvh, dim)
             if not cl: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6, heads + 2 * kvh))
             A = Att(); A.qkv, A.rows, A.tables, A.pages, A.scratch, A.out = P(qkv), P(rws), P(tables), P(pool), P(part), P(att)
             A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.tiles, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, tl, dim ** -0.5
             if prefill_: prompt_launch(step_args(pool, A, None, None, None, dim, 2, 0), kvh, heads // kvh, m, 2, dim)
-            elif cl: step_launch(step_args(pool, A, qkv, hn, angles, dim, 2, q), cl, kvh, m, 2, dim)
+            elif cl: step_launch(step_args(pool, A, qkv, hn, angles, dim, 2, q, lefts[1]), cl, kvh, m, 2, dim)
             elif is_close(tl, kvh * m): launch(fn("attention", "attention_close_bf16_128"), (1, kvh, m), 64, close_shared(tl, heads // kvh, dim), A)
             else:
                 long_launch(step_args(pool, A, None, None, None, dim, 2, 0), 2, dim); join_launch(A, m)
-            product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x)
-            if m == 1: few(d, x, 1, left=(jv, jm, few(c, gu, 1, RowSource(P(x), P(nw), hidden, 1, 0, 0, 0, 1e-6), joined=(jv, jm))), residual=x)
-            elif m > 64: product(c, x, m, hidden, 1, nw, jo, rf, fa, scratch, joined=True); product(d, jo, m, inter, None if code == "bf16" else 0, None, x, rf, fa, scratch, residual=x)
-            else: product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x)
+            product(b, att, m, q, 0, None, x, rf, fa, scratch, residual=x, left=lefts[1] if cl else None, leaves=lefts[2])
+            if m > 64: product(c, x, m, hidden, 1, nw, jo, rf, fa, scratch, joined=True); product(d, jo, m, inter, None if code == "bf16" else 0, None, x, rf, fa, scratch, residual=x); continue
+            product(c, x, m, hidden, 1, nw, gu, rf, fa, scratch, left=lefts[2], leaves=lefts[3]); product(d, gu, m, inter, 2, None, x, rf, fa, scratch, residual=x, left=lefts[3], leaves=lefts[0] if i + 1 < len(L) else None)
         product(head, x, logits.shape[0], hidden, 1, nw, logits, rf, fa, scratch)
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go), reps=10)
-    print(f"{label} {code} {'prefill' if prefill_ else 'decode'} rows {m} context {context}: {t:.0f} us, {m / t * 1e6:.0f} tok/s", flush=True)
+    print(f"{label} {code} {'prefill' if prefill_ else 'decode'} rows {m} context {context}: {t:.0f} us, {m / t * 1e6:.0f} tok/s; largest {max(x.abs().max().item(), gu.abs().max().item()):.1e}", flush=True)
 # What stands between the products of a prompt of 2,048.
 if want("parts"):
     m, hidden, heads, kvh, inter, dim, page = 2048, 4096, 32, 8, 12288, 128, 32; q, kv = heads * dim, kvh * dim; M = matrix("bits4", 32, hidden, 2, 64, check=False)

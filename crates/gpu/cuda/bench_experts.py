@@ -14,9 +14,9 @@ class Sort(C.Structure): _fields_ = [("chosen", V), ("pairs", V), ("tiles", V), 
 class RouteSort(C.Structure): _fields_ = [("route", Route), ("sort", Sort)]
 class Spread(C.Structure): _fields_ = [("source", RowSource), ("places", V), ("rows", V), ("factors", V), ("x_stride", U), ("stride", U), ("order", U), ("arrangement", U), ("copies", U)]
 class RouteSortRows(C.Structure): _fields_ = [("sort", RouteSort), ("rows", Spread)]
-class Mix(C.Structure): _fields_ = [("x", V), ("weights", V), ("residual", V), ("out", V), ("count", U), ("dim", U), ("choices", U)]
+class Mix(C.Structure): _fields_ = [("x", V), ("weights", V), ("residual", V), ("out", V), ("leaves", Left), ("count", U), ("dim", U), ("choices", U)]
 class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", Router), ("logits", V), ("bias", V), ("y", V), ("chosen", V), ("mixing", V), ("width", U), ("k", U), ("stride", U), ("act", U), ("alpha", F), ("limit", F)]
-class Down(C.Structure): _fields_ = [("w", W), ("chosen", V), ("mixing", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("active", U)]
+class Down(C.Structure): _fields_ = [("w", W), ("chosen", V), ("mixing", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("leaves", Left), ("n", U), ("k", U), ("stride", U), ("active", U)]
 class ExpertsFew(C.Structure): _fields_ = [("w", W), ("tiles", V), ("filled", V), ("rows", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 class Experts(C.Structure): _fields_ = [("x", Map), ("w", W), ("tiles", V), ("filled", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("panels", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 class Own(C.Structure): _fields_ = [("codes", Map), ("scales", Map), ("w", W), ("tiles", V), ("filled", V), ("rows", V), ("factors", V), ("values", V), ("pairs", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("choices", U), ("words_log2", U), ("depth", U), ("held", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
@@ -39,7 +39,7 @@ for shape in CHOSEN:
         def up(M): launch(fn("chosen", f"chosen_up_{name(M)}"), (min(active * width // 16, SMS), 1, 1), 512, r128(hidden) * 2, Up(M.w, RowSource(P(x), P(norm), hidden, 1, 0, 0, 0, 1e-6), router, P(logits), 0, P(first), P(choice), P(mixing), width, hidden, r128(hidden), 0, 0, 0))
         def down(M):
             length = (width + 1023) // 1024 * 128
-            launch(fn("chosen", f"chosen_down_{name(M)}"), (-(-hidden // 32) * 2, 1, 1), 256, active * (r128(width) * 2 + -(-width // length) * 64), Down(M.w, P(choice), P(mixing), P(first), 0, P(x), P(alone), hidden, width, r128(width), active))
+            launch(fn("chosen", f"chosen_down_{name(M)}"), (-(-hidden // 32) * 2, 1, 1), 256, active * (r128(width) * 2 + -(-width // length) * 64), Down(M.w, P(choice), P(mixing), P(first), 0, P(x), P(alone), Left(), hidden, width, r128(width), active))
         route = Route(router, P(logits), P(ids), P(weights), tokens); sort = Sort(P(ids), P(by), P(table), P(table) + most * 16, P(places), pairs, most, experts, n)
         def choose():
             if tokens <= 64: launch(fn("moe", "route_sort"), (1, 1, 1), 1024, (32 * experts + tokens * active) * 4, RouteSort(route, sort)); return
@@ -62,7 +62,7 @@ for shape in CHOSEN:
             launch(fn("experts", f"experts{n}_{name(M)}"), (min(most * panels, SMS), 1, 1), 256, 4 * n * 256 + 128 + n * 512, a)
         parts = {"choose": lambda M: choose(), "rows up": lambda M: spread(x, norm, places, r1, f1, hidden, 1, tokens, active), "up": lambda M: grouped(M[0], r1, f1, joined, 2 * width, hidden, 1, None),
             "rows down": lambda M: spread(joined, None, None, r2, f2, width, 0, pairs, 1), "down": lambda M: grouped(M[1], r2, f2, last, hidden, width, 0, by),
-            "mix": lambda M: launch(fn("moe", "mix"), (-(-tokens * hidden // 1024), 1, 1), 256, 0, Mix(P(last), P(weights), P(x), P(y), tokens * hidden, hidden, active))}
+            "mix": lambda M: launch(fn("moe", "mix"), (-(-tokens * hidden // 1024), 1, 1), 256, 0, Mix(P(last), P(weights), P(x), P(y), Left(), tokens * hidden, hidden, active))}
         if n == 8 and own_shape(layers[0][0], hidden)[3] > 1 and tokens <= 64:
             parts = {"choose and rows": lambda M: launch(fn("moe", "route_sort_rows"), (1 + tokens, 1, 1), 1024, max((32 * experts + tokens * active) * 4, r128(hidden) * 2), RouteSortRows(RouteSort(route, sort), spread_of(x, norm, None, r1, f1, hidden, 1, 1))),
                 "up": lambda M: own(M[0], r1, f1, None, joined, 2 * width, hidden, 1), "down": lambda M: own(M[1], None, None, joined, last, hidden, width, 0), "mix": parts["mix"]}

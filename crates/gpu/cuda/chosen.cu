@@ -6,7 +6,7 @@
 // one half tile of outputs for all chosen experts, a warp some of their slices; the experts are added in order.
 // Invariant: sums and roundings are those of few.cu, rows.cu and mix, so that a token's bits are the same among others.
 // Read next: few.cu, route.cuh.
-#include "rows.cuh"
+#include "left.cuh"
 #include "route.cuh"
 
 constexpr u32 WARPS = 8, SLICES = 8, GROUP = 4, MAX_ACTIVE = 16;
@@ -170,6 +170,7 @@ struct ChosenDownArgs {
     const float *bias;     // [experts][n] or null
     const float *residual; // [n] or null
     float *y;              // [n]
+    LeftRows leaves;       // what is left to the next product
     u32 n, k, stride, active;
 };
 
@@ -184,7 +185,7 @@ struct Unit {
 template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
     constexpr u32 DEPTH = T::BITS == 16 ? 1 : T::BITS == 8 ? 2 : 4, HELD = 6;
-    __shared__ float scratch[2 * WARPS], factors[MAX_ACTIVE], weights[MAX_ACTIVE], values[MAX_ACTIVE][16];
+    __shared__ float scratch[2 * WARPS], factors[MAX_ACTIVE], weights[MAX_ACTIVE], values[MAX_ACTIVE][16], norm[16];
     __shared__ u32 taken[MAX_ACTIVE];
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, active = args.active;
     const u32 g = lane >> 2, t = lane & 3;
@@ -222,6 +223,7 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
     const u32 r = threadIdx.x & 15, output = blockIdx.x * 16 + r;
     float residual = 0.0f;
     if (args.residual && threadIdx.x < 16 && output < args.n) residual = load_again_4(args.residual + output);
+    if (threadIdx.x < 16) norm[r] = args.leaves.weight && output < args.n ? args.leaves.weight[output] : 1.0f;
     // A row a warp, or some warps a row.
     u32 span = WARPS;
     while (span > 1 && span * active > WARPS) span /= 2;
@@ -247,7 +249,7 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
         for (u32 i = 0; i < span; i++) most = fmaxf(most, scratch[warp / span * span + i]);
         __syncthreads();
         const RowScale by = row_scale<T::ELEMENT>(most);
-        const float scale = by.scale;
+        const float scale = by.up;
         if (!has_row) continue;
         if (warp % span == 0 && lane == 0) factors[row] = by.factor;
         auto put = [&](u32 i, float4 v) {
@@ -288,10 +290,13 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
         values[choice][r] = sum;
     }
     __syncthreads();
-    if (threadIdx.x >= 16 || output >= args.n) return;
+    if (warp > 0) return;
     float sum = 0.0f;
     for (u32 k = 0; k < active; k++) sum = fmaf(weights[k], values[k][r], sum);
-    args.y[output] = args.residual ? residual + sum : sum;
+    if (args.residual) sum = residual + sum;
+    const bool is_there = threadIdx.x < 16 && output < args.n;
+    if (is_there) args.y[output] = sum;
+    if (args.leaves.rows) leave_sixteen<1, 2, 4, 8>(args.leaves, 0, output, sum, norm[r], is_there);
 }
 
 // Where both fit a processor together, the second begins while the first ends.

@@ -2,13 +2,15 @@
 //
 // A team of 8 warps takes groups of half tiles (16 weight rows); each warp has one slice of k, its weights coming straight
 // to registers some stretches ahead of their use (asked for before the kernel in front is done); what the slices give is
-// added in order. A block of one row has two teams, which share the row. Invariant: each slice is one chain of k16 products, slices are added in order: the bits of a row do not
-// depend on m, nor on the kernel (some.cu and gemm.cu keep the same order). Read next: weights.cuh.
-#include "rows.cuh"
+// added in order. A block of one row has two teams, which share the row; it is made in every block, or was left by the kernel
+// in front, and its outputs, or what gates and ups give, may be left to the next one. Invariant: each slice is one chain of
+// k16 products, slices are added in order: the bits of a row do not depend on m, nor on the kernel (some.cu and gemm.cu keep
+// the same order). Read next: weights.cuh, left.cuh.
+#include "left.cuh"
 
 struct FewArgs {
     Weights weights;
-    RowSource source;      // one row, made in every block
+    RowSource source;      // one row, made in every block, or what `rows` were made of
     const u16 *rows;       // or: [m][stride] in the order of lanes, made by rows.cu; null: `source`
     const float *factors;  // [m]
     const uint4 *tiles;    // experts: (expert, first pair, rows, 0) of each tile; or null
@@ -17,47 +19,17 @@ struct FewArgs {
     const float *residual; // [m][out_stride] or null
     float *y;              // [m][out_stride]
     float *plain;          // [m][out_stride]: what there is without the residual; or null
-    // One row. Where its features are gates, then ups: what they give together, and the largest magnitude each team met.
-    float *gated;          // [n / 2] or null
-    float *gated_most;     // [teams]
-    const float *row_most; // or: such magnitudes of `source`, which is as a product before left it; null: unknown
+    LeftRows left;         // one row: what the kernel in front left, which `rows` are then
+    LeftRows leaves;       // one row: what is left to the next product
     u32 m, n, k;           // n: rows of the matrix, of one expert
     u32 stride;            // of rows
     u32 out_stride;
     u32 halves;            // half tiles of a group
     u32 groups;
     u32 choices;           // experts: pairs that share a row of x
-    u32 row_mosts;         // how many
-    u32 act;               // of `gated`
-    float alpha, limit;
 };
 
 constexpr u32 WARPS = 8;
-
-// The row as it was left by the product before: its largest magnitude is among some. Gives the factor of its products.
-template <int ELEMENT, typename Put> DEV float make_left_row(const FewArgs &args, float *scratch, Put put) {
-    constexpr u32 HELD = 6, WIDTH = 4 * 512;
-    float4 held[HELD];
-#pragma unroll
-    for (u32 j = 0; j < HELD; j++) {
-        if (4 * threadIdx.x + WIDTH * j < args.k) held[j] = load_again(args.source.values + 4 * threadIdx.x + WIDTH * j);
-    }
-    float most = 0.0f;
-    for (u32 i = threadIdx.x; i < args.row_mosts; i += 512) most = fmaxf(most, load_again_4(args.row_most + i));
-    most = warp_max(most);
-    if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = most;
-    __syncthreads();
-#pragma unroll
-    for (u32 warp = 0; warp < 16; warp++) most = fmaxf(most, scratch[warp]);
-    const RowScale by = row_scale<ELEMENT>(most);
-    auto scaled = [&](u32 i, float4 v) { put(i, make_float4(v.x * by.scale, v.y * by.scale, v.z * by.scale, v.w * by.scale)); };
-#pragma unroll
-    for (u32 j = 0; j < HELD; j++) {
-        if (4 * threadIdx.x + WIDTH * j < args.k) scaled(4 * threadIdx.x + WIDTH * j, held[j]);
-    }
-    for (u32 i = 4 * threadIdx.x + WIDTH * HELD; i < args.k; i += WIDTH) scaled(i, load_again(args.source.values + i));
-    return by.factor;
-}
 
 template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
@@ -83,13 +55,13 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     float *partials = (float *)memory + team * 2 * partial_floats;
     float *scratch = (float *)memory + TEAMS * 2 * partial_floats;
     u16 *x = (u16 *)(scratch + 64);
-    const bool gated = COLUMNS == 1 && args.gated;
+    const bool gated = COLUMNS == 1 && args.leaves.gated, is_left = COLUMNS == 1 && args.left.rows;
     const u32 halves = args.halves, pair = halves / 2, all_teams = gridDim.x * TEAMS, this_team = blockIdx.x + team * gridDim.x;
 
     // Where registers are left.
     constexpr bool EARLY = COLUMNS == 1 && T::BITS == 4 && T::HIGH == 0;
     float4 norm[4];
-    const bool makes = COLUMNS == 1 && !args.rows && !args.row_most && team == 0;
+    const bool makes = COLUMNS == 1 && !args.rows && team == 0;
     if (EARLY && makes) ask_norm<4, 256>(args.source, norm);
     Piece<CODE> low[DEPTH], high[DEPTH];
     // A group's stretches are taken DEPTH at a time; what lacks at its end stays out, so that all end at one place.
@@ -121,9 +93,7 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     float factor = 1.0f;
     if (COLUMNS == 1 && !args.rows) {
         auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
-        if (args.row_most) {
-            factor = make_left_row<T::ELEMENT>(args, scratch, put);
-        } else if (makes) {
+        if (makes) {
             factor = EARLY ? make_row<T::ELEMENT, 4, 256>(args.source, norm, scratch, put) : make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
             if (thread == 0) scratch[32] = factor;
         }
@@ -137,21 +107,39 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
             copy_async<16>(shared_address(x) + (row * pieces + (piece ^ ((row & 1) << 2))) * 16, args.rows + (u64)from * args.stride + piece * 8);
         }
         copy_commit();
+        if (is_left && threadIdx.x / 32 == THREADS / 32 - 1) {
+            LeftFactor of;
+            of.ask(args.left, 0);
+            const u32 biased = of.exponent(args.left, 0);
+            factor = of.norm(args.left, 0) * (T::ELEMENT == F16 ? scale_of(biased).factor : 1.0f);
+            if (lane == 0) scratch[32] = factor, scratch[33] = bits_f32(biased);
+        }
         copy_wait<0>();
-        if (COLUMNS == 1) factor = load_again_4(args.factors);
+        if (COLUMNS == 1 && !is_left) factor = load_again_4(args.factors);
     }
     __syncthreads();
-    if (COLUMNS == 1 && !args.rows && !args.row_most) factor = scratch[32];
+    if (COLUMNS == 1 && (is_left || !args.rows)) factor = scratch[32];
+    if (T::ELEMENT == F16 && is_left && !is_usual(__float_as_uint(scratch[33]))) {
+        make_again(args.source, 0, 0, x, T::ORDER, LANES, 0, args.k, __float_as_uint(scratch[33]), threadIdx.x, THREADS);
+        __syncthreads();
+    }
     const u32 of_lane = COLUMNS == 1 ? 0 : minimum(g, columns - 1), turn = (of_lane & 1) << 6;
     const u32 x_at = shared_address(x) + of_lane * args.stride * 2 + t * 16 + first_stretch * 256;
 
     u32 group = this_team, parity = 0, round = 0;
-    float most = 0.0f;
+    // One row: what the end of a group needs is asked for at its beginning. Another warp has it each time, so that none
+    // falls behind; outputs, or what gates and ups give.
+    const u32 of_row = (gated ? pair : halves) * 16;
+    u32 first = thread, only = 0;
+    float residual = 0.0f, weight = 1.0f;
+    bool is_there = false;
+    auto ask = [&]() {
+        first = (thread + round) & 255, only = group * of_row + first;
+        is_there = first < of_row && only < (gated ? args.n / 2 : args.n);
+        if (COLUMNS == 1 && args.residual && is_there) residual = load_again_4(args.residual + only);
+        if (COLUMNS == 1 && args.leaves.weight && is_there) weight = load_again_4(args.leaves.weight + only);
+    };
     auto finish = [&]() {
-        // Another warp each time, so that none falls behind.
-        const u32 first = (thread + round) & 255, only = group * halves * 16 + first;
-        float residual = 0.0f;
-        if (COLUMNS == 1 && args.residual && first < halves * 16 && only < args.n) residual = load_again_4(args.residual + only);
         meet(2 + team, 256);
         const float *partial = partials + parity * partial_floats;
         // Output `output` of a column: row r of half tile `of`.
@@ -163,14 +151,19 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
             for (u32 s = 1; s < slices; s++) sum += from[s * COLUMNS * 16];
             return with_bias(sum, scale, args.bias, expert * args.n + output);
         };
-        if (gated) {
-            if (first < pair * 16) {
-                const u32 of = first >> 4, r = first & 15, output = (group * pair + of) * 16 + r;
-                const float gate = sum_of(of, 0, r, output), up = sum_of(of + pair, 0, r, output + args.n / 2);
-                const float v = gated_call(args.act, gate, up, args.alpha, args.limit);
-                args.y[output] = gate, args.y[output + args.n / 2] = up, args.gated[output] = v;
-                most = fmaxf(most, fabsf(v));
+        if (COLUMNS == 1) {
+            float v = 0.0f;
+            if (is_there && gated) {
+                const float gate = sum_of(first >> 4, 0, first & 15, only), up = sum_of((first >> 4) + pair, 0, first & 15, only + args.n / 2);
+                v = gated_call(args.leaves.act, gate, up, args.leaves.alpha, args.leaves.limit);
+                args.y[only] = gate, args.y[only + args.n / 2] = up;
+            } else if (is_there) {
+                v = sum_of(first >> 4, 0, first & 15, only);
+                if (args.plain) args.plain[only] = v;
+                if (args.residual) v = __fadd_rn(v, residual);
+                args.y[only] = v;
             }
+            if (args.leaves.rows && (first & ~31u) < of_row) leave_sixteen<1, 2, 4, 8>(args.leaves, 0, only, v, weight, is_there);
         } else {
             for (u32 i = first; i < halves * 16 * columns; i += 256) {
                 const u32 r = i & 15, of = (i >> 4) % halves, column = (i >> 4) / halves;
@@ -179,24 +172,15 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
                 float sum = sum_of(of, column, r, output);
                 const u64 to = (u64)(args.tiles ? args.pairs[begin + column] : column) * args.out_stride + output;
                 if (args.plain) args.plain[to] = sum;
-                if (args.residual) sum = __fadd_rn(sum, COLUMNS == 1 ? residual : load_again_4(args.residual + to));
+                if (args.residual) sum = __fadd_rn(sum, load_again_4(args.residual + to));
                 args.y[to] = sum;
             }
         }
         parity ^= 1, round += 32, group += all_teams;
     };
-    auto report = [&]() {
-        if (!gated) return;
-        most = warp_max(most);
-        if (lane == 0) scratch[team * 8 + warp] = most;
-        meet(2 + team, 256);
-        if (thread >= 8) return;
-        most = scratch[team * 8 + thread];
-        for (int step = 4; step > 0; step >>= 1) most = fmaxf(most, __shfl_xor_sync(0xff, most, step));
-        if (thread == 0) args.gated_most[this_team] = most;
-    };
     float sums[4] = {};
     while (group < args.groups) {
+        ask();
         u32 half = 0, stretch = 0;
         for (u32 at = 0; at < total; at += DEPTH) {
 #pragma unroll
@@ -229,7 +213,6 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
         }
         finish();
     }
-    report();
 }
 
 #define FEW(name, code, kind, columns)                                                                                 \

@@ -1,7 +1,7 @@
 // Mixtures of experts: choose, sort by expert, add what they gave; and the product of f32 weights, which routers have.
 // Order of buffers and parameters: src/ops/moe.rs, src/ops/matmul.rs. Read next: route.cuh, chosen.cu, experts.cu.
+#include "left.cuh"
 #include "route.cuh"
-#include "rows.cuh"
 
 struct RouteArgs {
     Router router;
@@ -198,6 +198,7 @@ extern "C" __global__ void __launch_bounds__(1024, 1) route_sort_rows(const __gr
 struct MixArgs {
     const float *x, *weights, *residual; // or null
     float *out;
+    LeftRows leaves; // what is left to the next product
     u32 count, dim, choices;
 };
 
@@ -237,6 +238,7 @@ extern "C" __global__ void __launch_bounds__(256) mix(const __grid_constant__ Mi
         sum.x += r.x, sum.y += r.y, sum.z += r.z, sum.w += r.w;
     }
     *(float4 *)(args.out + e) = sum;
+    if (args.leaves.rows) leave_four(args.leaves, e / args.dim, e % args.dim, sum);
 }
 
 struct PlainArgs {

@@ -1,7 +1,7 @@
 // What happens to a row of f32 on its way into a product: norm or gate, then rounding to the product's element type.
-// Invariant: 256 threads make a normed row in the same order wherever this runs (no other row has sums), so its bits are
-// the same in every kernel.
-// Read next: few.cu, rows.cu.
+// Invariant: a row's elements do not depend on its norm, which products are multiplied by, and its squares are added 16
+// neighbours at a time: what a product leaves to the next one (left.cuh) has the same bits.
+// Read next: left.cuh, few.cu, rows.cu.
 #pragma once
 #include "weights.cuh"
 
@@ -28,9 +28,8 @@ DEV float4 four(const float *from, u32 i, u32 end, bool whole) {
     return make_float4(v[0], v[1], v[2], v[3]);
 }
 
-// Values i..i+4 of a row before they are scaled by the norm; adds up the squares. `other`: the norm's weights, or ups.
-DEV float4 row_values(const RowSource &row, float4 v, float4 other, float &squares) {
-    squares += (v.x * v.x + v.y * v.y) + (v.z * v.z + v.w * v.w);
+// Values i..i+4 of a row before they are scaled. `other`: the norm's weights, or ups.
+DEV float4 row_values(const RowSource &row, float4 v, float4 other) {
     if (row.mode == NORM && row.weight) {
         v.x *= other.x, v.y *= other.y, v.z *= other.z, v.w *= other.w;
     } else if (row.mode == GATE) {
@@ -48,6 +47,21 @@ DEV float4 other_values(const RowSource &row, u32 i, bool whole) {
     return make_float4(1.0f, 1.0f, 1.0f, 1.0f);
 }
 
+// Squares of 16 neighbours, four of which a lane has, first to last.
+DEV float square(float4 v) { return __fadd_rn(__fadd_rn(__fmul_rn(v.x, v.x), __fmul_rn(v.y, v.y)), __fadd_rn(__fmul_rn(v.z, v.z), __fmul_rn(v.w, v.w))); }
+
+DEV float sixteen_squares(float4 v) {
+    float sum = square(v);
+    sum = __fadd_rn(sum, __shfl_xor_sync(~0u, sum, 1));
+    return __fadd_rn(sum, __shfl_xor_sync(~0u, sum, 2));
+}
+
+// What products of a normed row are multiplied by.
+DEV float norm_factor(float squares, u32 k, float epsilon) { return rsqrtf(__fmaf_rn(squares, 1.0f / (float)k, epsilon)); }
+
+// The squares of eight warps, in pairs.
+template <typename Of> DEV float eight_sums(Of of) { return ((of(0) + of(1)) + (of(2) + of(3))) + ((of(4) + of(5)) + (of(6) + of(7))); }
+
 DEV float most_of(float most, float4 v) {
     return fmaxf(fmaxf(most, fmaxf(fabsf(v.x), fabsf(v.y))), fmaxf(fabsf(v.z), fabsf(v.w)));
 }
@@ -57,15 +71,24 @@ DEV float power_of_two(int n) { return bits_f32((u32)(n + 127) << 23); }
 
 // What a row's elements are multiplied by before they are rounded, and the products of the row afterwards.
 struct RowScale {
-    float scale, factor;
+    float up, factor;
 };
 
-// Halves: a power of two, so that the largest magnitude is near 2^10.
+// Halves: a power of two. Usual rows, whose largest magnitude is in 2^-10 to 2^13, or 0, have one scale, so that their elements
+// can be rounded before the row is known; the largest magnitude of others comes near 2^10.
+constexpr int USUAL_UP = 2, LEAST_USUAL = 127 - 10, MOST_USUAL = 127 + 12;
+
+DEV bool is_usual(u32 biased) { return biased == 0 || (biased >= LEAST_USUAL && biased <= MOST_USUAL); }
+
+// By the exponent of the largest magnitude, as its bits have it.
+DEV RowScale scale_of(u32 biased) {
+    const int up = is_usual(biased) ? USUAL_UP : maximum(-100, minimum(100, 127 + 10 - (int)biased));
+    return {power_of_two(up), power_of_two(-up)};
+}
+
 template <int ELEMENT> DEV RowScale row_scale(float most) {
     if (ELEMENT != F16) return {1.0f, 1.0f};
-    int exponent = (int)(__float_as_uint(most) >> 23) - 127 - 10;
-    exponent = maximum(-100, minimum(100, exponent));
-    return {power_of_two(-exponent), power_of_two(exponent)};
+    return scale_of(__float_as_uint(most) >> 23);
 }
 
 // A norm's weights, of which nothing in front makes any: asked for first, so that they come before a matrix and while the
@@ -93,35 +116,48 @@ DEV float make_row_by(const RowSource &row, float4 (&others)[HELD], u32 thread, 
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
         const u32 i = 4 * thread + WIDTH * j;
+        held[j] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
         if (i < row.k) held[j] = four(row.values, i, row.k, whole);
         if (i < row.k && row.mode == GATE) others[j] = other_values(row, i, whole);
     }
+    const bool normed = row.mode == NORM;
+    // Some side by side, so that none waits for another's.
+    constexpr u32 SIDE = HELD % 4 == 0 ? 4 : HELD;
+#pragma unroll
+    for (u32 first = 0; first < HELD; first += SIDE) {
+        if (!normed || WIDTH * first >= row.k) break;
+        float sums[SIDE];
+#pragma unroll
+        for (u32 j = 0; j < SIDE; j++) sums[j] = sixteen_squares(held[first + j]);
+#pragma unroll
+        for (u32 j = 0; j < SIDE; j++) squares += sums[j];
+    }
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
-        const u32 i = 4 * thread + WIDTH * j;
-        if (i < row.k) held[j] = row_values(row, held[j], others[j], squares), most = most_of(most, held[j]);
+        if (4 * thread + WIDTH * j < row.k) held[j] = row_values(row, held[j], others[j]), most = most_of(most, held[j]);
     }
-    for (u32 i = 4 * thread + WIDTH * HELD; i < row.k; i += WIDTH) {
-        most = most_of(most, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole), squares));
+    for (u32 first = WIDTH * HELD; first < row.k; first += WIDTH) {
+        const u32 i = first + 4 * thread;
+        const float4 v = i < row.k ? four(row.values, i, row.k, whole) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (normed) squares += sixteen_squares(v);
+        if (i < row.k) most = most_of(most, row_values(row, v, other_values(row, i, whole)));
     }
-    squares = warp_sum(squares);
+    for (int step = 4; step < 32; step *= 2) squares += __shfl_xor_sync(~0u, squares, step);
     most = warp_max(most);
     gather(squares, most);
-    const float norm = row.mode == NORM ? rsqrtf(squares / (float)row.k + row.epsilon) : 1.0f;
-    const RowScale by = row_scale<ELEMENT>(most * norm);
-    const float scale = by.scale;
-    auto put = [&](u32 i, float4 v) {
-        store(i, make_float4(v.x * norm * scale, v.y * norm * scale, v.z * norm * scale, v.w * norm * scale));
-    };
+    const float norm = normed ? norm_factor(squares, row.k, row.epsilon) : 1.0f;
+    const RowScale by = row_scale<ELEMENT>(most);
+    const float up = ELEMENT == F32 ? norm : by.up;
+    auto put = [&](u32 i, float4 v) { store(i, make_float4(v.x * up, v.y * up, v.z * up, v.w * up)); };
 #pragma unroll
     for (u32 j = 0; j < HELD; j++) {
         const u32 i = 4 * thread + WIDTH * j;
         if (i < row.k) put(i, held[j]);
     }
     for (u32 i = 4 * thread + WIDTH * HELD; i < row.k; i += WIDTH) {
-        put(i, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole), squares));
+        put(i, row_values(row, four(row.values, i, row.k, whole), other_values(row, i, whole)));
     }
-    return by.factor;
+    return ELEMENT == F32 ? 1.0f : by.factor * norm;
 }
 
 // The same by the first THREADS of a block, which meet at barrier 1. `scratch`: 64 floats.
@@ -134,12 +170,10 @@ DEV float make_row(const RowSource &row, float4 (&others)[HELD], float *scratch,
             scratch[GROUPS + (threadIdx.x >> 5)] = most;
         }
         meet(1, THREADS);
-        squares = 0.0f, most = 0.0f;
+        // Rows of more warps have no norm.
+        squares = eight_sums([&](u32 warp) { return scratch[warp]; }), most = 0.0f;
 #pragma unroll
-        for (u32 warp = 0; warp < GROUPS; warp++) {
-            squares += scratch[warp];
-            most = fmaxf(most, scratch[GROUPS + warp]);
-        }
+        for (u32 warp = 0; warp < GROUPS; warp++) most = fmaxf(most, scratch[GROUPS + warp]);
     };
     return make_row_by<ELEMENT, HELD, THREADS>(row, others, threadIdx.x, gather, store);
 }
@@ -149,6 +183,9 @@ template <int ELEMENT, u32 HELD, u32 THREADS, typename Store> DEV float make_row
     ask_norm<HELD, THREADS>(row, others);
     return make_row<ELEMENT, HELD, THREADS>(row, others, scratch, store);
 }
+
+// Rows of 16: every second has its words in pairs the other way round.
+DEV u32 turn_of(u32 row) { return (row & 1) << 5; }
 
 // Four elements at their places in a row of 16-bit elements; `turn` is what places are turned by.
 template <int ELEMENT> DEV void put_four(u16 *to, u32 order, u32 arrangement, u32 i, float4 v, u32 turn = 0) {
@@ -181,9 +218,9 @@ template <int ELEMENT, u32 THREADS, typename Make> DEV void make_rows(const Rows
     u32 from = row;
     if (args.pairs) from = __float_as_uint(load_again_4((const float *)args.pairs + from)) / args.choices;
     source.values += (u64)from * args.x_stride;
-    // Rows of 16 lie together, every second with its words in pairs the other way round.
+    // Rows of 16 lie together.
     const bool sixteen = args.arrangement == SIXTEEN;
-    const u32 turn = sixteen ? (row & 1) << 5 : 0;
+    const u32 turn = sixteen ? turn_of(row) : 0;
     u8 *to = args.rows + (sixteen ? (u64)row * 256 : (u64)row * args.stride * (ELEMENT == F32 ? 4 : 2));
     auto put = [&](u32 i, float4 v) {
         if (ELEMENT == F32) {

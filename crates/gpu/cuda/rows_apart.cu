@@ -24,12 +24,14 @@ template <int ELEMENT, u32 HELD, u32 THREADS, u32 PARTS> DEV void rows_apart(con
     auto gather = [&](float &squares, float &most) {
         if (lane < PARTS) send(in_block(shared_address(gathered + thread / 32), lane), squares, most, in_block(full, lane));
         wait_cluster(full, 0);
-        squares = 0.0f, most = 0.0f;
+        float all[GROUPS];
+        most = 0.0f;
 #pragma unroll
         for (u32 group = 0; group < GROUPS; group++) {
             const uint2 other = load_shared_8(shared_address(gathered + group));
-            squares += bits_f32(other.x), most = fmaxf(most, bits_f32(other.y));
+            all[group] = bits_f32(other.x), most = fmaxf(most, bits_f32(other.y));
         }
+        squares = eight_sums([&](u32 group) { return all[group]; });
     };
     auto make = [&](const RowSource &row, auto put) { return make_row_by<ELEMENT, HELD, THREADS>(row, others, thread, gather, put); };
     make_rows<ELEMENT, THREADS>(args, row, thread, source, make);

@@ -5,8 +5,10 @@
 // the block's memory. Teams are spread over the blocks of a cluster, so that each block brings a part of x alone: 16 warps
 // of a block have `8 / parts` slices of `2 parts` teams. The warp of slice s adds up what all slices give for rows 2 s and
 // 2 s + 1 of x: the others send it there, into the memory of its block, and it does so a group later, when all has come.
-// Invariant: a slice is one chain of k16 products, slices are added in order, as in few.cu. Read next: few.cu, some.cu.
-#include "weights.cuh"
+// Rows are made before, or were left by the kernel in front; what the product, or its gates and ups, give may be left to the
+// next one. Invariant: a slice is one chain of k16 products, slices are added in order, as in few.cu. Read next: few.cu,
+// left.cuh, some.cu.
+#include "left.cuh"
 #include "wgmma.cuh"
 
 struct TeamArgs {
@@ -17,14 +19,17 @@ struct TeamArgs {
     const float *residual; // [m][out_stride] or null
     float *y;              // [m][out_stride]
     float *plain;          // [m][out_stride]: what there is without the residual; or null
-    u32 m, n, k, out_stride;
+    RowSource source;      // of the first row, from which others are x_stride apart
+    LeftRows left;         // what the kernel in front left, which `rows` are then
+    LeftRows leaves;       // what is left to the next product
+    u32 m, n, k, out_stride, x_stride;
     u32 parts;             // blocks of a cluster: 1, 2, 4 or 8
     u32 halves;            // half tiles of a group: 1, 2 or 4
     u32 groups;
 };
 
 // Bytes of a stretch of all rows; slots for what is sent: one group is added up while the next is made.
-constexpr u32 SLICES = 8, STRETCH = 4096, SLOTS = 2, MOST_HALVES = 4;
+constexpr u32 ROWS = 16, THREADS = 512, SLICES = 8, STRETCH = 4096, SLOTS = 2, MOST_HALVES = 4;
 
 DEV void send(u32 to, const float (&v)[4], u32 barrier) {
     asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(to), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]), "r"(barrier)
@@ -46,7 +51,8 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
     const u32 own = warp % here, team = warp / here, slice = part * here + own;
     const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, of_slice = length / 128;
     const u32 first_stretch = slice * of_slice, stretches = slice < slices ? (minimum(length, args.k - slice * length) + 127) / 128 : 0;
-    const u32 all_teams = clusters * 2 * parts, this_team = cluster + team * clusters, halves = args.halves;
+    const u32 all_teams = clusters * 2 * parts, this_team = cluster + team * clusters, halves = args.halves, pair = halves / 2;
+    const bool leaves = args.leaves.rows, gated = args.leaves.gated;
     // Bytes that a half tile has in a block: of each slice, for each pair of rows, 32 sums.
     const u32 half_bytes = SLICES * here * 128, team_bytes = SLOTS * halves * half_bytes;
     const u32 x = shared_address(memory), partials = x + here * of_slice * STRETCH, brought = partials + 2 * parts * team_bytes;
@@ -58,7 +64,12 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
     const u32 last_stretch = first_stretch + stretches, total = stretches * halves, all = args.groups * halves;
     u32 ahead = stretches ? this_team * halves : ~0u, ahead_end = ahead + halves, ahead_stretch = first_stretch, ahead_at = 0;
     Place place;
-    auto find = [&]() { place = place_of<CODE>(args.weights, ahead >> 1, (ahead & 1) * 16 + g, t); };
+    auto find = [&]() {
+        u32 half = ahead;
+        // Half tiles of gates, then those of their ups.
+        if (gated) half = (ahead >> pair) * pair + (ahead & (pair - 1)) + (ahead & pair ? args.n / 32 : 0);
+        place = place_of<CODE>(args.weights, half >> 1, (half & 1) * 16 + g, t);
+    };
     if (ahead < all) find();
     auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high, u32 d) {
         if (ahead >= all) return;
@@ -87,9 +98,28 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
         barrier_expect(brought + 8 * own, stretches * STRETCH);
         bring_rows(x + own * of_slice * STRETCH, args.rows + (u64)first_stretch * STRETCH, stretches * STRETCH, brought + 8 * own);
     }
+    float *factors = (float *)(memory + (brought - x) + here * 8 + 2 * parts * 32);
+    if (args.left.rows) {
+        u32 biased = 0;
+        if (warp < args.m) {
+            LeftFactor of;
+            of.ask(args.left, warp);
+            biased = of.exponent(args.left, warp);
+            const float factor = of.norm(args.left, warp) * (T::ELEMENT == F16 ? scale_of(biased).factor : 1.0f);
+            if (lane == 0) factors[warp] = factor;
+        }
+        if (T::ELEMENT == BF16) {
+            __syncthreads();
+        } else if (__syncthreads_or(!is_usual(biased))) {
+            for (u32 s = 0; s < here && (part * here + s) * length < args.k; s++) barrier_wait(brought + 8 * s, 0);
+            const u32 begin = part * here * length, end = minimum(args.k, begin + here * length);
+            if (!is_usual(biased)) make_again(args.source, args.x_stride, warp, (u16 *)memory + warp * 128 - begin * ROWS, T::ORDER, SIXTEEN, begin, end, biased, lane, 32);
+            __syncthreads();
+        }
+    }
     // What this lane adds up: a sum of row `column` of x.
     const u32 column = 2 * slice + (lane & 1), row = (lane >> 2) + (lane & 2) * 4;
-    const float scale = column < args.m ? load_again_4(args.factors + column) * args.weights.factor : 0.0f;
+    const float scale = column < args.m ? (args.left.rows ? factors[column] : load_again_4(args.factors + column)) * args.weights.factor : 0.0f;
     // Where the lane's sums of rows 2 t and 2 t + 1 go, and those of 8 + 2 t and 9 + 2 t.
     u32 to[2], to_full[2];
 #pragma unroll
@@ -104,32 +134,49 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
 
     auto finish = [&](u32 group, u32 round) {
         const u32 slot = round & 1;
-        float residual[MOST_HALVES];
+        float residual[MOST_HALVES], weight[MOST_HALVES], sums[MOST_HALVES];
+        auto output_of = [&](u32 half) { return (gated ? group * pair + (half & (pair - 1)) + (half & pair ? args.n / 32 : 0) : group * halves + half) * 16 + row; };
 #pragma unroll
         for (u32 half = 0; half < MOST_HALVES; half++) {
-            const u32 output = (group * halves + half) * 16 + row;
-            residual[half] = 0.0f;
-            if (args.residual && half < halves && column < args.m && output < args.n) residual[half] = load_again_4(args.residual + (u64)column * args.out_stride + output);
+            const u32 output = output_of(half);
+            const bool is_there = half < halves && column < args.m && output < args.n;
+            residual[half] = args.residual && is_there ? load_again_4(args.residual + (u64)column * args.out_stride + output) : 0.0f;
+            weight[half] = leaves && args.leaves.weight && is_there ? load_again_4(args.leaves.weight + output) : 1.0f;
         }
         wait_cluster(full + 8 * slot, round >> 1 & 1);
         if (lane == 0 && own == 0) barrier_expect(full + 8 * slot, sent);
 #pragma unroll
         for (u32 half = 0; half < MOST_HALVES; half++) {
+            sums[half] = 0.0f;
             if (half >= halves) break;
-            const u32 output = (group * halves + half) * 16 + row, at = from + (slot * halves + half) * half_bytes;
+            const u32 output = output_of(half), at = from + (slot * halves + half) * half_bytes;
+            const bool is_there = column < args.m && output < args.n;
             float sum = bits_f32(load_shared_4(at));
 #pragma unroll
             for (u32 s = 1; s < SLICES; s++) {
                 if (s < slices) sum += bits_f32(load_shared_4(at + s * here * 128));
             }
-            if (column >= args.m || output >= args.n) continue;
-            sum = with_bias(sum, scale, args.bias, output);
-            const u64 where = (u64)column * args.out_stride + output;
-            if (args.plain) args.plain[where] = sum;
-            args.y[where] = args.residual ? __fadd_rn(sum, residual[half]) : sum;
+            if (is_there) {
+                sum = with_bias(sum, scale, args.bias, output);
+                const u64 where = (u64)column * args.out_stride + output;
+                if (args.plain) args.plain[where] = sum;
+                if (args.residual) sum = __fadd_rn(sum, residual[half]);
+                args.y[where] = sum;
+                sums[half] = sum;
+            }
         }
         __syncwarp();
         if (lane < parts && group + SLOTS * all_teams < args.groups) arrive_at(in_block(empty + 8 * slot, lane));
+        if (!leaves) return;
+        const u32 count = gated ? pair : halves;
+        if (gated) {
+            sums[0] = gated_call(args.leaves.act, sums[0], pair == 2 ? sums[2] : sums[1], args.leaves.alpha, args.leaves.limit);
+            if (pair == 2) sums[1] = gated_call(args.leaves.act, sums[1], sums[3], args.leaves.alpha, args.leaves.limit);
+        }
+#pragma unroll
+        for (u32 of = 0; of < MOST_HALVES; of++) {
+            if (of < count) leave_sixteen<4, 8, 16, 2>(args.leaves, column, (group * count + of) * 16 + row, sums[of], weight[of], column < args.m);
+        }
     };
     if (stretches) barrier_wait(brought + 8 * own, 0);
     float sums[2][4] = {};
@@ -180,7 +227,7 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
 }
 
 #define TEAM_OF(name, code, kind)                                                                                      \
-    extern "C" __global__ void __launch_bounds__(512, 1) team_##name(const __grid_constant__ TeamArgs args) {          \
+    extern "C" __global__ void __launch_bounds__(THREADS, 1) team_##name(const __grid_constant__ TeamArgs args) {          \
         extern __shared__ __align__(1024) u8 memory[];                                                                 \
         team<code, kind>(args, memory);                                                                                \
     }

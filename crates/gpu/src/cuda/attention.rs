@@ -6,7 +6,8 @@
 
 use super::arguments::Arguments;
 use super::driver::TensorMap;
-use super::plan::{Call, Plan, Split, address};
+use super::left;
+use super::plan::{Call, Left, Plan, Split, address};
 use crate::device::Command;
 use crate::error::GpuError;
 
@@ -86,22 +87,29 @@ fn step(plan: &mut Plan, heads: &Call, write: &Call, rest: &[Command]) -> Result
         _ => (attention.address(5), 1),
     };
     let normed = heads.constant("NORMS") == 1;
+    let columns = group * kv_heads * dim;
+    let next = rest.get(done).and_then(Call::of).filter(|_| attention.params[1] == columns);
+    // Values are left as they are: nobody adds up their squares here.
+    let leaves = left::to_next(plan, next.as_ref(), out, rows, columns).filter(|left| !left.normed() && !left.gated);
     let pages = pages_map(plan, &attention)?;
     let arguments = Arguments::new().map(&pages).inner(attention_arguments(&attention, 0, out, rows, tiles));
     let arguments = arguments.address(heads.address(0)).address(heads.address_if(normed, 1));
     let arguments = arguments.address(heads.address_if(normed, 2)).address(heads.address(3));
     let names = ["NORMS", "ROTATED", "INTERLEAVED"];
     let arguments = arguments.words(&[heads.constant("HEADS") * dim]).words(&names.map(|name| heads.constant(name)));
-    let arguments = arguments.floats(&[heads.float(1)]);
+    let arguments = arguments.floats(&[heads.float(1)]).inner(Left::arguments(leaves.as_ref()));
+    let kernel = if leaves.is_some() { "leaving" } else { "step" };
+    plan.leaves = leaves;
     let grid = [cluster.blocks, kv_heads * group.div_ceil(16), rows];
     let block = (cluster.warps * 32, cluster.blocks);
-    plan.launch_clusters(format!("attention_step_{name}"), grid, block, cluster.shared, arguments);
+    plan.launch_clusters(format!("attention_{kernel}_{name}"), grid, block, cluster.shared, arguments);
     Ok(Some(done))
 }
 
 /// The end of struct StepArgs for kernels whose heads are made before.
 fn without_heads(arguments: Arguments) -> Arguments {
-    arguments.address(0).address(0).address(0).address(0).words(&[0; 4]).floats(&[0.0])
+    let arguments = arguments.address(0).address(0).address(0).address(0).words(&[0; 4]).floats(&[0.0]);
+    arguments.inner(Left::arguments(None))
 }
 
 /// Whether every row is of a sequence of its own.

@@ -8,6 +8,7 @@ use super::attention;
 use super::driver::Context;
 use super::formula;
 use super::layers;
+use super::left;
 use super::matmul;
 use super::mixture;
 use super::plan::{Call, Chip, Plan, Step, address};
@@ -36,19 +37,17 @@ pub(super) fn steps(
 }
 
 fn plan<'a>(context: &'a Context, chip: Chip, list: &'a List, scratch: u64) -> Result<Plan<'a>, GpuError> {
-    let mut plan = Plan::new(context, chip, list, scratch);
+    let mut plan = Plan::new(context, chip, list, scratch, left::most_bytes(list));
     let mut rest = &list.commands[..];
     while let Some((command, behind)) = rest.split_first() {
         rest = behind;
+        plan.begin(Call::of(command).is_some_and(|call| call.kernel.name == "attention_join"));
         match command {
             Command::Copy { from, to } => {
                 plan.steps.push(Step::Copy { to: address(to), from: address(from), bytes: from.bytes() });
             }
             Command::Exchange { .. } => return Err(GpuError::one_card()),
             Command::Dispatch { kernel, .. } => {
-                if kernel.name != "attention_join" {
-                    plan.taken = 0;
-                }
                 let call = Call::of(command).expect("a dispatch");
                 // Some kernels do what commands behind theirs ask for, too.
                 let done = match kernel.name {
@@ -108,7 +107,7 @@ fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
             plan.launch("copy", [p[0].div_ceil(256), 1, 1], 256, 0, arguments);
         }
         "sort_pairs" => layers::sort_pairs(plan, call),
-        "mix" => layers::mix(plan, call),
+        "mix" => layers::mix(plan, call, None),
         "convolution" => layers::convolution(plan, call),
         "delta" => layers::delta(plan, call),
         "sort" => layers::sort(plan, call),

@@ -4,7 +4,7 @@
 //! Grids and arguments only; the order of buffers is that of [`crate::ops`]. Read next: `launch`.
 
 use super::arguments::Arguments;
-use super::plan::{Call, Plan};
+use super::plan::{Call, Left, Plan};
 
 /// The addresses of the first `count` buffers.
 fn buffers(call: &Call, count: usize) -> Arguments {
@@ -34,9 +34,12 @@ pub(super) fn sort_pairs(plan: &mut Plan, call: &Call) {
     plan.launch("sort_pairs", [1, 1, 1], 1024, 0, arguments);
 }
 
-pub(super) fn mix(plan: &mut Plan, call: &Call) {
+/// The sum of experts' results, with what is left to the command behind.
+pub(super) fn mix(plan: &mut Plan, call: &Call, leaves: Option<Left>) {
     let residual = call.address_if(call.constant("RESIDUAL") == 1, 2);
-    let arguments = buffers(call, 2).address(residual).address(call.address(3)).words(&call.params[..3]);
+    let arguments = buffers(call, 2).address(residual).address(call.address(3));
+    let arguments = arguments.inner(Left::arguments(leaves.as_ref())).words(&call.params[..3]);
+    plan.leaves = leaves;
     plan.launch("mix", [call.params[0].div_ceil(1024), 1, 1], 256, 0, arguments);
 }
 

@@ -1,12 +1,14 @@
 //! Products: which of the kernels `few.cu`, `team.cu`, `some.cu` and `gemm.cu` take how many rows.
 //!
-//! One row is made inside the product; more are made first (`made`), and for many rows quantized weights are unpacked by
-//! `unpack.cu`. Gates and ups of one row and of many are joined where they are made. All kernels sum in one order. Weights of
-//! f32 have a kernel of their own, for any number of rows. Read next: `product`, `cuda/few.cu`.
+//! Up to 16 rows are left to a product by the kernel in front (`left`). Where they are not, one row is made inside the
+//! product, and more are made first (`made`); for many rows quantized weights are unpacked by `unpack.cu`. Gates and ups of up to
+//! 16 rows and of many are joined where they are made. All kernels sum in one order. Weights of f32 have a kernel of their
+//! own, for any number of rows. Read next: `product`, `left`, `cuda/few.cu`.
 
 use super::arguments::Arguments;
+use super::left;
 use super::made::{Arrangement, Made, SOME_ROWS, make, make_rows};
-use super::plan::{Call, Plan};
+use super::plan::{Call, Left, Plan};
 use super::product::{Experts, F32, GATED, PLAIN, Product, first_byte};
 use super::team::{self, group_of};
 use crate::device::Command;
@@ -29,10 +31,6 @@ pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<u
     let product = Product::of(call)?;
     if let Some(next) = rest.first().and_then(Call::of).filter(|next| is_gate_of(&product, next)) {
         let (next, done) = Product::of(&next)?.with_sum(&rest[1..]);
-        if product.rows == 1 {
-            pair(plan, &product, &next)?;
-            return Ok(1 + done);
-        }
         if is_pair_of_many(plan, &product, &next) {
             pair_of_many(plan, &product, &next)?;
             return Ok(1 + done);
@@ -55,21 +53,6 @@ fn is_gate_of(product: &Product, next: &Call) -> bool {
         && next.params[2] * 2 == product.features
         && product.features.is_multiple_of(64)
         && product.residual == 0
-}
-
-/// Gates and ups of one row, joined where they are made, and the product of what they give.
-fn pair(plan: &mut Plan, product: &Product, next: &Product) -> Result<(), GpuError> {
-    let call = next.call;
-    let joined = Joined {
-        values: plan.take(u64::from(next.weights.columns) * 4),
-        most: plan.take(u64::from(2 * plan.chip.multiprocessors) * 4),
-    };
-    let made = (product.input == GATED || product.weights.columns > LONG_ROW)
-        .then(|| make_rows(plan, product, 1, Arrangement::Lanes, 0));
-    let gate = Gate { joined, act: call.constant("GATE"), alpha: call.float(8), limit: call.float(9) };
-    let teams = few(plan, product, 0, 1, &Few { made, gate: Some(gate), row: None })?;
-    few(plan, next, 0, 1, &Few { made: None, gate: None, row: Some((joined, teams)) })?;
-    Ok(())
 }
 
 /// Whether gates and ups of many rows may be joined where they are made: tiles of both, and nobody else who reads them.
@@ -126,8 +109,10 @@ fn one_or_more(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
             let (made, factors) = make_rows(plan, product, rows, Arrangement::Products, 0);
             tiles(plan, product, &Tiles { made, factors, experts: None, gate: None })
         }
-        _ if team::team(plan, product) => Ok(()),
-        _ => some(plan, product),
+        _ => {
+            let leaves = left::of_product(plan, product).filter(|leaves| team::takes(plan, product, leaves.gated));
+            if team::team(plan, product, leaves) { Ok(()) } else { some(plan, product) }
+        }
     }
 }
 
@@ -143,9 +128,16 @@ fn many_experts(product: &Product) -> Option<u32> {
 
 /// A product of one row. Gates, and long rows, cost more than a kernel of their own: not every block makes them again.
 fn one(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
-    let made = (product.input == GATED || product.weights.columns > LONG_ROW)
-        .then(|| make_rows(plan, product, 1, Arrangement::Lanes, 0));
-    few(plan, product, 0, 1, &Few { made, ..Few::default() }).map(|_| ())
+    let left = plan.left.take();
+    let apart = left.is_none() && (product.input == GATED || product.weights.columns > LONG_ROW);
+    let made = match &left {
+        Some(left) => Some((left.addresses[0], 0)),
+        None => apart.then(|| make_rows(plan, product, 1, Arrangement::Lanes, 0)),
+    };
+    let leaves = left::of_product(plan, product);
+    few(plan, product, 0, 1, &Few { made, left: left.as_ref(), leaves: leaves.as_ref() })?;
+    plan.leaves = leaves;
+    Ok(())
 }
 
 /// Products of a few rows at a time; of experts, tile by tile.
@@ -153,7 +145,7 @@ fn few_rows(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let x_rows = if product.experts.is_some() { product.rows.div_ceil(product.choices) } else { product.rows };
     let made = make_rows(plan, product, x_rows, Arrangement::Lanes, 0);
     if product.experts.is_some() {
-        return few(plan, product, 0, product.rows, &Few { made: Some(made), ..Few::default() }).map(|_| ());
+        return few(plan, product, 0, product.rows, &Few { made: Some(made), ..Few::default() });
     }
     let room = plan.chip.shared_bytes.saturating_sub(4 * FEW_ROWS * 1024) / (product.stride * 2);
     let most = room.clamp(1, FEW_ROWS);
@@ -168,32 +160,16 @@ fn few_rows(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
 
 /// What surrounds a product of few rows.
 #[derive(Clone, Copy, Default)]
-struct Few {
+struct Few<'a> {
     /// Rows and their factors, where they are made already.
     made: Option<(u64, u64)>,
-    /// One row: its features are gates and ups.
-    gate: Option<Gate>,
-    /// One row: what gates and ups gave, and how many teams have met a largest magnitude.
-    row: Option<(Joined, u32)>,
+    /// One row: what the rows' factors are found by instead, and what it leaves.
+    left: Option<&'a Left>,
+    leaves: Option<&'a Left>,
 }
 
-/// What gates and ups of a row give, and the largest magnitude of it that each team of warps met.
-#[derive(Clone, Copy)]
-struct Joined {
-    values: u64,
-    most: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Gate {
-    joined: Joined,
-    act: u32,
-    alpha: f32,
-    limit: f32,
-}
-
-/// A product of few rows, of one made inside or of `made` ones; gives how many teams of warps have it.
-fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) -> Result<u32, GpuError> {
+/// A product of few rows, of one made inside or of `made` ones.
+fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) -> Result<(), GpuError> {
     let (call, weights, chip) = (product.call, &product.weights, plan.chip);
     let most = product.experts.map_or(rows, |experts| experts.tile_rows);
     let (columns, teams) = if most == 1 && product.experts.is_none() { (1, 2) } else { (FEW_ROWS, 1) };
@@ -204,31 +180,28 @@ fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) 
     let halves = product.features.div_ceil(32) * 2;
     let stacks = product.experts.map_or(1, |experts| experts.most_tiles);
     let of_stack = (chip.multiprocessors * blocks).div_ceil(stacks.min(8));
-    let of_group = group_of(halves, of_stack * teams, if around.gate.is_some() { 2 } else { 1 });
+    let of_group =
+        group_of(halves, of_stack * teams, if around.leaves.is_some_and(|leaves| leaves.gated) { 2 } else { 1 });
     if shared_of(of_group) > chip.shared_bytes {
         return Err(call.error("its memory of a block is more than this device has"));
     }
     let groups = halves / of_group;
     let across = groups.min(of_stack);
-    let source = around.row.map_or_else(|| product.source(), |(joined, _)| product.source_of(joined.values, 0));
     let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
     let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };
     let (made, factors) = around
         .made
         .map_or((0, 0), |(made, factors)| (made + skipped(u64::from(product.stride) * 2), factors + skipped(4)));
-    let arguments = Arguments::new().inner(weights.arguments()).inner(source).address(made).address(factors);
+    let arguments = Arguments::new().inner(weights.arguments()).inner(product.source()).address(made).address(factors);
     let (tiles, pairs) = product.experts.map_or((0, 0), |experts| (experts.tiles, experts.pairs));
     let arguments = arguments.address(tiles).address(pairs).address(product.bias);
     let arguments = arguments.address(of_row(product.residual)).address(of_row(product.out));
-    let arguments = arguments.address(of_row(product.plain));
-    let joined = around.gate.map_or(Joined { values: 0, most: 0 }, |gate| gate.joined);
-    let (row_most, row_mosts) = around.row.map_or((0, 0), |(joined, teams)| (joined.most, teams));
-    let arguments = arguments.address(joined.values).address(joined.most).address(row_most);
+    let arguments = arguments.address(of_row(product.plain)).inner(Left::arguments(around.left));
+    let arguments = arguments.inner(Left::arguments(around.leaves));
     let sizes = [rows, product.features, weights.columns, product.stride, product.out_stride, of_group, groups];
-    let (act, alpha, limit) = around.gate.map_or((0, 0.0, 0.0), |gate| (gate.act, gate.alpha, gate.limit));
-    let arguments = arguments.words(&sizes).words(&[product.choices, row_mosts, act]).floats(&[alpha, limit]);
+    let arguments = arguments.words(&sizes).words(&[product.choices]);
     plan.launch(name, [across, stacks, 1], 256 * teams, shared_of(of_group), arguments);
-    Ok(across * teams)
+    Ok(())
 }
 
 /// How `some.cu` splits a product: groups of four warps of a block, 64 features each, and blocks that share a panel's columns.

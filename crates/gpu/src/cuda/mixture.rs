@@ -6,9 +6,10 @@
 
 use super::arguments::Arguments;
 use super::layers;
+use super::left;
 use super::made::Arrangement;
 use super::own::{Own, Rows};
-use super::plan::{Call, Plan};
+use super::plan::{Call, Left, Plan};
 use super::product::{F32, GATED, NORM, Product};
 use crate::device::Command;
 use crate::error::GpuError;
@@ -42,6 +43,8 @@ struct Mixture<'a> {
     up: Call<'a>,
     down: Call<'a>,
     mix: Call<'a>,
+    /// What the command behind calls.
+    next: Option<Call<'a>>,
 }
 
 /// Its products, as kernels take them.
@@ -102,7 +105,7 @@ pub(super) fn mixture(plan: &mut Plan, route: &Call, behind: &[Command]) -> Resu
 impl<'a> Mixture<'a> {
     /// The mixture that a choice begins, when the commands behind it are the rest of one.
     fn of(route: &'a Call<'a>, behind: &'a [Command]) -> Option<Mixture<'a>> {
-        let [sort, up, down, mix, ..] = behind else { return None };
+        let [sort, up, down, mix, rest @ ..] = behind else { return None };
         let [sort, up, down, mix] = [Call::of(sort)?, Call::of(up)?, Call::of(down)?, Call::of(mix)?];
         let names = [sort.kernel.name, up.kernel.name, down.kernel.name, mix.kernel.name];
         if names != ["sort_pairs", "matmul", "matmul", "mix"] {
@@ -132,7 +135,14 @@ impl<'a> Mixture<'a> {
             (down.address(10), mix.address(0)),
             (route.address(3), mix.address(1)),
         ];
-        (sizes && flow.iter().all(|(from, to)| from == to)).then_some(Mixture { route, sort, up, down, mix })
+        (sizes && flow.iter().all(|(from, to)| from == to)).then_some(Mixture {
+            route,
+            sort,
+            up,
+            down,
+            mix,
+            next: rest.first().and_then(Call::of),
+        })
     }
 
     /// Start its kernels, if there are some for it.
@@ -169,6 +179,13 @@ impl<'a> Mixture<'a> {
         self.mix.address_if(self.mix.constant("RESIDUAL") == 1, 2)
     }
 
+    /// What is left to the command behind.
+    fn leaves(&self, plan: &mut Plan) -> Option<Left> {
+        let left =
+            left::to_next(plan, self.next.as_ref(), self.mix.address(3), self.route.groups[0], self.mix.params[1]);
+        left.filter(|left| !left.gated)
+    }
+
     /// Kernels of a single token.
     fn chosen(&self, plan: &mut Plan, products: &Products) {
         let Products { up, down, active, width, .. } = products;
@@ -185,7 +202,10 @@ impl<'a> Mixture<'a> {
 
         let arguments = Arguments::new().inner(down.weights.arguments()).address(choice).address(mixing);
         let arguments = arguments.address(joined).address(down.bias).address(self.residual());
-        let arguments = arguments.address(self.mix.address(3)).words(&[down.features, *width, down.stride, *active]);
+        let leaves = self.leaves(plan);
+        let arguments = arguments.address(self.mix.address(3)).inner(Left::arguments(leaves.as_ref()));
+        let arguments = arguments.words(&[down.features, *width, down.stride, *active]);
+        plan.leaves = leaves;
         let name = format!("chosen_down_{}", down.weights.product_name());
         plan.launch(name, [down.features.div_ceil(32) * 2, 1, 1], 256, products.down_shared(), arguments);
     }
@@ -203,7 +223,8 @@ impl<'a> Mixture<'a> {
             let joined = plan.take(u64::from(up.rows) * u64::from(*width) * 4);
             first.launch(plan, (up, [tiles.table, tiles.filled]), (made, pairs), (Some(call), joined))?;
             second.launch(plan, (down, [tiles.table, tiles.filled]), (Rows::Left(joined), pairs), (None, down.out))?;
-            layers::mix(plan, &self.mix);
+            let leaves = self.leaves(plan);
+            layers::mix(plan, &self.mix, leaves);
             return Ok(());
         }
         self.sort_tokens(plan, products, &tiles);
@@ -217,7 +238,8 @@ impl<'a> Mixture<'a> {
         let made = Spread { source, normed: false, stride: *width, places: 0, arrangement, rows: down.rows, copies: 1 }
             .start(plan, down);
         products.launch(plan, down, call, &tiles, &Sorted { made, pairs, out: down.out, gated: false })?;
-        layers::mix(plan, &self.mix);
+        let leaves = self.leaves(plan);
+        layers::mix(plan, &self.mix, leaves);
         Ok(())
     }
 

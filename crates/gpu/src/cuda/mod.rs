@@ -12,6 +12,7 @@ mod formula;
 mod image;
 mod launch;
 mod layers;
+mod left;
 mod made;
 mod matmul;
 mod mixture;

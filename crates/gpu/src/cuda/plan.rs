@@ -32,11 +32,18 @@ pub(super) struct Plan<'a> {
     /// Bytes of scratch memory that the command takes, and the most that any took.
     pub taken: u64,
     pub most: u64,
+    /// At the beginning of that memory: bytes of what is left to a product, twice, and which of the two is next.
+    left_bytes: u64,
+    left_turn: u64,
+    /// What is left to the next command, and what was left to this one.
+    pub leaves: Option<Left>,
+    pub left: Option<Left>,
     /// What the join of a split attention, which is next, is to start: it knows the output.
     pub split: Option<Split>,
 }
 
 /// One dispatch.
+#[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub kernel: &'a Kernel,
     pub buffers: &'a Buffers,
@@ -53,10 +60,54 @@ pub(super) struct Split {
     pub arguments: Arguments,
 }
 
+/// Rows that a kernel leaves to the next product: struct LeftRows of `left.cuh`.
+pub(super) struct Left {
+    /// Elements, exponents (0: of bf16), squares (0: there is no norm) and the norm's weights.
+    pub addresses: [u64; 4],
+    /// Columns, their order, how rows are laid out, whether elements are bf16, and the gate.
+    pub sizes: [u32; 5],
+    /// Of the gate two, and the norm's epsilon.
+    pub floats: [f32; 3],
+    /// Features are gates, then ups, and what they give is left.
+    pub gated: bool,
+}
+
+impl Left {
+    /// Whether products of the rows are multiplied by their norm.
+    pub fn normed(&self) -> bool {
+        self.addresses[2] != 0
+    }
+
+    /// The struct; all zeros where there is none.
+    pub fn arguments(left: Option<&Left>) -> Arguments {
+        const NONE: Left = Left { addresses: [0; 4], sizes: [0; 5], floats: [0.0; 3], gated: false };
+        let Left { addresses, sizes, floats, gated } = left.unwrap_or(&NONE);
+        let arguments = addresses.iter().fold(Arguments::new(), |arguments, &address| arguments.address(address));
+        arguments.words(sizes).floats(floats).words(&[u32::from(*gated)])
+    }
+}
+
 impl<'a> Plan<'a> {
-    /// Nothing yet of a list.
-    pub fn new(context: &'a Context, chip: Chip, list: &'a List, scratch: u64) -> Plan<'a> {
-        Plan { context, chip, steps: vec![], list, scratch, taken: 0, most: 0, split: None }
+    /// Nothing yet of a list; what is left to one of its products takes at most so many bytes.
+    pub fn new(context: &'a Context, chip: Chip, list: &'a List, scratch: u64, left_bytes: u64) -> Plan<'a> {
+        let (taken, most) = (2 * left_bytes, 2 * left_bytes);
+        let (steps, left_turn, leaves, left, split) = (vec![], 0, None, None, None);
+        Plan { context, chip, steps, list, scratch, taken, most, left_bytes, left_turn, leaves, left, split }
+    }
+
+    /// Go on with a command; with `with_scratch` it needs what the last one took.
+    pub fn begin(&mut self, with_scratch: bool) {
+        self.left = self.leaves.take();
+        if !with_scratch {
+            self.taken = 2 * self.left_bytes;
+        }
+    }
+
+    /// Memory for what is left to the next command, beside what was left to this one.
+    pub fn left_room(&mut self, bytes: [u64; 3]) -> [u64; 3] {
+        self.left_turn ^= 1;
+        let at = self.scratch + self.left_turn * self.left_bytes;
+        [at, at + bytes[0], at + bytes[0] + bytes[1]]
     }
 
     /// Whether nobody but these two commands of the list knows a memory: what one leaves there only the other reads, and

@@ -170,6 +170,8 @@ pub(super) struct Product<'a> {
     /// Tiles of experts and their pairs, and how many tiles and rows of one there are.
     pub experts: Option<Experts>,
     pub choices: u32,
+    /// What the command behind calls.
+    pub next: Option<Call<'a>>,
 }
 
 #[derive(Clone, Copy)]
@@ -210,6 +212,7 @@ impl<'a> Product<'a> {
             out_stride: p[4],
             experts,
             choices: p[10].max(1),
+            next: None,
         })
     }
 
@@ -220,26 +223,22 @@ impl<'a> Product<'a> {
 
     /// struct RowSource of the first row.
     pub fn source(&self) -> Arguments {
-        self.source_of(self.x, self.input)
-    }
-
-    /// The same of other values, and with another input.
-    pub fn source_of(&self, x: u64, input: u32) -> Arguments {
         let call = self.call;
-        let norm = call.address_if(input == NORM, 5);
-        let arguments = Arguments::new().address(x).address(norm);
-        let arguments = arguments.words(&[self.weights.columns, input, call.constant("GATE")]);
+        let norm = call.address_if(self.input == NORM, 5);
+        let arguments = Arguments::new().address(self.x).address(norm);
+        let arguments = arguments.words(&[self.weights.columns, self.input, call.constant("GATE")]);
         arguments.floats(&[call.float(8), call.float(9), call.float(6)])
     }
 
     /// With the sum that the next command makes of the product and as many other values, if that is what it does; how many
     /// commands that were. The product itself is left where it was asked for.
-    pub fn with_sum(self, rest: &[Command]) -> (Product<'a>, usize) {
+    pub fn with_sum(self, rest: &'a [Command]) -> (Product<'a>, usize) {
+        let next = |done: usize| rest.get(done).and_then(Call::of);
         let count = self.rows * self.features;
         let alone = self.experts.is_none() && self.residual == 0 && self.weights.code != F32;
         let whole = first_byte(self.call) == 0 && self.out_stride == self.features;
         let Some(sum) = rest.first().and_then(Call::of).filter(|next| alone && whole && is_sum(next, count)) else {
-            return (self, 0);
+            return (Product { next: next(0), ..self }, 0);
         };
         let [a, b, out] = [0, 1, 2].map(|index| sum.address(index));
         let residual = if a == self.out { b } else { a };
@@ -247,10 +246,10 @@ impl<'a> Product<'a> {
         let input = &self.call.buffers[0];
         let is_apart = out + sum.buffers[2].bytes() <= self.x || self.x + input.bytes() <= out;
         if (a == self.out) == (b == self.out) || !is_apart {
-            return (self, 0);
+            return (Product { next: next(0), ..self }, 0);
         }
         let plain = if out == self.out { 0 } else { self.out };
-        (Product { residual, out, plain, ..self }, 1)
+        (Product { residual, out, plain, next: next(1), ..self }, 1)
     }
 }
 

@@ -400,6 +400,9 @@ impl Shared {
     }
 }
 
+/// Kernels of `attention_step.cu`.
+const ATTENTION_STEP: [&str; 4] = ["attention_step", "attention_leaving", "attention_long", "attention_prompt"];
+
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
     let sources: [(&[&str], &str); 18] = [
@@ -409,7 +412,7 @@ fn source_of(name: &str) -> &'static str {
         (&["rows_apart"], "rows_apart"),
         (&["rows_"], "rows"),
         (&["unpack", "embed"], "unpack"),
-        (&["attention_step", "attention_long", "attention_prompt"], "attention_step"),
+        (&ATTENTION_STEP, "attention_step"),
         (&["attention"], "attention"),
         (&["gemm"], "gemm"),
         (&["chosen"], "chosen"),
@@ -428,9 +431,8 @@ fn source_of(name: &str) -> &'static str {
 
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
-    let prefixes =
-        ["few", "team", "some", "gemm", "experts", "own", "attention_step", "attention_long", "attention_prompt"];
-    prefixes.iter().any(|prefix| name.starts_with(prefix))
+    let prefixes = ["few", "team", "some", "gemm", "experts", "own"];
+    prefixes.iter().chain(&ATTENTION_STEP).any(|prefix| name.starts_with(prefix))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

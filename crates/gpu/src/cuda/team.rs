@@ -5,7 +5,7 @@
 
 use super::arguments::Arguments;
 use super::made::{Arrangement, TEAM_ROWS as ROWS, make_rows};
-use super::plan::Plan;
+use super::plan::{Left, Plan};
 use super::product::Product;
 
 const WARPS: u32 = 16;
@@ -26,15 +26,18 @@ struct Team {
 }
 
 impl Team {
-    fn of(product: &Product, multiprocessors: u32, shared_bytes: u32) -> Option<Team> {
+    /// With `gated`, half tiles of gates and of their ups are in one group.
+    fn of(plan: &Plan, product: &Product, gated: bool) -> Option<Team> {
+        let (multiprocessors, shared_bytes) = (plan.chip.multiprocessors, plan.chip.shared_bytes);
         let halves = product.features.div_ceil(32) * 2;
         let of_slice = product.weights.columns.div_ceil(1024);
         let shared = |parts: u32, halves: u32| {
             let slices = SLICES / parts;
-            slices * (of_slice * STRETCH + 8) + halves * SUMS + 2 * parts * 32
+            slices * (of_slice * STRETCH + 8) + halves * SUMS + 2 * parts * 32 + ROWS * 4
         };
-        let most = group_of(halves, 2 * multiprocessors, 1);
-        let (parts, halves) = [(2, most), (2, 1), (4, 1), (8, 1)]
+        let least = if gated { 2 } else { 1 };
+        let most = group_of(halves, 2 * multiprocessors, least);
+        let (parts, halves) = [(2, most), (2, least), (4, least), (8, least)]
             .into_iter()
             .find(|&(parts, halves)| shared(parts, halves) <= shared_bytes)?;
         // Larger clusters do not fill every group of processors; those that wait would take as long again.
@@ -43,20 +46,30 @@ impl Team {
     }
 }
 
-/// Start the kernels of a product, if it has few rows and a block room for its columns; whether it did.
-pub(super) fn team(plan: &mut Plan, product: &Product) -> bool {
-    let (multiprocessors, room) = (plan.chip.multiprocessors, plan.chip.shared_bytes);
-    if product.rows > ROWS {
-        return false;
-    }
-    let Some(team) = Team::of(product, multiprocessors, room) else { return false };
+/// Whether a product has few rows and a block room for its columns; with `gated`, for gates and ups that it joins.
+pub(super) fn takes(plan: &Plan, product: &Product, gated: bool) -> bool {
+    plan.chip.major == 9 && product.rows <= ROWS && Team::of(plan, product, gated).is_some()
+}
+
+/// Start the kernels of a product that leaves so much to the next one, if it has few rows and a block room for its columns;
+/// whether it did.
+pub(super) fn team(plan: &mut Plan, product: &Product, leaves: Option<Left>) -> bool {
+    let gated = leaves.as_ref().is_some_and(|leaves| leaves.gated);
+    let Some(team) = Team::of(plan, product, gated).filter(|_| takes(plan, product, gated)) else { return false };
     let weights = &product.weights;
-    let (rows, factors) = make_rows(plan, product, product.rows, Arrangement::Sixteen, 0);
+    let left = plan.left.take();
+    let (rows, factors) = match &left {
+        Some(left) => (left.addresses[0], 0),
+        None => make_rows(plan, product, product.rows, Arrangement::Sixteen, 0),
+    };
     let groups = product.features.div_ceil(32) * 2 / team.halves;
     let arguments = Arguments::new().inner(weights.arguments()).address(rows).address(factors);
     let arguments = arguments.address(product.bias).address(product.residual).address(product.out);
-    let sizes = [product.rows, product.features, weights.columns, product.out_stride];
-    let arguments = arguments.address(product.plain).words(&sizes).words(&[team.parts, team.halves, groups]);
+    let arguments = arguments.address(product.plain).inner(product.source()).inner(Left::arguments(left.as_ref()));
+    let arguments = arguments.inner(Left::arguments(leaves.as_ref()));
+    plan.leaves = leaves;
+    let sizes = [product.rows, product.features, weights.columns, product.out_stride, product.x_stride];
+    let arguments = arguments.words(&sizes).words(&[team.parts, team.halves, groups]);
     let clusters = team.clusters.min(groups.div_ceil(2 * team.parts));
     let name = format!("team_{}", weights.product_name());
     plan.launch_clusters(name, [clusters * team.parts, 1, 1], (32 * WARPS, team.parts), team.shared, arguments);

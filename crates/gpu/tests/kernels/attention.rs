@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use olivine_gpu::ops::attention::{Attention, Element, Heads, KvShape, Rows, attend, heads, write};
 use olivine_gpu::ops::gather;
+use olivine_gpu::ops::matmul::{Matmul, matmul};
+use olivine_gpu::ops::weights::Packed;
 use olivine_gpu::{Device, List, Memory};
 use olivine_kernels::attention::{
     AttentionParams, BatchSequence, KvCacheLayer, KvDtype, KvLayout, RaggedBatch, write_and_attend,
@@ -11,9 +13,10 @@ use olivine_kernels::attention::{
 use olivine_kernels::heads::{HeadPass, norm_and_rotate};
 use olivine_kernels::norm;
 use olivine_kernels::pool::Pool;
+use olivine_kernels::quant::{Format, quantize};
 use olivine_kernels::rope::{Angles, Frequencies, Pairing, Scaling};
 
-use crate::common::{assert_bits, assert_near, device, download, run, upload, values};
+use crate::common::{assert_bits, assert_near, device, download, room, run, upload, values};
 
 const PAGE: usize = 64;
 
@@ -222,7 +225,7 @@ impl LoneStep {
 
     /// All earlier positions written, then the step in one list or in a list for each part: what attended, the heads, and
     /// the pages.
-    fn run(&self, device: &dyn Device, in_one: bool) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    fn run(&self, device: &dyn Device, in_one: bool) -> [Vec<f32>; 4] {
         let (shape, width, count) = (self.shape, self.width(), self.positions.len());
         let dim = shape.key_dim as usize;
         let first = self.heads * shape.key_dim;
@@ -275,18 +278,26 @@ impl LoneStep {
         let make = |list: &mut List| heads(list, &pass, count as u32, &qkv);
         let keep = |list: &mut List| write(list, &shape, &rows, &qkv, width, first, &pages);
         let see = |list: &mut List| attend(list, &attention, &rows, &qkv, &pages, Some(&scratch), &out);
+        let (columns, features) = (first as usize, 64);
+        let format = Format::Affine { bits: 4, group: 64 };
+        let stored = quantize(&Pool::new(1), format, features, columns, &values(9, features * columns)[..]).unwrap();
+        let matrix = Packed::quantized(&stored.as_stored()).unwrap().upload(device).unwrap();
+        let product = room(device, count * features);
+        let mix = |list: &mut List| matmul(list, &matrix, &out, columns, count, &Matmul::default(), &product);
         if in_one {
             run(device, |list| {
                 make(list);
                 keep(list);
                 see(list);
+                mix(list);
             });
         } else {
             run(device, make);
             run(device, keep);
             run(device, see);
+            run(device, mix);
         }
-        (download(device, &out), download(device, &qkv), download(device, &pages))
+        [&out, &qkv, &pages, &product].map(|memory| download(device, memory))
     }
 }
 
@@ -341,12 +352,11 @@ fn lone_rows_attend_in_one_list_as_part_by_part() {
         },
     ];
     for (index, case) in cases.iter().enumerate() {
-        let (out, heads, pages) = case.run(&*device, true);
-        let (part_out, part_heads, part_pages) = case.run(&*device, false);
-        assert!(out.iter().all(|value| value.is_finite()), "case {index}");
-        assert_bits(&out, &part_out, &format!("case {index}: attended"));
-        assert_bits(&heads, &part_heads, &format!("case {index}: heads"));
-        assert_bits(&pages, &part_pages, &format!("case {index}: pages"));
+        let (one, parts) = (case.run(&*device, true), case.run(&*device, false));
+        assert!(one[0].iter().all(|value| value.is_finite()), "case {index}");
+        for (what, (one, part)) in ["attended", "heads", "pages", "product"].iter().zip(one.iter().zip(&parts)) {
+            assert_bits(one, part, &format!("case {index}: {what}"));
+        }
     }
 }
 

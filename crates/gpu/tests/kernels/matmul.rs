@@ -81,15 +81,20 @@ enum Sent {
 }
 
 /// A layer's feed-forward part: what its product gives, the sum with `before`, which goes where `to` says (over the product,
-/// over `before`, elsewhere), and gates and ups unless they are forgotten.
+/// over `before`, elsewhere), what the next layer's product makes of it, and gates and ups unless they are forgotten. Rows are
+/// of many sizes, up to what halves do not hold.
 fn feed_forward(device: &dyn Device, matrices: &[Matrix; 2], rows: usize, to: usize, sent: Sent) -> Vec<Vec<f32>> {
     let [gate_up, down] = matrices;
     let (hidden, inner) = (gate_up.columns, down.columns);
-    let (x, before) = (upload(device, &values(1, rows * hidden)), upload(device, &values(2, rows * hidden)));
+    let x = upload(device, &values(1, rows * hidden));
+    let sized = |(at, value): (usize, f32)| value * (4.0 * (at / hidden % 8) as f32 - 8.0).exp2();
+    let before = upload(device, &values(2, rows * hidden).into_iter().enumerate().map(sized).collect::<Vec<_>>());
     let (both, out, other) =
         (room(device, rows * 2 * inner), room(device, rows * hidden), upload(device, &values(3, rows * hidden)));
-    let norm = upload(device, &values(4, hidden));
+    let norm_of = |exponent: i32| values(4, hidden).iter().map(|value| value * 2f32.powi(exponent)).collect::<Vec<_>>();
+    let [norm, next_norm] = [[0, -6], [0, -16], [8, -6]][to].map(|exponent| upload(device, &norm_of(exponent)));
     let bias = upload(device, &values(5, 2 * inner));
+    let next = room(device, rows * 2 * inner);
     let sum = Arc::new(Expression::input(0).binary(Binary::Add, Expression::input(1)));
     let operand = |memory| Operand { memory, divide: 1, modulo: rows * hidden };
     let first = |list: &mut List| {
@@ -105,17 +110,23 @@ fn feed_forward(device: &dyn Device, matrices: &[Matrix; 2], rows: usize, to: us
         let operands = if to == 0 { [operand(&out), operand(&before)] } else { [operand(&before), operand(&out)] };
         elementwise(list, &sum, &operands, &[], rows * hidden, [&out, &before, &other][to]);
     };
-    let mut memories = vec![out.clone(), before.clone(), other.clone()];
+    let fourth = |list: &mut List| {
+        let options = Matmul { input: Input::Norm { weight: &next_norm, epsilon: 1e-6 }, ..Matmul::default() };
+        matmul(list, gate_up, [&out, &before, &other][to], hidden, rows, &options, &next);
+    };
+    let mut memories = vec![out.clone(), before.clone(), other.clone(), next.clone()];
     if sent == Sent::Apart {
         run(device, first);
         run(device, second);
         run(device, third);
+        run(device, fourth);
         memories.push(both);
     } else {
         let mut list = List::new();
         first(&mut list);
         second(&mut list);
         third(&mut list);
+        fourth(&mut list);
         match sent {
             Sent::Forgotten => drop(both),
             _ => memories.push(both),
@@ -130,7 +141,7 @@ fn feed_forward(device: &dyn Device, matrices: &[Matrix; 2], rows: usize, to: us
 fn feed_forward_in_one_list_is_what_its_steps_are() {
     let Some(device) = device() else { return };
     let pool = Pool::new(1);
-    let (hidden, inner) = (320, 384);
+    let (hidden, inner) = (384, 640);
     let quantized = |seed, rows, columns| {
         let format = Format::Affine { bits: 4, group: 64 };
         let stored = quantize(&pool, format, rows, columns, &values(seed, rows * columns)[..]).unwrap();
@@ -146,7 +157,7 @@ fn feed_forward_in_one_list_is_what_its_steps_are() {
         ("bf16, another width", [dense(6, 2 * 352, hidden), dense(7, hidden, 352)]),
         ("both", [dense(6, 2 * inner, hidden), quantized(7, hidden, inner)]),
     ] {
-        for (rows, to) in [(1, 0), (1, 1), (1, 2), (3, 1), (20, 0), (70, 1), (70, 2), (200, 0)] {
+        for (rows, to) in [(1, 0), (1, 1), (1, 2), (3, 1), (16, 0), (16, 2), (20, 0), (70, 1), (70, 2), (200, 0)] {
             let parts = feed_forward(&*device, &matrices, rows, to, Sent::Apart);
             for sent in [Sent::InOne, Sent::Forgotten] {
                 let one = feed_forward(&*device, &matrices, rows, to, sent);
