@@ -100,6 +100,9 @@ pub struct Matmul<'a> {
     pub out_first: usize,
 }
 
+/// Parts that a sum is made of: sums of so many stretches of the columns, added in order.
+const PARTS: usize = 32;
+
 /// Most rows of a workgroup.
 pub const MAX_ROWS: usize = 8;
 
@@ -149,7 +152,7 @@ pub fn matmul(
         matrix.columns as u32,
         x_stride as u32,
         if options.out_stride == 0 { features } else { options.out_stride } as u32,
-        matrix.columns.div_ceil(BLOCK).div_ceil(8) as u32,
+        matrix.columns.div_ceil(BLOCK).div_ceil(PARTS) as u32,
         epsilon.to_bits(),
         matrix.global_scale.to_bits(),
         gate.1.to_bits(),

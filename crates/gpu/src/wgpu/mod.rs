@@ -4,6 +4,7 @@
 //! dispatch) are required of a device; everything beyond is asked for where it is there. Read next: `runtime`.
 
 mod attention;
+mod joined;
 mod memory;
 #[cfg(target_vendor = "apple")]
 #[path = "metal.rs"]

@@ -6,8 +6,10 @@
 //! and weights in f32 always stay with `matmul`. Invariant: which family of kernels makes a product depends on the device
 //! and the matrix, never on the number of rows. Read next: `wgsl/matmul_matrix_few.wgsl`, `wgsl/matmul_tile.wgsl`.
 
-use super::attention;
-use crate::device::{Backend, Command, Info, Kernel, Memory};
+use std::borrow::Cow;
+
+use super::{attention, joined};
+use crate::device::{Backend, Command, Info, Kernel, List, Memory};
 use crate::error::GpuError;
 
 /// From so many rows on a tile of many rows pays.
@@ -85,8 +87,32 @@ struct Product<'a> {
     params: &'a [u32],
 }
 
-/// What stands for `command` on a device; `None`: itself. `scratch` gives memory of at least so many bytes.
-pub fn rewrite(
+/// What a device does for the commands of a list. `scratch` gives memory of at least so many bytes.
+pub fn rewrite<'a>(
+    list: &'a List,
+    shape: Shape,
+    scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
+) -> Result<Vec<Cow<'a, Command>>, GpuError> {
+    let mut commands = Vec::with_capacity(list.commands.len());
+    let mut rest = list.commands.iter();
+    while let Some(command) = rest.next() {
+        let command = match rest.as_slice().first().and_then(|next| joined::product_and_sum(command, next)) {
+            Some(both) => {
+                rest.next();
+                Cow::Owned(both)
+            }
+            None => Cow::Borrowed(command),
+        };
+        match replaced(&command, shape, scratch)? {
+            None => commands.push(command),
+            Some(others) => commands.extend(others.into_iter().map(Cow::Owned)),
+        }
+    }
+    Ok(commands)
+}
+
+/// What stands for `command`; `None`: itself.
+fn replaced(
     command: &Command,
     shape: Shape,
     scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
@@ -95,17 +121,21 @@ pub fn rewrite(
     if kernel.name == "attention" {
         return attention::rewrite(kernel, buffers, params, *groups, scratch).map(Some);
     }
-    if kernel.name != "matmul" || kernel.constant("EXPERTS") == 1 {
+    if kernel.name != "matmul" {
         return Ok(None);
     }
     let product = Product { kernel, buffers, params };
-    match shape {
-        Shape::Matrices { size, subgroup } if kernel.constant("CODE") != CODE_F32 => {
-            product.with_matrices(size, subgroup, scratch).map(Some)
-        }
-        _ if product.rows() >= MANY_ROWS => product.with_tiles(shape.is_wide(), scratch).map(Some),
-        _ => Ok(None),
+    if kernel.constant("EXPERTS") == 1 {
+        return Ok(Some(vec![product.with_floats(groups[1])]));
     }
+    let commands = match shape {
+        Shape::Matrices { size, subgroup } if kernel.constant("CODE") != CODE_F32 => {
+            product.with_matrices(size, subgroup, scratch)?
+        }
+        _ if product.rows() >= MANY_ROWS => product.with_tiles(shape.is_wide(), scratch)?,
+        _ => vec![product.with_floats(groups[1])],
+    };
+    Ok(Some(commands))
 }
 
 impl Product<'_> {
@@ -121,9 +151,14 @@ impl Product<'_> {
         self.params[2]
     }
 
-    /// Blocks of a part of the columns.
-    fn part_blocks(&self) -> u32 {
-        self.params[5]
+    /// Blocks of a part of the columns where matrices make the sums: there are 8 parts.
+    fn matrix_part_blocks(&self) -> u32 {
+        self.columns().div_ceil(32).div_ceil(8)
+    }
+
+    /// Whether rows so many values apart begin at whole quads and end with one.
+    fn quads(&self, stride: u32) -> u32 {
+        (stride.is_multiple_of(4) && self.columns().is_multiple_of(4)).into()
     }
 
     /// The constants of weights, and those of the end of a product.
@@ -144,12 +179,9 @@ impl Product<'_> {
     /// Blocks of a part of the columns that are on their way at once for a lone row, in registers: a narrow subgroup's thread
     /// has several features, and a part may be short.
     fn depth(&self, subgroup: u32) -> u32 {
-        let pieces = match self.kernel.constant("CODE") {
-            8 | 9 | 21 => 2,
-            30 | 31 => 4,
-            _ => 1,
-        };
-        (8 / pieces * subgroup / 32).max(1).min(self.part_blocks().next_power_of_two())
+        (8 / pieces(self.kernel.constant("CODE")) * subgroup / 32)
+            .max(1)
+            .min(self.matrix_part_blocks().next_power_of_two())
     }
 
     /// What is done to the input.
@@ -168,12 +200,43 @@ impl Product<'_> {
         let mut buffers: Vec<Memory> = inputs.iter().map(|&memory| memory.clone()).collect();
         buffers.extend_from_slice(&self.buffers[1..5]);
         buffers.extend_from_slice(&self.buffers[6..8]);
-        buffers.push(self.buffers[8].clone());
+        // The output, and where the product goes without the residual too.
+        buffers.extend_from_slice(&self.buffers[8..]);
         let p = self.params;
-        let params =
-            vec![rows, first_row, self.features(), self.columns(), stride, p[4], p[5], p[7], p[11], p[6], p[8], p[9]];
+        let part_blocks = if kernel.name == "matmul_tile" { p[5] } else { self.matrix_part_blocks() };
+        let params = vec![
+            rows,
+            first_row,
+            self.features(),
+            self.columns(),
+            stride,
+            p[4],
+            part_blocks,
+            p[7],
+            p[11],
+            p[6],
+            p[8],
+            p[9],
+        ];
         let groups = [self.features().div_ceil(tile_features), rows.div_ceil(tile_rows), 1];
         Command::Dispatch { kernel, buffers, params, groups }
+    }
+
+    /// `matmul` itself, `stacks` tiles of rows: how many threads take a part of the columns, and how many features one of them.
+    fn with_floats(&self, stacks: u32) -> Command {
+        let lanes = if self.kernel.constant("ROWS") == 8 { 16 } else { 8 };
+        // What is read of the input serves all features of a thread, as long as there are workgroups for a large device, and
+        // registers for what is read of the weights.
+        let wanted = match self.features() {
+            0..2048 => 1,
+            2048..4096 => 2,
+            _ => 4,
+        };
+        let each = (32 / lanes).min(wanted).min(8 / pieces(self.kernel.constant("CODE")));
+        let mut kernel = self.kernel.clone();
+        kernel.constants.extend([("LANES", lanes), ("EACH", each), ("QUADS", self.quads(self.params[3]))]);
+        let groups = [self.features().div_ceil(lanes * each), stacks, 1];
+        Command::Dispatch { kernel, buffers: self.buffers.to_vec(), params: self.params.to_vec(), groups }
     }
 
     fn with_tiles(
@@ -185,8 +248,7 @@ impl Product<'_> {
         let groups = self.features().div_ceil(WIDE_TILE) * rows.div_ceil(WIDE_TILE);
         let side = if wide && groups >= MANY_GROUPS { WIDE_TILE } else { TILE };
         let kernel = |stride: u32| {
-            let quads = stride.is_multiple_of(4) && self.columns().is_multiple_of(4);
-            Kernel::new("matmul_tile", &self.constants(&[("STEPS", side / 16), ("QUADS", quads.into())]))
+            Kernel::new("matmul_tile", &self.constants(&[("STEPS", side / 16), ("QUADS", self.quads(stride))]))
         };
         if self.kernel.constant("INPUT") == 0 {
             let stride = self.params[3];
@@ -268,12 +330,22 @@ impl Product<'_> {
             ("SUBGROUP", subgroup),
             ("UNIT", unit(size)),
             ("DEPTH", depth),
-            ("EVEN", self.part_blocks().is_multiple_of(depth).into()),
+            ("EVEN", self.matrix_part_blocks().is_multiple_of(depth).into()),
             ("EACH", each),
             ("AT_ONCE", at_once),
         ]);
         constants.extend(self.input_constants());
         Kernel::new("matmul_matrix_one", &constants)
+    }
+}
+
+/// Loads that bring a row's codes of a block.
+fn pieces(code: u32) -> u32 {
+    match code {
+        8 | 9 | 21 => 2,
+        30 | 31 => 4,
+        CODE_F32 => 8,
+        _ => 1,
     }
 }
 

@@ -3,7 +3,6 @@
 //! wgpu puts the barriers: each dispatch sees what earlier ones wrote. Invariant: after the device is lost every method
 //! returns the reason. Read next: `pipelines`, `products`.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -307,13 +306,7 @@ impl Shared {
     /// Look everything up.
     fn prepare(&self, list: &List) -> Result<Vec<Step>, GpuError> {
         self.check()?;
-        let mut commands = Vec::with_capacity(list.commands.len());
-        for command in &list.commands {
-            match products::rewrite(command, self.shape, &|bytes| self.scratch(bytes))? {
-                None => commands.push(Cow::Borrowed(command)),
-                Some(others) => commands.extend(others.into_iter().map(Cow::Owned)),
-            }
-        }
+        let commands = products::rewrite(list, self.shape, &|bytes| self.scratch(bytes))?;
         let pipelines = self.pipelines.of(&commands)?;
         let steps = commands.iter().zip(pipelines).map(|(command, pipeline)| self.prepare_one(command, pipeline));
         let steps = steps.collect::<Result<_, _>>()?;

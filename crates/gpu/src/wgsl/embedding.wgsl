@@ -8,6 +8,7 @@ var<immediate> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+#include one
     let blocks = (params.columns + 31u) / 32u;
     let block = group.x * 64u + thread;
     if (block >= blocks) {

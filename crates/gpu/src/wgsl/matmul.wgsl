@@ -1,15 +1,24 @@
-// out[r, n] = sum over k of input(x)[r, k] * w[n, k]: ROWS input rows by 32 output features a workgroup.
+// out[r, n] = sum over k of input(x)[r, k] * w[n, k]: ROWS input rows by LANES * EACH output features a workgroup.
 //
-// The order of a sum, whatever ROWS is: columns are cut into 8 contiguous parts (one for each 32 threads) of whole
-// blocks; a part is one chain of fused products from its first column on; the parts are added in order. The tile kernel
-// keeps the same order.
+// The order of a sum, whatever the constants are: columns are cut into 32 contiguous parts of whole blocks; a part is one chain
+// of fused products from its first column on; the parts are added in order. The tile kernel keeps the same order.
+//
+// LANES threads take a part, EACH features a thread: what is read of the input serves them all.
 #include math
 #if INPUT == 2
 #include gate
 #end
+#if QUADS == 1
+#buffer x read array<vec4<f32>>
+#else
 #buffer x read array<f32>
+#end
 #include weights
+#if QUADS == 1
+#buffer norm_weight read array<vec4<f32>>
+#else
 #buffer norm_weight read array<f32>
+#end
 #buffer bias read array<f32>
 #buffer residual read array<f32>
 #if EXPERTS == 1
@@ -17,6 +26,10 @@
 #buffer pairs read array<u32>
 #end
 #buffer out write array<f32>
+#if RESIDUAL == 2
+// The product without the residual.
+#buffer plain write array<f32>
+#end
 
 struct Params {
     rows: u32,
@@ -36,155 +49,166 @@ struct Params {
 }
 var<immediate> params: Params;
 
-#set CHUNK = 8
-#if ROWS == 2 || ROWS == 4
-#set CHUNK = 4
-#elif ROWS == 8
-#set CHUNK = 2
+// Parts that are summed at once, in turns; features of a workgroup.
+#set AT_ONCE = 256 / LANES
+#set TURNS = 32 / AT_ONCE
+#set FEATURES = LANES * EACH
+// Blocks of a part whose inputs are here together.
+#set CHUNK = 4 / ROWS
+#if CHUNK == 0
+#set CHUNK = 1
 #end
 #set SPAN = CHUNK * 8
-// Blocks that are on their way while one is multiplied.
-#set AHEAD = 8 / PIECES
-#if ROWS > 1
-#set AHEAD = 4 / PIECES
+// Rows whose quads are brought at once, and quads that a thread brings of each of its rows.
+#set BESIDE = 1
+#if AT_ONCE * SPAN < 256
+#set BESIDE = 2
 #end
-#if AHEAD > CHUNK
-#set AHEAD = CHUNK
-#elif AHEAD == 0
-#set AHEAD = 1
-#end
-var<workgroup> inputs: array<vec4<f32>, ${8 * ROWS * SPAN}>;
-var<workgroup> joined: array<f32, ${256 * ROWS}>;
-
+#set BROUGHT = AT_ONCE * SPAN * BESIDE / 256
+var<workgroup> inputs: array<vec4<f32>, ${AT_ONCE * ROWS * SPAN}>;
 #if INPUT == 1
-#for m in 0..ROWS
-var<private> inverse_${m}: f32;
-#end
+var<workgroup> squares: array<vec4<f32>, ${8 * ROWS}>;
 #end
 
-#include input_value
+#include input_quad
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let lane = thread & 31u;
-    let part = thread >> 5u;
+#include one
+    let lane = thread % ${LANES}u;
+    let part = thread / ${LANES}u;
+    let beside = thread / ${256 / BESIDE}u;
     let blocks = (params.columns + 31u) / 32u;
 #if EXPERTS == 1
     // A tile of rows that one expert takes: expert, first place in `pairs`, how many.
     let share = tiles[group.y];
     let tile_rows = share.z;
     if (tile_rows == 0u) { return; }
-    let tile = share.x * ((params.features + 31u) / 32u) + group.x;
+    let tile = share.x * ((params.features + 31u) / 32u) + group.x / ${32 / FEATURES}u;
 #for m in 0..ROWS
     let to_${m} = pairs[share.y + min(${m}u, tile_rows - 1u)];
     let row_${m} = to_${m} / params.choices;
 #end
 #else
     let tile_rows = min(params.rows - group.y * ${ROWS}u, ${ROWS}u);
-    let tile = group.x;
+    let tile = group.x / ${32 / FEATURES}u;
 #for m in 0..ROWS
     let to_${m} = group.y * ${ROWS}u + min(${m}u, tile_rows - 1u);
     let row_${m} = to_${m};
 #end
 #end
-    let first = part * params.part_blocks;
-    let end = min(first + params.part_blocks, blocks);
-#for a in 0..AHEAD
-    var codes_${a}: Block;
+    // The first of this thread's features within its tile.
+    let place = group.x % ${32 / FEATURES}u * ${FEATURES}u + lane;
+    // What a block takes; where registers suffice it is on its way while the one before is multiplied.
+#for t in 0..EACH
+    var codes_${t}: Block;
 #for h in 0..HALVES
-    var raw_${a}_${h}: RawScale;
+    var raw_${t}_${h}: RawScale;
 #end
-    if (first + ${a}u < end) {
-        codes_${a} = load_block(tile * blocks + first + ${a}u, lane);
-#for h in 0..HALVES
-        raw_${a}_${h} = raw_scale(tile, first + ${a}u, blocks, ${h}u, lane);
-#end
-    }
 #end
 #if INPUT == 1
-#for m in 0..ROWS
-    var square_${m} = 0.0;
-    for (var k = thread; k < params.columns; k += 256u) {
-        let value = x[row_${m} * params.x_stride + k];
-        square_${m} = fma(value, value, square_${m});
-    }
-    joined[${m * 256}u + thread] = square_${m};
+#if TURNS > 1
+#include matmul_norm
 #end
-    for (var half = 128u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (thread < half) {
-#for m in 0..ROWS
-            joined[${m * 256}u + thread] += joined[${m * 256}u + thread + half];
-#end
-        }
-    }
-    workgroupBarrier();
-#for m in 0..ROWS
-    inverse_${m} = 1.0 / sqrt(joined[${m * 256}u] / f32(params.columns) + params.epsilon);
-#end
-#end
-#for m in 0..ROWS
-    var total_${m} = 0.0;
-#end
-    for (var chunk = 0u; chunk < params.part_blocks; chunk += ${CHUNK}u) {
-        workgroupBarrier();
-        for (var i = lane; i < min(${SPAN}u, (params.part_blocks - chunk) * 8u); i += 32u) {
-            let k = (first + chunk) * 32u + i * 4u;
-#for m in 0..ROWS
-#if INPUT == 1
-            let inverse${m} = inverse_${m};
 #else
-            let inverse${m} = 1.0;
+#for m in 0..ROWS
+    let inverse_${m} = 1.0;
 #end
-            inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + i] = vec4<f32>(
-                input_value(row_${m}, k, inverse${m}), input_value(row_${m}, k + 1u, inverse${m}),
-                input_value(row_${m}, k + 2u, inverse${m}), input_value(row_${m}, k + 3u, inverse${m}));
+#end
+    var whole = 0.0;
+    for (var turn = 0u; turn < ${TURNS}u; turn++) {
+        let first = (turn * ${AT_ONCE}u + part) * params.part_blocks;
+        let end = min(first + params.part_blocks, blocks);
+        if (first < end) {
+#for t in 0..EACH
+            codes_${t} = load_block(tile * blocks + first, place + ${t * LANES}u);
+#for h in 0..HALVES
+            raw_${t}_${h} = raw_scale(tile, first, blocks, ${h}u, place + ${t * LANES}u);
+#end
 #end
         }
-        workgroupBarrier();
-        for (var c = 0u; c < ${CHUNK}u; c += ${AHEAD}u) {
-#for a in 0..AHEAD
-            {
-                let block = first + chunk + c + ${a}u;
-                if (block < end) {
+#if INPUT == 1 && TURNS == 1
+        // Behind the weights, which are on their way.
+#include matmul_norm
+#end
+#for m in 0..ROWS
+#for t in 0..EACH
+        var total_${m}_${t} = 0.0;
+#end
+#end
+        for (var chunk = 0u; chunk < params.part_blocks; chunk += ${CHUNK}u) {
+#for e in 0..BROUGHT
+            let brought_${e} = (thread + ${e * 256}u) % ${AT_ONCE * SPAN}u;
+            let k_${e} = ((turn * ${AT_ONCE}u + brought_${e} / ${SPAN}u) * params.part_blocks + chunk) * 32u + brought_${e} % ${SPAN}u * 4u;
+#for m in 0..ROWS / BESIDE
+#if BESIDE == 2
+            let quad_${m}_${e} = input_quad(
+                select(row_${2 * m}, row_${2 * m + 1}, beside == 1u), k_${e}, select(inverse_${2 * m}, inverse_${2 * m + 1}, beside == 1u));
+#else
+            let quad_${m}_${e} = input_quad(row_${m}, k_${e}, inverse_${m});
+#end
+#end
+#end
+            workgroupBarrier();
+#for e in 0..BROUGHT
+#for m in 0..ROWS / BESIDE
+            inputs[(brought_${e} / ${SPAN}u * ${ROWS}u + ${m * BESIDE}u + beside) * ${SPAN}u + brought_${e} % ${SPAN}u] = quad_${m}_${e};
+#end
+#end
+            workgroupBarrier();
+            let chunk_end = min(first + chunk + ${CHUNK}u, end);
+            var x_at = part * ${ROWS * SPAN}u;
+            for (var block = first + chunk; block < chunk_end; block++) {
+#for t in 0..EACH
+                let code_${t} = codes_${t};
 #for h in 0..HALVES
-                    let so_${h} = decode_scale(raw_${a}_${h}, group_of(block, ${h}u), params.global_scale);
+                let so_${t}_${h} = decode_scale(raw_${t}_${h}, group_of(block, ${h}u), params.global_scale);
+#end
+#end
+#if PIECES <= 2
+#include matmul_next
 #end
 #for j in 0..8
-                    {
-                        let w = weight_${j}(codes_${a}, so_${j / 4 * (HALVES - 1)});
+                {
 #for m in 0..ROWS
-                        let x_${m} = inputs[(part * ${ROWS}u + ${m}u) * ${SPAN}u + c * 8u + ${a * 8 + j}u];
-                        total_${m} = fma(w.x, x_${m}.x, total_${m});
-                        total_${m} = fma(w.y, x_${m}.y, total_${m});
-                        total_${m} = fma(w.z, x_${m}.z, total_${m});
-                        total_${m} = fma(w.w, x_${m}.w, total_${m});
+                    let x_${m} = inputs[x_at + ${m * SPAN + j}u];
 #end
-                    }
+#for t in 0..EACH
+                    let w_${t} = weight_${j}(code_${t}, so_${t}_${j / 4 * (HALVES - 1)});
+#for m in 0..ROWS
+                    total_${m}_${t} = fma(w_${t}.x, x_${m}.x, total_${m}_${t});
+                    total_${m}_${t} = fma(w_${t}.y, x_${m}.y, total_${m}_${t});
+                    total_${m}_${t} = fma(w_${t}.z, x_${m}.z, total_${m}_${t});
+                    total_${m}_${t} = fma(w_${t}.w, x_${m}.w, total_${m}_${t});
 #end
-                }
-                if (block + ${AHEAD}u < end) {
-                    codes_${a} = load_block(tile * blocks + block + ${AHEAD}u, lane);
-#for h in 0..HALVES
-                    raw_${a}_${h} = raw_scale(tile, block + ${AHEAD}u, blocks, ${h}u, lane);
 #end
                 }
+#end
+#if PIECES > 2
+                // There are no registers for two blocks of these.
+#include matmul_next
+#end
+                x_at += 8u;
             }
+        }
+        // The sums lie where the inputs lay: [part][row][feature].
+        workgroupBarrier();
+#for m in 0..ROWS
+#for t in 0..EACH
+        inputs[part * ${ROWS * FEATURES / 4}u + ${(m * FEATURES + t * LANES) / 4}u + lane / 4u][lane % 4u] = total_${m}_${t};
 #end
+#end
+        workgroupBarrier();
+        if (thread < ${ROWS * FEATURES}u) {
+            for (var p = 0u; p < ${AT_ONCE}u; p++) {
+                whole += inputs[p * ${ROWS * FEATURES / 4}u + thread / 4u][thread % 4u];
+            }
         }
     }
-    workgroupBarrier();
-#for m in 0..ROWS
-    joined[${m * 256}u + thread] = total_${m};
-#end
-    workgroupBarrier();
-    let m = part;
-    let feature = group.x * 32u + lane;
+    let m = thread / ${FEATURES}u;
+    let feature = group.x * ${FEATURES}u + thread % ${FEATURES}u;
     if (m < tile_rows && feature < params.features) {
-        var sum = joined[m * 256u + lane];
-        for (var p = 1u; p < 8u; p++) {
-            sum += joined[m * 256u + p * 32u + lane];
-        }
+        var sum = whole;
 #if EXPERTS == 1
         let to = pairs[share.y + m];
 #else
@@ -198,7 +222,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum += bias[params.out_first + feature];
 #end
 #end
-#if RESIDUAL == 1
+#if RESIDUAL == 2
+        plain[at] = sum;
+#end
+#if RESIDUAL > 0
         sum = residual[at] + sum;
 #end
         out[at] = sum;

@@ -19,9 +19,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var inverse = 1.0;
 #if INPUT == 1
     var square = 0.0;
-    for (var k = thread; k < params.columns; k += 256u) {
-        let value = x[row * params.x_stride + k];
-        square = fma(value, value, square);
+    for (var quad = thread * 4u; quad < params.columns; quad += 1024u) {
+        for (var k = quad; k < min(quad + 4u, params.columns); k++) {
+            let value = x[row * params.x_stride + k];
+            square = fma(value, value, square);
+        }
     }
     joined[thread] = square;
     for (var half = 128u; half > 0u; half /= 2u) {

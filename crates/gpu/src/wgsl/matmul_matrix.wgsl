@@ -18,6 +18,10 @@
 #buffer bias read array<f32>
 #buffer residual read array<f32>
 #buffer out write array<f32>
+#if RESIDUAL == 2
+// The product without the residual.
+#buffer plain write array<f32>
+#end
 #include weights_half
 #include matmul_store
 
@@ -34,6 +38,7 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
+#include one
     let blocks = (params.columns + 31u) / 32u;
     let tiles = (params.features + 31u) / 32u;
     let x_quads = params.x_stride / 4u;

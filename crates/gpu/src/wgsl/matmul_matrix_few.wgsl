@@ -11,6 +11,10 @@
 #buffer bias read array<f32>
 #buffer residual read array<f32>
 #buffer out write array<f32>
+#if RESIDUAL == 2
+// The product without the residual.
+#buffer plain write array<f32>
+#end
 #include weights_half
 #include matmul_store
 
@@ -27,6 +31,7 @@ fn main(
     @builtin(subgroup_id) part: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
+#include one
     let blocks = (params.columns + 31u) / 32u;
     let tile = group.x;
     let first = part * params.part_blocks;

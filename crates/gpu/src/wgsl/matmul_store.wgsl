@@ -24,7 +24,10 @@ fn store(row: u32, feature: u32, value: f32) {
 #if BIAS == 1
     sum += bias[params.out_first + feature];
 #end
-#if RESIDUAL == 1
+#if RESIDUAL == 2
+    plain[at] = sum;
+#end
+#if RESIDUAL > 0
     sum = residual[at] + sum;
 #end
     out[at] = sum;

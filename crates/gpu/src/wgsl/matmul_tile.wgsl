@@ -9,6 +9,10 @@
 #buffer bias read array<f32>
 #buffer residual read array<f32>
 #buffer out write array<f32>
+#if RESIDUAL == 2
+// The product without the residual.
+#buffer plain write array<f32>
+#end
 #include matmul_store
 
 #set SIDE = 16 * STEPS
@@ -54,6 +58,7 @@ fn load_wanted(block: u32, lane: u32, bringer: u32) -> Block {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+#include one
     let blocks = (params.columns + 31u) / 32u;
     let tiles = (params.features + 31u) / 32u;
     // The feature whose weights this thread brings, and which of them; the quad of the input that it brings.

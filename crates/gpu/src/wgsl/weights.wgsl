@@ -16,6 +16,11 @@
 #if SCALE == 1 || SCALE == 2 || SCALE == 3 || SCALE == 5 || ZERO > 0
 #set OFFSET = 1
 #end
+// Scales and offsets with more bits than a half has: PRESCALE must not be large beside them.
+#set LONG = 0
+#if SCALE == 3 || SCALE == 5
+#set LONG = 1
+#end
 #if CODE == 2 || CODE == 3
 #buffer weight_codes read array<vec2<u32>>
 #else
@@ -75,11 +80,30 @@ fn small(code: vec4<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(code | vec4<u32>(0x4b000000u)) - vec4<f32>(8388608.0);
 }
 
-// Codes 4 j .. 4 j + 3 of a block. Those of 2 and 4 bits come times powers of two, which PRESCALE takes back.
+#if CODE == 4
+// The bits of 1.0, which every entry point writes here first, from what no compiler knows: with a constant for it `(code & mask)
+// | one` would be two instructions, each at half the speed of a sum.
+var<private> one: u32;
+#end
+
+// Codes 4 j .. 4 j + 3 of a block. Those of 2 bits come times powers of two, which PRESCALE takes back; those of 4 bits in the
+// fraction of 1.0, of which PRESCALE times what is above 1.0 is the code.
 #for j in 0..8
 fn unpack_${j}(b: Block) -> vec4<f32> {
 #if CODE == 4
-    return small(vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) & vec4<u32>(0xfu, 0xf0u, 0xf00u, 0xf000u));
+    let w = b.p0[${j / 2}];
+#if LONG == 1 && j % 2 == 0
+    return bitcast<vec4<f32>>((vec4<u32>(w << 19u, w << 15u, w << 11u, w << 7u) & vec4<u32>(0x780000u)) | vec4<u32>(one));
+#elif LONG == 1
+    return bitcast<vec4<f32>>((vec4<u32>(w << 3u, w >> 1u, w >> 5u, w >> 9u) & vec4<u32>(0x780000u)) | vec4<u32>(one));
+#else
+#if j % 2 == 0
+    let codes = vec4<u32>(vec2<u32>(w << 15u), vec2<u32>(w << 7u));
+#else
+    let codes = vec4<u32>(vec2<u32>(w >> 1u), vec2<u32>(w >> 9u));
+#end
+    return bitcast<vec4<f32>>((codes & vec4<u32>(0x78000u, 0x780000u, 0x78000u, 0x780000u)) | vec4<u32>(one));
+#end
 #elif CODE == 2
     return small(vec4<u32>(b.p0[${j / 4}] >> ${j % 4 * 8}u) & vec4<u32>(0x3u, 0xcu, 0x30u, 0xc0u));
 #elif CODE == 3
@@ -116,8 +140,10 @@ fn unpack_${j}(b: Block) -> vec4<f32> {
 #end
 
 // What takes back the powers of two that codes come with.
-#if CODE == 4
-const PRESCALE = vec4<f32>(1.0, 0.0625, 0.00390625, 0.000244140625);
+#if CODE == 4 && LONG == 1
+const PRESCALE = vec4<f32>(16.0);
+#elif CODE == 4
+const PRESCALE = vec4<f32>(256.0, 16.0, 256.0, 16.0);
 #elif CODE == 2
 const PRESCALE = vec4<f32>(1.0, 0.25, 0.0625, 0.015625);
 #else
@@ -127,7 +153,9 @@ const PRESCALE = vec4<f32>(1.0);
 // The values of columns 4 j .. 4 j + 3; `so` is the scale and the offset of their group.
 #for j in 0..8
 fn weight_${j}(b: Block, so: vec2<f32>) -> vec4<f32> {
-#if OFFSET == 1
+#if CODE == 4
+    return fma(unpack_${j}(b), PRESCALE * so.x, fma(PRESCALE, vec4<f32>(-so.x), vec4<f32>(so.y)));
+#elif OFFSET == 1
     return fma(unpack_${j}(b), PRESCALE * so.x, vec4<f32>(so.y));
 #elif SCALE > 0
     return unpack_${j}(b) * (PRESCALE * so.x);

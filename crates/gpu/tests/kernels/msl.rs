@@ -34,6 +34,21 @@ fn products(list: &mut List, memory: &Memory) {
             let matrix = Matrix { columns, ..matrix.clone() };
             matmul(list, &matrix, memory, 12288, 1, &Matmul::default(), memory);
         }
+        // Products with a sum behind them, which go elsewhere.
+        for count in [1, 16, 512] {
+            let [out, sum] = [paper(), paper()];
+            matmul(list, &matrix, memory, 8192, count, &Matmul::default(), &out);
+            let formula = Expression::input(0).binary(Binary::Add, Expression::input(1));
+            let operand = |memory| elementwise::Operand { memory, divide: 1, modulo: 4096 * count };
+            elementwise::elementwise(
+                list,
+                &Arc::new(formula),
+                &[operand(memory), operand(&out)],
+                &[],
+                4096 * count,
+                &sum,
+            );
+        }
         let input = Input::Norm { weight: memory, epsilon: 1e-6 };
         let around = Matmul { input, bias: Some(memory), residual: Some(memory), ..Matmul::default() };
         for count in [8, 512] {
@@ -138,17 +153,14 @@ fn kernels(shapes: &[Shape]) -> Vec<Kernel> {
     others(&mut list, &memory);
     let mut commands = vec![];
     for &shape in shapes {
-        for command in &list.commands {
-            let made = rewrite(command, shape, &|_| Ok(memory.clone())).expect("paper has room");
-            commands.extend(made.unwrap_or_else(|| vec![command.clone()]));
-        }
+        commands.extend(rewrite(&list, shape, &|_| Ok(memory.clone())).expect("paper has room"));
     }
     let mut kernels = vec![];
     for command in commands {
-        if let Command::Dispatch { kernel, .. } = command
-            && !kernels.contains(&kernel)
+        if let Command::Dispatch { kernel, .. } = &*command
+            && !kernels.contains(kernel)
         {
-            kernels.push(kernel);
+            kernels.push(kernel.clone());
         }
     }
     kernels

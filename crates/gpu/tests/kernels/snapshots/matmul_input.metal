@@ -298,94 +298,117 @@ struct main_Input {
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     float inverse = 1.0;
     float square = 0.0;
+    uint quad_ = {};
     uint k = {};
     uint half_ = 128u;
     uint k_1 = {};
     uint _e4 = params.first_row;
     uint row_1 = _e4 + group.x;
-    k = thread_;
+    quad_ = thread_ * 4u;
     uint2 loop_bound = uint2(4294967295u);
     bool loop_init = true;
     while(true) {
         if (metal::all(loop_bound == uint2(0u))) { break; }
         loop_bound -= uint2(loop_bound.y == 0u, 1u);
         if (!loop_init) {
-            uint _e28 = k;
-            k = _e28 + 256u;
+            uint _e44 = quad_;
+            quad_ = _e44 + 1024u;
         }
         loop_init = false;
-        uint _e12 = k;
-        uint _e15 = params.columns;
-        if (_e12 < _e15) {
+        uint _e14 = quad_;
+        uint _e17 = params.columns;
+        if (_e14 < _e17) {
         } else {
             break;
         }
         {
-            uint _e20 = params.x_stride;
-            uint _e22 = k;
-            float value = x_22[(row_1 * _e20) + _e22];
-            float _e26 = square;
-            square = metal::fma(value, value, _e26);
-        }
-    }
-    float _e33 = square;
-    joined.inner[thread_] = _e33;
-    uint2 loop_bound_1 = uint2(4294967295u);
-    bool loop_init_1 = true;
-    while(true) {
-        if (metal::all(loop_bound_1 == uint2(0u))) { break; }
-        loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
-        if (!loop_init_1) {
-            uint _e50 = half_;
-            half_ = naga_div(_e50, 2u);
-        }
-        loop_init_1 = false;
-        uint _e36 = half_;
-        if (_e36 > 0u) {
-        } else {
-            break;
-        }
-        {
-            metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            uint _e39 = half_;
-            if (thread_ < _e39) {
-                float _e43 = joined.inner[thread_];
-                uint _e45 = half_;
-                float _e48 = joined.inner[thread_ + _e45];
-                joined.inner[thread_] = _e43 + _e48;
+            uint _e19 = quad_;
+            k = _e19;
+            uint2 loop_bound_1 = uint2(4294967295u);
+            bool loop_init_1 = true;
+            while(true) {
+                if (metal::all(loop_bound_1 == uint2(0u))) { break; }
+                loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
+                if (!loop_init_1) {
+                    uint _e42 = k;
+                    k = _e42 + 1u;
+                }
+                loop_init_1 = false;
+                uint _e21 = k;
+                uint _e22 = quad_;
+                uint _e27 = params.columns;
+                if (_e21 < metal::min(_e22 + 4u, _e27)) {
+                } else {
+                    break;
+                }
+                {
+                    uint _e33 = params.x_stride;
+                    uint _e35 = k;
+                    float value = x_22[(row_1 * _e33) + _e35];
+                    float _e39 = square;
+                    square = metal::fma(value, value, _e39);
+                }
             }
         }
     }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    float _e55 = joined.inner[0];
-    uint _e58 = params.columns;
-    float _e63 = params.epsilon;
-    inverse = 1.0 / metal::sqrt((_e55 / static_cast<float>(_e58)) + _e63);
-    uint _e71 = params.out_stride;
-    uint first = group.x * _e71;
-    k_1 = thread_;
+    float _e49 = square;
+    joined.inner[thread_] = _e49;
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
     while(true) {
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e86 = k_1;
-            k_1 = _e86 + 256u;
+            uint _e66 = half_;
+            half_ = naga_div(_e66, 2u);
         }
         loop_init_2 = false;
-        uint _e74 = k_1;
-        uint _e77 = params.out_stride;
-        if (_e74 < _e77) {
+        uint _e52 = half_;
+        if (_e52 > 0u) {
         } else {
             break;
         }
         {
-            uint _e80 = k_1;
-            uint _e83 = k_1;
-            float _e84 = inverse;
-            float _e85 = input_value(row_1, _e83, _e84, x_22, norm_weight, params, _buffer_sizes);
-            out[first + _e80] = _e85;
+            metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+            uint _e55 = half_;
+            if (thread_ < _e55) {
+                float _e59 = joined.inner[thread_];
+                uint _e61 = half_;
+                float _e64 = joined.inner[thread_ + _e61];
+                joined.inner[thread_] = _e59 + _e64;
+            }
+        }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    float _e71 = joined.inner[0];
+    uint _e74 = params.columns;
+    float _e79 = params.epsilon;
+    inverse = 1.0 / metal::sqrt((_e71 / static_cast<float>(_e74)) + _e79);
+    uint _e87 = params.out_stride;
+    uint first = group.x * _e87;
+    k_1 = thread_;
+    uint2 loop_bound_3 = uint2(4294967295u);
+    bool loop_init_3 = true;
+    while(true) {
+        if (metal::all(loop_bound_3 == uint2(0u))) { break; }
+        loop_bound_3 -= uint2(loop_bound_3.y == 0u, 1u);
+        if (!loop_init_3) {
+            uint _e102 = k_1;
+            k_1 = _e102 + 256u;
+        }
+        loop_init_3 = false;
+        uint _e90 = k_1;
+        uint _e93 = params.out_stride;
+        if (_e90 < _e93) {
+        } else {
+            break;
+        }
+        {
+            uint _e96 = k_1;
+            uint _e99 = k_1;
+            float _e100 = inverse;
+            float _e101 = input_value(row_1, _e99, _e100, x_22, norm_weight, params, _buffer_sizes);
+            out[first + _e96] = _e101;
         }
     }
     return;
