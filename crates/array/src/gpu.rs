@@ -151,6 +151,19 @@ impl Gpu {
         }
     }
 
+    /// Send what was recorded up to the last attention's heads, with which something begins that a device may do together; all
+    /// of it, if there are none or if they are where this begins.
+    #[track_caller]
+    pub(crate) fn submit_some(&self) {
+        let behind = PENDING.with_borrow_mut(List::split_at_heads).unwrap_or_default();
+        if self.recorded() == 0 {
+            PENDING.set(behind);
+            return self.submit();
+        }
+        self.submit();
+        PENDING.set(behind);
+    }
+
     /// How often this thread sent something so far.
     pub(crate) fn sent(&self) -> u64 {
         SENT.get()

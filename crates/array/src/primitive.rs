@@ -83,7 +83,7 @@ impl EvalContext {
     pub(crate) fn send_some(&self) {
         const WORTH_A_CALL: usize = 24;
         if let Some(gpu) = self.gpu.as_ref().filter(|gpu| gpu.recorded() >= WORTH_A_CALL) {
-            gpu.submit();
+            gpu.submit_some();
         }
     }
 

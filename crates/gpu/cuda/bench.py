@@ -195,11 +195,11 @@ def unpack_to(M, o): launch(fn("unpack", "unpack_" + M.code), (-(-(-(-M.n // 32)
 def gemm(x, M, w, m, y, factors, bias=None, residual=None, bn=192, joined=False):
     a = Gemm(); bf = element(M) == "bf16"; n, k = M.n, M.k; T = (n + 31) // 32; nb = k // 32 if M.code in ("bf16", "f16") else r128(k) // 32
     a.x = encode(x, (r128(k), m), (r128(k) * 2,), (64, 128), 3, bf)
-    h = 2 if joined else 1; a.w = encode(w, (256, T // h, h, nb * 4), (nb * 2048, T // h * nb * 2048, 512), (256, bn // 32 // h, h, 8), 0, bf)
+    h = 2 if joined else 1; a.w = encode(w, (256, T // h, h, nb * 4), (nb * 2048, T // h * nb * 2048, 512), (256, bn // 32 // h, h, 4), 0, bf)
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y)
     a.factor, a.m, a.n, a.k, a.out_stride, a.gated = M.w.factor, m, n, k, n // h, joined and y.element_size() == 2
     t = -(-m // 128) * -(-n // bn); st = 5 if bn == 192 else 6
-    launch(fn("gemm", f"gemm_{'gated_' if joined else ''}{element(M)}_{bn}"), (min(t, SMS), 1, 1), 384, st * (128 + bn) * 128 + 1024 + 128, a)
+    launch(fn("gemm", f"gemm_{'gated_' if joined else ''}{element(M)}_{bn}"), (min(t, SMS), 1, 1), 384, st * (128 + bn) * 128 + 1024 + 128, a, cluster=2 if -(-m // 128) % 2 == 0 else None)
 
 # Products: values, and bits of one row, a few, some and many.
 torch.manual_seed(1)
@@ -442,7 +442,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
             pool = pools[i % len(pools)]
             product(a, x, m, hidden, 1, nw, qkv, rf, fa, scratch, left=lefts[0] if i else None)
             cl = None if prefill_ or m > 64 else cluster_of(tl, kvh * m, heads // kvh, dim)
-            if not cl: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6, heads + 2 * kvh))
+            if not cl: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // (48 if m > 64 else 8)), m, 1), 256, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6, heads + 2 * kvh))
             A = Att(); A.qkv, A.rows, A.tables, A.pages, A.scratch, A.out = P(qkv), P(rws), P(tables), P(pool), P(part), P(att)
             A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.tiles, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, tl, dim ** -0.5
             if prefill_: prompt_launch(step_args(pool, A, None, None, None, dim, 2, 0), kvh, heads // kvh, m, 2, dim)
@@ -462,10 +462,10 @@ if want("parts"):
     x, qkv, gu = torch.randn(m, hidden, device=dv), torch.randn(m, q + 2 * kv, device=dv), torch.randn(m, 2 * inter, device=dv); rf = torch.empty(m, inter, device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv); nw, hn = torch.rand(hidden, device=dv), torch.rand(dim, device=dv); angles = torch.randn(m, dim // 2, 2, device=dv)
     pool = torch.randn(m // page, kvh, 2, page, dim, device=dv).bfloat16(); rws = torch.tensor([(i, 0) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(m // page, device=dv).int()
     H = Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6, heads + 2 * kvh)
-    for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 1)), ("rows plain", lambda: rows(x, None, rf, fa, hidden, 0, M, m, 1)), ("rows of joined gates", lambda: rows(gu, None, rf, fa, inter, 0, M, m, 1)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 1)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, H))):
+    for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 1)), ("rows plain", lambda: rows(x, None, rf, fa, hidden, 0, M, m, 1)), ("rows of joined gates", lambda: rows(gu, None, rf, fa, inter, 0, M, m, 1)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 1)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // (48 if m > 64 else 8)), m, 1), 256, 0, H))):
         torch.cuda.synchronize(); print(label, f"{timed(graph(lambda: [work() for _ in range(10)])) / 10:.1f} us")
     for m in (1, 16, 64):
-        for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 2)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 2)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // 8), m, 1), 256, 0, H))):
+        for label, work in (("rows normed", lambda: rows(x, nw, rf, fa, hidden, 1, M, m, 2)), ("rows gated", lambda: rows(gu, None, rf, fa, inter, 2, M, m, 2)), ("heads", lambda: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // (48 if m > 64 else 8)), m, 1), 256, 0, H))):
             torch.cuda.synchronize(); print(m, label, f"{timed(graph(lambda: [work() for _ in range(20)])) / 20:.1f} us")
 if want("whole"):
     B8 = (4096, 32, 8, 12288, 36, 151936); B06 = (1024, 16, 8, 3072, 28, 151936)

@@ -1,13 +1,15 @@
 // Products of many rows on Hopper: y[m][n] = x[m][k] . w[n][k], both of 16 bits, sums in f32.
 //
 // A persistent grid over tiles of 128 x BN: one warp brings tiles of x and w through the tensor copy engine, two
-// warpgroups multiply. Invariant: the sum of a slice of k (slice_length) is one chain of k16 products and slices are
-// added in order, as in few.cu: the bits of a row are those of any other kernel here. Read next: wgmma.cuh.
+// warpgroups multiply. Two blocks of a cluster have tiles of neighbouring rows, and each brings half of w for both: where the
+// card's power is what limits it, bytes that need not come to a processor twice are time. Invariant: the sum of a slice of k
+// (slice_length) is one chain of k16 products and slices are added in order, as in few.cu: the bits of a row are those of any
+// other kernel here. Read next: wgmma.cuh.
 #include "wgmma.cuh"
 
 struct GemmArgs {
     TensorMap x;           // [m][stride], swizzled
-    TensorMap w;           // dense layout: [piece][half][tile][512 bytes]; of gates and ups both halves are brought
+    TensorMap w;           // dense layout: [piece][half][tile][512 bytes], four pieces a time; of gates and ups both halves are brought
     const u32 *offsets;    // experts: first row of each, [experts + 1]; or null
     const u32 *pairs;      // experts: row of y of each row
     const float *factors;  // [m], or null: ones
@@ -25,11 +27,27 @@ struct GemmArgs {
 
 constexpr u32 BM = 128, BK = 64;
 
-DEV void load_weights(u32 to, const TensorMap *map, u32 tile, u32 piece, u32 barrier) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %2, %4}], [%5];" ::"r"(to),
-                 "l"(map), "r"(0), "r"(tile), "r"(piece), "r"(barrier)
-                 : "memory");
+// Four pieces of a tile; `both`: to the same place of both blocks of a cluster.
+DEV void load_weights(u32 to, const TensorMap *map, u32 tile, u32 piece, u32 barrier, bool both) {
+    if (both) {
+        asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3, %2, %4}], [%5], %6;" ::"r"(to),
+                     "l"(map), "r"(0), "r"(tile), "r"(piece), "r"(barrier), "h"((u16)3)
+                     : "memory");
+    } else {
+        asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %2, %4}], [%5];" ::"r"(to),
+                     "l"(map), "r"(0), "r"(tile), "r"(piece), "r"(barrier)
+                     : "memory");
+    }
 }
+
+DEV u32 cluster_blocks() {
+    u32 blocks;
+    asm("mov.u32 %0, %%cluster_nctaid.x;" : "=r"(blocks));
+    return blocks;
+}
+
+// At a barrier of a block of the cluster. It need not release anything to all of the cluster, which would be a fence.
+DEV void arrive_in(u32 at, u32 block) { asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(in_block(at, block)) : "memory"); }
 
 // Pieces of 8 rows by 16 bytes: 128 bytes from one to the next along rows, `step` along columns.
 DEV u64 plain_descriptor(u32 at, u32 step) { return (u64)((at & 0x3ffff) >> 4) | (u64)(step >> 4) << 16 | (u64)8 << 32; }
@@ -84,12 +102,14 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
     constexpr u32 X_BYTES = BM * BK * 2, W_BYTES = BN * BK * 2, STAGE = X_BYTES + W_BYTES;
     const u32 base = (shared_address(memory) + 1023) & ~1023u;
     const u32 full = base + STAGES * STAGE, empty = full + 8 * STAGES;
-    const u32 group = threadIdx.x >> 7;
+    const u32 group = threadIdx.x >> 7, block_of_pair = blockIdx.x & 1;
+    const bool paired = !EXPERTS && cluster_blocks() == 2;
     if (threadIdx.x == 0) {
-        for (u32 s = 0; s < STAGES; s++) barrier_init(full + 8 * s, 1), barrier_init(empty + 8 * s, 2);
+        for (u32 s = 0; s < STAGES; s++) barrier_init(full + 8 * s, 1), barrier_init(empty + 8 * s, paired ? 4 : 2);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
+    if (paired) cluster_begins();
     const u32 blocks = (args.k + 127) / 128 * 2;
     Walk walk;
     walk.start();
@@ -110,9 +130,15 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
                     barrier_expect(barrier, STAGE);
                     load_tile(at, &args.x, block * BK, tile.row, barrier);
                     const u32 expert = EXPERTS ? walk.expert * ((args.n + 31) / 32) : 0;
-                    load_weights(at + X_BYTES, &args.w, expert + tile.first / 32, block * 8, barrier);
+#pragma unroll
+                    for (u32 half = 0; half < 2; half++) {
+                        if (paired && half != block_of_pair) continue;
+                        load_weights(at + X_BYTES + half * (W_BYTES / 2), &args.w, expert + tile.first / 32, block * 8 + half * 4, barrier, paired);
+                    }
                 }
             }
+            // The other block arrives here until all that it was brought is used.
+            for (u32 s = 0; paired && s < STAGES; s++, step()) barrier_wait(empty + 8 * slot, phase ^ 1);
         }
     } else {
         asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
@@ -121,6 +147,14 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
         const u32 lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
         const u32 slice_blocks = slice_length(args.k) / BK;
         const bool elected = (threadIdx.x & 127) == 0;
+        auto release = [&](u32 of) {
+            if (!elected) return;
+            if (paired) {
+                arrive_in(empty + 8 * of, 0), arrive_in(empty + 8 * of, 1);
+            } else {
+                barrier_arrive(empty + 8 * of);
+            }
+        };
         for (; walk.at<BN, EXPERTS, GATED>(args, tile); walk.index += gridDim.x) {
             float total[BN / 2], sums[BN / 2];
 #pragma unroll
@@ -138,13 +172,13 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
                     for (u32 i = 0; i < BK / 16; i++) Wgmma<ELEMENT, BN>::run(sums, x + 2 * i, w + 2 * BN * i, block - first + i);
                     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
                     asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
-                    if (block > first && elected) barrier_arrive(empty + 8 * before);
+                    if (block > first) release(before);
                     before = slot;
                     step();
                 }
                 asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
                 hold(sums);
-                if (elected) barrier_arrive(empty + 8 * before);
+                release(before);
 #pragma unroll
                 for (u32 i = 0; i < BN / 2; i++) total[i] = first == 0 ? sums[i] : total[i] + sums[i];
             }

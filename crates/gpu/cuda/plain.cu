@@ -213,52 +213,81 @@ extern "C" __global__ void __launch_bounds__(64) heads(const __grid_constant__ H
     }
 }
 
-// The same for heads of 64 and 128: a warp has a head. Grid (heads / 8, rows).
-template <int DIM> DEV void heads_of_warps(const HeadsArgs &args) {
-    __shared__ __align__(16) float heads[8][DIM];
-    next_may_start();
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, number = blockIdx.x * 8 + warp;
-    if (number >= args.count) return;
-    float *head = heads[warp];
-    const float *weight = number < args.heads ? args.query_norm : args.key_norm;
-    const bool cached = args.cache.pages && number >= args.heads, is_value = cached && number >= args.heads + args.cache.kv_heads;
-    float weights[DIM / 32], values[DIM / 32];
-    float2 angles[2] = {make_float2(1.0f, 0.0f), make_float2(1.0f, 0.0f)};
-#pragma unroll
-    for (u32 j = 0; j < DIM / 32; j++) weights[j] = args.query_norm && !is_value ? load_again_4(weight + lane + 32 * j) : 1.0f;
+// The same for heads of 64 and 128, of which a multiple of 8 dimensions is rotated: a warp has 128 elements at a time, up to
+// six times, and asks for all of them before it makes any. USUAL: all dimensions are rotated, a head's halves being the pairs.
+template <int DIM, bool NORMED, bool USUAL> DEV void heads_of_warps(const HeadsArgs &args) {
+    constexpr u32 MOST = 6, LANES = DIM / 4, TOGETHER = 32 / LANES;
+    const KvWriteArgs &cache = args.cache;
+    const u32 lane = threadIdx.x & 31, within = lane % LANES * 4;
+    const u32 first = (blockIdx.x * 8 + (threadIdx.x >> 5)) * TOGETHER + lane / LANES, step = gridDim.x * 8 * TOGETHER;
+    const HeadPass pass = {NORMED, args.rotated, args.interleaved, args.epsilon};
+    float4 query_norm, key_norm;
+    if (NORMED) query_norm = load_again(args.query_norm + within), key_norm = load_again(args.key_norm + within);
     previous_done();
-    float *row = args.qkv + (u64)blockIdx.y * args.row_stride + number * DIM;
+    float *row = args.qkv + (u64)blockIdx.y * args.row_stride + within;
+    const uint2 place = cache.pages ? __ldcg(cache.rows + blockIdx.y) : make_uint2(~0u, 0);
+    float4 values[MOST];
 #pragma unroll
-    for (u32 j = 0; j < DIM / 32; j++) values[j] = load_again_4(row + lane + 32 * j);
-#pragma unroll
-    for (u32 j = 0; j < 2; j++) {
-        if (lane + 32 * j < args.rotated / 2) angles[j] = __ldcg(args.angles + (u64)blockIdx.y * (args.rotated / 2) + lane + 32 * j);
+    for (u32 j = 0; j < MOST; j++) {
+        values[j] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (first + j * step < args.count) values[j] = load_again(row + (first + j * step) * DIM);
     }
-    const uint2 place = cached ? __ldcg(args.cache.rows + blockIdx.y) : make_uint2(~0u, 0);
-    const u32 page = place.x != ~0u ? page_of(args.cache, place) : 0;
-    if (is_value) {
+    const Turn turn = turn_of<DIM>(pass, (const float *)args.angles + (u64)blockIdx.y * args.rotated);
+    const u32 page = place.x != ~0u ? page_of(cache, place) : 0;
+    // A lane works out what one head is scaled by.
+    float scale = 1.0f;
+    if (NORMED) {
 #pragma unroll
-        for (u32 j = 0; j < DIM / 32; j++) head[lane + 32 * j] = values[j];
-        __syncwarp();
-    } else {
-        make_head<DIM>({args.query_norm != nullptr, args.rotated, args.interleaved, args.epsilon}, values, weights, angles, head);
-        for (u32 d = lane * 4; d < DIM; d += 128) *(float4 *)(row + d) = *(const float4 *)(head + d);
+        for (u32 j = 0; j < MOST; j++) {
+            const float sum = sum_of_squares<DIM>(values[j]);
+            scale = lane % LANES == j ? sum : scale;
+        }
+        scale = 1.0f / sqrtf(scale / (float)DIM + pass.epsilon);
     }
-    if (place.x == ~0u) return;
-    const u32 kv_head = number - args.heads - (is_value ? args.cache.kv_heads : 0);
-    const u64 at = ((u64)(page * args.cache.kv_heads + kv_head) * 2 + is_value) * args.cache.page * DIM + place.x % args.cache.page * DIM;
-    for (u32 d = lane * 2; d < DIM; d += 64) {
-        const float2 v = *(const float2 *)(head + d);
-        if (args.cache.element == 0) {
-            *(float2 *)((float *)args.cache.pages + at + d) = v;
+    const u32 keys = args.heads, ends = keys + cache.kv_heads, size = cache.page * DIM;
+    const u64 begin = (u64)page * cache.kv_heads * 2 * size + place.x % cache.page * DIM + within;
+#pragma unroll
+    for (u32 j = 0; j < MOST; j++) {
+        const u32 number = first + j * step;
+        if (number - lane / LANES >= args.count) return;
+        float4 v = values[j];
+        if (NORMED) {
+            const float by = __shfl_sync(~0u, scale, lane / LANES * LANES + j);
+            const float4 &q = query_norm, &k = key_norm;
+            const bool is_key = number >= keys;
+            v.x = v.x * by * (is_key ? k.x : q.x), v.y = v.y * by * (is_key ? k.y : q.y);
+            v.z = v.z * by * (is_key ? k.z : q.z), v.w = v.w * by * (is_key ? k.w : q.w);
+        }
+        v = turned_head<DIM, USUAL>(pass, turn, v);
+        if (number >= args.count) continue;
+        const bool is_value = cache.pages && number >= ends;
+        if (is_value) v = values[j];
+        else *(float4 *)(row + number * DIM) = v;
+        if (number < keys || place.x == ~0u) continue;
+        const u64 at = begin + (is_value ? 2 * (number - ends) + 1 : 2 * (number - keys)) * size;
+        if (cache.element == 0) {
+            *(float4 *)((float *)cache.pages + at) = v;
         } else {
-            *(u32 *)((u16 *)args.cache.pages + at + d) = args.cache.element == 1 ? pack_f16(v.x, v.y) : pack_bf16(v.x, v.y);
+            const bool half = cache.element == 1;
+            *(uint2 *)((u16 *)cache.pages + at) =
+                make_uint2(half ? pack_f16(v.x, v.y) : pack_bf16(v.x, v.y), half ? pack_f16(v.z, v.w) : pack_bf16(v.z, v.w));
         }
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) heads_64(const __grid_constant__ HeadsArgs args) { heads_of_warps<64>(args); }
-extern "C" __global__ void __launch_bounds__(256) heads_128(const __grid_constant__ HeadsArgs args) { heads_of_warps<128>(args); }
+// Grid (blocks that share a row's heads, rows).
+template <int DIM> DEV void heads_of_warps(const HeadsArgs &args) {
+    next_may_start();
+    const bool usual = args.rotated == DIM && !args.interleaved;
+    if (args.query_norm) {
+        usual ? heads_of_warps<DIM, true, true>(args) : heads_of_warps<DIM, true, false>(args);
+    } else {
+        usual ? heads_of_warps<DIM, false, true>(args) : heads_of_warps<DIM, false, false>(args);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256, 3) heads_64(const __grid_constant__ HeadsArgs args) { heads_of_warps<64>(args); }
+extern "C" __global__ void __launch_bounds__(256, 3) heads_128(const __grid_constant__ HeadsArgs args) { heads_of_warps<128>(args); }
 
 struct TakeArgs {
     const u32 *source;

@@ -5,6 +5,19 @@
 // MODE of rows whose kernel is for one of them alone: rows of whole, aligned quads.
 constexpr int ANY = -1;
 
+// Four elements of a row laid out product behind product, as put_four puts them. Neighbouring lanes, which have eight columns,
+// exchange halves where these are nibbles' columns, so that each has 8 bytes and a warp all of a stretch. `lanes`: those here.
+template <int ELEMENT> DEV void put_pairs(u16 *to, u32 order, u32 i, float4 v, u32 lanes) {
+    u32 p = pack<ELEMENT>(v.x, v.y), q = pack<ELEMENT>(v.z, v.w);
+    if (order == NIBBLES) {
+        const bool second = i & 4;
+        const u32 other = __shfl_xor_sync(lanes, second ? p : q, 1), low = second ? other : p, high = second ? q : other;
+        p = __byte_perm(low, high, 0x5410), q = __byte_perm(low, high, 0x7632);
+        i = second ? i - 2 : i;
+    }
+    *(uint2 *)(to + position(PRODUCTS, order, i)) = make_uint2(p, q);
+}
+
 template <int ELEMENT, u32 HELD, u32 THREADS, int MODE> DEV void rows(const RowsArgs &args) {
     __shared__ float scratch[64];
     next_may_start();
@@ -14,8 +27,14 @@ template <int ELEMENT, u32 HELD, u32 THREADS, int MODE> DEV void rows(const Rows
     ask_norm<HELD, THREADS>(source, others);
     previous_done();
     auto make = [&](const RowSource &row, auto put) {
-        if (MODE != ANY) __builtin_assume(((u64)row.values & 15) == 0);
-        return make_row<ELEMENT, HELD, THREADS>(row, others, scratch, put);
+        if (MODE == ANY) return make_row<ELEMENT, HELD, THREADS>(row, others, scratch, put);
+        __builtin_assume(((u64)row.values & 15) == 0);
+        u16 *to = (u16 *)args.rows + (u64)blockIdx.x * args.stride;
+        auto put_together = [&](u32 i, float4 v) {
+            const u32 here = (args.k - i) / 4 + (threadIdx.x & 31);
+            args.arrangement == PRODUCTS ? put_pairs<ELEMENT>(to, args.order, i, v, here < 32 ? (1u << here) - 1 : ~0u) : put(i, v);
+        };
+        return make_row<ELEMENT, HELD, THREADS>(row, others, scratch, put_together);
     };
     make_rows<ELEMENT, THREADS>(args, blockIdx.x, threadIdx.x, source, make);
 }

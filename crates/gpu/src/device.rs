@@ -362,6 +362,15 @@ impl List {
         self.commands.push(Command::Exchange { kind, from: from.clone(), to: to.clone() });
     }
 
+    /// Take out the commands from the last attention's heads on; none, if there are none. Those in front are whole: a device
+    /// does none of them together with one behind.
+    pub fn split_at_heads(&mut self) -> Option<List> {
+        let is_heads =
+            |command: &Command| matches!(command, Command::Dispatch { kernel, .. } if kernel.name == "heads");
+        let first = self.commands.iter().rposition(is_heads)?;
+        Some(List { commands: self.commands.split_off(first) })
+    }
+
     /// How many kernels it runs.
     pub fn dispatches(&self) -> usize {
         self.commands.iter().filter(|command| matches!(command, Command::Dispatch { .. })).count()

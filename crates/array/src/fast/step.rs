@@ -38,6 +38,8 @@ pub struct Step {
     /// Angles of the rows.
     pub angles: Vec<Angles>,
     on_gpu: Option<GpuStep>,
+    /// Cosines beside their sines on their way to the GPU.
+    pairs: Vec<f32>,
 }
 
 /// A step as the GPU's kernels read it, in memory that stays where it is while it is large enough.
@@ -117,13 +119,15 @@ impl Step {
             });
         }
         for (kind, angles) in self.angles.iter().enumerate() {
-            let row = |row: usize| {
+            self.pairs.resize(angles.rows() * angles.dim(), 0.0);
+            for (row, pairs) in self.pairs.chunks_exact_mut(angles.dim().max(1)).enumerate() {
                 let (cos, sin) = angles.row(row);
-                cos.iter().zip(sin).flat_map(|(cos, sin)| [*cos, *sin])
-            };
-            let pairs: Vec<f32> = (0..angles.rows()).flat_map(row).collect();
+                for ((pair, cos), sin) in pairs.chunks_exact_mut(2).zip(cos).zip(sin) {
+                    pair.copy_from_slice(&[*cos, *sin]);
+                }
+            }
             let known = old.as_ref().and_then(|old| old.angles.get(kind));
-            sent.angles.push(place.bring(known, bytemuck::cast_slice(&pairs)));
+            sent.angles.push(place.bring(known, bytemuck::cast_slice(&self.pairs)));
         }
         if !place.fits {
             gpu.new_epoch();

@@ -41,8 +41,11 @@ pub(super) fn heads(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<us
     let count = call.groups[0] + values;
     let arguments = arguments.words(&names.map(|name| call.constant(name))).words(&call.params[..2]).words(&[count]);
     match call.constant("HEAD_DIM") {
-        dim @ (64 | 128) => {
-            plan.launch(format!("heads_{dim}"), [count.div_ceil(8), call.groups[1], 1], 256, 0, arguments)
+        dim @ (64 | 128) if call.constant("ROTATED").is_multiple_of(8) => {
+            // 128 elements at a time for each of 8 warps; of many rows a warp has up to six times as many.
+            let times = if call.groups[1] > SPLIT_ROWS { 6 } else { 1 };
+            let blocks = (count * dim).div_ceil(128 * 8 * times);
+            plan.launch(format!("heads_{dim}"), [blocks, call.groups[1], 1], 256, 0, arguments)
         }
         _ => plan.launch("heads", [count, call.groups[1], 1], 64, 0, arguments),
     }

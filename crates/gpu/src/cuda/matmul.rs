@@ -328,7 +328,7 @@ fn tiles(plan: &mut Plan, product: &Product, around: &Tiles) -> Result<(), GpuEr
     let halves = if around.gate.is_some() { 2 } else { 1 };
     let sizes = [256, row_tiles / halves, halves, blocks * 4];
     let strides = [blocks * 2048, row_tiles / halves * blocks * 2048, 512];
-    let part = [256, width / 32 / halves as u32, halves as u32, 8];
+    let part = [256, width / 32 / halves as u32, halves as u32, 4];
     let w = context.tensor_map(brain, dense, &sizes, &strides, &part, false);
     let (x, w) = (x.map_err(|reason| call.error(reason))?, w.map_err(|reason| call.error(reason))?);
     let arguments = Arguments::new().map(&x).map(&w).address(offsets).address(pairs).address(around.factors);
@@ -338,14 +338,17 @@ fn tiles(plan: &mut Plan, product: &Product, around: &Tiles) -> Result<(), GpuEr
         around.gate.as_ref().map_or((false, 0, 0.0, 0.0), |gate| (gate.rounded, gate.act, gate.alpha, gate.limit));
     let arguments = arguments.floats(&[weights.result_factor(), alpha, limit]);
     let sizes = [product.rows, product.features, weights.columns, product.out_stride, u32::from(rounded), act, count];
-    let grid = [(row_blocks * product.features.div_ceil(width)).min(processors), 1, 1];
+    // Two blocks that have neighbouring rows' tiles bring the weights for each other.
+    let cluster = if around.experts.is_none() && row_blocks.is_multiple_of(2) { 2 } else { 1 };
+    let grid = [(row_blocks * product.features.div_ceil(width)).min(processors / cluster * cluster), 1, 1];
     let shared = stages * (128 + width) * 128 + 1024 + 128;
     let kind = match (around.experts, &around.gate) {
         (Some(_), _) => "experts_",
         (None, Some(_)) => "gated_",
         (None, None) => "",
     };
-    plan.launch(format!("gemm_{kind}{}_{width}", weights.element()), grid, 384, shared, arguments.words(&sizes));
+    let name = format!("gemm_{kind}{}_{width}", weights.element());
+    plan.launch_clusters(name, grid, (384, cluster), shared, arguments.words(&sizes));
     Ok(())
 }
 

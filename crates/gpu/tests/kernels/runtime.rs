@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use olivine_gpu::ops::attention::{Heads, heads};
 use olivine_gpu::{Choice, GpuError, List, open};
 
 use crate::common::fresh_device as device;
@@ -30,6 +31,25 @@ fn memory_keeps_what_is_written_and_is_given_back() {
     drop((other, recording));
     assert_eq!(device.counters().allocated_bytes, held - 2048);
     assert_eq!(device.counters().submissions, 2);
+}
+
+#[test]
+fn a_list_is_split_where_the_last_attention_begins() {
+    let Some(device) = device() else { return };
+    let memory = device.allocate(4096).unwrap();
+    let (from, to) = (memory.slice(0, 1024), memory.slice(1024, 1024));
+    let rope = Some((&from, 64, false));
+    let pass = Heads { heads: 1, kv_heads: 1, head_dim: 64, row_stride: 192, norms: None, epsilon: 0.0, rope };
+    let mut list = List::new();
+    list.copy(&from, &to);
+    assert!(list.split_at_heads().is_none());
+    for _ in 0..2 {
+        heads(&mut list, &pass, 1, &to);
+        list.copy(&from, &to);
+    }
+    let behind = list.split_at_heads().unwrap();
+    assert_eq!((list.commands.len(), behind.commands.len()), (3, 2));
+    assert_eq!((list.dispatches(), behind.dispatches()), (1, 1));
 }
 
 #[test]
