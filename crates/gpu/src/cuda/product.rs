@@ -6,7 +6,7 @@ use super::arguments::Arguments;
 use super::plan::Call;
 use crate::device::Command;
 use crate::error::GpuError;
-use crate::expression::{Binary, Expression};
+use crate::ops::elementwise::is_sum;
 
 /// The constants INPUT of rows as they are, and of those that are normed or gated on the way in.
 pub(super) const PLAIN: u32 = 0;
@@ -237,7 +237,9 @@ impl<'a> Product<'a> {
         let count = self.rows * self.features;
         let alone = self.experts.is_none() && self.residual == 0 && self.weights.code != F32;
         let whole = first_byte(self.call) == 0 && self.out_stride == self.features;
-        let Some(sum) = rest.first().and_then(Call::of).filter(|next| alone && whole && is_sum(next, count)) else {
+        let Some(sum) =
+            rest.first().and_then(Call::of).filter(|next| alone && whole && is_sum(next.kernel, next.params, count))
+        else {
             return (Product { next: next(0), ..self }, 0);
         };
         let [a, b, out] = [0, 1, 2].map(|index| sum.address(index));
@@ -251,19 +253,6 @@ impl<'a> Product<'a> {
         let plain = if out == self.out { 0 } else { self.out };
         (Product { residual, out, plain, next: next(1), ..self }, 1)
     }
-}
-
-/// Whether a command adds two times so many values, neighbour to neighbour.
-fn is_sum(call: &Call, count: u32) -> bool {
-    let Some(Expression::Binary(Binary::Add, a, b)) = call.kernel.expression.as_deref() else { return false };
-    let inputs = [a, b].map(|input| match **input {
-        Expression::Input(index) => index,
-        _ => u32::MAX,
-    });
-    matches!(inputs, [0, 1] | [1, 0])
-        && call.kernel.name == "elementwise"
-        && (call.constant("INPUTS"), call.constant("EXTRA")) == (2, 0)
-        && call.params == [count, 1, count, 1, count]
 }
 
 /// Where the features begin in a row of the output, the residual and the bias.

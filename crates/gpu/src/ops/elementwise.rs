@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::device::{Kernel, List, Memory};
-use crate::expression::Expression;
+use crate::expression::{Binary, Expression};
 use crate::ops::matmul::Gate;
 
 /// An input of a formula: element `e` of the result reads value `(e / divide) % modulo`.
@@ -60,4 +60,17 @@ pub fn gated(
 pub(crate) fn grid(count: usize) -> [u32; 3] {
     let groups = count.div_ceil(256);
     [groups.min(32_768) as u32, groups.div_ceil(32_768) as u32, 1]
+}
+
+/// Whether a dispatch adds two times `count` values, neighbour to neighbour.
+pub(crate) fn is_sum(kernel: &Kernel, params: &[u32], count: u32) -> bool {
+    let Some(Expression::Binary(Binary::Add, a, b)) = kernel.expression.as_deref() else { return false };
+    let are_inputs = matches!(
+        (&**a, &**b),
+        (Expression::Input(0), Expression::Input(1)) | (Expression::Input(1), Expression::Input(0))
+    );
+    are_inputs
+        && kernel.name == "elementwise"
+        && (kernel.constant("INPUTS"), kernel.constant("EXTRA")) == (2, 0)
+        && params == [count, 1, count, 1, count]
 }

@@ -1,14 +1,40 @@
-//! A product and the sum of it and as many other values, which a list has behind it, are one dispatch: each costs two
-//! microseconds and more.
+//! Neighbours in a list that are one dispatch here: each dispatch costs two microseconds and more.
 //!
-//! Invariant: the sum has the bits that it had alone, and what the product gave is where it was asked for: other commands may
-//! read it. Read next: `products`.
+//! A product and the sum of it and as many other values; heads that are normed and rotated, and keys and values that go to
+//! their pages. Invariant: values have the bits that they had, and what the first of both left for others stays where it was
+//! asked for. Read next: `products`.
 
-use crate::device::{Command, Memory};
-use crate::expression::{Binary, Expression};
+use crate::device::{Command, Kernel, Memory};
+use crate::ops::elementwise::is_sum;
 
-/// The dispatch that does what `product` and `sum` do, if that is what they are.
-pub(super) fn product_and_sum(product: &Command, sum: &Command) -> Option<Command> {
+/// The dispatch that does what both commands do, where there is one.
+pub(super) fn joined(first: &Command, second: &Command) -> Option<Command> {
+    product_and_sum(first, second).or_else(|| heads_and_pages(first, second))
+}
+
+/// Heads of rows whose keys and values are written next.
+fn heads_and_pages(heads: &Command, write: &Command) -> Option<Command> {
+    let Command::Dispatch { kernel, buffers, params, groups } = heads else { return None };
+    let Command::Dispatch { kernel: to, buffers: pages, params: place, groups: rows } = write else { return None };
+    let (query_heads, kv_heads) = (kernel.constant("HEADS"), to.constant("KV_HEADS"));
+    let are_both = kernel.name == "heads" && to.name == "kv_write" && is_same(&buffers[0], &pages[0]);
+    let are_keys = kernel.constant("HEAD_DIM") == to.constant("KEY_DIM")
+        && place[..] == [params[0], query_heads * kernel.constant("HEAD_DIM")]
+        && groups[..2] == [query_heads + kv_heads, rows[1]];
+    if !are_both || !are_keys {
+        return None;
+    }
+    let mut kernel = Kernel { name: "heads_write", ..kernel.clone() };
+    let kept = ["KV_HEADS", "VALUE_DIM", "PAGE", "ELEMENT"];
+    kernel.constants.extend(kept.map(|name| (name, to.constant(name))));
+    let mut buffers = buffers.clone();
+    buffers.extend_from_slice(&pages[1..]);
+    let groups = [query_heads + 2 * kv_heads, rows[1], 1];
+    Some(Command::Dispatch { kernel, buffers, params: params.clone(), groups })
+}
+
+/// A product whose sum with as many other values is made next.
+fn product_and_sum(product: &Command, sum: &Command) -> Option<Command> {
     let Command::Dispatch { kernel, buffers, params, groups } = product else { return None };
     let is_plain = kernel.name == "matmul" && kernel.constant("EXPERTS") == 0 && kernel.constant("RESIDUAL") == 0;
     // Its features are whole rows of the output.
@@ -41,13 +67,7 @@ pub(super) fn product_and_sum(product: &Command, sum: &Command) -> Option<Comman
 /// The two inputs and the output of a command that adds two times `count` values, neighbour to neighbour.
 fn summed(command: &Command, count: u32) -> Option<[&Memory; 3]> {
     let Command::Dispatch { kernel, buffers, params, .. } = command else { return None };
-    let Some(Expression::Binary(Binary::Add, a, b)) = kernel.expression.as_deref() else { return None };
-    let are_inputs = matches!(
-        (&**a, &**b),
-        (Expression::Input(0), Expression::Input(1)) | (Expression::Input(1), Expression::Input(0))
-    );
-    let is_sum = are_inputs && kernel.name == "elementwise" && params[..] == [count, 1, count, 1, count];
-    is_sum.then(|| [&buffers[0], &buffers[1], &buffers[2]])
+    is_sum(kernel, params, count).then(|| [&buffers[0], &buffers[1], &buffers[2]])
 }
 
 fn is_same(a: &Memory, b: &Memory) -> bool {

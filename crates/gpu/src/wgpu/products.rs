@@ -96,7 +96,7 @@ pub fn rewrite<'a>(
     let mut commands = Vec::with_capacity(list.commands.len());
     let mut rest = list.commands.iter();
     while let Some(command) = rest.next() {
-        let command = match rest.as_slice().first().and_then(|next| joined::product_and_sum(command, next)) {
+        let command = match rest.as_slice().first().and_then(|next| joined::joined(command, next)) {
             Some(both) => {
                 rest.next();
                 Cow::Owned(both)
@@ -126,14 +126,14 @@ fn replaced(
     }
     let product = Product { kernel, buffers, params };
     if kernel.constant("EXPERTS") == 1 {
-        return Ok(Some(vec![product.with_floats(groups[1])]));
+        return product.with_floats(groups[1], scratch).map(Some);
     }
     let commands = match shape {
         Shape::Matrices { size, subgroup } if kernel.constant("CODE") != CODE_F32 => {
             product.with_matrices(size, subgroup, scratch)?
         }
         _ if product.rows() >= MANY_ROWS => product.with_tiles(shape.is_wide(), scratch)?,
-        _ => vec![product.with_floats(groups[1])],
+        _ => product.with_floats(groups[1], scratch)?,
     };
     Ok(Some(commands))
 }
@@ -223,8 +223,14 @@ impl Product<'_> {
     }
 
     /// `matmul` itself, `stacks` tiles of rows: how many threads take a part of the columns, and how many features one of them.
-    fn with_floats(&self, stacks: u32) -> Command {
-        let lanes = if self.kernel.constant("ROWS") == 8 { 16 } else { 8 };
+    /// Rows of tiles of eight are normed or gated first: each group would do it again, and compilers may round it otherwise there.
+    fn with_floats(
+        &self,
+        stacks: u32,
+        scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
+    ) -> Result<Vec<Command>, GpuError> {
+        let is_eight = self.kernel.constant("ROWS") == 8;
+        let lanes = if is_eight { 16 } else { 8 };
         // What is read of the input serves all features of a thread, as long as there are workgroups for a large device, and
         // registers for what is read of the weights.
         let wanted = match self.features() {
@@ -233,10 +239,21 @@ impl Product<'_> {
             _ => 4,
         };
         let each = (32 / lanes).min(wanted).min(8 / pieces(self.kernel.constant("CODE")));
-        let mut kernel = self.kernel.clone();
-        kernel.constants.extend([("LANES", lanes), ("EACH", each), ("QUADS", self.quads(self.params[3]))]);
+        let (mut kernel, mut buffers, mut params) = (self.kernel.clone(), self.buffers.to_vec(), self.params.to_vec());
+        let mut commands = vec![];
+        if is_eight && kernel.constant("INPUT") != 0 {
+            let (stride, x_rows) = (self.columns(), self.rows().div_ceil(self.params[10].max(1)));
+            let memory = scratch(u64::from(x_rows) * u64::from(stride) * 4)?;
+            let input = Kernel::new("matmul_input", &self.input_constants());
+            commands.push(self.input([0, x_rows, stride], input, &[&memory]));
+            kernel.constants.retain(|(name, _)| *name != "INPUT");
+            kernel.constants.push(("INPUT", 0));
+            (buffers[0], params[3]) = (memory, stride);
+        }
+        kernel.constants.extend([("LANES", lanes), ("EACH", each), ("QUADS", self.quads(params[3]))]);
         let groups = [self.features().div_ceil(lanes * each), stacks, 1];
-        Command::Dispatch { kernel, buffers: self.buffers.to_vec(), params: self.params.to_vec(), groups }
+        commands.push(Command::Dispatch { kernel, buffers, params, groups });
+        Ok(commands)
     }
 
     fn with_tiles(

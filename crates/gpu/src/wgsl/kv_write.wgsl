@@ -7,26 +7,7 @@
 struct Params { row_stride: u32, first: u32 }
 var<immediate> params: Params;
 
-#if ELEMENT == 0
-const PER_WORD: u32 = 1u;
-fn word(at: u32) -> u32 {
-    return bitcast<u32>(qkv[at]);
-}
-#elif ELEMENT == 1
-const PER_WORD: u32 = 2u;
-fn word(at: u32) -> u32 {
-    return pack2x16float(vec2<f32>(qkv[at], qkv[at + 1u]));
-}
-#else
-const PER_WORD: u32 = 2u;
-fn rounded(value: f32) -> u32 {
-    let bits = bitcast<u32>(value);
-    return (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
-}
-fn word(at: u32) -> u32 {
-    return rounded(qkv[at]) | (rounded(qkv[at + 1u]) << 16u);
-}
-#end
+#include kv_word
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -40,5 +21,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let within = select(element, element - KV_HEADS * KEY_DIM, is_value);
     let page = tables[row.y + row.x / PAGE];
     let start = (page * KV_HEADS + within / width) * (PAGE * (KEY_DIM + VALUE_DIM)) + select(0u, PAGE * KEY_DIM, is_value);
-    pages[(start + (row.x % PAGE) * width + within % width) / PER_WORD] = word(group.y * params.row_stride + params.first + element);
+    let at = group.y * params.row_stride + params.first + element;
+    pages[(start + (row.x % PAGE) * width + within % width) / PER_WORD] = word(qkv[at], qkv[at + PER_WORD - 1u]);
 }

@@ -3,7 +3,8 @@
 // The order of a sum, whatever the constants are: columns are cut into 32 contiguous parts of whole blocks; a part is one chain
 // of fused products from its first column on; the parts are added in order. The tile kernel keeps the same order.
 //
-// LANES threads take a part, EACH features a thread: what is read of the input serves them all.
+// LANES threads take a part, EACH features a thread: what is read of the input serves them all. Rows by eight come as they are
+// (wgpu/products.rs), all others may be normed or gated here.
 #include math
 #if INPUT == 2
 #include gate
@@ -106,11 +107,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var raw_${t}_${h}: RawScale;
 #end
 #end
-#if INPUT == 1
-#if TURNS > 1
-#include matmul_norm
-#end
-#else
+#if INPUT != 1
 #for m in 0..ROWS
     let inverse_${m} = 1.0;
 #end
@@ -127,7 +124,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
 #end
         }
-#if INPUT == 1 && TURNS == 1
+#if INPUT == 1
         // Behind the weights, which are on their way.
 #include matmul_norm
 #end
@@ -143,7 +140,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for m in 0..ROWS / BESIDE
 #if BESIDE == 2
             let quad_${m}_${e} = input_quad(
-                select(row_${2 * m}, row_${2 * m + 1}, beside == 1u), k_${e}, select(inverse_${2 * m}, inverse_${2 * m + 1}, beside == 1u));
+                select(row_${2 * m}, row_${2 * m + 1}, beside == 1u), k_${e}, 1.0);
 #else
             let quad_${m}_${e} = input_quad(row_${m}, k_${e}, inverse_${m});
 #end

@@ -78,6 +78,8 @@ fn attentions(list: &mut List, memory: &Memory) {
         };
         attention::heads(list, &pass, 3, memory);
         attention::write(list, &shape, &rows, memory, 20 * dim, 16 * dim, memory);
+        // Behind the heads it is one dispatch with them, and once more alone.
+        attention::write(list, &shape, &rows, memory, 20 * dim, 16 * dim, memory);
         let attend = attention::Attention {
             heads: 16,
             shape,
