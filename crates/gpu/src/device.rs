@@ -257,6 +257,13 @@ impl Kernel {
     pub fn constant(&self, name: &str) -> u32 {
         self.constants.iter().find(|(known, _)| *known == name).map_or(0, |(_, value)| *value)
     }
+
+    /// Give a constant that it has another value.
+    #[track_caller]
+    pub(crate) fn set_constant(&mut self, name: &str, value: u32) {
+        let constant = self.constants.iter_mut().find(|(known, _)| *known == name);
+        constant.unwrap_or_else(|| panic!("[gpu] {} has no constant {name}", self.name)).1 = value;
+    }
 }
 
 /// Slices that a kernel sees, in its order. Where an optional one is absent, the first is repeated.

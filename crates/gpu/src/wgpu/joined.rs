@@ -54,8 +54,7 @@ fn product_and_sum(product: &Command, sum: &Command) -> Option<Command> {
         return None;
     }
     let (mut kernel, mut buffers) = (kernel.clone(), buffers.clone());
-    let constant = kernel.constants.iter_mut().find(|(name, _)| *name == "RESIDUAL")?;
-    constant.1 = if is_kept { 2 } else { 1 };
+    kernel.set_constant("RESIDUAL", if is_kept { 2 } else { 1 });
     if is_kept {
         buffers.push(out.clone());
     }

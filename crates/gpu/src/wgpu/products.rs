@@ -246,8 +246,7 @@ impl Product<'_> {
             let memory = scratch(u64::from(x_rows) * u64::from(stride) * 4)?;
             let input = Kernel::new("matmul_input", &self.input_constants());
             commands.push(self.input([0, x_rows, stride], input, &[&memory]));
-            kernel.constants.retain(|(name, _)| *name != "INPUT");
-            kernel.constants.push(("INPUT", 0));
+            kernel.set_constant("INPUT", 0);
             (buffers[0], params[3]) = (memory, stride);
         }
         kernel.constants.extend([("LANES", lanes), ("EACH", each), ("QUADS", self.quads(params[3]))]);

@@ -1,20 +1,11 @@
 // What `heads` and `kv_write` do, in one: behind the query and key heads stand those of the values, which only go to their
 // pages.
-#buffer qkv update array<f32>
-#buffer query_norm read array<f32>
-#buffer key_norm read array<f32>
-#buffer angles read array<vec2<f32>>
+#include head_shared
 #buffer rows read array<vec2<u32>>
 #buffer tables read array<u32>
 #buffer pages write array<u32>
 
-struct Params { row_stride: u32, epsilon: f32 }
-var<immediate> params: Params;
-
 #include kv_word
-
-var<workgroup> head: array<f32, HEAD_DIM>;
-var<workgroup> part: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

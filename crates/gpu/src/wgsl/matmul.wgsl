@@ -139,8 +139,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let k_${e} = ((turn * ${AT_ONCE}u + brought_${e} / ${SPAN}u) * params.part_blocks + chunk) * 32u + brought_${e} % ${SPAN}u * 4u;
 #for m in 0..ROWS / BESIDE
 #if BESIDE == 2
-            let quad_${m}_${e} = input_quad(
-                select(row_${2 * m}, row_${2 * m + 1}, beside == 1u), k_${e}, 1.0);
+            let quad_${m}_${e} = input_quad(select(row_${2 * m}, row_${2 * m + 1}, beside == 1u), k_${e}, 1.0);
 #else
             let quad_${m}_${e} = input_quad(row_${m}, k_${e}, inverse_${m});
 #end

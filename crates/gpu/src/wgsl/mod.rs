@@ -47,6 +47,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("embedding", include_str!("embedding.wgsl")),
     ("gather_rows", include_str!("gather_rows.wgsl")),
     ("head", include_str!("head.wgsl")),
+    ("head_shared", include_str!("head_shared.wgsl")),
     ("heads", include_str!("heads.wgsl")),
     ("heads_write", include_str!("heads_write.wgsl")),
     ("kv_quad", include_str!("kv_quad.wgsl")),
