@@ -11,6 +11,12 @@ use crate::device::{Kernel, List, Memory};
 /// Positions of a split.
 pub const SPLIT_KEYS: u32 = 256;
 
+/// Keys of a tile, which are weighed together.
+const TILE_KEYS: u32 = 64;
+
+/// Workgroups that keep a large device busy: where whole splits would give fewer, each tile has one.
+const MANY_GROUPS: u32 = 512;
+
 /// Most query heads that one workgroup takes together.
 const MOST_BLOCK: u32 = 8;
 
@@ -190,12 +196,20 @@ impl Attention<'_> {
         if !self.is_split(rows) {
             return 0;
         }
-        let splits = u64::from(rows.most_keys.div_ceil(SPLIT_KEYS));
-        u64::from(rows.count) * u64::from(self.heads) * splits * u64::from(self.shape.value_dim + 2) * 4
+        let parts = u64::from(rows.most_keys.div_ceil(SPLIT_KEYS) * (SPLIT_KEYS / TILE_KEYS / self.tiles(rows)));
+        // Pairs behind the values are read two by two.
+        let pairs = (u64::from(rows.count) * u64::from(self.heads) * parts).next_multiple_of(2);
+        pairs * u64::from(self.shape.value_dim + 2) * 4
     }
 
     fn is_split(&self, rows: &Rows) -> bool {
         rows.count <= MOST_SPLIT_ROWS && rows.most_keys > SPLIT_KEYS
+    }
+
+    /// Tiles of a split that a workgroup takes.
+    fn tiles(&self, rows: &Rows) -> u32 {
+        let whole = rows.count * self.shape.kv_heads * self.blocks().2 * rows.most_keys.div_ceil(SPLIT_KEYS);
+        if whole <= MANY_GROUPS { 1 } else { SPLIT_KEYS / TILE_KEYS }
     }
 
     /// Query heads of a KV head, how many a workgroup takes together, and how many times it takes for all.
@@ -223,6 +237,7 @@ pub fn attend(
     let shape = &attention.shape;
     let (group, block, blocks) = attention.blocks();
     let is_split = attention.is_split(rows);
+    let tiles = attention.tiles(rows);
     let mut kernel = Kernel::new(
         "attention",
         &[
@@ -236,6 +251,7 @@ pub fn attend(
             ("ELEMENT", shape.element()),
             ("SPLIT", SPLIT_KEYS),
             ("MODE", u32::from(!is_split)),
+            ("TILES", tiles),
             ("CAP", attention.soft_cap.is_some().into()),
             ("SINKS", attention.sinks.is_some().into()),
         ],
@@ -258,16 +274,18 @@ pub fn attend(
     ];
     let sinks = attention.sinks.unwrap_or(qkv);
     let to = if is_split { scratch.expect("[attention] splits need scratch memory") } else { out };
-    let groups = [if is_split { splits } else { 1 }, shape.kv_heads * blocks, rows.count];
+    let parts = if is_split { splits * (SPLIT_KEYS / TILE_KEYS / tiles) } else { 1 };
+    let groups = [parts, shape.kv_heads * blocks, rows.count];
     list.dispatch(kernel, &[qkv, &rows.rows, &rows.tables, pages, sinks, to], &params, groups);
     if is_split {
         let constants = [
             ("HEADS", attention.heads),
             ("VALUE_DIM", shape.value_dim),
             ("SPLIT", SPLIT_KEYS),
+            ("TILES", tiles),
             ("SINKS", attention.sinks.is_some().into()),
         ];
-        let params = [attention.out_stride, splits, window];
+        let params = [attention.out_stride, splits, window, rows.count];
         let groups = [attention.heads, rows.count, 1];
         list.dispatch(Kernel::new("attention_join", &constants), &[to, &rows.rows, sinks, out], &params, groups);
     }

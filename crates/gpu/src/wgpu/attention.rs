@@ -26,7 +26,12 @@ pub(super) fn rewrite(
 ) -> Result<Vec<Command>, GpuError> {
     let [_, across, count] = groups;
     let (mut buffers, mut params) = (buffers.to_vec(), params.to_vec());
-    params.push(count);
+    // With heads there is one more: their epsilon.
+    params.insert(6, count);
+    let mut kernel = kernel.clone();
+    if params.len() == 7 {
+        kernel.constants.push(("HEADS", 0));
+    }
     let mut commands = vec![];
     if kernel.constant("ELEMENT") >= QUANTIZED {
         let heads = kernel.constant("GROUP") * kernel.constant("KV_HEADS");
@@ -51,7 +56,7 @@ pub(super) fn rewrite(
     let mut alone = kernel.clone();
     alone.constants.push(("LONE", is_tiled.into()));
     if is_tiled {
-        let slots = tile_slots(kernel, across, count);
+        let slots = tile_slots(&kernel, across, count);
         alone.constants.push(("TILE_SLOTS", slots));
         let mut tile = Kernel { name: "attention_tile", ..kernel.clone() };
         tile.constants.push(("TILE_SLOTS", slots));

@@ -1,15 +1,49 @@
 //! Neighbours in a list that are one dispatch here: each dispatch costs two microseconds and more.
 //!
-//! A product and the sum of it and as many other values; heads that are normed and rotated, and keys and values that go to
-//! their pages. Invariant: values have the bits that they had, and what the first of both left for others stays where it was
+//! A product and the sum of it and as many other values; heads that are normed and rotated, keys and values that go to
+//! their pages, and the attention of rows that see no other's key. Invariant: values have the bits that they had, and what the first of both left for others stays where it was
 //! asked for. Read next: `products`.
 
 use crate::device::{Command, Kernel, Memory};
 use crate::ops::elementwise::is_sum;
 
-/// The dispatch that does what both commands do, where there is one.
-pub(super) fn joined(first: &Command, second: &Command) -> Option<Command> {
-    product_and_sum(first, second).or_else(|| heads_and_pages(first, second))
+/// The dispatch that does what `first` and commands behind it do, where there is one, and how many those are.
+pub(super) fn joined(first: &Command, rest: &[Command]) -> Option<(Command, usize)> {
+    let second = rest.first()?;
+    if let Some(both) = product_and_sum(first, second) {
+        return Some((both, 1));
+    }
+    let both = heads_and_pages(first, second)?;
+    match rest.get(1).and_then(|third| lone_rows(first, second, third)) {
+        Some(all) => Some((all, 2)),
+        None => Some((both, 1)),
+    }
+}
+
+/// Heads, pages (which [`heads_and_pages`] would write) and attention of rows that are of a sequence each.
+fn lone_rows(heads: &Command, write: &Command, attention: &Command) -> Option<Command> {
+    let Command::Dispatch { kernel: made, buffers: read, params: place, .. } = heads else { return None };
+    let Command::Dispatch { buffers: pages, .. } = write else { return None };
+    let Command::Dispatch { kernel, buffers, params, groups } = attention else { return None };
+    if kernel.name != "attention" || !(groups[2] == 1 || kernel.constant("ALONE") == 1) {
+        return None;
+    }
+    let of_heads = [made.constant("HEADS"), made.constant("HEAD_DIM")];
+    let same = (0..4).all(|index| is_same(&buffers[index], &pages[index]))
+        && params[0] == place[0]
+        && of_heads == [kernel.constant("GROUP") * kernel.constant("KV_HEADS"), kernel.constant("KEY_DIM")];
+    // Where one workgroup takes all of a row's keys it also leaves the heads where they were.
+    if !same || (kernel.constant("MODE") == 1 && kernel.constant("BLOCKS") > 1) {
+        return None;
+    }
+    let mut kernel = kernel.clone();
+    let kept = ["HEADS", "NORMS", "ROTATED", "INTERLEAVED"];
+    kernel.constants.extend(kept.map(|name| (name, made.constant(name))));
+    let mut buffers = buffers.clone();
+    buffers.extend_from_slice(&read[1..]);
+    let mut params = params.clone();
+    params.push(place[1]);
+    Some(Command::Dispatch { kernel, buffers, params, groups: *groups })
 }
 
 /// Heads of rows whose keys and values are written next.

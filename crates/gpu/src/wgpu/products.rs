@@ -96,10 +96,10 @@ pub fn rewrite<'a>(
     let mut commands = Vec::with_capacity(list.commands.len());
     let mut rest = list.commands.iter();
     while let Some(command) = rest.next() {
-        let command = match rest.as_slice().first().and_then(|next| joined::joined(command, next)) {
-            Some(both) => {
-                rest.next();
-                Cow::Owned(both)
+        let command = match joined::joined(command, rest.as_slice()) {
+            Some((all, behind)) => {
+                rest = rest.as_slice()[behind..].iter();
+                Cow::Owned(all)
             }
             None => Cow::Borrowed(command),
         };

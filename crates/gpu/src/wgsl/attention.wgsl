@@ -2,51 +2,71 @@
 //
 // The order of a row's sums, here and in `attention_tile`: keys are taken in tiles of 64 at fixed positions, each weighed
 // and summed alone, key by key; the tiles of a split of SPLIT keys are merged in order, then the splits are. So its bits
-// do not depend on whether one workgroup takes all splits (MODE 1), or one each (MODE 0), or many rows at once. Here
-// every key of a split has a thread, then every tile of it 64 threads. With LONE only tiles of a single row are done.
-#set SLOTS = 4 * BLOCK
-#set SPAN = 256
+// do not depend on whether one workgroup takes all tiles (MODE 1), or TILES of them each (MODE 0: `attention_join` does the
+// rest), or many rows at once. What the next tile takes is on its way while one is summed. With LONE only tiles of a single row
+// are done. With HEADS (of queries) this begins with what `heads` and `kv_write` do; in MODE 0 others read the row's heads too, so
+// they stay as they were.
+#set SLOTS = BLOCK
+#if HEADS > 0 && MODE == 1
+#buffer qkv update array<f32>
+#elif HEADS > 0
+#buffer qkv read array<f32>
+#else
 #buffer qkv read array<vec4<f32>>
+#end
 #buffer rows read array<vec2<u32>>
 #buffer tables read array<u32>
+#set WRITES = HEADS
 #include kv_quad
 #buffer sinks read array<f32>
 #buffer out write array<f32>
+#if HEADS > 0
+#set HEAD_DIM = KEY_DIM
+#set AT_ONCE = 4
+#include head_shared
+#end
 
 #include attention_params
 #if LONE == 1
 #include attention_rows
 #end
 
-// Quads of a key that are on their way at once.
-#set AHEAD = 1
-#if KEY_QUADS % 16 == 0
-#set AHEAD = 16
-#elif KEY_QUADS % 4 == 0
-#set AHEAD = 4
+// Quads of a slice of the tile's keys or values, which is in memory at once, and how many of them a thread brings.
+#set MOST_QUADS = 32
+#if ELEMENT == 0
+#set MOST_QUADS = 8
+#elif KEY_QUADS > 32
+#set MOST_QUADS = 16
 #end
-// Threads of a tile that share a quad of the values, having some of the heads each.
-#set SHARE = 1
-#if VALUE_QUADS <= 8 && BLOCK >= 8
-#set SHARE = 8
-#elif VALUE_QUADS <= 16 && BLOCK >= 4
-#set SHARE = 4
-#elif VALUE_QUADS <= 32 && BLOCK >= 2
-#set SHARE = 2
+#set KEY_SLICES = (KEY_QUADS + MOST_QUADS - 1) / MOST_QUADS
+#set KEY_SLICE = (KEY_QUADS + KEY_SLICES - 1) / KEY_SLICES
+#set KEYS_EACH = (KEY_SLICE + 3) / 4
+#set VALUE_SLICES = (VALUE_QUADS + MOST_QUADS - 1) / MOST_QUADS
+#set VALUE_SLICE = (VALUE_QUADS + VALUE_SLICES - 1) / VALUE_SLICES
+#set VALUES_EACH = (VALUE_SLICE + 3) / 4
+// Keys stand so far apart that threads which read side by side meet different banks.
+#set PITCH = KEY_SLICE / 2 * 2 + 1
+#set WIDEST = PITCH
+#if VALUE_SLICE > WIDEST
+#set WIDEST = VALUE_SLICE
 #end
-#set ACROSS = 64 / SHARE
-#set HEADS_EACH = BLOCK / SHARE
-#set QUADS_EACH = (VALUE_QUADS + ACROSS - 1) / ACROSS
+// Threads that have the quads of the values of a head; heads of which a thread weighs a key.
+#set ACROSS = 32
+#for i in 0..4
+#if VALUE_SLICE * 2 <= ACROSS
+#set ACROSS = ACROSS / 2
+#end
+#end
+#set HEADS_EACH = (BLOCK + 3) / 4
 
 var<workgroup> row: vec2<u32>;
 var<workgroup> query: array<vec4<f32>, ${BLOCK * KEY_QUADS}>;
 var<workgroup> scores: array<f32, ${SLOTS * 64}>;
-// Where the values of the split's keys begin; of a key that is not seen: those of the row's own.
-var<workgroup> value_at: array<u32, ${SPAN}>;
+var<workgroup> staged: array<Raw, ${64 * WIDEST}>;
 #if ELEMENT >= 3
-var<workgroup> value_scales: array<f32, ${SPAN}>;
+var<workgroup> key_scales: array<f32, 64>;
+var<workgroup> value_scales: array<f32, 64>;
 #end
-var<workgroup> carried: array<vec4<f32>, ${BLOCK * VALUE_QUADS}>;
 
 #include attention_merge
 
@@ -59,45 +79,34 @@ fn keep_weights(slot: u32, quad: u32, weights: vec4<f32>) {
     let at = slot * 64u + quad * 4u;
 #for i in 0..4
 #if ELEMENT >= 3
-    scores[at + ${i}u] = weights[${i}] * value_scales[slot / ${BLOCK}u * 64u + quad * 4u + ${i}u];
+    scores[at + ${i}u] = weights[${i}] * value_scales[quad * 4u + ${i}u];
 #else
     scores[at + ${i}u] = weights[${i}];
 #end
 #end
 }
 
-// The scores of the key that is this thread's.
-fn score_key(thread: u32, key: u32, position: u32, head: u32, table: u32) {
-    let seen = is_seen(key, position);
-    let there = select(position, key, seen);
-    let page = tables[table + there / PAGE];
-    let first = kv_page(page, head);
-    value_at[thread] = first + ${PAGE * KEY_QUADS}u + there % PAGE * ${VALUE_QUADS}u;
-    var key_scale = 1.0;
-#if ELEMENT >= 3
-    key_scale = kv_scale(page, head, there % PAGE);
-    value_scales[thread] = kv_scale(page, head, PAGE + there % PAGE);
-#end
-#for h in 0..BLOCK
-    var sums_${h} = vec4<f32>(0.0);
-#end
-    if (seen) {
-        let at = first + there % PAGE * ${KEY_QUADS}u;
-        for (var d = 0u; d < ${KEY_QUADS}u; d += ${AHEAD}u) {
-#for a in 0..AHEAD
-            let k_${a} = kv_quad(at + d + ${a}u);
-#end
-#for a in 0..AHEAD
-#for h in 0..BLOCK
-            sums_${h} = fma(query[${h * KEY_QUADS + a}u + d], k_${a}, sums_${h});
-#end
-#end
-        }
-    }
-#for h in 0..BLOCK
-    scores[(thread / 64u * ${BLOCK}u + ${h}u) * 64u + thread % 64u] = score(sums_${h}, key_scale, seen);
+// A key that is not seen stands for none: in its place the row's own is read.
+fn seen_or_own(key: u32, position: u32) -> u32 {
+    return select(position, key, is_seen(key, position));
+}
+
+#if HEADS > 0
+const HEAD_DIM: u32 = KEY_DIM;
+#include head
+#include kv_word
+// The row's own key and value.
+var<workgroup> own_key: array<Raw, ${KEY_QUADS}>;
+var<workgroup> own_value: array<Raw, ${VALUE_QUADS}>;
+
+fn raw_of(a: f32, b: f32, c: f32, d: f32) -> Raw {
+#if ELEMENT == 0
+    return vec4<f32>(a, b, c, d);
+#else
+    return vec2<u32>(word(a, b), word(c, d));
 #end
 }
+#end
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -117,146 +126,247 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let first_seen = first_key(position);
 #if MODE == 0
-    let split_first = group.x;
-    if (split_first < first_seen / SPLIT || split_first > position / SPLIT) {
+    let first_here = group.x * TILES;
+    if (first_here > position / 64u || first_here + TILES <= first_seen / 64u) {
         return;
     }
-    let split_last = split_first;
+    let first_tile = max(first_here, first_seen / 64u);
+    let last_tile = min(first_here + TILES - 1u, position / 64u);
 #else
-    let split_first = first_seen / SPLIT;
-    let split_last = position / SPLIT;
+    let first_tile = first_seen / 64u;
+    let last_tile = position / 64u;
 #end
-    let head = group.y / BLOCKS;
-    let first_head = head * GROUP + (group.y % BLOCKS) * BLOCK;
-    let heads_here = min(BLOCK, (head + 1u) * GROUP - first_head);
+    let kv_head = group.y / BLOCKS;
+    let first_head = kv_head * GROUP + (group.y % BLOCKS) * BLOCK;
+    let heads_here = min(BLOCK, (kv_head + 1u) * GROUP - first_head);
+#for e in 0..KEYS_EACH
+    var key_${e}: Raw;
+#end
+#for e in 0..VALUES_EACH
+    var value_${e}: Raw;
+#end
+#if ELEMENT >= 3
+    var key_scale: f32;
+    var value_scale: f32;
+#end
+    var next = first_tile;
+#set P = 0
+#include attention_keys
+#include attention_values
+#if HEADS > 0
+    // The heads of the queries, and behind them that of the key.
+    let slot = thread / 64u;
+    let lane = thread % 64u;
+#for r in 0..(BLOCK + 4) / 4
+    {
+        let number = slot + ${r * 4}u;
+        let of_row = select(HEADS + kv_head, first_head + number, number < heads_here);
+        make_head(group.z, of_row, slot, lane);
+        for (var d = lane; d < HEAD_DIM; d += 64u) {
+            if (number < heads_here) {
+                query[number * ${KEY_QUADS}u + d / 4u][d % 4u] = head[slot * HEAD_DIM + d];
+            }
+#if MODE == 1
+            if (number <= heads_here) {
+                qkv[group.z * params.row_stride + of_row * HEAD_DIM + d] = head[slot * HEAD_DIM + d];
+            }
+#end
+        }
+        if (number == heads_here) {
+            for (var q = lane; q < ${KEY_QUADS}u; q += 64u) {
+                let at = slot * HEAD_DIM + q * 4u;
+                own_key[q] = raw_of(head[at], head[at + 1u], head[at + 2u], head[at + 3u]);
+            }
+            for (var q = lane; q < ${VALUE_QUADS}u; q += 64u) {
+                let at = group.z * params.row_stride + (HEADS + KV_HEADS) * HEAD_DIM + kv_head * VALUE_DIM + q * 4u;
+                own_value[q] = raw_of(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]);
+            }
+        }
+    }
+#end
+    workgroupBarrier();
+    if (last_tile == position / 64u) {
+        let to = kv_page(tables[here.y + position / PAGE], kv_head);
+        for (var q = thread; q < ${KEY_QUADS}u; q += 256u) {
+            pages[to + position % PAGE * ${KEY_QUADS}u + q] = own_key[q];
+        }
+        for (var q = thread; q < ${VALUE_QUADS}u; q += 256u) {
+            pages[to + ${PAGE * KEY_QUADS}u + position % PAGE * ${VALUE_QUADS}u + q] = own_value[q];
+        }
+    }
+#else
     for (var i = thread; i < ${BLOCK * KEY_QUADS}u; i += 256u) {
         let from_query = min(i / ${KEY_QUADS}u, heads_here - 1u) * ${KEY_QUADS}u + i % ${KEY_QUADS}u;
         query[i] = qkv[group.z * (params.row_stride / 4u) + first_head * ${KEY_QUADS}u + from_query];
     }
-    // This thread's tile of a split, its quads of the values and its heads.
-    let tile = thread / 64u;
+#end
+    // This thread's key and the first of its heads; its quads of the values and their head.
+    let own = thread % 64u;
+    let share = thread / 64u;
     let quad = thread % ${ACROSS}u;
-    let heads_from = thread % 64u / ${ACROSS}u * ${HEADS_EACH}u;
+    let value_head = thread / ${ACROSS}u;
+    let is_summing = value_head < BLOCK && quad < ${VALUE_SLICE}u;
+    var largest = NONE;
+    var total = 0.0;
+#for p in 0..VALUE_SLICES
+    var split_${p} = vec4<f32>(0.0);
+#end
 #if MODE == 1
+    var whole_largest = NONE;
+    var whole_total = 0.0;
+#for p in 0..VALUE_SLICES
+    var whole_${p} = vec4<f32>(0.0);
+#end
+#end
+    for (var tile = first_tile; tile <= last_tile; tile++) {
+        let start = tile * 64u;
+        let after = min(tile + 1u, last_tile);
+        let seen = is_seen(start + own, position);
 #for h in 0..HEADS_EACH
-    var whole_largest_${h} = NONE;
-    var whole_total_${h} = 0.0;
-#for e in 0..QUADS_EACH
-    var whole_${h}_${e} = vec4<f32>(0.0);
+        var sums_${h} = vec4<f32>(0.0);
 #end
-#end
-#end
-    for (var split = split_first; split <= split_last; split++) {
+#for p in 0..KEY_SLICES
         workgroupBarrier();
-        score_key(thread, split * SPLIT + thread, position, head, here.y);
+#for e in 0..KEYS_EACH
+        if (thread + ${e * 256}u < ${64 * KEY_SLICE}u) {
+            let key = (thread + ${e * 256}u) / ${KEY_SLICE}u;
+            let quad = (thread + ${e * 256}u) % ${KEY_SLICE}u;
+#if HEADS > 0
+            if (start + key == position) {
+                key_${e} = own_key[min(quad + ${p * KEY_SLICE}u, ${KEY_QUADS - 1}u)];
+            }
+#end
+            staged[key * ${PITCH}u + quad] = key_${e};
+        }
+#end
+#if ELEMENT >= 3 && p == 0
+        if (thread < 64u) {
+            key_scales[thread] = key_scale;
+            value_scales[thread] = value_scale;
+        }
+#end
         workgroupBarrier();
-        weigh(thread);
-#for h in 0..HEADS_EACH
-#for e in 0..QUADS_EACH
-        var sum_${h}_${e} = vec4<f32>(0.0);
-#end
-#end
-        let start = split * SPLIT + tile * 64u;
-        let first_here = select(0u, (max(first_seen, start) - start) / 16u * 16u, first_seen < start + 64u);
-        let end_here = select(0u, min(64u, position + 1u - min(start, position)), start <= position && first_seen < start + 64u);
-        for (var i = first_here; i < end_here; i += 16u) {
-#for k in 0..16
-            let at_${k} = value_at[tile * 64u + i + ${k}u];
-#for e in 0..QUADS_EACH
-            let v_${k}_${e} = kv_quad(at_${k} + min(quad + ${e * ACROSS}u, ${VALUE_QUADS - 1}u));
-#end
-#end
-#for k in 0..16
-#for h in 0..HEADS_EACH
-            {
-                let weight = vec4<f32>(scores[(tile * ${BLOCK}u + heads_from + ${h}u) * 64u + i + ${k}u]);
-#for e in 0..QUADS_EACH
-                sum_${h}_${e} = fma(weight, v_${k}_${e}, sum_${h}_${e});
-#end
-            }
-#end
-#end
-        }
-        // Tiles hand on what they have so far, in order.
-#for h in 0..HEADS_EACH
-        var largest_${h} = NONE;
-        var total_${h} = 0.0;
-#end
-        for (var turn = 0u; turn < 4u; turn++) {
-            workgroupBarrier();
-            if (turn <= tile) {
-#for h in 0..HEADS_EACH
-                let slot_${h} = turn * ${BLOCK}u + heads_from + ${h}u;
-                let step_${h} = merge(largest_${h}, total_${h}, tile_largest[slot_${h}], tile_total[slot_${h}]);
-                largest_${h} = step_${h}.largest;
-                total_${h} = step_${h}.total;
-#end
-                if (turn == tile) {
-#for h in 0..HEADS_EACH
-#for e in 0..QUADS_EACH
-                    if (quad + ${e * ACROSS}u < ${VALUE_QUADS}u) {
-                        let at = (heads_from + ${h}u) * ${VALUE_QUADS}u + quad + ${e * ACROSS}u;
-                        var before = vec4<f32>(0.0);
-                        if (turn > 0u) {
-                            before = carried[at];
-                        }
-                        sum_${h}_${e} = fma(before, vec4<f32>(step_${h}.before), sum_${h}_${e} * step_${h}.after);
-                        carried[at] = sum_${h}_${e};
-                    }
-#end
-#end
-                }
-            }
-        }
-#if MODE == 0
-        if (tile == 3u) {
-#for h in 0..HEADS_EACH
-            if (heads_from + ${h}u < heads_here) {
-                let of_head = group.z * KV_HEADS * GROUP + first_head + heads_from + ${h}u;
-                let at = (of_head * params.splits + split) * (VALUE_DIM + 2u);
-#for e in 0..QUADS_EACH
-                if (quad + ${e * ACROSS}u < ${VALUE_QUADS}u) {
-#for i in 0..4
-                    out[at + (quad + ${e * ACROSS}u) * 4u + ${i}u] = sum_${h}_${e}[${i}];
-#end
-                }
-#end
-                if (quad == 0u) {
-                    out[at + VALUE_DIM] = largest_${h};
-                    out[at + VALUE_DIM + 1u] = total_${h};
-                }
-            }
-#end
-        }
+#if p + 1 < KEY_SLICES
+#set P = p + 1
+        next = tile;
 #else
+#set P = 0
+        next = after;
+#end
+#include attention_keys
+        if (share < BLOCK) {
+            for (var d = 0u; d < ${KEY_SLICE}u; d++) {
+#if (p + 1) * KEY_SLICE > KEY_QUADS
+                if (d + ${p * KEY_SLICE}u >= ${KEY_QUADS}u) { break; }
+#end
+                let k = kv_of(staged[own * ${PITCH}u + d]);
 #for h in 0..HEADS_EACH
-        {
-            let step = merge(whole_largest_${h}, whole_total_${h}, largest_${h}, total_${h});
-            whole_largest_${h} = step.largest;
-            whole_total_${h} = step.total;
-#for e in 0..QUADS_EACH
-            whole_${h}_${e} = fma(whole_${h}_${e}, vec4<f32>(step.before), sum_${h}_${e} * step.after);
+                sums_${h} = fma(query[min(share + ${h * 4}u, BLOCK - 1u) * ${KEY_QUADS}u + ${p * KEY_SLICE}u + d], k, sums_${h});
+#end
+            }
+        }
+#end
+#for h in 0..HEADS_EACH
+        if (share + ${h * 4}u < BLOCK) {
+#if ELEMENT >= 3
+            scores[(share + ${h * 4}u) * 64u + own] = score(sums_${h}, key_scales[own], seen);
+#else
+            scores[(share + ${h * 4}u) * 64u + own] = score(sums_${h}, 1.0, seen);
 #end
         }
 #end
+        workgroupBarrier();
+        // Values of what is not seen are zeros: whatever lies there may be no number.
+        let first_key_here = select(0u, first_seen - start, first_seen > start) / 4u * 4u;
+        let end_here = min(64u, position + 1u - start);
+#for p in 0..VALUE_SLICES
+#if p > 0
+        workgroupBarrier();
+#end
+#for e in 0..VALUES_EACH
+        if (thread + ${e * 256}u < ${64 * VALUE_SLICE}u) {
+            let key = (thread + ${e * 256}u) / ${VALUE_SLICE}u;
+#if HEADS > 0
+            if (start + key == position) {
+                value_${e} = own_value[min((thread + ${e * 256}u) % ${VALUE_SLICE}u + ${p * VALUE_SLICE}u, ${VALUE_QUADS - 1}u)];
+            }
+#end
+            staged[thread + ${e * 256}u] = select(Raw(), value_${e}, is_seen(start + key, position));
+        }
+#end
+#if p == 0
+        weigh(thread);
+#else
+        workgroupBarrier();
+#end
+#if p + 1 < VALUE_SLICES
+#set P = p + 1
+        next = tile;
+#else
+#set P = 0
+        next = after;
+#end
+#include attention_values
+        var sum_${p} = vec4<f32>(0.0);
+        if (is_summing) {
+            for (var i = first_key_here; i < end_here; i += 4u) {
+#for k in 0..4
+                sum_${p} = fma(vec4<f32>(scores[value_head * 64u + i + ${k}u]), kv_of(staged[(i + ${k}u) * ${VALUE_SLICE}u + quad]), sum_${p});
+#end
+            }
+        }
+#end
+        {
+            let slot = min(value_head, BLOCK - 1u);
+            let step = merge(largest, total, tile_largest[slot], tile_total[slot]);
+            largest = step.largest;
+            total = step.total;
+#for p in 0..VALUE_SLICES
+            split_${p} = fma(split_${p}, vec4<f32>(step.before), sum_${p} * step.after);
+#end
+        }
+#if MODE == 1
+        if (tile % (SPLIT / 64u) == SPLIT / 64u - 1u || tile == last_tile) {
+            let step = merge(whole_largest, whole_total, largest, total);
+            whole_largest = step.largest;
+            whole_total = step.total;
+            largest = NONE;
+            total = 0.0;
+#for p in 0..VALUE_SLICES
+            whole_${p} = fma(whole_${p}, vec4<f32>(step.before), split_${p} * step.after);
+            split_${p} = vec4<f32>(0.0);
+#end
+        }
 #end
     }
-#if MODE == 1
-    // The last tile of a split has what all of them gave.
-    if (tile == 3u) {
-#for h in 0..HEADS_EACH
-        if (heads_from + ${h}u < heads_here) {
-            let head_here = first_head + heads_from + ${h}u;
-            let share = finish(whole_largest_${h}, whole_total_${h}, head_here);
-            let at = group.z * params.out_stride + head_here * VALUE_DIM;
-#for e in 0..QUADS_EACH
-            if (quad + ${e * ACROSS}u < ${VALUE_QUADS}u) {
+    if (!is_summing || value_head >= heads_here) {
+        return;
+    }
+    let of_row = first_head + value_head;
+#if MODE == 0
+    // Values of all parts, then for each its largest score and total.
+    let parts = params.splits * (SPLIT / 64u / TILES);
+    let part = (group.z * KV_HEADS * GROUP + of_row) * parts + group.x;
+    let at = part * VALUE_DIM;
+    if (quad == 0u) {
+        let stands = params.count * KV_HEADS * GROUP * parts * VALUE_DIM + part * 2u;
+        out[stands] = largest;
+        out[stands + 1u] = total;
+    }
+#for p in 0..VALUE_SLICES
+    let result_${p} = split_${p};
+#end
+#else
+    let share_of_row = finish(whole_largest, whole_total, of_row);
+    let at = group.z * params.out_stride + of_row * VALUE_DIM;
+#for p in 0..VALUE_SLICES
+    let result_${p} = whole_${p} * share_of_row;
+#end
+#end
+#for p in 0..VALUE_SLICES
+    if (quad + ${p * VALUE_SLICE}u < ${VALUE_QUADS}u) {
 #for i in 0..4
-                out[at + (quad + ${e * ACROSS}u) * 4u + ${i}u] = whole_${h}_${e}[${i}] * share;
-#end
-            }
-#end
-        }
+        out[at + (quad + ${p * VALUE_SLICE}u) * 4u + ${i}u] = result_${p}[${i}];
 #end
     }
 #end

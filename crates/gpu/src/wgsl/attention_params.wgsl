@@ -1,6 +1,18 @@
 // Parameters of the attention kernels, and what they share: a score from its sums, and the weights of tiles of 64 keys.
 // A slot is a query head of a row in one tile; eight threads weigh one, and their order is that of its sum.
-struct Params { row_stride: u32, out_stride: u32, splits: u32, scale: f32, window: u32, cap: f32, count: u32 }
+struct Params {
+    row_stride: u32,
+    out_stride: u32,
+    splits: u32,
+    scale: f32,
+    window: u32,
+    cap: f32,
+    count: u32,
+#if HEADS > 0
+    // Of the norms of heads.
+    epsilon: f32,
+#end
+}
 var<immediate> params: Params;
 
 const NONE: f32 = -3.0e38;

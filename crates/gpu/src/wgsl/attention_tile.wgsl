@@ -10,6 +10,7 @@
 #buffer qkv read array<vec4<f32>>
 #buffer rows read array<vec2<u32>>
 #buffer tables read array<u32>
+#set WRITES = 0
 #include kv_quad
 #buffer sinks read array<f32>
 #buffer out write array<f32>

@@ -1,11 +1,7 @@
-// What `head` reads, and a workgroup's memory for it.
-#buffer qkv update array<f32>
+// What heads are made of, and a workgroup's memory for AT_ONCE of them.
 #buffer query_norm read array<f32>
 #buffer key_norm read array<f32>
 #buffer angles read array<vec2<f32>>
 
-struct Params { row_stride: u32, epsilon: f32 }
-var<immediate> params: Params;
-
-var<workgroup> head: array<f32, HEAD_DIM>;
-var<workgroup> part: array<f32, 64>;
+var<workgroup> head: array<f32, ${AT_ONCE * HEAD_DIM}>;
+var<workgroup> part: array<f32, ${AT_ONCE * 64}>;

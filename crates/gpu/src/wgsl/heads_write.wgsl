@@ -1,10 +1,16 @@
 // What `heads` and `kv_write` do, in one: behind the query and key heads stand those of the values, which only go to their
 // pages.
+#buffer qkv update array<f32>
+#set AT_ONCE = 1
 #include head_shared
 #buffer rows read array<vec2<u32>>
 #buffer tables read array<u32>
 #buffer pages write array<u32>
 
+struct Params { row_stride: u32, epsilon: f32 }
+var<immediate> params: Params;
+
+#include head
 #include kv_word
 
 @compute @workgroup_size(64)
@@ -22,8 +28,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         return;
     }
-    let start = group.y * params.row_stride + group.x * HEAD_DIM;
-#include head
+    make_head(group.y, group.x, 0u, lane);
+    for (var d = lane; d < HEAD_DIM; d += 64u) {
+        qkv[group.y * params.row_stride + group.x * HEAD_DIM + d] = head[d];
+    }
     if (is_there && group.x >= HEADS) {
         let to = page_of(row, group.x - HEADS) + place * HEAD_DIM;
         for (var d = lane * PER_WORD; d < HEAD_DIM; d += 64u * PER_WORD) {

@@ -39,6 +39,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("matrix_join", include_str!("matrix_join.wgsl")),
     ("staged", include_str!("staged.wgsl")),
     ("attention", include_str!("attention.wgsl")),
+    ("attention_keys", include_str!("attention_keys.wgsl")),
+    ("attention_values", include_str!("attention_values.wgsl")),
     ("attention_join", include_str!("attention_join.wgsl")),
     ("attention_merge", include_str!("attention_merge.wgsl")),
     ("attention_params", include_str!("attention_params.wgsl")),

@@ -95,6 +95,13 @@ fn attentions(list: &mut List, memory: &Memory) {
             let rows = attention::Rows { count, ..rows.clone() };
             attention::attend(list, &attend, &rows, memory, memory, None, memory);
         }
+        // Rows of a sequence each, all in one.
+        for most_keys in [256, 4096] {
+            let rows = attention::Rows { most_keys, alone: true, ..rows.clone() };
+            attention::heads(list, &pass, 3, memory);
+            attention::write(list, &shape, &rows, memory, 20 * dim, 16 * dim, memory);
+            attention::attend(list, &attend, &rows, memory, memory, Some(memory), memory);
+        }
     }
 }
 

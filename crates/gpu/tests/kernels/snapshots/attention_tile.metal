@@ -16,7 +16,9 @@ struct _mslBufferSizes {
 typedef metal::float4 type_3[1];
 typedef metal::uint2 type_5[1];
 typedef uint type_6[1];
-typedef float type_7[1];
+typedef metal::float4 Raw;
+typedef Raw type_7[1];
+typedef float type_8[1];
 struct Params {
     uint row_stride;
     uint out_stride;
@@ -26,16 +28,16 @@ struct Params {
     float cap;
     uint count;
 };
-struct type_8 {
+struct type_9 {
     float inner[256];
 };
-struct type_9 {
+struct type_10 {
     float inner[32];
 };
-struct type_11 {
+struct type_12 {
     metal::float4 inner[528];
 };
-struct type_12 {
+struct type_13 {
     uint inner[4];
 };
 struct Merge {
@@ -44,10 +46,10 @@ struct Merge {
     float before;
     float after;
 };
-struct type_13 {
+struct type_14 {
     metal::float4 inner[784];
 };
-struct type_14 {
+struct type_15 {
     uint inner[64];
 };
 constant uint GROUP = 8u;
@@ -60,18 +62,36 @@ constant uint PAGE = 64u;
 constant uint ELEMENT = 0u;
 constant uint SPLIT = 256u;
 constant uint MODE = 1u;
+constant uint TILES = 4u;
 constant uint CAP = 1u;
 constant uint SINKS = 1u;
+constant uint HEADS = 0u;
 constant uint TILE_SLOTS = 32u;
 constant float NONE = -300000000000000000000000000000000000000.0;
 
-metal::float4 kv_quad(
+Raw kv_raw(
     uint index,
-    device type_3 const& pages,
+    device type_7 const& pages,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float4 _e3 = pages[index];
+    Raw _e3 = pages[index];
     return _e3;
+}
+
+metal::float4 kv_of(
+    Raw raw
+) {
+    return raw;
+}
+
+metal::float4 kv_quad(
+    uint index_1,
+    device type_7 const& pages,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    Raw _e1 = kv_raw(index_1, pages, _buffer_sizes);
+    metal::float4 _e2 = kv_of(_e1);
+    return _e2;
 }
 
 uint kv_page(
@@ -142,7 +162,7 @@ uint first_key(
 metal::float4 scores_of(
     uint slot,
     uint quad_,
-    threadgroup type_11& scores
+    threadgroup type_12& scores
 ) {
     metal::float4 _e7 = scores.inner[(quad_ * 33u) + slot];
     return _e7;
@@ -152,7 +172,7 @@ void keep_weights(
     uint slot_1,
     uint quad_1,
     metal::float4 weights,
-    threadgroup type_11& scores
+    threadgroup type_12& scores
 ) {
     scores.inner[(quad_1 * 33u) + slot_1] = weights;
     return;
@@ -168,10 +188,10 @@ uint naga_div(uint lhs, uint rhs) {
 
 void weigh(
     uint thread_1,
-    threadgroup type_8& parts,
-    threadgroup type_9& tile_largest,
-    threadgroup type_9& tile_total,
-    threadgroup type_11& scores
+    threadgroup type_9& parts,
+    threadgroup type_10& tile_largest,
+    threadgroup type_10& tile_total,
+    threadgroup type_12& scores
 ) {
     metal::float4 a_0_ = metal::float4(-300000000000000000000000000000000000000.0);
     metal::float4 b_0_ = metal::float4(-300000000000000000000000000000000000000.0);
@@ -286,7 +306,7 @@ uint rows_of_tile(
     uint thread_2,
     device type_5 const& rows,
     constant Params& params,
-    threadgroup type_12& follows,
+    threadgroup type_13& follows,
     threadgroup uint& tile_rows,
     constant _mslBufferSizes& _buffer_sizes
 ) {
@@ -400,7 +420,7 @@ float finish(
     float largest_1,
     float total_1,
     uint head_1,
-    device type_7 const& sinks,
+    device type_8 const& sinks,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     float _e5 = sinks[head_1];
@@ -411,8 +431,8 @@ float finish(
 metal::float4 value_quad(
     uint slice_2,
     uint item,
-    device type_3 const& pages,
-    threadgroup type_14& value_at,
+    device type_7 const& pages,
+    threadgroup type_15& value_at,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     uint _e7 = value_at.inner[slice_2 + naga_div(item, 16u)];
@@ -428,19 +448,19 @@ struct main_Input {
 , device type_3 const& qkv [[user(fake0)]]
 , device type_5 const& rows [[user(fake0)]]
 , device type_6 const& tables [[user(fake0)]]
-, device type_3 const& pages [[user(fake0)]]
-, device type_7 const& sinks [[user(fake0)]]
-, device type_7& out [[user(fake0)]]
+, device type_7 const& pages [[user(fake0)]]
+, device type_8 const& sinks [[user(fake0)]]
+, device type_8& out [[user(fake0)]]
 , constant Params& params [[user(fake0)]]
-, threadgroup type_8& parts
-, threadgroup type_9& tile_largest
-, threadgroup type_9& tile_total
-, threadgroup type_11& scores
-, threadgroup type_12& follows
+, threadgroup type_9& parts
+, threadgroup type_10& tile_largest
+, threadgroup type_10& tile_total
+, threadgroup type_12& scores
+, threadgroup type_13& follows
 , threadgroup uint& tile_rows
-, threadgroup type_13& staged
-, threadgroup type_14& key_at
-, threadgroup type_14& value_at
+, threadgroup type_14& staged
+, threadgroup type_15& key_at
+, threadgroup type_15& value_at
 , constant _mslBufferSizes& _buffer_sizes [[user(fake0)]]
 ) {
     if (thread_ == 0u) {
