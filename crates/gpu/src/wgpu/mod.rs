@@ -45,6 +45,12 @@ pub fn open(choice: Choice) -> Result<Arc<dyn Device>, GpuError> {
     Ok(Arc::new(open_adapter(&adapter)?))
 }
 
+/// What kernels with matrices take; all others do without.
+const FOR_MATRICES: ::wgpu::Features = ::wgpu::Features::SHADER_F16
+    .union(::wgpu::Features::SUBGROUP)
+    .union(::wgpu::Features::SUBGROUP_BARRIER)
+    .union(::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+
 /// Adapters of the backends, those with memory of their own first.
 fn adapters(backends: ::wgpu::Backends) -> Vec<::wgpu::Adapter> {
     if !::wgpu::Instance::enabled_backend_features().intersects(backends) {
@@ -73,9 +79,7 @@ fn open_adapter(adapter: &::wgpu::Adapter) -> Result<Wgpu, GpuError> {
     if !there.contains(required) {
         return Err(unusable("its driver is too old: no immediate data".to_string()));
     }
-    let optional =
-        ::wgpu::Features::SHADER_F16 | ::wgpu::Features::SUBGROUP | ::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-    let mut features = required | (optional & there);
+    let mut features = required | (FOR_MATRICES & there);
     let backend = if info.backend == ::wgpu::Backend::Metal { Backend::Metal } else { Backend::Vulkan };
     let matrices = if products::wants_matrices(backend, &info) { matrices(adapter, features) } else { vec![] };
     if matrices.is_empty() {
@@ -119,9 +123,7 @@ fn open_adapter(adapter: &::wgpu::Adapter) -> Result<Wgpu, GpuError> {
 
 /// Square products of f16 summed in f32, where the device has them.
 fn matrices(adapter: &::wgpu::Adapter, features: ::wgpu::Features) -> Vec<MatrixShape> {
-    let needed =
-        ::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | ::wgpu::Features::SHADER_F16 | ::wgpu::Features::SUBGROUP;
-    if !features.contains(needed) {
+    if !features.contains(FOR_MATRICES) {
         return vec![];
     }
     let (f16, f32) = (::wgpu::CooperativeScalarType::F16, ::wgpu::CooperativeScalarType::F32);

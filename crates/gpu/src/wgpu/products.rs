@@ -176,12 +176,10 @@ impl Product<'_> {
         Command::Dispatch { kernel, buffers, params, groups: [rows, 1, 1] }
     }
 
-    /// Blocks of a part of the columns that are on their way at once for a lone row, in registers: a narrow subgroup's thread
-    /// has several features, and a part may be short.
+    /// Blocks of weights that are on their way at once for a lone row, in registers: a narrow subgroup's thread has several
+    /// features.
     fn depth(&self, subgroup: u32) -> u32 {
-        (8 / pieces(self.kernel.constant("CODE")) * subgroup / 32)
-            .max(1)
-            .min(self.matrix_part_blocks().next_power_of_two())
+        (2 / pieces(self.kernel.constant("CODE")) * subgroup / 32).max(1)
     }
 
     /// What is done to the input.
@@ -340,13 +338,11 @@ impl Product<'_> {
 
     /// The kernel of a lone row.
     fn one(&self, size: u32, subgroup: u32, each: u32, at_once: u32) -> Kernel {
-        let depth = self.depth(subgroup);
         let mut constants = self.constants(&[
             ("MATRIX", size),
             ("SUBGROUP", subgroup),
             ("UNIT", unit(size)),
-            ("DEPTH", depth),
-            ("EVEN", self.matrix_part_blocks().is_multiple_of(depth).into()),
+            ("DEPTH", self.depth(subgroup)),
             ("EACH", each),
             ("AT_ONCE", at_once),
         ]);

@@ -1,7 +1,6 @@
 // The product of `matmul` with matrices in hardware, a lone row, which is made into halves here as `matmul_halves` does it for
 // many: it stands for all rows of a matrix. 32 features a workgroup; the order of a sum is that of `matmul_matrix_few`.
-// DEPTH blocks of weights are on their way while one is multiplied. Beside rows that come from memory that would not pay: what
-// is near would wait for what is far.
+// DEPTH blocks of weights are on their way while one is multiplied.
 #include matrix
 #set ROW_TILES = 1
 #set ROWS = MATRIX
@@ -27,11 +26,11 @@
 #include staged
 var<workgroup> sums: array<f32, ${AT_ONCE * 32 * ROWS}>;
 
-// The only row.
+// The only row, and 32 zeros behind it.
 #if UNIT == 1
-var<workgroup> row_halves: array<f16, ${EACH * 1024}>;
+var<workgroup> row_halves: array<f16, ${EACH * 1024 + 32}>;
 #else
-var<workgroup> row_halves: array<vec4<f16>, ${EACH * 256}>;
+var<workgroup> row_halves: array<vec4<f16>, ${EACH * 256 + 8}>;
 #end
 #include halves_shared
 
@@ -55,28 +54,14 @@ fn main(
     for (var i = thread; i < 64u; i += ${THREADS}u) { zeros[i] = 0.0; }
     workgroupBarrier();
 #end
-#for t in 0..STEPS
-#if MATRIX == 8
-    var sum_0_${t} = coopLoadT<MatrixC>(&zeros[0], 8u);
-#else
-    var sum_0_${t} = MatrixC();
-#end
-#end
 #for d in 0..DEPTH
+    let block_${d} = min(first + ${d}u, blocks - 1u);
 #for s in 0..32 / SUBGROUP
-    var codes_${d}_${s}: Block;
+    var codes_${d}_${s} = load_block(tile * blocks + block_${d}, lane + ${s * SUBGROUP}u);
 #for h in 0..HALVES
-    var raw_${d}_${s}_${h}: RawScale;
+    var raw_${d}_${s}_${h} = raw_scale(tile, block_${d}, blocks, ${h}u, lane + ${s * SUBGROUP}u);
 #end
 #end
-    if (first + ${d}u < end) {
-#for s in 0..32 / SUBGROUP
-        codes_${d}_${s} = load_block(tile * blocks + first + ${d}u, lane + ${s * SUBGROUP}u);
-#for h in 0..HALVES
-        raw_${d}_${s}_${h} = raw_scale(tile, first + ${d}u, blocks, ${h}u, lane + ${s * SUBGROUP}u);
-#end
-#end
-    }
 #end
     let at = params.first_row * params.x_stride;
 #include halves
@@ -89,65 +74,60 @@ fn main(
 #end
 #end
 #end
-    workgroupBarrier();
-    for (var i = 0u; i < params.part_blocks; i += ${DEPTH}u) {
-#for d in 0..DEPTH
-#if EVEN == 1
-        {
-#else
-        // A loop of one round or none: matrices are not allowed in branches that might not be the same for all.
-        for (var step = i + ${d}u; step < params.part_blocks; step = 0xffffffffu) {
-#end
-            let block = first + i + ${d}u;
-            let x_at = min(block, blocks - 1u) * ${32 / UNIT}u;
-#for k in 0..STEPS
-            let a_${k} = coopLoadT<MatrixA>(&row_halves[x_at + ${k * MATRIX / UNIT}u], 0u);
-#end
-            workgroupBarrier();
-#for s in 0..32 / SUBGROUP
-            {
-                let at = here + (lane + ${s * SUBGROUP}u) * ${STRIDE}u;
-                let is_there = block < end;
-#for h in 0..HALVES
-                let so_${h} = half_scale(raw_${d}_${s}_${h}, block, ${h}u, params.global_scale);
-#end
+    if (thread < ${32 / UNIT}u) {
 #if UNIT == 1
-#for j in 0..8
-                stage(at + ${j * 4}u, select(vec4<f16>(0.0h), half_${j}(codes_${d}_${s}, so_${j / 4 * (HALVES - 1)}), is_there));
-#end
+        row_halves[${EACH * 1024}u + thread] = 0.0h;
 #else
-                // Lanes 8 to 15 of 16 write neighbours in the other order: so no two are in one bank.
-                let turned = (lane & 8u) != 0u;
-#for j in 0..4
-                {
-                    let low = select(vec4<f16>(0.0h), half_${2 * j}(codes_${d}_${s}, so_${j / 2 * (HALVES - 1)}), is_there);
-                    let high = select(vec4<f16>(0.0h), half_${2 * j + 1}(codes_${d}_${s}, so_${j / 2 * (HALVES - 1)}), is_there);
-                    stage(at + select(${2 * j}u, ${2 * j + 1}u, turned), select(low, high, turned));
-                    stage(at + select(${2 * j + 1}u, ${2 * j}u, turned), select(high, low, turned));
-                }
+        row_halves[${EACH * 256}u + thread] = vec4<f16>(0.0h);
 #end
-#end
-            }
-#end
-            if (block + ${DEPTH}u < end) {
-#for s in 0..32 / SUBGROUP
-                codes_${d}_${s} = load_block(tile * blocks + block + ${DEPTH}u, lane + ${s * SUBGROUP}u);
-#for h in 0..HALVES
-                raw_${d}_${s}_${h} = raw_scale(tile, block + ${DEPTH}u, blocks, ${h}u, lane + ${s * SUBGROUP}u);
-#end
-#end
-            }
-            workgroupBarrier();
-#for k in 0..STEPS
-            {
+    }
+    workgroupBarrier();
 #for t in 0..STEPS
-                let b_${t} = coopLoad<MatrixB>(&staged[here + ${t * MATRIX * STRIDE + k * MATRIX / UNIT}u], ${STRIDE}u);
-                sum_0_${t} = coopMultiplyAdd(a_${k}, b_${t}, sum_0_${t});
+#if MATRIX == 8
+    var sum_0_${t} = coopLoadT<MatrixC>(&zeros[0], 8u);
+#else
+    var sum_0_${t} = MatrixC();
 #end
-            }
+#end
+    // A subgroup's blocks, in memory of its own: nobody waits for another. All have as many rounds, the last of them of zeros.
+    for (var i = 0u; i < params.part_blocks; i++) {
+        let block = min(first + i, blocks - 1u);
+        let x_at = select(${EACH * 1024 / UNIT}u, block * ${32 / UNIT}u, first + i < end);
+#for s in 0..32 / SUBGROUP
+        {
+            let at = here + (lane + ${s * SUBGROUP}u) * ${STRIDE}u;
+#for h in 0..HALVES
+            let so_${h} = half_scale(raw_0_${s}_${h}, block, ${h}u, params.global_scale);
+#end
+#for j in 0..8
+            stage(at + ${j * 4 / UNIT}u, half_${j}(codes_0_${s}, so_${j / 4 * (HALVES - 1)}));
+#end
+        }
+#for d in 1..DEPTH
+        codes_${d - 1}_${s} = codes_${d}_${s};
+#for h in 0..HALVES
+        raw_${d - 1}_${s}_${h} = raw_${d}_${s}_${h};
+#end
+#end
+#end
+        let next = min(first + i + ${DEPTH}u, blocks - 1u);
+#for s in 0..32 / SUBGROUP
+        codes_${DEPTH - 1}_${s} = load_block(tile * blocks + next, lane + ${s * SUBGROUP}u);
+#for h in 0..HALVES
+        raw_${DEPTH - 1}_${s}_${h} = raw_scale(tile, next, blocks, ${h}u, lane + ${s * SUBGROUP}u);
+#end
+#end
+        subgroupBarrier();
+#for k in 0..STEPS
+        {
+            let a_0 = coopLoadT<MatrixA>(&row_halves[x_at + ${k * MATRIX / UNIT}u], 0u);
+#for t in 0..STEPS
+            let b_${t} = coopLoad<MatrixB>(&staged[here + ${t * MATRIX * STRIDE + k * MATRIX / UNIT}u], ${STRIDE}u);
+            sum_0_${t} = coopMultiplyAdd(a_0, b_${t}, sum_0_${t});
 #end
         }
 #end
+        subgroupBarrier();
     }
 #include matrix_join
 #for e in 0..OUTPUTS
