@@ -147,66 +147,85 @@ template <int ELEMENT, int DIM> struct Queries {
     }
 };
 
-// Scores of a tile's keys (fragments of 16 rows) become weights, with the largest score and the total of rows g and g + 8.
-DEV void weigh(const AttentionArgs &args, float (&scores)[KEYS / 8][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane,
-               float (&largest)[2], float (&total)[2]) {
+// Scores of keys from `start` on, 8 to a fragment of 16 rows, scaled and limited; the least where rows g and g + 8 do not see a key.
+template <u32 N> DEV void limit_scores(const AttentionArgs &args, float (&scores)[N][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane) {
     const u32 t = lane & 3;
     if (args.cap > 0.0f) {
 #pragma unroll 1
-        for (u32 n = 0; n < KEYS / 8; n++) {
+        for (u32 n = 0; n < N; n++) {
 #pragma unroll
             for (u32 e = 0; e < 4; e++) {
 #pragma unroll
-                for (u32 m = 0; m < KEYS / 8; m++) scores[m][e] = m == n ? limited(args, scores[m][e]) : scores[m][e];
+                for (u32 m = 0; m < N; m++) scores[m][e] = m == n ? limited(args, scores[m][e]) : scores[m][e];
             }
         }
     } else {
         const float scale = args.scale * LOG2E;
 #pragma unroll
-        for (u32 n = 0; n < KEYS / 8; n++) {
+        for (u32 n = 0; n < N; n++) {
 #pragma unroll
             for (u32 e = 0; e < 4; e++) scores[n][e] *= scale;
         }
     }
-    const bool sees_all = maximum(first[0], first[1]) <= start && minimum(last[0], last[1]) >= start + KEYS - 1;
-    if (!__all_sync(~0u, sees_all)) {
+    const bool sees_all = maximum(first[0], first[1]) <= start && minimum(last[0], last[1]) >= start + 8 * N - 1;
+    if (__all_sync(~0u, sees_all)) return;
 #pragma unroll
-        for (u32 n = 0; n < KEYS / 8; n++) {
+    for (u32 n = 0; n < N; n++) {
 #pragma unroll
-            for (u32 e = 0; e < 4; e++) {
-                const u32 key = start + n * 8 + 2 * t + (e & 1), half = e >> 1;
-                if (key > last[half] || key < first[half]) scores[n][e] = LEAST;
-            }
+        for (u32 e = 0; e < 4; e++) {
+            const u32 key = start + n * 8 + 2 * t + (e & 1), half = e >> 1;
+            if (key > last[half] || key < first[half]) scores[n][e] = LEAST;
         }
     }
+}
+
+// The largest of them of rows g and g + 8.
+template <u32 N> DEV void find_largest(const float (&scores)[N][4], float (&largest)[2]) {
     largest[0] = largest[1] = LEAST;
 #pragma unroll
-    for (u32 n = 0; n < KEYS / 8; n++) {
+    for (u32 n = 0; n < N; n++) {
 #pragma unroll
         for (u32 e = 0; e < 4; e++) largest[e >> 1] = fmaxf(largest[e >> 1], scores[n][e]);
     }
-    float from[2];
 #pragma unroll
     for (u32 half = 0; half < 2; half++) {
         largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 1));
         largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 2));
-        total[half] = 0.0f;
-        // What is not seen weighs nothing, also where nothing is seen.
-        from[half] = largest[half] == LEAST ? 0.0f : largest[half];
     }
+}
+
+// They become weights. What is not seen weighs nothing, also where nothing is seen.
+template <u32 N> DEV void make_weights(float (&scores)[N][4], const float (&largest)[2]) {
+    const float from[2] = {largest[0] == LEAST ? 0.0f : largest[0], largest[1] == LEAST ? 0.0f : largest[1]};
+#pragma unroll
+    for (u32 n = 0; n < N; n++) {
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) scores[n][e] = power(scores[n][e] - from[e >> 1]);
+    }
+}
+
+// Totals of rows g and g + 8: each lane's weights of all keys in order, then those of four lanes.
+template <typename Of> DEV void add_weights(float (&total)[2], Of of) {
+    total[0] = total[1] = 0.0f;
 #pragma unroll
     for (u32 n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-        for (u32 e = 0; e < 4; e++) {
-            scores[n][e] = power(scores[n][e] - from[e >> 1]);
-            total[e >> 1] += scores[n][e];
-        }
+        const float4 v = of(n);
+        total[0] += v.x, total[0] += v.y, total[1] += v.z, total[1] += v.w;
     }
 #pragma unroll
     for (u32 half = 0; half < 2; half++) {
         total[half] += __shfl_xor_sync(~0u, total[half], 1);
         total[half] += __shfl_xor_sync(~0u, total[half], 2);
     }
+}
+
+// Scores of a tile's keys become weights, with the largest score and the total of rows g and g + 8.
+DEV void weigh(const AttentionArgs &args, float (&scores)[KEYS / 8][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane,
+               float (&largest)[2], float (&total)[2]) {
+    limit_scores(args, scores, start, first, last, lane);
+    find_largest(scores, largest);
+    make_weights(scores, largest);
+    add_weights(total, [&](u32 n) { return make_float4(scores[n][0], scores[n][1], scores[n][2], scores[n][3]); });
 }
 
 // One tile of keys: sums of 16 rows, [dim / 8] fragments, with the largest score and the total of rows g and g + 8.

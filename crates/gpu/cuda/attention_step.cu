@@ -3,8 +3,8 @@
 // `step`: rows of a sequence each. One kernel norms and rotates the heads, writes the new key and value, attends and
 // merges: a cluster of blocks has a row and KV head, and what it sums stays in shared memory. Old keys come while the
 // kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before; each block has an equal share
-// of all tiles, which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention.cuh.
-#include "attention.cuh"
+// of all tiles, which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention_tile.cuh.
+#include "attention_tile.cuh"
 #include "heads.cuh"
 #include "left.cuh"
 #include "wgmma.cuh"
@@ -20,6 +20,7 @@ struct StepArgs {
     const float2 *angles;
     u32 keys;                           // where a row's keys begin; values follow
     HeadPass pass;
+    u32 stages;                         // tiles that four warps have on their way
     LeftRows leaves;                    // what is left to the next product
 };
 
@@ -65,6 +66,7 @@ template <int DIM> struct Room {
     float *fresh;   // the key, normed, then the value
     float *factors; // of each warp [3][tiles]
     float *kept;    // [tiles of the block][here][KEPT]
+    Exchange *exchange; // of each four warps
 };
 
 // The heads of a block's queries; of the block that has the last tile, the new key and value too, to their page as well.
@@ -121,47 +123,47 @@ DEV void make_heads(const StepArgs &args, const Room<DIM> &room, uint2 row, u32 
     __syncthreads();
 }
 
-// Put the new key (or value) among the last tile's, and zeros behind a value: what stands there may be no number.
-template <int ELEMENT, int DIM> DEV void patch_tile(u32 tile_at, const float *fresh, u32 last, bool is_value) {
-    const u32 lane = threadIdx.x & 31, row = last % KEYS;
-    if (fresh && lane < DIM / 8) {
-        const float *v = fresh + lane * 8;
-        const u32 at = tile_at + piece_place<DIM, true>(row, lane);
-        store_shared_8(at, pack<ELEMENT>(v[0], v[1]), pack<ELEMENT>(v[2], v[3]));
-        store_shared_8(at + 8, pack<ELEMENT>(v[4], v[5]), pack<ELEMENT>(v[6], v[7]));
-    }
-    for (u32 i = lane; is_value && i < (KEYS - 1 - row) * (DIM / 8); i += 32) {
-        const u32 at = tile_at + piece_place<DIM, true>(row + 1 + i / (DIM / 8), i % (DIM / 8));
-        store_shared_8(at, 0, 0), store_shared_8(at + 8, 0, 0);
-    }
-    __syncwarp();
-}
-
-// Leave two neighbours of a row, of whose 16 eight lanes have the others: a warp together.
+// Leave two neighbours of a row, of whose 16 or 32 the lanes beside have the others: a warp together.
 DEV void leave_pair(const LeftRows &left, u32 row, u32 column, float2 v) {
+    const bool is_wide = left.arrangement == REGISTERS;
     float most = fmaxf(fabsf(v.x), fabsf(v.y));
-    for (u32 apart = 1; left.exponents && apart < 8; apart *= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, apart));
+    for (u32 apart = 1; left.exponents && apart < (is_wide ? 16 : 8); apart *= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, apart));
     leave(left, row, column, v.x), leave(left, row, column + 1, v.y);
-    if (column % 16 == 0) leave_exponent(left, row, column, most);
+    if (is_wide && column % 32 == 0) leave_wide_exponent(left, row, column, most);
+    if (!is_wide && column % 16 == 0) leave_exponent(left, row, column, most);
 }
 
-// Merge what the blocks of a cluster have kept: a warp takes a head at a time.
+// The block that begins what is left.
+DEV void first_begins(const LeftRows &left) {
+    if ((blockIdx.x | blockIdx.y | blockIdx.z) == 0 && threadIdx.x < 32) begin_leaving(left);
+}
+
+// Merge what the blocks of a cluster have kept: a warp takes 64 dimensions of a head at a time.
 template <int DIM, bool LEAVES> DEV void merge_kept(const AttentionArgs &a, const LeftRows &leaves, const Room<DIM> &room, u32 count, u32 here, u32 first_head) {
-    constexpr u32 EACH = DIM / 64;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, all = gridDim.x * warps;
+    constexpr u32 PARTS = DIM / 64, HELD = 8;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, quads = warps / 4, all = gridDim.x * quads;
+    const u32 all_log2 = __popc(all - 1), quads_log2 = __popc(quads - 1);
     float *before = room.factors + warp * 3 * a.tiles, *after = before + a.tiles, *totals = after + a.tiles;
-    // Where tile i is kept: warps of one block after those of another.
+    // Where tile i is kept: those of four warps of one block after those of others.
     auto place = [&](u32 i, u32 of) {
-        const u32 at = shared_address(room.kept) + ((i / all * warps + i % warps) * here + of) * KEPT<DIM> * 4;
-        return in_block(at, i % all / warps);
+        const u32 at = shared_address(room.kept) + (((i >> all_log2 << quads_log2) + (i & (quads - 1))) * here + of) * KEPT<DIM> * 4;
+        return in_block(at, (i & (all - 1)) >> quads_log2);
     };
-    for (u32 of = blockIdx.x * warps + warp; of < here; of += all) {
+    for (u32 unit = blockIdx.x * warps + warp; unit < here * PARTS; unit += gridDim.x * warps) {
+        const u32 of = unit / PARTS, column = unit % PARTS * 64 + lane * 2;
+        float2 held[HELD];
+#pragma unroll
+        for (u32 i = 0; i < HELD; i++) {
+            held[i] = make_float2(0.0f, 0.0f);
+            if (i < count) held[i] = load_cluster(place(i, of) + column * 4);
+        }
         float largest = LEAST;
         for (u32 first = 0; first < count; first += 32) {
             const u32 i = first + lane;
             float2 own = make_float2(LEAST, 0.0f);
             if (i < count) own = load_cluster(place(i, of) + DIM * 4);
             float most = own.x;
+#pragma unroll
             for (u32 step = 1; step < 32; step *= 2) {
                 const float other = __shfl_up_sync(~0u, most, step);
                 if (lane >= step) most = fmaxf(most, other);
@@ -174,42 +176,42 @@ template <int DIM, bool LEAVES> DEV void merge_kept(const AttentionArgs &a, cons
         }
         __syncwarp();
         float total = 0.0f;
-        float2 sums[EACH] = {};
-#pragma unroll 8
-        for (u32 i = 0; i < count; i++) {
-            const u32 at = place(i, of) + lane * 8;
+        float2 sums = make_float2(0.0f, 0.0f);
+        auto add = [&](u32 i, float2 v) {
             total = fmaf(total, before[i], totals[i] * after[i]);
+            sums.x = fmaf(sums.x, before[i], v.x * after[i]), sums.y = fmaf(sums.y, before[i], v.y * after[i]);
+        };
 #pragma unroll
-            for (u32 j = 0; j < EACH; j++) {
-                const float2 v = load_cluster(at + j * 256);
-                sums[j].x = fmaf(sums[j].x, before[i], v.x * after[i]), sums[j].y = fmaf(sums[j].y, before[i], v.y * after[i]);
-            }
+        for (u32 i = 0; i < HELD; i++) {
+            if (i < count) add(i, held[i]);
         }
+#pragma unroll 4
+        for (u32 i = HELD; i < count; i++) add(i, load_cluster(place(i, of) + column * 4));
         __syncwarp();
         const float share = finish(a, largest, total, first_head + of);
-        float *to = a.out + (u64)blockIdx.z * a.out_stride + (first_head + of) * DIM + lane * 2;
-#pragma unroll
-        for (u32 j = 0; j < EACH; j++) {
-            const float2 v = make_float2(sums[j].x * share, sums[j].y * share);
-            *(float2 *)(to + j * 64) = v;
-            if (LEAVES) leave_pair(leaves, blockIdx.z, (first_head + of) * DIM + lane * 2 + j * 64, v);
-        }
+        const float2 v = make_float2(sums.x * share, sums.y * share);
+        *(float2 *)(a.out + (u64)blockIdx.z * a.out_stride + (first_head + of) * DIM + column) = v;
+        if (LEAVES) leave_pair(leaves, blockIdx.z, (first_head + of) * DIM + column, v);
     }
 }
 
 // A row of no sequence is left as zeros.
 DEV void leave_nothing(const LeftRows &left, u32 row, u32 column, u32 columns) {
     previous_done();
+    first_begins(left);
     for (u32 i = threadIdx.x; i < columns; i += blockDim.x) {
         leave(left, row, column + i, 0.0f);
-        if ((column + i) % 16 == 0) leave_exponent(left, row, column + i, 0.0f);
+        if (left.arrangement == REGISTERS) leave_wide_exponent(left, row, column + i, 0.0f);
+        else if ((column + i) % 16 == 0) leave_exponent(left, row, column + i, 0.0f);
     }
 }
 
-// Grid (blocks of a cluster, KV heads * blocks of 16 heads, rows).
+// Grid (blocks of a cluster, KV heads * blocks of 16 heads, rows). Four warps take a tile.
 template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &args, u8 *memory) {
+    constexpr u32 STAGE = KEYS * DIM * 4;
     const AttentionArgs &a = args.attention;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, all = gridDim.x * warps;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, quad = warp >> 2, part = warp & 3;
+    const u32 warps = blockDim.x >> 5, quads = warps / 4, all = gridDim.x * quads;
     const u32 g = lane >> 2, t = lane & 3;
     const u32 blocks = (a.group + 15) / 16, head = blockIdx.y / blocks, of_group = blockIdx.y % blocks * 16;
     const u32 here = minimum(16u, a.group - of_group), first_head = head * a.group + of_group;
@@ -219,56 +221,70 @@ template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &arg
         if (LEAVES && blockIdx.x == 0) leave_nothing(args.leaves, blockIdx.z, first_head * DIM, here * DIM);
         return;
     }
-    const u32 keys_at = shared_address(memory) + warp * KEYS * DIM * 4, values_at = keys_at + KEYS * DIM * 2;
-    const u32 barriers = warps * KEYS * DIM * 4, keys_full = shared_address(memory) + barriers + warp * 16, values_full = keys_full + 8;
+    const u32 stages = args.stages, tiles_at = shared_address(memory) + quad * stages * STAGE;
+    const u32 full = shared_address(memory) + quads * stages * STAGE + quad * 32;
     Room<DIM> room;
-    room.queries = (float *)(memory + barriers + 128);
+    room.exchange = (Exchange *)(memory + quads * stages * STAGE + 64);
+    room.queries = (float *)(room.exchange + quads);
     room.fresh = room.queries + here * HEAD<DIM>;
     room.factors = room.fresh + 2 * DIM;
     room.kept = room.factors + warps * 3 * a.tiles;
     const u32 first = first_seen(a, row.x) / KEYS, last_tile = row.x / KEYS;
-    u32 tile = first + blockIdx.x * warps + warp;
-    if (lane == 0) {
-        barrier_init(keys_full, 1), barrier_init(values_full, 1);
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    }
+    u32 tile = first + blockIdx.x * quads + quad;
+    // Of four warps the first has keys brought, the second values: stage after stage, of each their own barrier.
+    const u32 brings = part * STAGE / 2;
+    if (part < 2 && lane < stages) barrier_init(full + part * 8 + lane * 16, 1);
+    if (part < 2) asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     __syncwarp();
-    u32 number = tile <= last_tile ? page_number(a, row, tile) : 0;
-    if (tile <= last_tile) {
-        bring_tile<DIM>(args, keys_at, keys_full, number, head, row, tile, 0);
-        bring_tile<DIM>(args, values_at, values_full, number, head, row, tile, 1);
-    }
-    number = page_number(a, row, tile + all);
-    const bool has_last = (last_tile - first) % all / warps == blockIdx.x;
+    u32 ahead = tile, number = 0;
+    auto bring = [&](u32 stage) {
+        if (ahead <= last_tile) bring_tile<DIM>(args, tiles_at + stage * STAGE + brings, full + stage * 16 + part * 8, number, head, row, ahead, part);
+        ahead += all, number = page_number(a, row, ahead);
+    };
+    if (part < 2) number = page_number(a, row, ahead);
+    for (u32 stage = 0; part < 2 && stage < stages; stage++) bring(stage);
+    const bool has_last = ((last_tile - first) & (all - 1)) / quads == blockIdx.x;
     make_heads<ELEMENT, DIM>(args, room, row, head, of_group, here, has_last);
+    if (LEAVES) first_begins(args.leaves);
     Queries<ELEMENT, DIM> q;
 #pragma unroll
     for (u32 i = 0; i < DIM / 16; i++) {
 #pragma unroll
-        for (u32 part = 0; part < 4; part++) {
-            const u32 of = g + (part & 1) * 8;
-            const float2 v = of < here ? *(const float2 *)(room.queries + of * HEAD<DIM> + i * 16 + 2 * t + (part >> 1) * 8) : make_float2(0.0f, 0.0f);
-            q.parts[i][part] = pack<ELEMENT>(v.x, v.y);
+        for (u32 of_part = 0; of_part < 4; of_part++) {
+            const u32 of = g + (of_part & 1) * 8;
+            const float2 v = of < here ? *(const float2 *)(room.queries + of * HEAD<DIM> + i * 16 + 2 * t + (of_part >> 1) * 8) : make_float2(0.0f, 0.0f);
+            q.parts[i][of_part] = pack<ELEMENT>(v.x, v.y);
         }
     }
-    const u32 seen = first_seen(a, row.x), firsts[2] = {seen, seen}, lasts[2] = {row.x, row.x};
+    const u32 seen = first_seen(a, row.x), firsts[2] = {seen, seen}, lasts[2] = {row.x, row.x}, last_row = row.x % KEYS;
+    u32 stage = 0, phase = 0;
     for (u32 round = 0; tile <= last_tile; tile += all, round++) {
-        const bool more = tile + all <= last_tile, is_last = tile == last_tile;
-        barrier_wait(keys_full, round & 1);
-        if (is_last) patch_tile<ELEMENT, DIM>(keys_at, room.fresh, row.x, false);
-        float sums[DIM / 8][4], largest[2], total[2];
-        auto between = [&]() {
-            __syncwarp();
-            if (more) bring_tile<DIM>(args, keys_at, keys_full, number, head, row, tile + all, 0);
-            barrier_wait(values_full, round & 1);
-            if (is_last) patch_tile<ELEMENT, DIM>(values_at, room.fresh + DIM, row.x, true);
-        };
-        tile_sums<ELEMENT, DIM, true>(a, q, keys_at, values_at, tile * KEYS, firsts, lasts, lane, sums, largest, total, between);
+        const bool is_last = tile == last_tile;
+        const u32 keys_at = tiles_at + stage * STAGE, values_at = keys_at + STAGE / 2;
+        barrier_wait(full + stage * 16, phase);
+        if (is_last && last_row / 16 == part) patch_row<ELEMENT, DIM, DIM / 8>(keys_at, room.fresh, last_row, 0);
         __syncwarp();
-        if (more) bring_tile<DIM>(args, values_at, values_full, number, head, row, tile + all, 1);
-        number = page_number(a, row, tile + 2 * all);
-        auto put = [&](u32 of) { return put_close(room.kept + ((round * warps + warp) * here + of) * KEPT<DIM>, DIM); };
-        put_sums<DIM>(sums, largest, total, here, put);
+        float sums[DIM / 32][4], largest[2], total[2];
+        auto between = [&]() {
+            if (part == 0) bring(stage);
+        };
+        auto values = [&]() {
+            barrier_wait(full + stage * 16 + 8, phase);
+            if (is_last) patch_values<ELEMENT, DIM, DIM / 32>(values_at, room.fresh + DIM, last_row, part * (DIM / 32));
+        };
+        sum_tile<ELEMENT, DIM>(a, q, room.exchange[quad], 1 + quad, part, keys_at, values_at, tile * KEYS, firsts, lasts, sums, largest, total, between, values);
+        if (part == 1) meet(3 + quad, 128), bring(stage);
+        else pass_by(3 + quad, 128);
+        if (++stage == stages) stage = 0, phase ^= 1;
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) {
+            const u32 of = g + 8 * half;
+            if (of >= here) continue;
+            float *to = room.kept + ((round * quads + quad) * here + of) * KEPT<DIM>;
+#pragma unroll
+            for (u32 d = 0; d < DIM / 32; d++) *(float2 *)(to + part * (DIM / 4) + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
+            if (part == 0 && t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
+        }
     }
     cluster_meet();
     merge_kept<DIM, LEAVES>(a, args.leaves, room, last_tile - first + 1, here, first_head);
@@ -401,7 +417,7 @@ template <int ELEMENT, int DIM> DEV void attend_long(const StepArgs &args, u8 *m
             __syncwarp();
             if (lane == 0) barrier_arrive(empty + stage * 16);
             barrier_wait(full + stage * 16 + 8, phase);
-            if (is_last) patch_tile<ELEMENT, DIM>(values_at, nullptr, unit.where.x, true);
+            if (is_last) clear_behind<DIM, DIM / 8>(values_at, unit.where.x % KEYS, 0);
         };
         tile_sums<ELEMENT, DIM, true>(a, q, keys_at, values_at, tile * KEYS, firsts, lasts, lane, sums, largest, total, between);
         // The copy engine writes here next.
@@ -568,11 +584,11 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
 }
 
 #define STEP(name, element, dim)                                                                                       \
-    extern "C" __global__ void __launch_bounds__(128) attention_leaving_##name(const __grid_constant__ StepArgs args) { \
+    extern "C" __global__ void __launch_bounds__(256) attention_leaving_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
         attend<element, dim, true>(args, memory);                                                                    \
     }                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(128) attention_step_##name(const __grid_constant__ StepArgs args) { \
+    extern "C" __global__ void __launch_bounds__(256) attention_step_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
         attend<element, dim, false>(args, memory);                                                                  \
     }                                                                                                                \

@@ -71,7 +71,7 @@ class Few(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("rows", V)
     ("m", U), ("n", U), ("k", U), ("stride", U), ("out_stride", U), ("halves", U), ("groups", U), ("choices", U)]
 class Rows(C.Structure): _fields_ = [("values", V), ("weight", V), ("pairs", V), ("rows", V), ("factors", V), ("k", U), ("x_stride", U), ("stride", U), ("mode", U), ("act", U), ("order", U), ("products", U), ("choices", U), ("alpha", F), ("limit", F), ("eps", F)]
 class Map(C.Structure): _fields_ = [("w", C.c_ulonglong * 16)]
-class Some(C.Structure): _fields_ = [("x", Map), ("w", W), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("parts", U), ("stages", U)]
+class Some(C.Structure): _fields_ = [("x", Map), ("w", W), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("source", RowSource), ("left", Left), ("leaves", Left), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("x_stride", U), ("parts", U), ("stages", U)]
 class Team(C.Structure): _fields_ = [("w", W), ("rows", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("source", RowSource), ("left", Left), ("leaves", Left), ("m", U), ("n", U), ("k", U), ("out_stride", U), ("x_stride", U), ("parts", U), ("halves", U), ("groups", U)]
 class Gemm(C.Structure): _fields_ = [("x", Map), ("w", Map), ("offsets", V), ("pairs", V), ("factors", V), ("bias", V), ("residual", V), ("y", V), ("plain", V), ("factor", F), ("alpha", F), ("limit", F),
     ("m", U), ("n", U), ("k", U), ("out_stride", U), ("gated", U), ("act", U), ("experts", U)]
@@ -142,7 +142,8 @@ def best_group(halves, teams, least=1): return min((of for of in (4, 2, 1) if of
 def arranged(m): return 0 if m == 1 else 3 if m <= 16 else 2 if m <= 64 else 1
 # Room for rows that are left to a product with M; they are made of `x`.
 def leaving(M, m, x, mode, norm=None):
-    a = Left(); bf = M.code == "bf16"; e, v, q = torch.randn(1 if m == 1 else 16, M.k, device=dv).to(torch.bfloat16 if bf else torch.half), torch.full((m, M.k // 16), 127, device=dv, dtype=torch.uint8), torch.ones(m, M.k // 16, device=dv)
+    a = Left(); bf = M.code == "bf16"; most = 1 if m == 1 else 16 if m <= 16 else 64; e, v, q = torch.randn(most, M.k, device=dv).to(torch.bfloat16 if bf else torch.half), torch.full((most * M.k // 16,), 127, device=dv, dtype=torch.uint8), torch.ones(most * M.k // 16 + 64, device=dv)
+    q.view(torch.int32)[-64:] = -1; v[most * M.k // 32:] = 0
     a.keep = e, v, q, norm, x; a.rows, a.exponents, a.squares, a.weight = P(e), 0 if bf else P(v), P(q) if mode == 1 else 0, P(norm)
     a.columns, a.order, a.arrangement, a.brain, a.eps, a.gated = M.k, UPN[M.code], arranged(m), bf, 1e-6, mode == 2; a.of, a.stride = RowSource(P(x), P(norm), M.k, mode, 0, 0, 0, 1e-6), x.shape[-1]; return a
 def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None, halves=None, pdl=True, left=None, leaves=None):
@@ -162,14 +163,16 @@ def best_panels(n, width):  # groups of warps, blocks of a cluster
     three, two = -(-n // 192), -(-n // 128); clusters = lambda p: SMS // p - SMS // p // 8
     if width == 64: return (3, 8) if three <= clusters(8) else (3, 4) if three <= clusters(4) else (2, 2) if two * 2 <= SMS else (3, 2) if three * 2 <= SMS else (3, 1) if two > SMS and three <= SMS else (2, 1)
     return (2, 8) if two * 8 <= SMS * 2 else (2, 2) if two * 2 <= SMS * 2 else (2, 1)
-def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True, stages=None, groups=None):
+def some(M, y, m, rows, factors, bias=None, residual=None, parts=None, pdl=True, stages=None, groups=None, left=None, leaves=None):
     a = Some(); n, k = M.n, M.k; width = max(32, 1 << (m - 1).bit_length())
     if not parts: groups, parts = best_panels(n, width)
     groups = groups or 2; panel = 64 * groups; panels = -(-n // panel)
+    if left: a.left, a.source, a.x_stride, rows = left, left.of, left.stride, left.keep[0]
+    if leaves: a.leaves = leaves
     a.x = encode(rows, (r128(k), m), (r128(k) * 2,), (64, width), 3, element(M) == "bf16"); a.w = M.w
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts = m, n, k, n, parts
-    length = -(-k // 1024) * 128; a.stages = stages or STAGES.get((groups, width), 8 if groups == 3 else 3 if width == 32 else 4); sums = (1 if parts == 1 else 8 // parts) * width * panel * 4; a.stages = max(2, min(a.stages, (232448 - 512 - sums) // (width * 256), -(-min(k, 8 // parts * length) // 128)))
-    launch(fn("some", f"some{width}{'_wide' if groups == 3 else ''}_{name(M)}"), (panels * parts, 1, 1), panel * 2, a.stages * width * 256 + 512 + sums, a, pdl, parts if parts > 1 else None)
+    length = -(-k // 1024) * 128; a.stages = stages or STAGES.get((groups, width), 8 if groups == 3 else 3 if width == 32 else 4); sums = (1 if parts == 1 else 8 // parts) * width * panel * 4; a.stages = max(2, min(a.stages, (232448 - 1536 - sums) // (width * 256), -(-min(k, 8 // parts * length) // 128)))
+    launch(fn("some", f"some{width}{'_wide' if groups == 3 else ''}_{name(M)}"), (panels * parts, 1, 1), panel * 2, a.stages * width * 256 + 1536 + sums, a, pdl, parts if parts > 1 else None)
 STAGES = {}
 def team(M, y, m, rows, factors, bias=None, residual=None, parts=None, halves=None, pdl=True, clusters=None, left=None, leaves=None):
     a = Team(); n, k = M.n, M.k; all_ = -(-n // 32) * 2; of_slice = -(-k // 1024); smem = lambda p, h: 8 // p * of_slice * 4096 + 32768 * h + 8 // p * 8 + p * 64 + 64
@@ -237,10 +240,12 @@ if want("products"):
                 if way == "gates": A, B = matrix(code, 2 * n, k, kind, group, zero, check=code in ("bf16", "e2m1")), matrix(code2, 256, n, kind2, group2, zero2)
                 else: A, B = matrix(code, n, k, kind, group, zero, check=code in ("bf16", "e2m1")), matrix(code2, 256, n, kind2, group2, zero2)
                 nw = torch.rand(n, device=dv) + .5 if way == "norm" else None
-                for m in (1, 2, 13, 16):
-                    x = torch.randn(m, k, device=dv); res = None if way == "gates" else torch.randn(m, n, device=dv) * 2.0 ** (torch.randint(-40, 12, (m, n), device=dv) - 4 * torch.arange(m, device=dv)[:, None] - (2 if n == 4096 else 0)).float()
-                    rf = torch.empty(16, max(r128(k), n), device=dv, dtype=torch.int16); fa = torch.empty(16, device=dv); y1, y2 = torch.full((m, A.n), float("nan"), device=dv), torch.full((m, A.n), float("nan"), device=dv); z1, z2 = torch.full((m, 256), float("nan"), device=dv), torch.full((m, 256), float("nan"), device=dv)
-                    mode = {"plain": 0, "norm": 1, "gates": 2}[way]; go = lambda M, y, **kw: few(M, y, 1, None if "left" in kw else None, None if "left" in kw else rf, fa, **kw) if m == 1 else team(M, y, m, rf, fa, **kw)
+                for m in (1, 2, 13, 16, 33, 47, 64):
+                    if m > 16 and (UPN[code], element(A)) != (UPN[code2], element(B)): continue
+                    x = torch.randn(m, k, device=dv); res = None if way == "gates" else torch.randn(m, n, device=dv) * 2.0 ** (torch.randint(-40, 12, (m, n), device=dv) - 4 * (torch.arange(m, device=dv)[:, None] % 16) - (2 if n == 4096 else 0)).float()
+                    if res is not None and m == 47: res = torch.randn(m, n, device=dv)
+                    rf = torch.empty(64, max(r128(k), n), device=dv, dtype=torch.int16); fa = torch.empty(64, device=dv); y1, y2 = torch.full((m, A.n), float("nan"), device=dv), torch.full((m, A.n), float("nan"), device=dv); z1, z2 = torch.full((m, 256), float("nan"), device=dv), torch.full((m, 256), float("nan"), device=dv)
+                    mode = {"plain": 0, "norm": 1, "gates": 2}[way]; go = lambda M, y, **kw: few(M, y, 1, None if "left" in kw else None, None if "left" in kw else rf, fa, **kw) if m == 1 else (team if m <= 16 else some)(M, y, m, rf, fa, **kw)
                     left = leaving(B, m, y1, mode, nw); torch.cuda.synchronize(); make = lambda t, w, k_, mode_, M: rows(t, w, rf, fa, k_, mode_, M, m, arranged(m))
                     make(x, None, k, 0, A); go(A, y1, residual=res, leaves=left); go(B, z1, left=left); make(x, None, k, 0, A); go(A, y2, residual=res); make(y2, nw, n, mode, B); go(B, z2); torch.cuda.synchronize()
                     same = torch.equal(y1, y2) and torch.equal(z1, z2) and bool(z1.isfinite().all()); bad += not same
@@ -250,22 +255,23 @@ if want("products"):
 def modest(M):
     x, y = torch.randn(1, M.k, device=dv), torch.empty(1, M.n, device=dv); rf, fa = torch.empty(1, r128(M.k), device=dv, dtype=torch.int16), torch.empty(1, device=dv); torch.cuda.synchronize()
     rows(x, None, rf, fa, M.k, 0, M, 1); few(M, y, 1, None, rf, fa); torch.cuda.synchronize(); M.w.factor *= 2 / y.std().item(); return M
-def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layers=36, pdl=True, parts=None):
+def chain(code, kind, group, m, hidden=4096, q=4096, kv=1024, inter=12288, layers=36, pdl=True, parts=None, made=False):
     mk = lambda n, k: modest(matrix(code, n, k, kind, group, 8 if kind == 4 else 0, check=False))
     L = [(mk(q + 2 * kv, hidden), mk(hidden, q), mk(2 * inter, hidden), mk(hidden, inter)) for _ in range(layers)]
     x = torch.randn(m, hidden, device=dv); qkv = torch.zeros(m, q + 2 * kv, device=dv); act = torch.zeros(m, 2 * inter, device=dv); nw = torch.rand(hidden, device=dv) + .5
     att = torch.randn(m, q, device=dv); r1 = torch.empty(max(m, 16), max(inter, hidden), device=dv, dtype=torch.int16); fa = torch.empty(m, device=dv)
     def step(M, t, k, mode, y, **kw):
-        if m > 16: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, arranged(m)); some(M, y, m, r1, fa, pdl=pdl, parts=parts)
+        if made or 16 < m <= 32: rows(t, nw if mode == 1 else None, r1, fa, k, mode, M, m, arranged(m)); some(M, y, m, r1, fa, pdl=pdl, parts=parts)
+        elif m > 16: some(M, y, m, None, None, pdl=pdl, parts=parts, **kw)
         elif m > 1: team(M, y, m, None, None, pdl=pdl, parts=parts, **kw)
         else: few(M, y, m, pdl=pdl, **kw)
     def go():
         for a, b, c, d in L: step(a, x, hidden, 1, qkv, left=lefts[0]); step(b, att, q, 0, x, left=lefts[1], leaves=lefts[2]); step(c, x, hidden, 1, act, left=lefts[2], leaves=lefts[3]); step(d, act, inter, 2, x, left=lefts[3], leaves=lefts[0])
-    lefts = [leaving(L[0][0], m, x, 1, nw), leaving(L[0][1], m, att, 0), leaving(L[0][2], m, x, 1, nw), leaving(L[0][3], m, act, 2)] if m <= 16 else [None] * 4
+    lefts = [leaving(L[0][0], m, x, 1, nw), leaving(L[0][1], m, att, 0), leaving(L[0][2], m, x, 1, nw), leaving(L[0][3], m, act, 2)]
     torch.cuda.synchronize(); go(); torch.cuda.synchronize(); t = timed(graph(go))
     bits, high = CODES[code]; bpw = (bits + high + (32 / group if kind in (1, 2) else 16 / 32 if kind in (4,5) else 0.5 if kind == 6 else 0)) / 8
     gb = layers * (hidden * (2 * q + 2 * kv) + 3 * hidden * inter) * bpw / 1e9
-    print(f"chain {code}/{kind} m={m} h={hidden} pdl={pdl} parts={parts}: {t:.0f} us, {t / layers:.1f} a layer, {gb / t * 1e6:.0f} GB/s, {gb:.2f} GB; largest {max(x.abs().max().item(), act.abs().max().item()):.1e}", flush=True)
+    print(f"chain {code}/{kind} m={m} h={hidden} pdl={pdl} parts={parts}{' rows made' if made else ''}: {t:.0f} us, {t / layers:.1f} a layer, {gb / t * 1e6:.0f} GB/s, {gb:.2f} GB; largest {max(x.abs().max().item(), act.abs().max().item()):.1e}", flush=True)
 if want("chains"):
     A = ("bits4", 2, 64)
     for kw in (dict(), dict(pdl=False)): chain(*A, 1, **kw)
@@ -356,17 +362,18 @@ def closely(S_, sub, most):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4; a = args(S_, sub, out, None, tiles); g = heads // kvh; torch.cuda.synchronize()
     S_.close = lambda: launch(fn("attention", f"attention_close_{NM[el]}_{dim}"), (1, kvh * -(-g // 16), hi - lo), 64, close_shared(tiles, min(16, g), dim), a)
     S_.close(); return out
-class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("normed", U), ("rotated", U), ("inter", U), ("eps", F), ("leaves", Left)]
-def cluster_of(tiles, others, here, dim):
-    warps = 4 if others <= SMS else 2; shared = lambda blocks: warps * 64 * dim * 4 + 128 + 4 * (here * (dim + 8) + 2 * dim + warps * 3 * tiles + -(-tiles // (blocks * warps)) * warps * here * (dim + 2))
-    least = next((b for b in (1, 2, 4) if b * warps >= tiles or 2 * b * others > SMS), 8)
-    return next(((b, warps, shared(b)) for b in (1, 2, 4, 8) if b >= least and tiles <= 64 and (shared(b) <= 232448 if warps == 4 else 2 * (shared(b) + 1024) <= 232448 + 1024)), None)
+class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("normed", U), ("rotated", U), ("inter", U), ("eps", F), ("stages", U), ("leaves", Left)]
+def step_shared(blocks, quads, stages, tiles, here, dim): return quads * (stages * 64 * dim * 4 + 6400) + 64 + 4 * (here * (dim + 8) + 2 * dim + quads * 12 * tiles + -(-tiles // (blocks * quads)) * quads * here * (dim + 2))
+def cluster_of(tiles, others, here, dim):  # blocks, quads, stages, shared memory
+    often = -(-others // SMS); quads, stages, most = ((2, 2, 1), (1, 2, 2), (1, 1, 2))[min(often, 3) - 1]; shared = lambda blocks: step_shared(blocks, quads, stages, tiles, here, dim)
+    least = next((b for b in (1, 2, 4) if b * quads >= tiles or 2 * b * others > SMS), 8)
+    return next(((b, quads, stages, shared(b)) for b in (1, 2, 4, 8) if b >= least and tiles <= 64 and most * (shared(b) + 1024) <= 232448 + 1024), None)
 def step_args(pages, a, qkv, norm, angles, dim, el, keys, leaves=None):
     s = StepA(); page = a.page; s.map = encode(pages, (64, 8, dim // 64, pages.numel() // dim // 8), (dim * 2, 128, 16 * dim), (64, 8, dim // 64, min(page, 64) // 8), 3, el == 2)
     s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; s.normed = norm is not None
     if leaves: s.leaves = leaves
     return s
-def step_launch(s, cluster, others, rows_, el, dim): launch(fn("attention_step", f"attention_{'leaving' if s.leaves.rows else 'step'}_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 32, cluster[2], s, cluster=cluster[0])
+def step_launch(s, cluster, others, rows_, el, dim): s.stages = cluster[2]; launch(fn("attention_step", f"attention_{'leaving' if s.leaves.rows else 'step'}_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 128, cluster[3], s, cluster=cluster[0])
 def prompt_launch(s, kvh, group, rows_, el, dim): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 256, 4 * 64 * dim * 2 + 64 + 512, s)
 def long_launch(s, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (SMS, 1, 1), 192, 640 // dim * (256 * dim + 32) + 772, s)
 def join_launch(a, rows_): launch(fn("attention", "attention_join"), (a.heads, rows_, a.vd // 32), 128, 17408 + 8192 * min(4, -(-a.tiles // 64)), a)
@@ -400,9 +407,8 @@ if want("attention"):
             closely(S_, (0, rows_), n); torch.cuda.synchronize(); print(f"close {rows_} x {n}: {timed(graph(lambda: [S_.close() for _ in range(20)])) / 20:.1f} us")
         tl = timed(graph(lambda: [S_.long() for _ in range(20)])) / 20; tiles = max(4, 1 << (-(-n // 64) - 1).bit_length()); qkv = torch.randn(rows_, 48 * 128, device=dv); o = torch.empty(rows_, 4096, device=dv); nw_ = torch.rand(128, device=dv); an = torch.randn(rows_, 64, 2, device=dv)
         r = []
-        sh = lambda b, w: w * 64 * 128 * 4 + 128 + 4 * (4 * 136 + 256 + w * 3 * tiles + -(-tiles // (b * w)) * w * 4 * 130)
         best = cluster_of(tiles, 8 * rows_, 4, 128)
-        for cl in [best] + [(b, w, sh(b, w)) for b in (1, 2, 4, 8) for w in (1, 2, 4) if TRY and sh(b, w) <= 232448 and b * w <= tiles and b * w * 16 >= tiles and (b, w, sh(b, w)) != best]:
+        for cl in [best] + [c for c in ((b, n, k, step_shared(b, n, k, tiles, 4, 128)) for b in (1, 2, 4, 8) for n in (1, 2) for k in (1, 2)) if TRY and c[3] <= 232448 and c[0] * c[1] <= tiles and c != best]:
             if cl is None: continue
             a = args(S_, None, o, None, tiles); a.rs, a.os = 48 * 128, 4096; a.qkv = P(qkv); s = step_args(S_.pages, a, qkv, nw_, an, 128, 2, 4096); torch.cuda.synchronize()
             ts = timed(graph(lambda: [step_launch(s, cl, 8, rows_, 2, 128) for _ in range(20)])) / 20; r.append(f"step {cl}: {ts:.1f} us")
@@ -415,7 +421,7 @@ class KvWrite(C.Structure): _fields_ = [("qkv", V), ("rows", V), ("tables", V), 
 class Heads(C.Structure): _fields_ = [("cache", KvWrite), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("heads", U), ("dim", U), ("rotated", U), ("inter", U), ("rs", U), ("eps", F), ("count", U)]
 def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None, joined=False, left=None, leaves=None):
     if left and m == 1: few(M, y, 1, residual=residual, left=left, leaves=leaves); return
-    if left: team(M, y, m, None, None, residual=residual, left=left, leaves=leaves); return
+    if left: (team if m <= 16 else some)(M, y, m, None, None, residual=residual, left=left, leaves=leaves); return
     if m == 1 and mode != 2: few(M, y, 1, RowSource(P(x), P(norm), k, mode, 0, 0, 0, 1e-6), residual=residual, leaves=leaves); return
     if mode is not None: rows(x, norm, rf, fa, k, mode, M, m, arranged(m))
     else: rf, fa = x, None
@@ -425,7 +431,7 @@ def product(M, x, m, k, mode, norm, y, rf, fa, scratch, residual=None, joined=Fa
         if M.code != "bf16": unpack_to(M, scratch); w = scratch
         waves = lambda b: -(-(-(-m // 128) * -(-M.n // b)) // SMS); bn = 128 if not joined and waves(128) * 128 * 21 < waves(192) * 192 * 20 else 192
         gemm(rf, M, w, m, y, fa, residual=residual, bn=bn, joined=joined)
-    elif m > 16: some(M, y, m, rf, fa, residual=residual)
+    elif m > 16: some(M, y, m, rf, fa, residual=residual, leaves=leaves)
     else: team(M, y, m, rf, fa, residual=residual, leaves=leaves)
 def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabulary, m, context, prefill_=False):
     dim, page = 128, 32; q, kv = heads * dim, kvh * dim; mk = lambda n, k: modest(matrix(code, n, k, kind, group, check=False))
@@ -436,7 +442,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
     x, qkv, att, gu = [torch.randn(m, n, device=dv) for n in (hidden, q + 2 * kv, q, 2 * inter)]; logits = torch.zeros(1 if prefill_ else m, vocabulary, device=dv)
     nw, hn = torch.rand(hidden, device=dv) + .5, torch.rand(dim, device=dv) + .5; angles = torch.randn(m, dim // 2, 2, device=dv); rf = torch.empty(max(m, 16), max(inter, hidden, q), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
     scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None; jo = torch.zeros(m if m > 64 else 1, inter, device=dv, dtype=torch.bfloat16 if code == "bf16" else torch.float)
-    lefts = [leaving(L[0][0], m, x, 1, nw), leaving(L[0][1], m, att, 0), leaving(L[0][2], m, x, 1, nw), leaving(L[0][3], m, gu, 2)] if m <= 16 and not prefill_ else [None] * 4
+    lefts = [leaving(L[0][0], m, x, 1, nw), leaving(L[0][1], m, att, 0), leaving(L[0][2], m, x, 1, nw), leaving(L[0][3], m, gu, 2)] if (m <= 16 or 32 < m <= 64) and not prefill_ else [None] * 4
     def go():
         for i, (a, b, c, d) in enumerate(L):
             pool = pools[i % len(pools)]

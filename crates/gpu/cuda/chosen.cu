@@ -20,6 +20,7 @@ struct ChosenUpArgs {
     float *y;          // [active][width], joined
     u32 *chosen;       // [active], left to `down`
     float *mixing;     // [active]: their weights
+    LeftRows leaves;   // [active]: what is left to `down`; or nothing
     u32 width, k, stride;
     u32 act;
     float alpha, limit;
@@ -52,16 +53,19 @@ DEV void choose(const ChosenUpArgs &args, float *scores, u32 *taken, float *weig
         u32 *ranks = (u32 *)scores;
         for (u32 e = thread; e < MAX_EXPERTS; e += 256) ranks[e] = e < experts ? ordered(load_again_4(args.logits + e) + 0.0f) : 0;
         meet(2, 256);
-        for (u32 e = thread; e < experts; e += 256) {
-            const u32 own = ranks[e];
+        // Neighbouring threads count for one expert, each others.
+        const u32 parts_log2 = experts <= 32 ? 3 : experts <= 64 ? 2 : experts <= 128 ? 1 : 0, part = thread & ((1 << parts_log2) - 1);
+        for (u32 first = 0; first < experts; first += 256 >> parts_log2) {
+            const u32 e = first + (thread >> parts_log2), own = ranks[e];
             u32 better = 0;
 #pragma unroll 4
-            for (u32 other = 0; other < experts; other += 4) {
+            for (u32 other = 4 * part; other < experts; other += 4 << parts_log2) {
                 const uint4 v = *(const uint4 *)(ranks + other);
                 better += (v.x > own || (v.x == own && other < e)) + (v.y > own || (v.y == own && other + 1 < e));
                 better += (v.z > own || (v.z == own && other + 2 < e)) + (v.w > own || (v.w == own && other + 3 < e));
             }
-            if (better < router.active) taken[better] = e;
+            for (u32 apart = 1; apart >> parts_log2 == 0; apart *= 2) better += __shfl_xor_sync(~0u, better, apart);
+            if (e < experts && part == 0 && better < router.active) taken[better] = e;
         }
         if (blockIdx.x) return;
         meet(2, 256);
@@ -84,10 +88,19 @@ template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) 
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, slice = warp % SLICES, of_ups = warp / SLICES;
     const u32 g = lane >> 2, t = lane & 3;
     u16 *x = (u16 *)memory;
+    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length;
+    const u32 first_stretch = slice * length / 128;
+    const u32 stretches = slice < slices ? (minimum(length, args.k - slice * length) + 127) / 128 : 0, last_stretch = first_stretch + stretches;
+    // A block has neighbouring items: half tile `half` of gates of the expert of rank `choice`, and its ups.
+    const u32 halves = args.width / 16, items = args.router.active * halves, each = (items + gridDim.x - 1) / gridDim.x;
+    u32 item = minimum(blockIdx.x * each, items), ahead_choice = item / halves, ahead_half = item % halves;
+    const u32 end = minimum(item + each, items);
+    float4 norm[4];
+    if (warp < 8) ask_norm<4, 256>(args.source, norm);
     previous_done();
     if (warp < 8) {
         auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
-        const float factor = make_row<T::ELEMENT, 4, 256>(args.source, scratch, put);
+        const float factor = make_row<T::ELEMENT, 4, 256>(args.source, norm, scratch, put);
         for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
         if (threadIdx.x == 0) scratch[32] = factor;
     } else {
@@ -98,15 +111,8 @@ template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) 
     next_may_start();
     const float factor = scratch[32] * args.weights.factor;
 
-    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length;
-    const u32 first_stretch = slice * length / 128;
-    const u32 stretches = slice < slices ? (minimum(length, args.k - slice * length) + 127) / 128 : 0, last_stretch = first_stretch + stretches;
-    // A block has neighbouring items: half tile `half` of gates of the expert of rank `choice`, and its ups.
-    const u32 halves = args.width / 16, items = args.router.active * halves, each = (items + gridDim.x - 1) / gridDim.x;
-    u32 item = minimum(blockIdx.x * each, items);
-    const u32 end = minimum(item + each, items);
     Piece<CODE> low[DEPTH], high[DEPTH];
-    u32 ahead = stretches ? item : end, ahead_stretch = first_stretch, ahead_choice = item / halves, ahead_half = item % halves;
+    u32 ahead = stretches ? item : end, ahead_stretch = first_stretch;
     Place place;
     auto seek = [&]() {
         if (ahead >= end) return;
@@ -156,7 +162,9 @@ template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) 
             sum = __fmul_rn(sum, factor);
             if (args.bias) sum += args.bias[taken[choice] * 2 * args.width + which * args.width + output];
             const float other = __shfl_down_sync(~0u, sum, 16);
-            if (which == 0) args.y[choice * args.width + output] = gated_call(args.act, sum, other, args.alpha, args.limit);
+            const float v = which == 0 ? gated_call(args.act, sum, other, args.alpha, args.limit) : 0.0f;
+            if (which == 0) args.y[choice * args.width + output] = v;
+            if (args.leaves.rows) leave_sixteen<1, 2, 4, 8>(args.leaves, choice, output, v, 1.0f, which == 0);
         }
         parity ^= 1, item += count, done = 0;
     }
@@ -170,6 +178,7 @@ struct ChosenDownArgs {
     const float *bias;     // [experts][n] or null
     const float *residual; // [n] or null
     float *y;              // [n]
+    LeftRows left;         // [active]: x, as `up` left it; or nothing
     LeftRows leaves;       // what is left to the next product
     u32 n, k, stride, active;
 };
@@ -182,49 +191,11 @@ struct Unit {
     }
 };
 
-template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memory) {
+// Rows that `up` did not leave: a row a warp, or some warps a row.
+template <int CODE> DEV void make_rows(const ChosenDownArgs &args, u16 *rows, float *factors, float *scratch) {
     typedef Traits<CODE> T;
-    constexpr u32 DEPTH = T::BITS == 16 ? 1 : T::BITS == 8 ? 2 : 4, HELD = 6;
-    __shared__ float scratch[2 * WARPS], factors[MAX_ACTIVE], weights[MAX_ACTIVE], values[MAX_ACTIVE][16], norm[16];
-    __shared__ u32 taken[MAX_ACTIVE];
+    constexpr u32 HELD = 4;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, active = args.active;
-    const u32 g = lane >> 2, t = lane & 3;
-    u16 *rows = (u16 *)memory;
-    float *partials = (float *)(memory + active * args.stride * 2);
-    next_may_start();
-    if (threadIdx.x < active) taken[threadIdx.x] = __ldcg(args.chosen + threadIdx.x), weights[threadIdx.x] = load_again_4(args.mixing + threadIdx.x);
-    __syncthreads();
-
-    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, of_slice = length / 128;
-    const u32 tiles = (args.n + 31) / 32, stretches = (args.k + 127) / 128;
-    Piece<CODE> low[DEPTH], high[DEPTH];
-    Unit unit = {0, 0};
-    unit.skip(warp, slices);
-    Unit ahead = unit;
-    u32 ahead_stretch = 0;
-    Place place;
-    auto last_of = [&](const Unit &unit) { return minimum(of_slice, stretches - unit.slice * of_slice); };
-    auto seek = [&]() {
-        if (ahead.choice < active) place = place_of<CODE>(args.weights, taken[ahead.choice] * tiles + (blockIdx.x >> 1), (blockIdx.x & 1) * 16 + g, t);
-    };
-    auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
-        if (ahead.choice >= active) return;
-        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead.slice * of_slice + ahead_stretch, t);
-        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead.slice * of_slice + ahead_stretch, t);
-        if (++ahead_stretch < last_of(ahead)) return;
-        ahead_stretch = 0, ahead.skip(WARPS, slices);
-        seek();
-    };
-    seek();
-#pragma unroll
-    for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
-
-    previous_done();
-    const u32 r = threadIdx.x & 15, output = blockIdx.x * 16 + r;
-    float residual = 0.0f;
-    if (args.residual && threadIdx.x < 16 && output < args.n) residual = load_again_4(args.residual + output);
-    if (threadIdx.x < 16) norm[r] = args.leaves.weight && output < args.n ? args.leaves.weight[output] : 1.0f;
-    // A row a warp, or some warps a row.
     u32 span = WARPS;
     while (span > 1 && span * active > WARPS) span /= 2;
     const u32 from = ((warp % span) * 32 + lane) * 4, step = span * 128;
@@ -262,6 +233,81 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
         for (u32 i = from + HELD * step; i < args.k; i += step) put(i, load_again(values + i));
         for (u32 i = args.k + ((warp % span) * 32 + lane) * 4; i < args.stride; i += step) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
     }
+}
+
+// Rows that `up` left; unusual ones are made again.
+template <int CODE> DEV void take_rows(const ChosenDownArgs &args, u16 *rows, float *factors) {
+    typedef Traits<CODE> T;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, pieces = args.stride / 8 * args.active;
+    for (u32 i = threadIdx.x; i < pieces; i += 32 * WARPS) copy_async<16>(shared_address(rows) + i * 16, args.left.rows + i * 8);
+    copy_commit();
+    const float usual = power_of_two(-USUAL_UP);
+    bool again = false;
+    for (u32 row = warp; row < args.active; row += WARPS) {
+        float factor = 1.0f;
+        if (T::ELEMENT == F16) {
+            LeftFactor of;
+            of.exponents = of.ask_exponents(args.left, row, 0);
+            factor = scale_of(of.exponent(args.left, row)).factor, again |= factor != usual;
+        }
+        if (lane == 0) factors[row] = factor;
+    }
+    copy_wait<0>();
+    if (T::ELEMENT != F16 || !__syncthreads_or(again)) return;
+    for (u32 row = warp; row < args.active; row += WARPS) {
+        const float up = 1.0f / factors[row];
+        if (up == 1.0f / usual) continue;
+        for (u32 i = 4 * lane; i < args.k; i += 128) {
+            const float4 v = load_again(args.x + row * args.k + i);
+            put_four<T::ELEMENT>(rows + row * args.stride, T::ORDER, LANES, i, make_float4(v.x * up, v.y * up, v.z * up, v.w * up));
+        }
+    }
+}
+
+template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memory) {
+    typedef Traits<CODE> T;
+    constexpr u32 DEPTH = T::BITS == 16 ? 1 : T::BITS == 8 ? 2 : 4;
+    __shared__ float scratch[2 * WARPS], factors[MAX_ACTIVE], weights[MAX_ACTIVE], values[MAX_ACTIVE][16], norm[16];
+    __shared__ u32 taken[MAX_ACTIVE];
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, active = args.active;
+    const u32 g = lane >> 2, t = lane & 3;
+    u16 *rows = (u16 *)memory;
+    float *partials = (float *)(memory + active * args.stride * 2);
+    next_may_start();
+    if (threadIdx.x < active) taken[threadIdx.x] = __ldcg(args.chosen + threadIdx.x), weights[threadIdx.x] = load_again_4(args.mixing + threadIdx.x);
+    __syncthreads();
+
+    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, of_slice = length / 128;
+    const u32 tiles = (args.n + 31) / 32, stretches = (args.k + 127) / 128;
+    Piece<CODE> low[DEPTH], high[DEPTH];
+    Unit unit = {0, 0};
+    unit.skip(warp, slices);
+    Unit ahead = unit;
+    u32 ahead_stretch = 0;
+    Place place;
+    auto last_of = [&](const Unit &unit) { return minimum(of_slice, stretches - unit.slice * of_slice); };
+    auto seek = [&]() {
+        if (ahead.choice < active) place = place_of<CODE>(args.weights, taken[ahead.choice] * tiles + (blockIdx.x >> 1), (blockIdx.x & 1) * 16 + g, t);
+    };
+    auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high) {
+        if (ahead.choice >= active) return;
+        load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead.slice * of_slice + ahead_stretch, t);
+        load_piece<CODE, KIND, 8>(to_high, args.weights, place, ahead.slice * of_slice + ahead_stretch, t);
+        if (++ahead_stretch < last_of(ahead)) return;
+        ahead_stretch = 0, ahead.skip(WARPS, slices);
+        seek();
+    };
+    seek();
+#pragma unroll
+    for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
+
+    const u32 r = threadIdx.x & 15, output = blockIdx.x * 16 + r;
+    if (threadIdx.x < 16) norm[r] = args.leaves.weight && output < args.n ? args.leaves.weight[output] : 1.0f;
+    previous_done();
+    float residual = 0.0f;
+    if (args.residual && threadIdx.x < 16 && output < args.n) residual = load_again_4(args.residual + output);
+    if (args.left.rows) take_rows<CODE>(args, rows, factors);
+    else make_rows<CODE>(args, rows, factors, scratch);
     __syncthreads();
 
     u32 stretch = 0;

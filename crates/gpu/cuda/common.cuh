@@ -168,6 +168,9 @@ template <typename T> DEV T maximum(T a, T b) { return a > b ? a : b; }
 // Threads of some warps meet at a barrier of this number.
 DEV void meet(u32 barrier, u32 threads) { asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
 
+// The same for a warp that waits for nobody.
+DEV void pass_by(u32 barrier, u32 threads) { asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
+
 // Sum and maximum over a warp in one fixed order; every lane gets the result.
 DEV float warp_sum(float value) {
     for (int step = 16; step > 0; step >>= 1) value += __shfl_xor_sync(~0u, value, step);
@@ -219,6 +222,11 @@ DEV float gated_unit(u32 act, float gate, float up, float alpha, float limit) {
 // The same as a call, where it would otherwise be unrolled many times.
 static __device__ __noinline__ float gated_call(u32 act, float gate, float up, float alpha, float limit) {
     return gated_unit(act, gate, up, alpha, limit);
+}
+
+// The same where the common unit is worth its code.
+DEV float gated_fast(u32 act, float gate, float up, float alpha, float limit) {
+    return act == SILU ? gated_unit(SILU, gate, up, 0.0f, 0.0f) : gated_call(act, gate, up, alpha, limit);
 }
 
 // How long a slice of K is that is summed by itself: at most eight of them, and the order of a sum depends on K alone.

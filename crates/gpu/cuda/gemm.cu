@@ -93,10 +93,6 @@ struct Walk {
     }
 };
 
-DEV float joined(const GemmArgs &args, float gate, float up) {
-    return args.act == SILU ? gated_unit(SILU, gate, up, 0.0f, 0.0f) : gated_call(args.act, gate, up, args.alpha, args.limit);
-}
-
 // GATED: the first half of the outputs are gates, the second ups, and a tile has as many of both.
 template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void gemm(const GemmArgs &args, u8 *memory) {
     constexpr u32 X_BYTES = BM * BK * 2, W_BYTES = BN * BK * 2, STAGE = X_BYTES + W_BYTES;
@@ -208,8 +204,8 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
                     float2 v = make_float2(value(at, column), value(at + 1, column + 1));
                     if (GATED) {
                         const u32 up = (i + BN / 16) % (BN / 8) * 4 + high * 2;
-                        v.x = joined(args, v.x, value(up, outputs + column));
-                        v.y = joined(args, v.y, value(up + 1, outputs + column + 1));
+                        v.x = gated_fast(args.act, v.x, value(up, outputs + column), args.alpha, args.limit);
+                        v.y = gated_fast(args.act, v.y, value(up + 1, outputs + column + 1), args.alpha, args.limit);
                         if (args.rows) {
                             *(u32 *)((u16 *)args.y + to + column) = pack_bf16(v.x, v.y);
                             continue;

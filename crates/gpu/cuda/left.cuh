@@ -3,23 +3,40 @@
 //
 // Halves are left at the scale of usual rows. Who reads them knows the row's largest magnitude, and makes the row
 // again where its scale is another one (rows.cuh). Elements do not know the row's norm: sums are multiplied by it afterwards.
-// Invariant: elements, factor and squares are those of `make_row` (rows.cuh). Read next: rows.cuh, few.cu, team.cu.
+// Up to 16 rows have a magnitude for each 16 columns, and each reader finds their norms. 33 to 64 (some.cu) have one for each 32, row
+// beside row, and one reader finds a norm for all.
+// Invariant: elements, factor and squares are those of `make_row` (rows.cuh). Read next: rows.cuh, few.cu, team.cu, some.cu.
 #pragma once
 #include "rows.cuh"
 
 struct LeftRows {
     u16 *rows;           // [m][columns] as `arrangement` says; null: none are left
-    u8 *exponents;       // [m][columns / 16]: of the largest magnitude of each 16; null: elements are bf16
+    u8 *exponents;       // [m][columns / 16]: of the largest magnitude of each 16, or [columns / 32][64]; null: elements are bf16
     float *squares;      // [m][columns / 16]: before they are multiplied by the norm's weights; null: there is no norm
     const float *weight; // of the norm, or null: to whom leaves
     u32 columns;         // a multiple of 128
     u32 order;           // of columns
-    u32 arrangement;     // LANES or SIXTEEN
+    u32 arrangement;     // LANES or SIXTEEN, or REGISTERS of 33 to 64 rows
     u32 brain;           // elements are bf16
     u32 act;             // of gates, where features are gates, then ups
     float alpha, limit, epsilon;
     u32 gated;
 };
+
+constexpr u32 MOST_LEFT = 64;
+
+// Of 33 to 64 rows: their norms, once one block has found them, and how many rows are being made again and have been.
+constexpr u32 NO_NORM = ~0u;
+DEV float *left_norms(const LeftRows &left) { return left.squares + MOST_LEFT * (left.columns / 16); }
+DEV u32 *left_counts(const LeftRows &left) { return (u32 *)(left.exponents + MOST_LEFT * (left.columns / 32)); }
+
+// Nobody has found a norm or made a row again: who leaves rows says so, by a warp, once the kernel in front is done.
+DEV void begin_leaving(const LeftRows &left) {
+    const u32 lane = threadIdx.x & 31;
+    if (left.arrangement != REGISTERS) return;
+    if (left.squares) ((uint2 *)left_norms(left))[lane] = make_uint2(NO_NORM, NO_NORM);
+    if (left.exponents && lane < 2) left_counts(left)[lane] = 0;
+}
 
 // Leave element `column` of a row, `v` multiplied by the norm's weight.
 DEV void leave(const LeftRows &left, u32 row, u32 column, float v) {
@@ -48,13 +65,55 @@ template <u32 A, u32 B, u32 C, u32 D> DEV void leave_sixteen(const LeftRows &lef
     if (left.squares) left.squares[row * (left.columns / 16) + column / 16] = squares;
 }
 
-// Leave four neighbours, of whose 16 the three lanes beside have the others: lanes in whole fours.
-DEV void leave_four(const LeftRows &left, u32 row, u32 column, float4 v) {
-    const float squares = left.squares ? sixteen_squares(v) : 0.0f;
-    if (left.weight) {
-        const float4 w = *(const float4 *)(left.weight + column);
-        v.x = __fmul_rn(v.x, w.x), v.y = __fmul_rn(v.y, w.y), v.z = __fmul_rn(v.z, w.z), v.w = __fmul_rn(v.w, w.w);
+// The same of 32 columns of one of 33 to 64 rows.
+DEV void leave_wide_exponent(const LeftRows &left, u32 row, u32 column, float most) {
+    if (left.exponents) left.exponents[column / 32 * MOST_LEFT + row] = __float_as_uint(most) >> 23;
+}
+
+// Four elements at their places in one of 33 to 64 rows. Neighbouring lanes, which have eight columns, exchange halves where
+// these are nibbles' columns, so that each has whole words.
+template <int ELEMENT, u32 ORDER> DEV void put_words(u16 *to, u32 column, float4 v, bool is_there) {
+    u32 p = pack<ELEMENT>(v.x, v.y), q = pack<ELEMENT>(v.z, v.w);
+    if (ORDER == NIBBLES) {
+        const bool second = column & 4;
+        const u32 other = __shfl_xor_sync(~0u, second ? p : q, 1), low = second ? other : p, high = second ? q : other;
+        // Column j and j + 4 of eight are a pair; the next one's is 8 places on.
+        u16 *at = to + position(REGISTERS, ORDER, second ? column - 2 : column);
+        if (is_there) *(u32 *)at = __byte_perm(low, high, 0x5410), *(u32 *)(at + 8) = __byte_perm(low, high, 0x7632);
+    } else if (is_there) {
+        *(u32 *)(to + position(REGISTERS, ORDER, column)) = p, *(u32 *)(to + position(REGISTERS, ORDER, column + 2)) = q;
     }
+}
+
+// Leave four neighbours of one of 33 to 64 rows, of whose 32 seven lanes have the others: a warp together. `weight`: the
+// norm's, 1 where there is none.
+template <int ELEMENT, u32 ORDER> DEV void leave_words(const LeftRows &left, u32 row, u32 column, float4 v, float4 weight, bool is_there) {
+    const u32 groups = left.columns / 16;
+    if (left.squares) {
+        const float squares = sixteen_squares(v);
+        if (is_there && column % 16 == 0) left.squares[row * groups + column / 16] = squares;
+    }
+    v.x = __fmul_rn(v.x, weight.x), v.y = __fmul_rn(v.y, weight.y), v.z = __fmul_rn(v.z, weight.z), v.w = __fmul_rn(v.w, weight.w);
+    u16 *to = left.rows + row * left.columns;
+    if (ELEMENT == BF16) return put_words<BF16, ORDER>(to, column, v, is_there);
+    float most = most_of(0.0f, v);
+#pragma unroll
+    for (u32 apart = 1; apart < 8; apart *= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, apart));
+    if (is_there && column % 32 == 0) leave_wide_exponent(left, row, column, most);
+    const float up = power_of_two(USUAL_UP);
+    put_words<F16, ORDER>(to, column, make_float4(v.x * up, v.y * up, v.z * up, v.w * up), is_there);
+}
+
+// Leave four neighbours, of whose 16 or 32 the lanes beside have the others: a warp together.
+DEV void leave_four(const LeftRows &left, u32 row, u32 column, float4 v) {
+    float4 weight = make_float4(1.0f, 1.0f, 1.0f, 1.0f);
+    if (left.weight) weight = *(const float4 *)(left.weight + column);
+    if (left.arrangement == REGISTERS) {
+        if (left.brain) return leave_words<BF16, DENSE>(left, row, column, v, weight, true);
+        return left.order == NIBBLES ? leave_words<F16, NIBBLES>(left, row, column, v, weight, true) : leave_words<F16, BYTES>(left, row, column, v, weight, true);
+    }
+    const float squares = left.squares ? sixteen_squares(v) : 0.0f;
+    v.x = __fmul_rn(v.x, weight.x), v.y = __fmul_rn(v.y, weight.y), v.z = __fmul_rn(v.z, weight.z), v.w = __fmul_rn(v.w, weight.w);
     float most = most_of(0.0f, v);
     for (u32 apart = 1; left.exponents && apart < 4; apart *= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, apart));
     u16 *to = left.rows + row * (left.arrangement == SIXTEEN ? 128 : left.columns);

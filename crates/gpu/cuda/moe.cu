@@ -217,6 +217,7 @@ DEV float mixed(const MixArgs &args, u32 e) {
 extern "C" __global__ void __launch_bounds__(256) mix(const __grid_constant__ MixArgs args) {
     next_may_start();
     previous_done();
+    if (args.leaves.rows && blockIdx.x == 0 && threadIdx.x < 32) begin_leaving(args.leaves);
     const u32 e = (blockIdx.x * 256 + threadIdx.x) * 4;
     if (e >= args.count) return;
     if (args.dim % 4) {

@@ -100,18 +100,19 @@ fn step(plan: &mut Plan, heads: &Call, write: &Call, rest: &[Command]) -> Result
     let arguments = arguments.address(heads.address_if(normed, 2)).address(heads.address(3));
     let names = ["NORMS", "ROTATED", "INTERLEAVED"];
     let arguments = arguments.words(&[heads.constant("HEADS") * dim]).words(&names.map(|name| heads.constant(name)));
-    let arguments = arguments.floats(&[heads.float(1)]).inner(Left::arguments(leaves.as_ref()));
+    let arguments = arguments.floats(&[heads.float(1)]).words(&[cluster.stages]);
+    let arguments = arguments.inner(Left::arguments(leaves.as_ref()));
     let kernel = if leaves.is_some() { "leaving" } else { "step" };
     plan.leaves = leaves;
     let grid = [cluster.blocks, kv_heads * group.div_ceil(16), rows];
-    let block = (cluster.warps * 32, cluster.blocks);
+    let block = (cluster.quads * 128, cluster.blocks);
     plan.launch_clusters(format!("attention_{kernel}_{name}"), grid, block, cluster.shared, arguments);
     Ok(Some(done))
 }
 
 /// The end of struct StepArgs for kernels whose heads are made before.
 fn without_heads(arguments: Arguments) -> Arguments {
-    let arguments = arguments.address(0).address(0).address(0).address(0).words(&[0; 4]).floats(&[0.0]);
+    let arguments = arguments.address(0).address(0).address(0).address(0).words(&[0; 4]).floats(&[0.0]).words(&[0]);
     arguments.inner(Left::arguments(None))
 }
 
@@ -120,32 +121,37 @@ fn is_alone(attention: &Call) -> bool {
     attention.groups[2] == 1 || attention.constant("ALONE") == 1
 }
 
-/// Blocks that have a row and KV head together.
+/// Bytes that four warps which sum a tile need to tell one another: struct Exchange of `attention_tile.cuh`.
+const EXCHANGE_BYTES: u32 = (4 * 16 + 4 * 32 * 4 + TILE_KEYS / 8 * 32 * 4) * 4;
+
+/// Blocks that have a row and KV head together; each four of their warps take tiles, and have so many on their way.
 struct Cluster {
     blocks: u32,
-    warps: u32,
+    quads: u32,
+    stages: u32,
     shared: u32,
 }
 
 impl Cluster {
-    /// So many that all processors have work, and that what they sum has room: one block on a processor, or two of fewer
-    /// warps where there are many rows.
+    /// So many that all processors have work, and that what they sum has room: one block on a processor, or where there are
+    /// many rows two of fewer warps, or up to four with one tile each.
     fn of(plan: &Plan, tiles: u32, others: u32, here: u32, dim: u32) -> Option<Cluster> {
         let chip = plan.chip;
-        let warps = if others <= chip.multiprocessors { 4 } else { 2 };
+        let (quads, stages, together) = match others.div_ceil(chip.multiprocessors) {
+            ..=1 => (2, 2, 1),
+            2 => (1, 2, 2),
+            _ => (1, 1, 2),
+        };
         let shared = |blocks: u32| {
-            let kept = tiles.div_ceil(blocks * warps) * warps * here * (dim + 2);
-            let floats = here * (dim + 8) + 2 * dim + warps * 3 * tiles + kept;
-            warps * TILE_KEYS * dim * 4 + 128 + floats * 4
+            let kept = tiles.div_ceil(blocks * quads) * quads * here * (dim + 2);
+            let floats = here * (dim + 8) + 2 * dim + quads * 4 * 3 * tiles + kept;
+            quads * (stages * 2 * TILE_KEYS * dim * 2 + EXCHANGE_BYTES) + 64 + floats * 4
         };
-        let enough = |blocks: &u32| blocks * warps >= tiles || 2 * blocks * others > chip.multiprocessors;
+        let enough = |blocks: &u32| blocks * quads >= tiles || 2 * blocks * others > chip.multiprocessors;
         let least = [1, 2, 4].into_iter().find(enough).unwrap_or(8);
-        let fits = |blocks: &u32| {
-            let of_one = shared(*blocks);
-            if warps == 4 { of_one <= chip.shared_bytes } else { 2 * (of_one + 1024) <= chip.shared_bytes + 1024 }
-        };
+        let fits = |blocks: &u32| together * (shared(*blocks) + 1024) <= chip.shared_bytes + 1024;
         let blocks = [1, 2, 4, 8].into_iter().find(|blocks| *blocks >= least && fits(blocks))?;
-        (tiles <= STEP_TILES).then_some(Cluster { blocks, warps, shared: shared(blocks) })
+        (tiles <= STEP_TILES).then_some(Cluster { blocks, quads, stages, shared: shared(blocks) })
     }
 }
 

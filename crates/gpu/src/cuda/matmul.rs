@@ -1,13 +1,13 @@
 //! Products: which of the kernels `few.cu`, `team.cu`, `some.cu` and `gemm.cu` take how many rows.
 //!
-//! Up to 16 rows are left to a product by the kernel in front (`left`). Where they are not, one row is made inside the
-//! product, and more are made first (`made`); for many rows quantized weights are unpacked by `unpack.cu`. Gates and ups of up to
-//! 16 rows and of many are joined where they are made. All kernels sum in one order. Weights of f32 have a kernel of their
+//! Up to 16 rows, and 33 to 64, are left to a product by the kernel in front (`left`). Where they are not, one row is made inside the
+//! product, and more are made first (`made`); for many rows quantized weights are unpacked by `unpack.cu`. Where rows are left,
+//! and of many, gates and ups are joined where they are made. All kernels sum in one order. Weights of f32 have a kernel of their
 //! own, for any number of rows. Read next: `product`, `left`, `cuda/few.cu`.
 
 use super::arguments::Arguments;
 use super::left;
-use super::made::{Arrangement, Made, SOME_ROWS, make, make_rows};
+use super::made::{Arrangement, Made, SOME_ROWS, TEAM_ROWS, make, make_rows};
 use super::plan::{Call, Left, Plan};
 use super::product::{Experts, F32, GATED, PLAIN, Product, first_byte};
 use super::team::{self, group_of};
@@ -110,8 +110,12 @@ fn one_or_more(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
             tiles(plan, product, &Tiles { made, factors, experts: None, gate: None })
         }
         _ => {
-            let leaves = left::of_product(plan, product).filter(|leaves| team::takes(plan, product, leaves.gated));
-            if team::team(plan, product, leaves) { Ok(()) } else { some(plan, product) }
+            let leaves = left::of_product(plan, product);
+            if product.rows > TEAM_ROWS {
+                return some(plan, product, leaves.filter(|leaves| left::is_alike(leaves, product)));
+            }
+            let leaves = leaves.filter(|leaves| team::takes(plan, product, leaves.gated));
+            if team::team(plan, product, leaves) { Ok(()) } else { some(plan, product, None) }
         }
     }
 }
@@ -231,27 +235,33 @@ impl Panels {
     }
 }
 
-/// Products of 17 to 64 rows at a time, on Hopper.
-fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
+/// Products of 17 to 64 rows at a time, on Hopper. They leave `leaves`, of which there is none where there are more rows.
+fn some(plan: &mut Plan, product: &Product, leaves: Option<Left>) -> Result<(), GpuError> {
     let (call, weights) = (product.call, &product.weights);
-    let (made, factors) = make_rows(plan, product, product.rows, Arrangement::Registers, 0);
+    let left = plan.left.take();
+    let (made, factors) = match &left {
+        Some(left) => (left.addresses[0], 0),
+        None => make_rows(plan, product, product.rows, Arrangement::Registers, 0),
+    };
+    let behind = |address: u64, bytes: u64| if address == 0 { 0 } else { address + bytes };
     for first in (0..product.rows).step_by(SOME_ROWS as usize) {
         let rows = (product.rows - first).min(SOME_ROWS);
         let width = rows.next_power_of_two().max(32);
         let Panels { groups, parts } = Panels::of(product.features, width, plan.chip.multiprocessors);
         let (panel, panels) = (64 * groups, product.features.div_ceil(64 * groups));
         let skipped = |bytes_of_row: u64| u64::from(first) * bytes_of_row;
-        let of_row = |address: u64| if address == 0 { 0 } else { address + skipped(u64::from(product.out_stride) * 4) };
+        let of_row = |address: u64| behind(address, skipped(u64::from(product.out_stride) * 4));
         let stride = u64::from(product.stride);
         let at = made + skipped(stride * 2);
         let (sizes, part) = ([stride, rows.into()], [64, width]);
         let x = plan.context.tensor_map(weights.code == 30, at, &sizes, &[stride * 2], &part, true);
         let x = x.map_err(|reason| call.error(reason))?;
-        let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(factors + skipped(4));
+        let arguments = Arguments::new().map(&x).inner(weights.arguments()).address(behind(factors, skipped(4)));
         let arguments = arguments.address(product.bias).address(of_row(product.residual)).address(of_row(product.out));
-        let arguments = arguments.address(of_row(product.plain));
+        let arguments = arguments.address(of_row(product.plain)).inner(product.source());
+        let arguments = arguments.inner(Left::arguments(left.as_ref())).inner(Left::arguments(leaves.as_ref()));
         let slots = if parts == 1 { 1 } else { 8 / parts };
-        let sums = slots * width * panel * 4 + 512;
+        let sums = slots * width * panel * 4 + 1536;
         // Stretches of rows on their way: those of a narrow product are here sooner.
         let most = if groups == 3 {
             8
@@ -261,12 +271,13 @@ fn some(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
             3
         };
         let stages = most.min((plan.chip.shared_bytes - sums) / (width * 256));
-        let sizes = [rows, product.features, weights.columns, product.out_stride, parts, stages];
+        let sizes = [rows, product.features, weights.columns, product.out_stride, product.x_stride, parts, stages];
         let shared = stages * width * 256 + sums;
         let wide = if groups == 3 { "_wide" } else { "" };
         let name = format!("some{width}{wide}_{}", weights.product_name());
         plan.launch_clusters(name, [panels * parts, 1, 1], (128 * groups, parts), shared, arguments.words(&sizes));
     }
+    plan.leaves = leaves;
     Ok(())
 }
 

@@ -194,6 +194,8 @@ impl<'a> Mixture<'a> {
         let (choice, mixing) = (plan.take(u64::from(*active) * 4), plan.take(u64::from(*active) * 4));
         let arguments = Arguments::new().inner(up.weights.arguments()).inner(up.source()).inner(router).address(logits);
         let arguments = arguments.address(up.bias).address(joined).address(choice).address(mixing);
+        let left = left::between(plan, &down.weights, *active, *width);
+        let arguments = arguments.inner(Left::arguments(left.as_ref()));
         let arguments = arguments.words(&[*width, up.weights.columns, up.stride, self.down.constant("GATE")]);
         let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]);
         let items = active * width / 16;
@@ -203,7 +205,8 @@ impl<'a> Mixture<'a> {
         let arguments = Arguments::new().inner(down.weights.arguments()).address(choice).address(mixing);
         let arguments = arguments.address(joined).address(down.bias).address(self.residual());
         let leaves = self.leaves(plan);
-        let arguments = arguments.address(self.mix.address(3)).inner(Left::arguments(leaves.as_ref()));
+        let arguments = arguments.address(self.mix.address(3)).inner(Left::arguments(left.as_ref()));
+        let arguments = arguments.inner(Left::arguments(leaves.as_ref()));
         let arguments = arguments.words(&[down.features, *width, down.stride, *active]);
         plan.leaves = leaves;
         let name = format!("chosen_down_{}", down.weights.product_name());

@@ -327,6 +327,12 @@ fn lone_rows_attend_in_one_list_as_part_by_part() {
         LoneStep { positions: vec![40, 0, 255, 64], rope: (0, false), ..base },
         LoneStep { positions: ragged.clone(), normed: false, ..base },
         LoneStep {
+            positions: (0..33).map(|row| row * 37 % 900).collect(),
+            shape: shape(5, 128, 32, Element::Bf16),
+            heads: 20,
+            ..base
+        },
+        LoneStep {
             positions: ragged,
             shape: shape(3, 64, 16, Element::F16),
             heads: 15,

@@ -157,7 +157,9 @@ fn feed_forward_in_one_list_is_what_its_steps_are() {
         ("bf16, another width", [dense(6, 2 * 352, hidden), dense(7, hidden, 352)]),
         ("both", [dense(6, 2 * inner, hidden), quantized(7, hidden, inner)]),
     ] {
-        for (rows, to) in [(1, 0), (1, 1), (1, 2), (3, 1), (16, 0), (16, 2), (20, 0), (70, 1), (70, 2), (200, 0)] {
+        for (rows, to) in
+            [(1, 0), (1, 1), (1, 2), (3, 1), (16, 0), (16, 2), (20, 0), (40, 1), (64, 2), (70, 1), (70, 2), (200, 0)]
+        {
             let parts = feed_forward(&*device, &matrices, rows, to, Sent::Apart);
             for sent in [Sent::InOne, Sent::Forgotten] {
                 let one = feed_forward(&*device, &matrices, rows, to, sent);
