@@ -34,9 +34,8 @@ pub(super) fn to_next(plan: &mut Plan, next: Option<&Call>, from: u64, rows: u32
     let weights = &product.weights;
     let gated = product.input == GATED;
     let of_values = if gated { 2 * weights.columns } else { weights.columns };
-    let fits = (product.x, product.rows, product.x_stride, of_values) == (from, rows, columns, columns)
-        && weights.columns.is_multiple_of(128)
-        && !matches!(weights.code, F16 | F32);
+    let fits =
+        (product.x, product.rows, product.x_stride, of_values) == (from, rows, columns, columns) && are_taken(weights);
     let arrangement = arrangement(plan, &product).filter(|_| fits)?;
     let (call, normed, brain) = (product.call, product.input == NORM, weights.element() == "bf16");
     let [elements, exponents, squares] = plan.left_room(bytes(rows, weights.columns));
@@ -49,16 +48,21 @@ pub(super) fn to_next(plan: &mut Plan, next: Option<&Call>, from: u64, rows: u32
     })
 }
 
-/// What the first of two kernels that one command becomes leaves to the second, whose weights these are: `rows` rows of so
-/// many columns as they are, in memory of the plan.
-pub(super) fn between(plan: &mut Plan, weights: &Weights, rows: u32, columns: u32) -> Option<Left> {
-    if !columns.is_multiple_of(128) || matches!(weights.code, F16 | F32) {
+/// Whether products of these weights take rows as they are left.
+fn are_taken(weights: &Weights) -> bool {
+    weights.columns.is_multiple_of(128) && !matches!(weights.code, F16 | F32)
+}
+
+/// What the first of two kernels that one command becomes leaves to the second, whose weights these are: `rows` rows of
+/// their columns as they are, in memory of the plan.
+pub(super) fn between(plan: &mut Plan, weights: &Weights, rows: u32) -> Option<Left> {
+    if !are_taken(weights) {
         return None;
     }
-    let brain = weights.element() == "bf16";
-    let elements = plan.take(u64::from(rows * columns) * 2);
-    let exponents = if brain { 0 } else { plan.take(u64::from(rows * columns) / NEIGHBOURS) };
-    let sizes = [columns, weights.order(), Arrangement::Lanes as u32, u32::from(brain), 0];
+    let (brain, values) = (weights.element() == "bf16", u64::from(rows * weights.columns));
+    let elements = plan.take(values * 2);
+    let exponents = if brain { 0 } else { plan.take(values / NEIGHBOURS) };
+    let sizes = [weights.columns, weights.order(), Arrangement::Lanes as u32, u32::from(brain), 0];
     Some(Left { addresses: [elements, exponents, 0, 0], sizes, floats: [0.0; 3], gated: false })
 }
 

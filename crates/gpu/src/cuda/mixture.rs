@@ -194,7 +194,7 @@ impl<'a> Mixture<'a> {
         let (choice, mixing) = (plan.take(u64::from(*active) * 4), plan.take(u64::from(*active) * 4));
         let arguments = Arguments::new().inner(up.weights.arguments()).inner(up.source()).inner(router).address(logits);
         let arguments = arguments.address(up.bias).address(joined).address(choice).address(mixing);
-        let left = left::between(plan, &down.weights, *active, *width);
+        let left = left::between(plan, &down.weights, *active);
         let arguments = arguments.inner(Left::arguments(left.as_ref()));
         let arguments = arguments.words(&[*width, up.weights.columns, up.stride, self.down.constant("GATE")]);
         let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]);

@@ -1,8 +1,9 @@
 //! Neighbours in a list that are one dispatch here: each dispatch costs two microseconds and more.
 //!
 //! A product and the sum of it and as many other values; heads that are normed and rotated, keys and values that go to
-//! their pages, and the attention of rows that see no other's key. Invariant: values have the bits that they had, and what the first of both left for others stays where it was
-//! asked for. Read next: `products`.
+//! their pages, and the attention of rows that see no other's key. Invariant: values have the bits that they had, and what
+//! is left for others stays where it was asked for, but for heads that several workgroups of an attention read: these stay
+//! un-normed. Read next: `products`.
 
 use crate::device::{Command, Kernel, Memory};
 use crate::ops::elementwise::is_sum;
