@@ -15,6 +15,9 @@ use super::{pack, unpack};
 use crate::pool::Pool;
 use crate::quant::{Format, QuantError, Row, ScaleType, Stored};
 
+/// Tiles that a thread packs one after the other.
+const PACKED_TILES: usize = 8;
+
 /// Sizes of a slab.
 #[derive(Clone, Copy, Default)]
 pub struct Slab {
@@ -83,7 +86,9 @@ impl Panels {
         let threes = most - (most * TILE_PANELS - panels).min(most);
         let (format, memory) = (model.format, Memory::for_weights(bytes));
         let packed = Panels { format, layout, experts, rows, columns, bytes, memory, panel_bytes, threes, slabs };
-        pool.run(experts * panels, &|index| packed.pack_one(index, parts));
+        // Neighbours on one thread: each asks memory for what the next one reads.
+        let block = pool.block_of(experts * panels, TILE_PANELS).min(PACKED_TILES * TILE_PANELS);
+        pool.run_blocks(experts * panels, block, |panels| panels.for_each(|index| packed.pack_one(index, parts)));
         Ok(packed)
     }
 
@@ -96,8 +101,11 @@ impl Panels {
         for (lane, row) in rows.iter_mut().enumerate().take(count) {
             *row = find(parts, expert * self.rows + first + lane);
         }
-        // SAFETY: each panel is written by one part of the region; its memory is zeros, and no two slabs overlap.
-        let out = |offset, bytes| unsafe { std::slice::from_raw_parts_mut(self.memory.start().add(offset), bytes) };
+        let out = |offset, bytes| {
+            self.memory.make_resident(offset..offset + bytes);
+            // SAFETY: each panel is written by one part of the region; its memory is zeros, and no two slabs overlap.
+            unsafe { std::slice::from_raw_parts_mut(self.memory.start().add(offset), bytes) }
+        };
         let Some(layout) = &self.layout else {
             let panel = out(index * self.panel_bytes, self.panel_bytes);
             return rows[..count].iter().enumerate().for_each(|(lane, row)| columns::pack_row(row, lane, panel));
@@ -105,7 +113,7 @@ impl Panels {
         let mut staged = Staged::default();
         for at in (0..self.padded_columns()).step_by(SLAB_COLUMNS) {
             let Slab { width, bytes, .. } = *self.slab_sizes(at);
-            let columns = Columns { first: at, real: width.min(self.columns - at), width };
+            let columns = Columns { columns: self.columns, first: at, real: width.min(self.columns - at), width };
             let slab = out(self.slab_offset(expert, first / PANEL_ROWS, at), bytes);
             pack::pack_slab(layout, self.format, &rows[..count], &columns, &mut staged, slab);
         }
