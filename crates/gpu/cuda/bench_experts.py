@@ -13,7 +13,7 @@ class Route(C.Structure): _fields_ = [("router", Router), ("logits", V), ("chose
 class Sort(C.Structure): _fields_ = [("chosen", V), ("pairs", V), ("tiles", V), ("filled", V), ("places", V), ("count", U), ("max_tiles", U), ("experts", U), ("tile_rows", U)]
 class RouteSort(C.Structure): _fields_ = [("route", Route), ("sort", Sort)]
 class Spread(C.Structure): _fields_ = [("source", RowSource), ("places", V), ("rows", V), ("factors", V), ("x_stride", U), ("stride", U), ("order", U), ("arrangement", U), ("copies", U)]
-class RouteSortRows(C.Structure): _fields_ = [("sort", RouteSort), ("rows", Spread)]
+class RouteSortRows(C.Structure): _fields_ = [("sort", RouteSort), ("rows", Spread), ("ahead", V), ("apart", V), ("matrices", U), ("bytes", U)]
 class Mix(C.Structure): _fields_ = [("x", V), ("weights", V), ("residual", V), ("out", V), ("leaves", Left), ("count", U), ("dim", U), ("choices", U)]
 class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", Router), ("logits", V), ("bias", V), ("y", V), ("chosen", V), ("mixing", V), ("leaves", Left), ("width", U), ("k", U), ("stride", U), ("act", U), ("alpha", F), ("limit", F)]
 class Down(C.Structure): _fields_ = [("w", W), ("chosen", V), ("mixing", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("left", Left), ("leaves", Left), ("n", U), ("k", U), ("stride", U), ("active", U)]
@@ -44,7 +44,7 @@ for shape in CHOSEN:
             launch(fn("chosen", f"chosen_down_{name(M)}"), (-(-hidden // 32) * 2, 1, 1), 256, active * (r128(width) * 2 + -(-width // length) * 64), Down(M.w, P(choice), P(mixing), P(first), 0, P(x), P(alone), between, Left(), hidden, width, r128(width), active))
         route = Route(router, P(logits), P(ids), P(weights), tokens); sort = Sort(P(ids), P(by), P(table), P(table) + most * 16, P(places), pairs, most, experts, n)
         def choose():
-            if tokens <= 64: launch(fn("moe", "route_sort"), (1, 1, 1), 1024, (32 * experts + tokens * active) * 4, RouteSort(route, sort)); return
+            if tokens <= 64: launch(fn("moe", "route_sort"), (1, 1, 1), 512, (16 * experts + 2 * tokens * active) * 4, RouteSort(route, sort)); return
             launch(fn("moe", "route"), (-(-tokens // 4), 1, 1), 128, 0, route); launch(fn("moe", "sort_pairs"), (1, 1, 1), 1024, 0, sort)
         def spread_of(src, w, places_, to, fa, k, mode, copies): return Spread(RowSource(P(src), P(w), k, mode, 0, 0, 0, 1e-6), P(places_), P(to), P(fa), k, r128(k), UPN[code], 0 if n == 8 else 2, copies)
         def spread(src, w, places_, to, fa, k, mode, count, copies): launch(fn("moe", "spread_f16" + ("" if mode else "_narrow")), (count, 1, 1), 256 if mode else 64, r128(k) * 2, spread_of(src, w, places_, to, fa, k, mode, copies))
@@ -66,7 +66,7 @@ for shape in CHOSEN:
             "rows down": lambda M: spread(joined, None, None, r2, f2, width, 0, pairs, 1), "down": lambda M: grouped(M[1], r2, f2, last, hidden, width, 0, by),
             "mix": lambda M: launch(fn("moe", "mix"), (-(-tokens * hidden // 1024), 1, 1), 256, 0, Mix(P(last), P(weights), P(x), P(y), Left(), tokens * hidden, hidden, active))}
         if n == 8 and own_shape(layers[0][0], hidden)[3] > 1 and tokens <= 64:
-            parts = {"choose and rows": lambda M: launch(fn("moe", "route_sort_rows"), (1 + tokens, 1, 1), 1024, max((32 * experts + tokens * active) * 4, r128(hidden) * 2), RouteSortRows(RouteSort(route, sort), spread_of(x, norm, None, r1, f1, hidden, 1, 1))),
+            parts = {"choose and rows": lambda M: launch(fn("moe", "route_sort_rows"), (1 + tokens, 1, 1), 512, max((16 * experts + 2 * tokens * active) * 4, r128(hidden) * 2), RouteSortRows(RouteSort(route, sort), spread_of(x, norm, None, r1, f1, hidden, 1, 1), 0, 0, 0, 0)),
                 "up": lambda M: own(M[0], r1, f1, None, joined, 2 * width, hidden, 1), "down": lambda M: own(M[1], None, None, joined, last, hidden, width, 0), "mix": parts["mix"]}
         for p in (*parts.values(), lambda M: up(M[0]), lambda M: down(M[1])): p(layers[0])
         torch.cuda.synchronize(); same = torch.equal(y[0], alone) and bool(y.isfinite().all()) and y.std().item() > 1e-3

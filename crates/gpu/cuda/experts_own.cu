@@ -39,13 +39,21 @@ DEV void load_box(u32 to, const TensorMap *map, u32 along, u32 eight, u32 tile, 
                  : "memory");
 }
 
+// One lane of a warp, all of whose lanes are here.
+DEV bool elected() {
+    u32 is;
+    asm volatile("{.reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 %0, 1, 0, p;}" : "=r"(is));
+    return is;
+}
+
 DEV void expect_map(const TensorMap *map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
 
 // SLICE: stretches of 128 columns in a slice of k; STAGE: those that come together.
 template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const ExpertsOwnArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
     constexpr u32 CODES = STAGE * 1024;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    // A warp's number, and all that follows from it, is known to be its lanes' alike.
+    const u32 lane = threadIdx.x & 31, warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), g = lane >> 2, t = lane & 3;
     const u32 stages = (args.k + STAGE * 128 - 1) / (STAGE * 128), row_bytes = stages * STAGE * 256 + 64;
     const u32 half_scales = (STAGE << args.words_log2) * 32, scales_room = (2 * half_scales + 127) & ~127u;
     u8 *scales_at = memory + WARPS * args.depth * CODES, *made = scales_at + WARPS * args.depth * scales_room;
@@ -78,12 +86,14 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
         expert = __ldcg(&args.tiles[minimum(ahead_tile, last_tile)].x);
     };
     seek();
+    const u32 eights_log2 = args.gated ? 0 : 1;
     auto ask = [&](u32 slot) {
         if (ahead >= end) return;
-        if (lane == 0) {
+        const u32 of = __shfl_sync(~0u, expert, 0);
+        if (elected()) {
             const u32 barrier = full + 8 * slot;
-            const u32 eight = args.gated ? in_tile & 3 : (in_tile & 1) * 2, tile = args.gated ? in_tile >> 2 : in_tile >> 1;
-            const u32 major = args.gated ? 2 * expert : expert;
+            const u32 eight = in_tile << eights_log2 & 3, tile = in_tile >> (2 - eights_log2);
+            const u32 major = of << (1 - eights_log2);
             barrier_expect(barrier, CODES + 2 * half_scales);
             load_box(codes + slot * CODES, &args.codes, ahead_stage * STAGE * 4, eight, tile, major, barrier);
             load_box(scales + slot * scales_room, &args.scales, (ahead_stage * STAGE) << args.words_log2, eight, tile, major, barrier);

@@ -104,10 +104,11 @@ template <int ELEMENT, u32 ORDER> DEV void leave_words(const LeftRows &left, u32
     put_words<F16, ORDER>(to, column, make_float4(v.x * up, v.y * up, v.z * up, v.w * up), is_there);
 }
 
+// The norm's weights of four columns, which are there before the kernel in front is done; 1 where there is no norm.
+DEV float4 left_weights(const LeftRows &left, u32 column) { return left.weight ? *(const float4 *)(left.weight + column) : make_float4(1.0f, 1.0f, 1.0f, 1.0f); }
+
 // Leave four neighbours, of whose 16 or 32 the lanes beside have the others: a warp together.
-DEV void leave_four(const LeftRows &left, u32 row, u32 column, float4 v) {
-    float4 weight = make_float4(1.0f, 1.0f, 1.0f, 1.0f);
-    if (left.weight) weight = *(const float4 *)(left.weight + column);
+DEV void leave_four(const LeftRows &left, u32 row, u32 column, float4 v, float4 weight) {
     if (left.arrangement == REGISTERS) {
         if (left.brain) return leave_words<BF16, DENSE>(left, row, column, v, weight, true);
         return left.order == NIBBLES ? leave_words<F16, NIBBLES>(left, row, column, v, weight, true) : leave_words<F16, BYTES>(left, row, column, v, weight, true);

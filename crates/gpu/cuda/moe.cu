@@ -55,8 +55,8 @@ template <u32 THREADS> DEV uint2 before(u32 pairs, u32 tiles, u32 (&sums)[2][32]
 }
 
 // One block of 512 threads or more. Where a pair stands among those of its expert does not matter: a row's bits do not
-// depend on its tile. `chosen(i)`: the expert of a pair.
-template <u32 THREADS, typename Chosen> DEV void sort_by_expert(const SortArgs &args, Chosen chosen) {
+// depend on its tile. `chosen(i)`: the expert of a pair. Nothing is written where `writes` is false.
+template <u32 THREADS, typename Chosen> DEV void sort_by_expert(const SortArgs &args, bool writes, Chosen chosen) {
     __shared__ u32 counts[THREADS], starts[THREADS], sums[2][32], all_tiles;
     const u32 thread = threadIdx.x;
     counts[thread] = 0;
@@ -66,24 +66,24 @@ template <u32 THREADS, typename Chosen> DEV void sort_by_expert(const SortArgs &
     const u32 count = counts[thread], tiles = (count + args.tile_rows - 1) / args.tile_rows;
     const uint2 first = before<THREADS>(count, tiles, sums);
     starts[thread] = first.x;
-    for (u32 i = 0; i < tiles && first.y + i < args.max_tiles; i++) {
+    for (u32 i = 0; writes && i < tiles && first.y + i < args.max_tiles; i++) {
         args.tiles[first.y + i] = make_uint4(thread, first.x + i * args.tile_rows, minimum(count - i * args.tile_rows, args.tile_rows), 0);
     }
     if (thread == THREADS - 1) all_tiles = first.y + tiles;
     __syncthreads();
-    if (args.filled && thread == 0) *args.filled = all_tiles;
-    for (u32 i = all_tiles + thread; i < args.max_tiles; i += THREADS) args.tiles[i] = make_uint4(0, 0, 0, 0);
+    if (writes && args.filled && thread == 0) *args.filled = all_tiles;
+    for (u32 i = all_tiles + thread; writes && i < args.max_tiles; i += THREADS) args.tiles[i] = make_uint4(0, 0, 0, 0);
     for (u32 i = thread; i < args.count; i += THREADS) {
         const u32 place = atomicAdd(&starts[chosen(i)], 1u);
-        args.pairs[place] = i;
-        if (args.places) args.places[i] = place;
+        if (writes) args.pairs[place] = i;
+        if (writes && args.places) args.places[i] = place;
     }
 }
 
 extern "C" __global__ void __launch_bounds__(1024) sort_pairs(const __grid_constant__ SortArgs args) {
     next_may_start();
     previous_done();
-    sort_by_expert<1024>(args, [&](u32 i) { return __ldcg(args.chosen + i) % MAX_EXPERTS; });
+    sort_by_expert<1024>(args, true, [&](u32 i) { return __ldcg(args.chosen + i) % MAX_EXPERTS; });
 }
 
 struct RouteSortArgs {
@@ -91,29 +91,37 @@ struct RouteSortArgs {
     SortArgs sort;
 };
 
-// Both for some tokens: one block of 1,024 threads, a warp some of the tokens. `memory`: scores of 32 tokens, then what all
-// tokens take.
+// Both for some tokens: one block, a warp some of the tokens. `memory`: scores of a token for each warp, then what all tokens
+// take, then its weights. While the kernel in front is not done the block goes its way once without writing anything, so that
+// its instructions are near when they are needed.
+constexpr u32 CHOOSERS = 512;
 DEV void route_and_sort(const RouteSortArgs &args, u32 *memory) {
+    constexpr u32 WARPS = CHOOSERS / 32;
     const RouteArgs &route = args.route;
     const u32 warp = threadIdx.x >> 5, experts = route.router.experts, active = route.router.active;
     float *scores = (float *)memory + warp * experts;
-    u32 *chosen = memory + 32 * experts;
+    u32 *chosen = memory + WARPS * experts;
+    float *weights = (float *)(chosen + route.tokens * active);
 #pragma unroll 1
-    for (u32 token = warp; token < route.tokens; token += 32) {
-        u32 *taken = chosen + token * active;
-        choose(route.router, route.logits + (u64)token * experts, scores, taken, route.weights + token * active);
+    for (u32 turn = 0; turn < 2; turn++) {
+        if (turn) previous_done();
 #pragma unroll 1
-        for (u32 k = threadIdx.x & 31; k < active; k += 32) route.chosen[token * active + k] = taken[k];
-        __syncwarp();
+        for (u32 token = warp; token < route.tokens; token += WARPS) {
+            const u32 first = token * active;
+            choose(route.router, route.logits + (u64)token * experts, scores, chosen + first, weights + first);
+#pragma unroll 1
+            for (u32 k = first + (threadIdx.x & 31); turn && k < first + active; k += 32) route.chosen[k] = chosen[k], route.weights[k] = weights[k];
+            __syncwarp();
+        }
+        __syncthreads();
+        sort_by_expert<CHOOSERS>(args.sort, turn, [&](u32 i) { return chosen[i]; });
+        __syncthreads();
     }
-    __syncthreads();
-    sort_by_expert<1024>(args.sort, [&](u32 i) { return chosen[i]; });
 }
 
-extern "C" __global__ void __launch_bounds__(1024, 1) route_sort(const __grid_constant__ RouteSortArgs args) {
+extern "C" __global__ void __launch_bounds__(CHOOSERS, 1) route_sort(const __grid_constant__ RouteSortArgs args) {
     extern __shared__ u32 memory[];
     next_may_start();
-    previous_done();
     route_and_sort(args, memory);
 }
 
@@ -149,13 +157,16 @@ struct SpreadArgs {
 };
 
 // Rows for the experts, each written wherever an expert takes it: a row is made in shared memory, then copied.
-// The first THREADS of a block make row `number`.
+// The first THREADS of a block make row `number` once the kernel in front is done.
 template <int ELEMENT, u32 HELD, u32 THREADS> DEV void spread(const SpreadArgs &args, u32 number, u16 *row) {
     __shared__ float scratch[64];
     RowSource source = args.source;
     source.values += (u64)number * args.x_stride;
     auto put = [&](u32 i, float4 v) { put_four<ELEMENT>(row, args.order, args.arrangement, i, v); };
-    const float factor = make_row<ELEMENT, HELD, THREADS>(source, scratch, put);
+    float4 others[HELD];
+    ask_norm<HELD, THREADS>(source, others);
+    previous_done();
+    const float factor = make_row<ELEMENT, HELD, THREADS>(source, others, scratch, put);
     for (u32 i = (source.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 4 * THREADS) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
     meet(1, THREADS);
     const u32 pieces = args.stride / 8;
@@ -171,7 +182,6 @@ template <int ELEMENT, u32 HELD, u32 THREADS> DEV void spread(const SpreadArgs &
     extern "C" __global__ void __launch_bounds__(threads) spread_##name(const __grid_constant__ SpreadArgs args) {      \
         extern __shared__ __align__(16) u16 made[];                                                                  \
         next_may_start();                                                                                            \
-        previous_done();                                                                                             \
         spread<element, held, threads>(args, blockIdx.x, made);                                                      \
     }
 
@@ -181,18 +191,44 @@ SPREAD(bf16, BF16, 8, 256)
 SPREAD(f16_narrow, F16, 4, 64)
 SPREAD(bf16_narrow, BF16, 4, 64)
 
+// Have the second cache bring so many bytes, whole sixteens.
+DEV void prefetch(const void *from, u32 bytes) {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
+#endif
+}
+
 struct RouteSortRowsArgs {
     RouteSortArgs sort;
     SpreadArgs rows;
+    const u8 *ahead; // weights of the experts' first product
+    u64 apart;       // bytes from the beginning of one of their matrices to that of the next
+    u32 matrices;
+    u32 bytes;       // of each
 };
 
-// What stands before the experts of some tokens: the first block chooses and sorts, the others make a row each.
-extern "C" __global__ void __launch_bounds__(1024, 1) route_sort_rows(const __grid_constant__ RouteSortRowsArgs args) {
+// Some of every expert's weights, by these blocks of so many threads.
+DEV void bring_ahead(const RouteSortRowsArgs &args, u32 block, u32 blocks) {
+    constexpr u32 PIECE = 2048;
+    const u32 pieces = args.bytes / PIECE;
+    for (u32 i = block * CHOOSERS + threadIdx.x; i < args.matrices * pieces; i += blocks * CHOOSERS) {
+        prefetch(args.ahead + i / pieces * args.apart + i % pieces * PIECE, PIECE);
+    }
+}
+
+// What stands before the experts of some tokens: the first block chooses and sorts, the next ones make a row each. All others
+// have the second cache bring some of every expert's weights, most of which will be asked for, while memory has nothing to do.
+extern "C" __global__ void __launch_bounds__(CHOOSERS, 1) route_sort_rows(const __grid_constant__ RouteSortRowsArgs args) {
     extern __shared__ __align__(16) u32 shared[];
     next_may_start();
-    previous_done();
-    if (blockIdx.x == 0) route_and_sort(args.sort, shared);
-    else if (threadIdx.x < 256) spread<F16, 2, 256>(args.rows, blockIdx.x - 1, (u16 *)shared);
+    const u32 tokens = args.sort.route.tokens;
+    if (blockIdx.x == 0) {
+        route_and_sort(args.sort, shared);
+    } else if (blockIdx.x > tokens) {
+        bring_ahead(args, blockIdx.x - tokens - 1, gridDim.x - tokens - 1);
+    } else if (threadIdx.x < 256) {
+        spread<F16, 2, 256>(args.rows, blockIdx.x - 1, (u16 *)shared);
+    }
 }
 
 struct MixArgs {
@@ -205,7 +241,7 @@ struct MixArgs {
 DEV float mixed(const MixArgs &args, u32 e) {
     const u32 token = e / args.dim;
     float sum = 0.0f;
-#pragma unroll 8
+#pragma unroll 1
     for (u32 k = 0; k < args.choices; k++) {
         const u64 pair = (u64)token * args.choices + k;
         sum = fmaf(load_again_4(args.weights + pair), load_again_4(args.x + pair * args.dim + e % args.dim), sum);
@@ -213,33 +249,43 @@ DEV float mixed(const MixArgs &args, u32 e) {
     return args.residual ? load_again_4(args.residual + e) + sum : sum;
 }
 
-// A thread makes four neighbours, which are of one row where rows have whole fours.
+// A thread makes four neighbours, which are of one row where rows have whole fours. All that eight choices gave is asked for
+// before any of it is added.
 extern "C" __global__ void __launch_bounds__(256) mix(const __grid_constant__ MixArgs args) {
+    constexpr u32 HELD = 8;
     next_may_start();
+    const u32 e = (blockIdx.x * 256 + threadIdx.x) * 4, row = e / args.dim, column = e % args.dim;
+    const bool leaves = args.leaves.rows && e < args.count;
+    const float4 norm = leaves ? left_weights(args.leaves, column) : make_float4(1.0f, 1.0f, 1.0f, 1.0f);
     previous_done();
     if (args.leaves.rows && blockIdx.x == 0 && threadIdx.x < 32) begin_leaving(args.leaves);
-    const u32 e = (blockIdx.x * 256 + threadIdx.x) * 4;
     if (e >= args.count) return;
     if (args.dim % 4) {
         for (u32 i = e; i < minimum(e + 4, args.count); i++) args.out[i] = mixed(args, i);
         return;
     }
-    const u64 first = (u64)(e / args.dim) * args.choices;
-    const float *x = args.x + first * args.dim + e % args.dim;
-    float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-#pragma unroll 8
-    for (u32 k = 0; k < args.choices; k++) {
-        const float weight = load_again_4(args.weights + first + k);
-        const float4 v = load_again(x + (u64)k * args.dim);
-        sum.x = fmaf(weight, v.x, sum.x), sum.y = fmaf(weight, v.y, sum.y);
-        sum.z = fmaf(weight, v.z, sum.z), sum.w = fmaf(weight, v.w, sum.w);
+    const u64 first = (u64)row * args.choices;
+    const float *x = args.x + first * args.dim + column;
+    float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f), residual = sum;
+    if (args.residual) residual = load_again(args.residual + e);
+#pragma unroll 1
+    for (u32 begin = 0; begin < args.choices; begin += HELD) {
+        float weights[HELD];
+        float4 v[HELD];
+#pragma unroll
+        for (u32 k = 0; k < HELD; k++) {
+            if (begin + k < args.choices) weights[k] = load_again_4(args.weights + first + begin + k), v[k] = load_again(x + (u64)(begin + k) * args.dim);
+        }
+#pragma unroll
+        for (u32 k = 0; k < HELD; k++) {
+            if (begin + k >= args.choices) break;
+            sum.x = fmaf(weights[k], v[k].x, sum.x), sum.y = fmaf(weights[k], v[k].y, sum.y);
+            sum.z = fmaf(weights[k], v[k].z, sum.z), sum.w = fmaf(weights[k], v[k].w, sum.w);
+        }
     }
-    if (args.residual) {
-        const float4 r = load_again(args.residual + e);
-        sum.x += r.x, sum.y += r.y, sum.z += r.z, sum.w += r.w;
-    }
+    if (args.residual) sum.x += residual.x, sum.y += residual.y, sum.z += residual.z, sum.w += residual.w;
     *(float4 *)(args.out + e) = sum;
-    if (args.leaves.rows) leave_four(args.leaves, e / args.dim, e % args.dim, sum);
+    if (leaves) leave_four(args.leaves, row, column, sum, norm);
 }
 
 struct PlainArgs {

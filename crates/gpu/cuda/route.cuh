@@ -5,6 +5,8 @@
 
 constexpr u32 MAX_EXPERTS = 512;
 constexpr float LEAST = -3.0e38f;
+// So many experts of a lane are put in order.
+constexpr u32 FEW_EACH = 4;
 
 struct Router {
     const float *correction; // [experts] or null
@@ -79,7 +81,7 @@ template <u32 EACH> DEV void route_token(const Router &router, const float *logi
     for (u32 i = 0; i < EACH; i++) {
         const u32 e = i * 32 + lane;
         ranks[i] = 0;
-        if (i * 32 >= experts) break;
+        if (EACH > FEW_EACH && i * 32 >= experts) break;
         if (e < experts) ranks[i] = ordered((router.correction ? scores[e] + router.correction[e] : scores[e]) + 0.0f);
     }
     if (router.groups > 1) {
@@ -107,22 +109,50 @@ template <u32 EACH> DEV void route_token(const Router &router, const float *logi
             if (e < experts && !(kept >> e / size & 1)) ranks[i] = ordered(LEAST);
         }
     }
+    if (EACH <= FEW_EACH) {
+        // A lane's experts in order, equal ones by number: the first of them alone is looked at.
+        u32 places[EACH];
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) places[i] = ranks[i] ? i * 32 + lane : MAX_EXPERTS;
+#pragma unroll
+        for (u32 end = EACH - 1; end > 0; end--) {
+#pragma unroll
+            for (u32 i = 0; i < end; i++) {
+                const bool less = ranks[i] < ranks[i + 1];
+                const u32 rank = less ? ranks[i] : ranks[i + 1], place = less ? places[i] : places[i + 1];
+                ranks[i] = less ? ranks[i + 1] : ranks[i], places[i] = less ? places[i + 1] : places[i];
+                ranks[i + 1] = rank, places[i + 1] = place;
+            }
+        }
 #pragma unroll 1
-    for (u32 k = 0; k < router.active; k++) {
-        u32 most = 0, place = MAX_EXPERTS;
+        for (u32 k = 0; k < router.active; k++) {
+            const u32 best = __reduce_max_sync(~0u, ranks[0]);
+            const u32 expert = minimum(__reduce_min_sync(~0u, ranks[0] == best ? places[0] : MAX_EXPERTS), experts - 1);
+            if (lane == 0) taken[k] = expert;
+            const bool is_own = expert == places[0];
 #pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            if (i * 32 >= experts) break;
-            if (ranks[i] > most) most = ranks[i], place = i * 32 + lane;
+            for (u32 i = 0; i < EACH; i++) {
+                if (is_own) ranks[i] = i + 1 < EACH ? ranks[i + 1] : 0, places[i] = i + 1 < EACH ? places[i + 1] : MAX_EXPERTS;
+            }
         }
-        const u32 best = __reduce_max_sync(~0u, most);
-        const u32 expert = minimum(__reduce_min_sync(~0u, most == best ? place : MAX_EXPERTS), experts - 1);
+    } else {
+#pragma unroll 1
+        for (u32 k = 0; k < router.active; k++) {
+            u32 most = 0, place = MAX_EXPERTS;
 #pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            if (i * 32 >= experts) break;
-            if (i * 32 + lane == expert) ranks[i] = 0;
+            for (u32 i = 0; i < EACH; i++) {
+                if (i * 32 >= experts) break;
+                if (ranks[i] > most) most = ranks[i], place = i * 32 + lane;
+            }
+            const u32 best = __reduce_max_sync(~0u, most);
+            const u32 expert = minimum(__reduce_min_sync(~0u, most == best ? place : MAX_EXPERTS), experts - 1);
+#pragma unroll
+            for (u32 i = 0; i < EACH; i++) {
+                if (i * 32 >= experts) break;
+                if (i * 32 + lane == expert) ranks[i] = 0;
+            }
+            if (lane == 0) taken[k] = expert;
         }
-        if (lane == 0) taken[k] = expert;
     }
     __syncwarp();
     weigh(router, of_chosen, taken, weights, [&](u32 e) { return scores[e]; });

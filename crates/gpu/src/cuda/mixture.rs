@@ -22,8 +22,9 @@ const LONG_ROW: u32 = 8192;
 /// Up to so many tokens one block chooses and sorts.
 const FEW_TOKENS: u32 = 64;
 
-/// Most experts of a token there.
+/// Most experts of a token there, and its threads.
 const FEW_ACTIVE: u32 = 64;
+const CHOOSERS: u32 = 512;
 
 /// Most rows of a tile of `experts_few.cu`.
 const FEW_ROWS: u32 = 8;
@@ -32,6 +33,11 @@ const FEW_ROWS: u32 = 8;
 /// they have 4 bits.
 const FEW_OF_EXPERT: u32 = 6;
 const FEW_OF_EXPERT_4_BITS: u32 = 12;
+
+/// Bytes that the second cache is asked to bring before experts are chosen, those of one request, and blocks that ask.
+const MOST_AHEAD: u64 = 16 << 20;
+const AHEAD_PIECE: u64 = 2048;
+const AHEAD_BLOCKS: u32 = 16;
 
 /// Shared memory that kernels have besides what they are given.
 const OWN_SHARED: u32 = 16 << 10;
@@ -271,9 +277,10 @@ impl<'a> Mixture<'a> {
         }
         let (rows, factors) = spread.room(plan, up);
         let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(tiles.sort.clone());
-        let arguments = arguments.inner(spread.arguments(up, rows, factors));
+        let (blocks, ahead) = products.ahead();
+        let arguments = arguments.inner(spread.arguments(up, rows, factors)).inner(ahead);
         let shared = products.choice_shared().max(up.stride * 2);
-        plan.launch("route_sort_rows", [1 + tokens, 1, 1], 1024, shared, arguments);
+        plan.launch("route_sort_rows", [1 + tokens + blocks, 1, 1], CHOOSERS, shared, arguments);
         Rows::Made(rows, factors)
     }
 
@@ -281,7 +288,7 @@ impl<'a> Mixture<'a> {
     fn sort_tokens(&self, plan: &mut Plan, products: &Products, tiles: &Tiles) {
         if products.are_few() {
             let arguments = Arguments::new().inner(layers::route_arguments(self.route)).inner(tiles.sort.clone());
-            plan.launch("route_sort", [1, 1, 1], 1024, products.choice_shared(), arguments);
+            plan.launch("route_sort", [1, 1, 1], CHOOSERS, products.choice_shared(), arguments);
         } else {
             layers::route(plan, self.route);
             plan.launch("sort_pairs", [1, 1, 1], 1024, 0, tiles.sort.clone());
@@ -345,9 +352,21 @@ impl Products<'_> {
         self.tokens <= FEW_TOKENS && self.active <= FEW_ACTIVE
     }
 
-    /// Shared memory of who chooses and sorts: scores of 32 tokens, and what all take.
+    /// Blocks that have some of the first product's weights brought before experts are chosen, where most of them will be,
+    /// and what they need.
+    fn ahead(&self) -> (u32, Arguments) {
+        let weights = &self.up.weights;
+        let matrices = 2 * self.experts;
+        let apart = u64::from(self.width / 32) * weights.tile_bytes();
+        let bytes = (MOST_AHEAD / u64::from(matrices)).min(apart) / AHEAD_PIECE * AHEAD_PIECE;
+        let blocks = if self.up.rows >= self.experts && bytes > 0 { AHEAD_BLOCKS } else { 0 };
+        let arguments = Arguments::new().address(weights.parts[0]).address(apart);
+        (blocks, arguments.words(&[matrices, bytes as u32]))
+    }
+
+    /// Shared memory of who chooses and sorts: scores of a token for each warp, and what all take with its weights.
     fn choice_shared(&self) -> u32 {
-        (32 * self.experts + self.tokens * self.active) * 4
+        (CHOOSERS / 32 * self.experts + 2 * self.tokens * self.active) * 4
     }
 
     /// Shared memory of `chosen_down`: rows, and the sums of all slices.
