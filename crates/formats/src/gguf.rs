@@ -1,6 +1,6 @@
 //! GGUF v2 and v3: typed metadata and tensors.
 //!
-//! Format: ggml documentation, "GGUF". String arrays stay in the map; only their places are kept.
+//! Format: ggml documentation, "GGUF". String arrays stay in the map.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,8 +24,13 @@ pub enum Value {
     String(String),
     /// Numbers or truth values.
     Numbers(Vec<f64>),
-    /// Strings, as ranges of the file: read them by [`Gguf::strings`].
-    Strings(Vec<Range<usize>>),
+    /// Strings, which stay in the file: read them by [`Gguf::strings`].
+    Strings {
+        /// How many.
+        count: usize,
+        /// Where the first one stands, each behind its length.
+        start: usize,
+    },
 }
 
 impl Value {
@@ -55,7 +60,7 @@ impl Value {
             Value::Bool(_) => "a truth value",
             Value::String(_) => "a string",
             Value::Numbers(_) => "a list of numbers",
-            Value::Strings(_) => "a list of strings",
+            Value::Strings { .. } => "a list of strings",
         }
     }
 }
@@ -193,6 +198,11 @@ impl Gguf {
         self.metadata.iter().map(|(key, value)| (&key[..], value))
     }
 
+    /// Let the system take the pages of the metadata back: what was wanted of it is known.
+    pub fn release_metadata(&self) {
+        self.mapped.release(0..self.places.last().map_or(0, |place| place.end));
+    }
+
     /// All metadata as it lies in the file, each value with the number of its type before it: to be copied.
     pub fn raw_metadata(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let places = self.metadata.iter().zip(&self.places);
@@ -243,9 +253,15 @@ impl Gguf {
     /// A list of strings, without a copy.
     pub fn strings(&self, key: &str) -> Result<impl ExactSizeIterator<Item = &str>, FormatError> {
         match self.required(key)? {
-            Value::Strings(ranges) => Ok(ranges.iter().map(|range| {
-                std::str::from_utf8(&self.mapped.as_slice()[range.clone()]).expect("checked when the file was opened")
-            })),
+            Value::Strings { count, start } => {
+                let mut rest = &self.mapped.as_slice()[*start..];
+                Ok((0..*count).map(move |_| {
+                    let (length, behind) = rest.split_first_chunk().expect("checked when the file was opened");
+                    let (text, behind) = behind.split_at(u64::from_le_bytes(*length) as usize);
+                    rest = behind;
+                    std::str::from_utf8(text).expect("checked when the file was opened")
+                }))
+            }
             other => Err(self.field(key, format!("expected a list of strings, found {}", other.kind()))),
         }
     }
@@ -321,21 +337,19 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes")))
     }
 
-    fn string_range(&mut self) -> Result<Range<usize>, FormatError> {
+    fn text(&mut self) -> Result<&'a str, FormatError> {
         let length = self.u64()?;
         let length = usize::try_from(length).map_err(|_| self.broken("a string of absurd length"))?;
         let start = self.at;
         let text = self.take(length)?;
-        if std::str::from_utf8(text).is_err() {
+        std::str::from_utf8(text).map_err(|_| {
             self.at = start;
-            return Err(self.broken("a string is not UTF-8"));
-        }
-        Ok(start..self.at)
+            self.broken("a string is not UTF-8")
+        })
     }
 
     fn string(&mut self) -> Result<String, FormatError> {
-        let range = self.string_range()?;
-        Ok(String::from_utf8_lossy(&self.bytes[range]).into_owned())
+        self.text().map(str::to_string)
     }
 
     fn value(&mut self, kind: u32, key: &str) -> Result<Value, FormatError> {
@@ -384,8 +398,11 @@ impl<'a> Reader<'a> {
             return Err(self.broken(problem));
         }
         if kind == 8 {
-            let ranges = (0..count).map(|_| self.string_range()).collect::<Result<_, _>>()?;
-            return Ok(Value::Strings(ranges));
+            let start = self.at;
+            for _ in 0..count {
+                self.text()?;
+            }
+            return Ok(Value::Strings { count: count as usize, start });
         }
         let number = |reader: &mut Self| {
             let value = reader.number(kind, key)?;

@@ -33,6 +33,7 @@ fn main() {
     let context_tokens = Some((longest + generate + 64).max(40_000));
     let options = LoadOptions { context_tokens, ..LoadOptions::default() };
     let mut model = Model::open(Path::new(folder), &options).unwrap_or_else(|error| fail(&error.to_string()));
+    while model.pack_one() {}
     let sizes = model.weight_sizes().total() as f64 / 1e9;
     let device = name.as_deref().unwrap_or("cpu");
     println!("{folder} on {device}: {sizes:.2} GB, loaded in {:.1} s", started.elapsed().as_secs_f64());

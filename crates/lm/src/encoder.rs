@@ -160,6 +160,7 @@ impl Encoder {
             cache: &cache,
             ropes: Vec::new(),
             sizes: Default::default(),
+            rest: Default::default(),
             sites: Default::default(),
             gpu: Default::default(),
             cards: 1,

@@ -78,10 +78,10 @@ impl Checkpoint {
             gguf::Value::Bool(value) => json!(value),
             gguf::Value::String(text) => json!(text),
             gguf::Value::Numbers(list) if long || list.len() <= 5 => list.iter().copied().map(whole).collect(),
-            gguf::Value::Strings(list) if long || list.len() <= 5 => {
+            gguf::Value::Strings { count, .. } if long || *count <= 5 => {
                 gguf.strings(key).map_or(Value::Null, |texts| texts.collect())
             }
-            gguf::Value::Numbers(_) | gguf::Value::Strings(_) => Value::Null,
+            gguf::Value::Numbers(_) | gguf::Value::Strings { .. } => Value::Null,
         };
         gguf.metadata().map(|(key, of_key)| (key.to_string(), value(key, of_key))).collect()
     }

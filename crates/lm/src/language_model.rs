@@ -128,6 +128,7 @@ impl TextParts {
         let id = |key: &str| gguf.u32(&format!("tokenizer.ggml.{key}")).ok();
         let end_tokens = ["eos_token_id", "eot_token_id", "eom_token_id"].into_iter().filter_map(id).collect();
         let template = ChatTemplate::from_gguf(gguf)?;
+        gguf.release_metadata();
         Ok(TextParts { tokenizer, template, tokenizer_config: Value::Null, generation_config: Value::Null, end_tokens })
     }
 

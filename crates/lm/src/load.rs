@@ -1,9 +1,11 @@
-//! From checkpoint tensors to layers: dense weights stay in the mapped file, quantized ones are packed once.
+//! From checkpoint tensors to layers: dense weights stay in the mapped file, quantized ones are packed once, as they are
+//! used.
 //!
 //! All normalising happens here and in the blocks' own `load`: names, merged and split projections, norm offsets.
 //! Read next: `nn/attention.rs`, then `decoder.rs`.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use half::f16;
@@ -16,7 +18,7 @@ use olivine_array::gpu::weights::{Code, Packed};
 use olivine_array::{Array, Gpu};
 use olivine_kernels::dense::DenseType;
 use olivine_kernels::pool::Pool;
-use olivine_kernels::qmatmul::{PackedExperts, PackedMatrix};
+use olivine_kernels::qmatmul::{PackedExperts, PackedMatrix, Rest, Source};
 use olivine_kernels::quant::{self, Stored};
 use olivine_kernels::rope::Frequencies;
 
@@ -48,6 +50,8 @@ pub struct Loader<'a> {
     pub ropes: Vec<(RopeSpec, Frequencies)>,
     /// What was loaded so far.
     pub sizes: Cell<WeightSizes>,
+    /// What is packed when it is used.
+    pub rest: RefCell<Vec<Rest>>,
     /// Linear layers that adapters may correct, by their numbers.
     pub sites: RefCell<Vec<Site>>,
     /// How many cards the matrices are split among.
@@ -128,7 +132,9 @@ impl Loader<'_> {
         let shares: Result<Vec<Vec<WeightTensor>>, ModelError> = (0..count).map(share).collect();
         let shares = shares?;
         let matrix = self.matrix_of(&shares)?;
-        shares.iter().flatten().chain(tensors.iter().filter(|_| count > 1)).for_each(WeightTensor::release);
+        if matches!(matrix, Matrix::OnGpu(_)) {
+            shares.iter().flatten().chain(tensors.iter().filter(|_| count > 1)).for_each(WeightTensor::release);
+        }
         let mut sizes = self.sizes.get();
         sizes.matrices += matrix.bytes();
         sizes.quantized += if tensors[0].is_quantized() { matrix.bytes() } else { 0 };
@@ -150,9 +156,10 @@ impl Loader<'_> {
                 shares.iter().map(|tensors| self.packed_for_gpu(tensors)).collect();
             return Ok(Matrix::OnGpu(GpuMatrix::new(gpu, packed?)));
         }
-        if let Some(stored) = stored_all(tensors) {
-            let packed = PackedMatrix::pack(&self.pool, &stored);
+        if let Some(sources) = sources_of(tensors) {
+            let packed = PackedMatrix::pack_in_use(sources);
             let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
+            self.rest.borrow_mut().push(packed.rest());
             return Ok(Matrix::Packed(packed));
         }
         let (rows, columns) = (tensors.iter().map(WeightTensor::rows).sum(), first.columns());
@@ -316,11 +323,11 @@ impl Loader<'_> {
         {
             return self.gpu_experts(gpu, tensors, experts, split);
         }
-        if let Some(stored) = stored_all(tensors) {
+        if let Some(sources) = sources_of(tensors) {
             tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
-            let packed = PackedExperts::pack(&self.pool, &stored, experts);
+            let packed = PackedExperts::pack_in_use(sources, experts);
             let packed = packed.map_err(|source| ModelError::Quant { tensor: first.name.clone(), source })?;
-            tensors.iter().for_each(WeightTensor::release);
+            self.rest.borrow_mut().push(packed.rest());
             return Ok(ExpertMatrix::Packed(packed));
         }
         let rows = tensors.iter().map(WeightTensor::rows).sum::<usize>() / experts;
@@ -414,6 +421,25 @@ impl Loader<'_> {
 }
 
 type DenseMemory = (olivine_kernels::dense::DenseType, olivine_array::buffer::Owner, usize);
+
+/// A tensor whose pages go back to the system as it is packed.
+struct Unpacked(WeightTensor);
+
+impl Source for Unpacked {
+    fn stored(&self) -> Stored<'_> {
+        self.0.stored().expect("a quantized tensor")
+    }
+
+    fn release(&self, rows: Range<usize>) {
+        self.0.slice_rows(rows.start, rows.len()).release();
+    }
+}
+
+/// None where any is not quantized.
+fn sources_of(tensors: &[WeightTensor]) -> Option<Vec<Box<dyn Source>>> {
+    let source = |tensor: &WeightTensor| Box::new(Unpacked(tensor.clone())) as Box<dyn Source>;
+    tensors.iter().all(WeightTensor::is_quantized).then(|| tensors.iter().map(source).collect())
+}
 
 fn stored_all(tensors: &[WeightTensor]) -> Option<Vec<Stored<'_>>> {
     tensors.iter().map(WeightTensor::stored).collect()

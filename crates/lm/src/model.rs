@@ -14,6 +14,7 @@ use olivine_formats::Mapped;
 use olivine_formats::gguf::Gguf;
 use olivine_formats::safetensors::Safetensors;
 use olivine_kernels::attention::KvDtype;
+use olivine_kernels::qmatmul::Rest;
 use olivine_kernels::rope::Frequencies;
 
 use crate::ModelError;
@@ -66,6 +67,8 @@ pub struct Model {
     seen: Vec<PlanKey>,
     reader: Reader,
     sizes: WeightSizes,
+    /// Weights that are packed when they are used.
+    rest: Vec<Rest>,
     adapters: Arc<AdapterSites>,
     options: LoadOptions,
     /// Where it was loaded to.
@@ -219,13 +222,14 @@ impl Model {
             cache: &cache,
             ropes: Vec::new(),
             sizes: Default::default(),
+            rest: Default::default(),
             sites: Default::default(),
             gpu: Default::default(),
             cards,
         };
         let decoder = Decoder::load(&mut loader, gpu_layers)?;
         let sizes = loader.sizes.get();
-        let sites = loader.sites.take();
+        let (sites, rest) = (loader.sites.take(), loader.rest.take());
         let adapters = match cards {
             1 => AdapterSites::new(sites, checkpoint.family, options.precision),
             _ => AdapterSites::of_cards(cards),
@@ -244,11 +248,18 @@ impl Model {
             seen: Vec::new(),
             reader: Reader::default(),
             sizes,
+            rest,
             adapters,
             options,
             gpu: olivine_array::gpu(),
             gpu_layers,
         })
+    }
+
+    /// Pack a matrix that is not yet, which its second use would do: for times when nobody waits. False: there is none left.
+    pub fn pack_one(&mut self) -> bool {
+        let one = self.rest.pop();
+        one.inspect(|one| one.pack(&olivine_array::pool())).is_some()
     }
 
     /// The resolved model.

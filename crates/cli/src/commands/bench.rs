@@ -88,6 +88,7 @@ impl Bench {
             bail!("{longest} tokens do not fit the context of {context}; use less, or raise --context");
         }
         let mut model = Model::load(&checkpoint, &options)?;
+        while model.pack_one() {}
         let load = started.elapsed();
         let pool = olivine_lm::pool();
         let before = Limits::measure(&pool);

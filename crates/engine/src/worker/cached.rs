@@ -97,12 +97,16 @@ impl Worker {
         false
     }
 
-    /// While nobody asks for anything, make pages that the next requests will write. Ends with a command that came.
+    /// While nobody asks for anything, pack weights and make pages that the next requests will write. Ends with a command
+    /// that came.
     pub(super) fn make_pages_ahead(&mut self) -> Option<Command> {
         // Devices have their memory at once.
         while olivine_lm::device().is_none() {
             if let Ok(command) = self.commands.try_recv() {
                 return Some(command);
+            }
+            if self.model.pack_one() {
+                continue;
             }
             let page_bytes = &self.page_bytes;
             let cache = self.model.cache();

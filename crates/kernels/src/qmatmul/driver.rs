@@ -8,7 +8,7 @@
 use super::activations::QuantizedActivations;
 use super::layout::{Layout, Values};
 use super::memory::Memory;
-use super::panels::Panels;
+use super::panels::{self, Panels};
 use super::sizes::{PANEL_ROWS, SLAB_COLUMNS};
 use super::tiers::kernels;
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, TILE_PANELS, Tile};
@@ -109,11 +109,16 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
         for job in jobs {
             let count = parts(job);
             while index < end && index < first + count {
-                let (panel, panels) = job.panels.part(index - first);
+                let number = index - first;
+                let (panel, panels) = job.panels.part(number);
                 let edge = |cut: usize| (cut * job.rows.len().div_ceil(4) / cuts * 4).min(job.rows.len());
                 let rows = edge(cut)..edge(cut + 1);
                 SCRATCH.with_borrow_mut(|scratch| {
-                    Part { kernels: &kernels, job, panel, panels, rows, output: &output }.run(input, scratch)
+                    let spare = room(&mut scratch.spare, job.panels.spare_bytes());
+                    // SAFETY: room for a part, which is used for nothing else before the next one.
+                    let weights = unsafe { job.panels.open(job.expert, number, spare) };
+                    Part { kernels: &kernels, job, weights, number, panel, panels, rows, output: &output }
+                        .run(input, scratch)
                 });
                 index += 1;
             }
@@ -136,7 +141,7 @@ fn starts(jobs: &[Job], block: usize, threads: usize) -> Vec<*const u8> {
                 false
             }
         })?;
-        Some(job.panels.slab(job.expert, job.panels.part(index).0, 0).as_ptr())
+        Some(job.panels.part_start(job.expert, index).cast_const())
     };
     (0..threads).map_while(start).collect()
 }
@@ -178,6 +183,7 @@ struct Scratch {
     biases: Memory,
     totals: Memory,
     weights: Memory,
+    spare: Memory,
     rows: Vec<*const u8>,
     outputs: Vec<*mut f32>,
 }
@@ -186,7 +192,8 @@ impl Scratch {
     fn new() -> Scratch {
         let none = || Memory::new(0);
         let (rows, outputs) = (Vec::new(), Vec::new());
-        Scratch { values: none(), scales: none(), biases: none(), totals: none(), weights: none(), rows, outputs }
+        let (values, scales, biases, totals) = (none(), none(), none(), none());
+        Scratch { values, scales, biases, totals, weights: none(), spare: none(), rows, outputs }
     }
 }
 
@@ -205,6 +212,8 @@ const OPEN_STRIDE: usize = SLAB_COLUMNS * PANEL_ROWS + 64;
 struct Part<'a> {
     kernels: &'a Kernels,
     job: &'a Job<'a>,
+    weights: panels::Part<'a>,
+    number: usize,
     panel: usize,
     panels: usize,
     rows: std::ops::Range<usize>,
@@ -260,7 +269,7 @@ impl Part<'_> {
     ) {
         let weights = self.job.panels;
         let sizes = weights.slab_sizes(at);
-        let first = weights.slab(self.job.expert, self.panel, at);
+        let first = self.weights.slab(0, at);
         let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { sizes.bytes });
         let scales = room(&mut scratch.scales, sizes.groups * panels * 64).cast::<f32>();
         let biases = room(&mut scratch.biases, sizes.groups * panels * 64).cast::<f32>();
@@ -274,7 +283,7 @@ impl Part<'_> {
             if stored == Stored::Open && !is_open {
                 let open = room(&mut scratch.values, TILE_PANELS * OPEN_STRIDE);
                 for p in 0..panels {
-                    let slab = weights.slab(self.job.expert, self.panel + p.min(self.panels - 1), at);
+                    let slab = self.weights.slab(p.min(self.panels - 1), at);
                     let values = &slab[sizes.header..];
                     (self.kernels.read_values)(layout.values, values, sizes.width, open.add(p * OPEN_STRIDE));
                 }
@@ -286,7 +295,7 @@ impl Part<'_> {
                 stored,
                 values,
                 stride,
-                ahead: self.after(at).as_ptr(),
+                ahead: self.after(at),
                 ahead_bytes: self.panels * sizes.bytes,
                 scales,
                 biases,
@@ -308,16 +317,15 @@ impl Part<'_> {
         }
     }
 
-    /// The slab that is read after the one at `at`: the next of this panel, or the first of the next part.
-    fn after(&self, at: usize) -> &[u8] {
+    /// What is read after the slab at `at`: the next one, or the next part where it is packed.
+    fn after(&self, at: usize) -> *const u8 {
         let panels = self.job.panels;
-        let next = self.panel + self.panels;
         if at + SLAB_COLUMNS < panels.padded_columns() {
-            panels.slab(self.job.expert, self.panel, at + SLAB_COLUMNS)
-        } else if next < panels.expert_panels() {
-            panels.slab(self.job.expert, next, 0)
+            self.weights.slab(0, at + SLAB_COLUMNS).as_ptr()
+        } else if self.number + 1 < panels.parts() {
+            panels.part_start(self.job.expert, self.number + 1)
         } else {
-            panels.slab(self.job.expert, self.panel, at)
+            self.weights.slab(0, at).as_ptr()
         }
     }
 
@@ -360,7 +368,7 @@ impl Part<'_> {
             let weights_of = unsafe { std::slice::from_raw_parts_mut(weights, width * panels * PANEL_ROWS) };
             for p in 0..panels {
                 let out = &mut weights_of[p * PANEL_ROWS..];
-                self.job.panels.read_columns(self.job.expert, self.panel + p, at, panels * PANEL_ROWS, out);
+                self.weights.read_columns(p, at, panels * PANEL_ROWS, out);
             }
             return weights;
         };
@@ -371,7 +379,7 @@ impl Part<'_> {
         let offset = if layout.biased { 0 } else { 1i32 << layout.offset_shift };
         let sizes = self.job.panels.slab_sizes(at);
         for p in 0..panels {
-            let slab = self.job.panels.slab(self.job.expert, self.panel + p, at);
+            let slab = self.weights.slab(p, at);
             let (start, bytes, groups) = (slab.as_ptr(), sizes.header, sizes.groups);
             let headers = Headers { start, stride: 0, bytes, panels: 1, groups };
             // SAFETY: there is room for a slab, which the two functions fill, and for the floats of all panels.

@@ -165,6 +165,11 @@ impl Layout {
         }))
     }
 
+    /// Whether packing writes all that is read of a slab of full width, whatever was there.
+    pub fn fills_slabs(&self) -> bool {
+        !matches!(self.values, Values::Lattice(_))
+    }
+
     /// Bytes of the header of a slab of `columns`, a multiple of 64; of lattices, whose units are no multiple of that
     /// either, of 32.
     pub fn header_bytes(&self, columns: usize) -> usize {

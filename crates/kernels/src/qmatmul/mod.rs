@@ -22,6 +22,7 @@ mod memory;
 mod neon;
 mod pack;
 mod panels;
+mod pending;
 mod sizes;
 mod tiers;
 mod tile;
@@ -31,23 +32,45 @@ mod unpack;
 mod tests;
 
 pub use activations::QuantizedActivations;
+pub use pending::Source;
 
 use crate::dense::ExpertGroup;
 use crate::pool::Pool;
 use crate::quant::{Format, QuantError, Stored};
 use driver::{Input, Job, Rows};
 use panels::Panels;
+use std::sync::Arc;
 
 /// A quantized matrix of `rows` output features and `columns` input features, packed for products.
 pub struct PackedMatrix {
-    panels: Panels,
+    panels: Arc<Panels>,
+}
+
+/// What may be left of a matrix that is packed in use.
+pub struct Rest(Arc<Panels>);
+
+impl Rest {
+    /// Pack what is left of it.
+    pub fn pack(&self, pool: &Pool) {
+        self.0.pack_rest(pool);
+    }
 }
 
 impl PackedMatrix {
     /// Pack matrices of one format and width, one below the other (so that q, k and v become one). Panics when format,
     /// width or scale type differ.
     pub fn pack(pool: &Pool, parts: &[Stored]) -> Result<PackedMatrix, QuantError> {
-        Ok(PackedMatrix { panels: Panels::pack(pool, parts, 1)? })
+        Ok(PackedMatrix { panels: Arc::new(Panels::pack(pool, parts, 1)?) })
+    }
+
+    /// The same matrix, of which each part is packed when it is used for the second time.
+    pub fn pack_in_use(sources: Vec<Box<dyn Source>>) -> Result<PackedMatrix, QuantError> {
+        Ok(PackedMatrix { panels: Arc::new(Panels::pack_in_use(sources, 1)?) })
+    }
+
+    /// To pack what is left before it is used.
+    pub fn rest(&self) -> Rest {
+        Rest(Arc::clone(&self.panels))
     }
 
     /// Output features.
@@ -83,14 +106,24 @@ impl PackedMatrix {
 
 /// The equal matrices of several experts.
 pub struct PackedExperts {
-    panels: Panels,
+    panels: Arc<Panels>,
 }
 
 impl PackedExperts {
     /// Pack the rows of all experts in their order: one stacked tensor, or one tensor after the other. Panics when
     /// format, width or scale type differ or the rows are not equal experts.
     pub fn pack(pool: &Pool, parts: &[Stored], experts: usize) -> Result<PackedExperts, QuantError> {
-        Ok(PackedExperts { panels: Panels::pack(pool, parts, experts)? })
+        Ok(PackedExperts { panels: Arc::new(Panels::pack(pool, parts, experts)?) })
+    }
+
+    /// As [`PackedMatrix::pack_in_use`].
+    pub fn pack_in_use(sources: Vec<Box<dyn Source>>, experts: usize) -> Result<PackedExperts, QuantError> {
+        Ok(PackedExperts { panels: Arc::new(Panels::pack_in_use(sources, experts)?) })
+    }
+
+    /// As [`PackedMatrix::rest`].
+    pub fn rest(&self) -> Rest {
+        Rest(Arc::clone(&self.panels))
     }
 
     /// Number of experts.

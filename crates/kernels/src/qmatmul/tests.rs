@@ -3,7 +3,9 @@
 use super::*;
 use crate::cpu::{self, Tier};
 use crate::quant::{FORMATS, FormatInfo, ScaleType, StoredOwned, quantize};
-use std::sync::Mutex;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The tier is global: one test at a time chooses it.
 static TIER: Mutex<()> = Mutex::new(());
@@ -232,6 +234,94 @@ fn experts_give_what_each_gives_alone() {
             }
         }
     });
+}
+
+/// A source that says which of its rows were let go.
+struct Kept {
+    matrix: StoredOwned,
+    released: Arc<Vec<AtomicBool>>,
+}
+
+impl Source for Kept {
+    fn stored(&self) -> Stored<'_> {
+        self.matrix.as_stored()
+    }
+
+    fn release(&self, rows: Range<usize>) {
+        rows.for_each(|row| assert!(!self.released[row].swap(true, Ordering::Relaxed), "row {row} twice"));
+    }
+}
+
+/// A matrix packed in use, and which rows of its sources were let go.
+fn in_use(matrices: &[StoredOwned]) -> (PackedMatrix, Vec<Arc<Vec<AtomicBool>>>) {
+    let marks = |matrix: &StoredOwned| Arc::new((0..matrix.rows).map(|_| AtomicBool::new(false)).collect());
+    let released: Vec<Arc<Vec<AtomicBool>>> = matrices.iter().map(marks).collect();
+    let source = |(matrix, released): (&StoredOwned, &Arc<Vec<AtomicBool>>)| {
+        Box::new(Kept { matrix: matrix.clone(), released: released.clone() }) as Box<dyn Source>
+    };
+    let sources = matrices.iter().zip(&released).map(source).collect();
+    (PackedMatrix::pack_in_use(sources).expect("packs"), released)
+}
+
+/// Whether sources and all of their rows are gone.
+fn are_gone(released: &[Arc<Vec<AtomicBool>>]) -> bool {
+    let rows = || released.iter().flat_map(|rows| rows.iter());
+    rows().all(|row| row.load(Ordering::Relaxed)) && released.iter().all(|rows| Arc::strong_count(rows) == 1)
+}
+
+fn product(pool: &Pool, matrix: &PackedMatrix, x: &[f32]) -> Vec<f32> {
+    let (rows, columns) = (x.len() / matrix.columns(), matrix.columns());
+    let mut out = vec![0.0; rows * matrix.rows()];
+    if matrix.needs_float() {
+        matmul_float(pool, x, rows, matrix, &mut out, matrix.rows());
+    } else {
+        matmul(pool, &QuantizedActivations::new(pool, x, rows, columns), &[(matrix, 0)], &mut out, matrix.rows());
+    }
+    out
+}
+
+#[test]
+fn what_is_packed_in_use_has_the_same_bits_from_the_first_time_on() {
+    on_every_tier(|tier| {
+        for info in &FORMATS {
+            // Two matrices, whose seam and whose last rows lie within panels; two threads cut the rows of a product.
+            let (rows, columns, pool) = (85, columns_of(info), Pool::new(2));
+            let matrices = [stored(info, 45, columns), stored(info, rows - 45, columns)];
+            let whole = PackedMatrix::pack(&pool, &matrices.each_ref().map(StoredOwned::as_stored)).expect("packs");
+            let x = noise(200 * columns, 31);
+            let row = |matrix: &PackedMatrix, row: usize| {
+                let mut out = vec![0.0; columns];
+                matrix.dequantize_row(row, &mut out);
+                out
+            };
+            for (counts, is_over) in [([1, 1, 1], true), ([200, 3, 7], true), ([3, 0, 0], false)] {
+                let (matrix, released) = in_use(&matrices);
+                for count in counts.into_iter().filter(|count| *count > 0) {
+                    let x = &x[..count * columns];
+                    assert_eq!(row(&matrix, 84), row(&whole, 84), "{} {tier:?}", info.name);
+                    assert_eq!(product(&pool, &matrix, x), product(&pool, &whole, x), "{} {tier:?}", info.name);
+                }
+                assert_eq!(are_gone(&released), is_over, "{} {tier:?} {counts:?}", info.name);
+                matrix.rest().pack(&pool);
+                assert!(are_gone(&released), "{} {tier:?}", info.name);
+                assert_eq!(row(&matrix, 44), row(&whole, 44), "{} {tier:?}", info.name);
+                assert_eq!(product(&pool, &matrix, &x), product(&pool, &whole, &x), "{} {tier:?}", info.name);
+            }
+        }
+    });
+}
+
+#[test]
+fn large_sources_go_a_stretch_at_a_time() {
+    let (pool, columns) = (Pool::new(2), 1024);
+    let matrices = [stored(Format::Q8_0.info(), 5000, columns), stored(Format::Q8_0.info(), 1003, columns)];
+    let whole = PackedMatrix::pack(&pool, &matrices.each_ref().map(StoredOwned::as_stored)).expect("packs");
+    let (matrix, released) = in_use(&matrices);
+    let x = noise(columns, 37);
+    for is_over in [false, true] {
+        assert_eq!(product(&pool, &matrix, &x), product(&pool, &whole, &x));
+        assert_eq!(are_gone(&released), is_over);
+    }
 }
 
 #[test]
