@@ -1,8 +1,9 @@
 // Experts of a single token, two kernels: gates and ups of the chosen ones, joined; then their down products, mixed.
 //
 // Every block of `up` chooses the experts anew from the router's logits, which costs less than to wait for a kernel that
-// does; one leaves the choice to `down`, whose weights are then on their way while `up` still multiplies. `up`: a block has
-// half tiles of gates and of the ups that belong to them; a warp has one slice of k of one of the two. `down`: a block has
+// does, and makes the token's row, while the router is at work where that lets it; one leaves the choice to `down`, whose weights are then on
+// their way while `up` still multiplies. `up`: a block has half tiles of gates and of the ups that belong to them; a warp has one slice of k
+// of one of the two; rows of results are left to `down`. `down`: a block has
 // one half tile of outputs for all chosen experts, a warp some of their slices; the experts are added in order.
 // Invariant: sums and roundings are those of few.cu, rows.cu and mix, so that a token's bits are the same among others.
 // Read next: few.cu, route.cuh.
@@ -24,6 +25,7 @@ struct ChosenUpArgs {
     u32 width, k, stride;
     u32 act;
     float alpha, limit;
+    u32 token_first; // the token is there before the kernel in front, which gives the logits, is done
 };
 
 // What a lane of a warp adds to the sums of 16 outputs: a stretch.
@@ -43,39 +45,31 @@ template <int CODE, int KIND> DEV void multiply(const Weights &weights, const Pi
     }
 }
 
-// Threads 256..512: the experts of the token, best first. The first block leaves them to `down`.
-DEV void choose(const ChosenUpArgs &args, float *scores, u32 *taken, float *weights) {
+// One warp: the experts of the token, best first; whether their weights are found too.
+DEV bool choose(const ChosenUpArgs &args, float *scores, u32 *taken, float *weights) {
+    constexpr u32 EACH = FEW_EACH;
     const Router &router = args.router;
-    const u32 thread = threadIdx.x - 256, lane = threadIdx.x & 31, experts = router.experts;
-    const bool by_logits = weighs_chosen(router) && !router.correction && router.groups <= 1;
-    if (by_logits) {
-        // The best logits are the best scores. A thread has an expert, and counts the better ones.
-        u32 *ranks = (u32 *)scores;
-        for (u32 e = thread; e < MAX_EXPERTS; e += 256) ranks[e] = e < experts ? ordered(load_again_4(args.logits + e) + 0.0f) : 0;
-        meet(2, 256);
-        // Neighbouring threads count for one expert, each others.
-        const u32 parts_log2 = experts <= 32 ? 3 : experts <= 64 ? 2 : experts <= 128 ? 1 : 0, part = thread & ((1 << parts_log2) - 1);
-        for (u32 first = 0; first < experts; first += 256 >> parts_log2) {
-            const u32 e = first + (thread >> parts_log2), own = ranks[e];
-            u32 better = 0;
-#pragma unroll 4
-            for (u32 other = 4 * part; other < experts; other += 4 << parts_log2) {
-                const uint4 v = *(const uint4 *)(ranks + other);
-                better += (v.x > own || (v.x == own && other < e)) + (v.y > own || (v.y == own && other + 1 < e));
-                better += (v.z > own || (v.z == own && other + 2 < e)) + (v.w > own || (v.w == own && other + 3 < e));
-            }
-            for (u32 apart = 1; apart >> parts_log2 == 0; apart *= 2) better += __shfl_xor_sync(~0u, better, apart);
-            if (e < experts && part == 0 && better < router.active) taken[better] = e;
-        }
-        if (blockIdx.x) return;
-        meet(2, 256);
-        if (thread < 32) weigh(router, true, taken, weights, [&](u32 e) { return from_ordered(ranks[e]); });
-    } else if (thread < 32) {
+    const bool by_logits = weighs_chosen(router) && !router.correction && router.groups <= 1 && router.experts <= 32 * EACH;
+    if (!by_logits) {
         route_token_among_many(router, args.logits, scores, taken, weights);
+        return true;
     }
-    if (blockIdx.x || thread >= 32) return;
+    // The best logits are the best scores.
+    u32 ranks[EACH];
+#pragma unroll
+    for (u32 i = 0; i < EACH; i++) {
+        const u32 e = i * 32 + (threadIdx.x & 31);
+        ranks[i] = e < router.experts ? ordered(load_again_4(args.logits + e) + 0.0f) : 0;
+    }
+    take_best(router, ranks, taken);
+    return false;
+}
+
+// The same warp of one block: what `down` is to know.
+DEV void leave_choice(const ChosenUpArgs &args, bool has_weights, const u32 *taken, float *weights) {
+    if (!has_weights) weigh(args.router, true, taken, weights, [&](u32 e) { return load_again_4(args.logits + e) + 0.0f; });
     __syncwarp();
-    for (u32 k = lane; k < router.active; k += 32) args.chosen[k] = taken[k], args.mixing[k] = weights[k];
+    for (u32 k = threadIdx.x & 31; k < args.router.active; k += 32) args.chosen[k] = taken[k], args.mixing[k] = weights[k];
     __threadfence();
 }
 
@@ -97,18 +91,25 @@ template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) 
     const u32 end = minimum(item + each, items);
     float4 norm[4];
     if (warp < 8) ask_norm<4, 256>(args.source, norm);
-    previous_done();
+    if (!args.token_first) previous_done();
     if (warp < 8) {
         auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
         const float factor = make_row<T::ELEMENT, 4, 256>(args.source, norm, scratch, put);
         for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
         if (threadIdx.x == 0) scratch[32] = factor;
-    } else {
-        choose(args, scores, taken, weights);
+    }
+    bool has_weights = false;
+    // Who has time chooses once beforehand, by what logits there are, so that the instructions are near.
+#pragma unroll 1
+    for (u32 turn = !args.token_first; turn < 2; turn++) {
+        if (turn && args.token_first) previous_done();
+        if (warp == 8) has_weights = choose(args, scores, taken, weights);
     }
     __syncthreads();
-    // What follows finds the choice.
-    next_may_start();
+    // What follows finds the choice. The last block has least to do.
+    const bool leaves = blockIdx.x + 1 == gridDim.x;
+    if (leaves && warp == 8) leave_choice(args, has_weights, taken, weights);
+    if (!leaves || warp == 8) next_may_start();
     const float factor = scratch[32] * args.weights.factor;
 
     Piece<CODE> low[DEPTH], high[DEPTH];

@@ -46,6 +46,56 @@ template <typename Score> DEV void weigh(const Router &router, bool of_chosen, c
     for (u32 k = lane; k < router.active; k += 32) weights[k] = __fmul_rn(__fdiv_rn(k == lane ? held : weights[k], sum), router.scale);
 }
 
+// One warp: the experts of the highest ranks, best first. A lane has the ranks of experts lane, lane + 32, ...; 0: none.
+template <u32 EACH> DEV void take_best(const Router &router, u32 (&ranks)[EACH], u32 *taken) {
+    const u32 lane = threadIdx.x & 31, experts = router.experts;
+    if (EACH <= FEW_EACH) {
+        // A lane's experts in order, equal ones by number: the first of them alone is looked at.
+        u32 places[EACH];
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) places[i] = ranks[i] ? i * 32 + lane : MAX_EXPERTS;
+#pragma unroll
+        for (u32 end = EACH - 1; end > 0; end--) {
+#pragma unroll
+            for (u32 i = 0; i < end; i++) {
+                const bool less = ranks[i] < ranks[i + 1];
+                const u32 rank = less ? ranks[i] : ranks[i + 1], place = less ? places[i] : places[i + 1];
+                ranks[i] = less ? ranks[i + 1] : ranks[i], places[i] = less ? places[i + 1] : places[i];
+                ranks[i + 1] = rank, places[i + 1] = place;
+            }
+        }
+#pragma unroll 1
+        for (u32 k = 0; k < router.active; k++) {
+            const u32 best = __reduce_max_sync(~0u, ranks[0]);
+            const u32 expert = minimum(__reduce_min_sync(~0u, ranks[0] == best ? places[0] : MAX_EXPERTS), experts - 1);
+            if (lane == 0) taken[k] = expert;
+            const bool is_own = expert == places[0];
+#pragma unroll
+            for (u32 i = 0; i < EACH; i++) {
+                if (is_own) ranks[i] = i + 1 < EACH ? ranks[i + 1] : 0, places[i] = i + 1 < EACH ? places[i + 1] : MAX_EXPERTS;
+            }
+        }
+    } else {
+#pragma unroll 1
+        for (u32 k = 0; k < router.active; k++) {
+            u32 most = 0, place = MAX_EXPERTS;
+#pragma unroll
+            for (u32 i = 0; i < EACH; i++) {
+                if (i * 32 >= experts) break;
+                if (ranks[i] > most) most = ranks[i], place = i * 32 + lane;
+            }
+            const u32 best = __reduce_max_sync(~0u, most);
+            const u32 expert = minimum(__reduce_min_sync(~0u, most == best ? place : MAX_EXPERTS), experts - 1);
+#pragma unroll
+            for (u32 i = 0; i < EACH; i++) {
+                if (i * 32 >= experts) break;
+                if (i * 32 + lane == expert) ranks[i] = 0;
+            }
+            if (lane == 0) taken[k] = expert;
+        }
+    }
+}
+
 // One warp: `taken[k]` is the expert of rank k, `weights[k]` its weight. `scores` and `taken` are shared memory: experts
 // and active places. Ties go to the lower expert. EACH: most experts of a lane. 
 template <u32 EACH> DEV void route_token(const Router &router, const float *logits, float *scores, u32 *taken, float *weights) {
@@ -109,51 +159,7 @@ template <u32 EACH> DEV void route_token(const Router &router, const float *logi
             if (e < experts && !(kept >> e / size & 1)) ranks[i] = ordered(LEAST);
         }
     }
-    if (EACH <= FEW_EACH) {
-        // A lane's experts in order, equal ones by number: the first of them alone is looked at.
-        u32 places[EACH];
-#pragma unroll
-        for (u32 i = 0; i < EACH; i++) places[i] = ranks[i] ? i * 32 + lane : MAX_EXPERTS;
-#pragma unroll
-        for (u32 end = EACH - 1; end > 0; end--) {
-#pragma unroll
-            for (u32 i = 0; i < end; i++) {
-                const bool less = ranks[i] < ranks[i + 1];
-                const u32 rank = less ? ranks[i] : ranks[i + 1], place = less ? places[i] : places[i + 1];
-                ranks[i] = less ? ranks[i + 1] : ranks[i], places[i] = less ? places[i + 1] : places[i];
-                ranks[i + 1] = rank, places[i + 1] = place;
-            }
-        }
-#pragma unroll 1
-        for (u32 k = 0; k < router.active; k++) {
-            const u32 best = __reduce_max_sync(~0u, ranks[0]);
-            const u32 expert = minimum(__reduce_min_sync(~0u, ranks[0] == best ? places[0] : MAX_EXPERTS), experts - 1);
-            if (lane == 0) taken[k] = expert;
-            const bool is_own = expert == places[0];
-#pragma unroll
-            for (u32 i = 0; i < EACH; i++) {
-                if (is_own) ranks[i] = i + 1 < EACH ? ranks[i + 1] : 0, places[i] = i + 1 < EACH ? places[i + 1] : MAX_EXPERTS;
-            }
-        }
-    } else {
-#pragma unroll 1
-        for (u32 k = 0; k < router.active; k++) {
-            u32 most = 0, place = MAX_EXPERTS;
-#pragma unroll
-            for (u32 i = 0; i < EACH; i++) {
-                if (i * 32 >= experts) break;
-                if (ranks[i] > most) most = ranks[i], place = i * 32 + lane;
-            }
-            const u32 best = __reduce_max_sync(~0u, most);
-            const u32 expert = minimum(__reduce_min_sync(~0u, most == best ? place : MAX_EXPERTS), experts - 1);
-#pragma unroll
-            for (u32 i = 0; i < EACH; i++) {
-                if (i * 32 >= experts) break;
-                if (i * 32 + lane == expert) ranks[i] = 0;
-            }
-            if (lane == 0) taken[k] = expert;
-        }
-    }
+    take_best(router, ranks, taken);
     __syncwarp();
     weigh(router, of_chosen, taken, weights, [&](u32 e) { return scores[e]; });
     __syncwarp();

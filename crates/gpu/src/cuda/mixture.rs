@@ -203,7 +203,7 @@ impl<'a> Mixture<'a> {
         let left = left::between(plan, &down.weights, *active);
         let arguments = arguments.inner(Left::arguments(left.as_ref()));
         let arguments = arguments.words(&[*width, up.weights.columns, up.stride, self.down.constant("GATE")]);
-        let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]);
+        let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]).words(&[u32::from(plan.was_late)]);
         let items = active * width / 16;
         let grid = [items.min(plan.chip.multiprocessors), 1, 1];
         plan.launch(format!("chosen_up_{}", up.weights.product_name()), grid, 512, up.stride * 2, arguments);

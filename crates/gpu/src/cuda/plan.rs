@@ -38,6 +38,10 @@ pub(super) struct Plan<'a> {
     /// What is left to the next command, and what was left to this one.
     pub leaves: Option<Left>,
     pub left: Option<Left>,
+    /// Whether the kernel of this command lets the next one start no sooner than the one in front of it is done, and whether the
+    /// last command's did: then all that others than that one gave is there before it is done.
+    pub is_late: bool,
+    pub was_late: bool,
     /// What the join of a split attention, which is next, is to start: it knows the output.
     pub split: Option<Split>,
 }
@@ -92,12 +96,29 @@ impl<'a> Plan<'a> {
     pub fn new(context: &'a Context, chip: Chip, list: &'a List, scratch: u64, left_bytes: u64) -> Plan<'a> {
         let (taken, most) = (2 * left_bytes, 2 * left_bytes);
         let (steps, left_turn, leaves, left, split) = (vec![], 0, None, None, None);
-        Plan { context, chip, steps, list, scratch, taken, most, left_bytes, left_turn, leaves, left, split }
+        let (is_late, was_late) = (false, false);
+        Plan {
+            context,
+            chip,
+            steps,
+            list,
+            scratch,
+            taken,
+            most,
+            left_bytes,
+            left_turn,
+            leaves,
+            left,
+            is_late,
+            was_late,
+            split,
+        }
     }
 
     /// Go on with a command; with `with_scratch` it needs what the last one took.
     pub fn begin(&mut self, with_scratch: bool) {
         self.left = self.leaves.take();
+        self.was_late = std::mem::take(&mut self.is_late);
         if !with_scratch {
             self.taken = 2 * self.left_bytes;
         }
