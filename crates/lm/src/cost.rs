@@ -14,10 +14,10 @@ impl ModelSpec {
     /// Operations of a prompt of `rows` tokens behind `first` cached ones, logits for the last row alone.
     /// A multiplication and its addition are two.
     pub fn prefill_operations(&self, first: usize, rows: usize) -> f64 {
-        let head = self.vocabulary * self.hidden;
-        let matrices = self.parameters().1 - head;
+        let once = self.vocabulary * self.hidden + self.last_parameters();
+        let matrices = self.parameters().1 - once;
         let mixing = self.layers.iter().map(|layer| layer.mixer.mixing_operations(first, rows)).sum::<f64>();
-        2.0 * matrices as f64 * rows as f64 + 2.0 * head as f64 + mixing
+        2.0 * matrices as f64 * rows as f64 + 2.0 * once as f64 + mixing
     }
 
     /// Bytes read by a decode step of `rows` sequences that have `context` tokens each. Rows share the weights;
@@ -132,11 +132,12 @@ mod tests {
     #[test]
     fn operations_count_products_and_attention() {
         let spec = spec("");
-        // q 8x8, k and v 8x4 each, o 8x8, three matrices 8x16, per layer; the head 32x8 once.
-        let layer = 64 + 32 + 32 + 64 + 3 * 128;
+        // q 8x8, k and v 8x4 each, o 8x8, three matrices 8x16, per layer; those behind the last attention and the head 32x8
+        // once.
+        let (layer, last) = (64 + 32 + 32 + 64 + 3 * 128, 64 + 3 * 128);
         let attention = |seen: usize| 4 * 2 * 4 * seen;
         assert_eq!(spec.prefill_operations(0, 1), (2 * (2 * layer + 256) + 2 * attention(1)) as f64);
-        let rows = 2 * 2 * layer * 3 + 2 * 256 + 2 * attention(11 + 12 + 13);
+        let rows = 2 * (2 * layer - last) * 3 + 2 * (last + 256) + 2 * attention(11 + 12 + 13);
         assert_eq!(spec.prefill_operations(10, 3), rows as f64);
     }
 

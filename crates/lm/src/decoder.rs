@@ -90,18 +90,21 @@ impl Decoder {
     }
 
     /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows that are wanted → `[m, hidden]` of f32, behind the last
-    /// norm.
-    pub fn hidden(&self, tokens: &Array, outputs: &Array) -> Rows {
+    /// norm. `early`: the others go no further than the last mixer, which no row needs that is not looked up by its place
+    /// in the step, as adapters are.
+    pub fn hidden(&self, tokens: &Array, outputs: &Array, early: bool) -> Rows {
         let mut x = embedding(tokens, &self.embedding, self.embedding_scale); // [tokens, hidden]
-        for layer in &self.layers {
-            x = layer.forward(&x);
+        let last = self.layers.len() - 1;
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(&x, Some(outputs).filter(|_| early && index == last));
         }
-        self.norm.forward(&x.take(outputs, 0)) // [outputs, hidden]
+        self.norm.forward(&if early { x } else { x.take(outputs, 0) }) // [outputs, hidden]
     }
 
-    /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows whose logits are wanted → `[m, vocabulary]` of f32.
-    pub fn forward(&self, tokens: &Array, outputs: &Array) -> Array {
-        let rows = self.hidden(tokens, outputs);
+    /// `tokens`: `[n]` of u32; `outputs`: `[m]` of u32, the rows whose logits are wanted → `[m, vocabulary]` of f32. `early`
+    /// as for [`Decoder::hidden`].
+    pub fn forward(&self, tokens: &Array, outputs: &Array, early: bool) -> Array {
+        let rows = self.hidden(tokens, outputs, early);
         let mut logits = linear(rows, &self.head); // [outputs, vocabulary]
         if self.head_spec.scale != 1.0 {
             logits = logits.multiply(self.head_spec.scale);
@@ -133,13 +136,16 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: &Array) -> Array {
+    /// All rows, or those that are `wanted`.
+    fn forward(&self, x: &Array, wanted: Option<&Array>) -> Array {
         let h = self.mixer_norm.forward(x);
+        let taken = |x: &Array| wanted.map_or(x.clone(), |wanted| x.take(wanted, 0));
         let h = match &self.mixer {
-            MixerBlock::Attention(attention) => attention.forward(&h),
-            MixerBlock::Latent(attention) => attention.forward(&h),
-            MixerBlock::GatedDelta(delta) => delta.forward(&h),
+            MixerBlock::Attention(attention) => attention.forward(&h, wanted),
+            MixerBlock::Latent(attention) => taken(&attention.forward(&h)),
+            MixerBlock::GatedDelta(delta) => taken(&delta.forward(&h)),
         };
+        let x = taken(x);
         let h = self.mixer_post_norm.as_ref().map_or(h.clone(), |norm| norm.forward(&h).array());
         let x = x.add(&h);
         let normed = self.ffn_norm.forward(&x);

@@ -359,18 +359,20 @@ impl Model {
 
     fn forward(&mut self, tokens: &Array, wanted: &Array, head: bool) -> Array {
         let decoder = &self.decoder;
-        let through = |tokens: &Array, wanted: &Array| match head {
-            true => decoder.forward(tokens, wanted),
-            false => decoder.hidden(tokens, wanted).array(),
+        let through = |tokens: &Array, wanted: &Array, early: bool| match head {
+            true => decoder.forward(tokens, wanted, early),
+            false => decoder.hidden(tokens, wanted, early).array(),
         };
         let key = (tokens.size(), wanted.size(), head);
         let known = self.plans.iter().position(|(of, _)| *of == key);
         if known.is_none() && !is_worth_a_plan(&mut self.seen, key) {
-            return through(tokens, wanted);
+            let is_adapted = self.step.read().spans.iter().any(|span| span.adapter.is_some());
+            let early = wanted.size() < tokens.size() && !is_adapted && olivine_array::gpu().is_none();
+            return through(tokens, wanted, early);
         }
         let mut entry = match known {
             Some(index) => self.plans.remove(index),
-            None => (key, Plan::trace(&[tokens, wanted], |inputs| vec![through(&inputs[0], &inputs[1])])),
+            None => (key, Plan::trace(&[tokens, wanted], |inputs| vec![through(&inputs[0], &inputs[1], false)])),
         };
         let logits = entry.1.run(&[tokens, wanted]).remove(0);
         // The most recently used plan is the last.

@@ -326,6 +326,17 @@ impl ModelSpec {
         }
         (all, active)
     }
+
+    /// Weights read for one token behind the last mixing of rows, which only rows whose logits are wanted go through on the
+    /// CPU; the head is not among them.
+    pub fn last_parameters(&self) -> usize {
+        let Some(layer) = self.layers.last() else { return 0 };
+        let out = match &layer.mixer {
+            Mixer::Attention(a) => a.heads * a.head_dim * self.hidden,
+            Mixer::Latent(_) | Mixer::GatedDelta(_) => 0,
+        };
+        out + layer.ffn.parameters(self.hidden).1
+    }
 }
 
 impl Mixer {

@@ -82,8 +82,8 @@ impl Attention {
         })
     }
 
-    /// `x`: `[tokens, hidden]` → `[tokens, hidden]`.
-    pub fn forward(&self, x: &Rows) -> Array {
+    /// `x`: `[tokens, hidden]` → `[tokens, hidden]`, or those rows of it that are `wanted`.
+    pub fn forward(&self, x: &Rows, wanted: Option<&Array>) -> Array {
         let rows = linear(x, &self.qkv); // [tokens, (heads + 2 kv_heads) * head_dim (+ gate)]
         let width = self.qkv.rows() - self.gate_width;
         let qkv = if self.gate_width > 0 { rows.slice_axis(1, 0..width as i64) } else { rows.clone() };
@@ -93,6 +93,7 @@ impl Attention {
             let gate = rows.slice_axis(1, width as i64..);
             mixed = mixed.multiply(gate.sigmoid());
         }
+        let mixed = wanted.map_or(mixed.clone(), |wanted| mixed.take(wanted, 0));
         sum_of_cards(&linear(&mixed, &self.out), self.cards)
     }
 }
