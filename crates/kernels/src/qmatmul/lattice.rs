@@ -52,6 +52,8 @@ macro_rules! with_lattice {
     };
 }
 
+// AVX-512 alone takes it from here.
+#[allow(unused_imports)]
 pub(super) use with_lattice;
 
 impl Kind {
