@@ -43,14 +43,6 @@ template <int ELEMENT> DEV u32 pack(float low, float high) {
     return ELEMENT == BF16 ? pack_bf16(low, high) : pack_f16(low, high);
 }
 
-template <int ELEMENT> DEV float unpack_low(u32 pair) {
-    return ELEMENT == BF16 ? bf16_f32(pair & 0xffff) : f16_f32(pair & 0xffff);
-}
-
-template <int ELEMENT> DEV float unpack_high(u32 pair) {
-    return ELEMENT == BF16 ? bf16_f32(pair >> 16) : f16_f32(pair >> 16);
-}
-
 DEV u32 half2_sub(u32 a, u32 b) {
     u32 c;
     asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(c) : "r"(a), "r"(b));
@@ -117,12 +109,6 @@ DEV uint2 load_shared_8(u32 address) {
 DEV uint4 load_shared_16(u32 address) {
     uint4 v;
     asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(address));
-    return v;
-}
-
-DEV u32 load_shared_2(u32 address) {
-    u16 v;
-    asm volatile("ld.shared.u16 %0, [%1];" : "=h"(v) : "r"(address));
     return v;
 }
 

@@ -20,9 +20,6 @@ DEV u32 ordered(float value) {
     return bits & 0x80000000 ? ~bits : bits | 0x80000000;
 }
 
-// A float from its bits in that order.
-DEV float from_ordered(u32 bits) { return __uint_as_float(bits & 0x80000000 ? bits ^ 0x80000000 : ~bits); }
-
 // Weights that are divided by their sum need no sum over all experts.
 DEV bool weighs_chosen(const Router &router) {
     return router.scoring == 1 || (router.scoring == 0 && router.normalize && !router.correction && router.groups <= 1);
