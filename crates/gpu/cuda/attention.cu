@@ -1,19 +1,21 @@
 // Attention of packed rows over paged keys and values: on tensor cores for heads of 64 and 128 in 16 bits, plainly for
 // all others.
 //
-// Keys are taken in tiles of 64 at fixed positions; each tile is summed alone and the tiles are merged in order.
+// Keys are taken in tiles of 64 at fixed positions; each tile is summed alone and the tiles are merged in order, span by span.
 // Invariant: a row's bits depend on its query, its position and its keys, not on whether one warp walks all tiles
-// (`prefill`) or each tile has a warp of its own and `join` merges (`decode`). Read next: attention.cuh.
+// (`prefill`) or each span has a warp of its own and `join` merges (`decode`). Read next: attention.cuh.
 #include "attention.cuh"
 
-// The tiles of a warp, every `step` from `tile` on, for up to 16 query heads of one row; `put(tile, head)` is
-// where what a tile gives is put. The keys of the next tile come while the values of this one are
-// weighed, and the other way round.
-template <int ELEMENT, int DIM, typename Put> DEV void walk_tiles(const AttentionArgs &args, u8 *memory, uint2 row, u32 tile, u32 step, Put put) {
+// The tiles of a warp's spans, every `step` from `span` on, for up to 16 query heads of one row; `put(span, head)` is
+// where what a span gives is put. The keys of the next tile come while the values of this one are
+// weighed, and the other way round. RUNS: some spans may have more than one tile.
+template <int ELEMENT, int DIM, bool RUNS, typename Put> DEV void walk_spans(const AttentionArgs &args, u8 *memory, uint2 row, u32 span, u32 step, Put put) {
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
     const u32 blocks = (args.group + 15) / 16, head = blockIdx.y / blocks;
     const u32 seen = first_seen(args, row.x), first[2] = {seen, seen}, last[2] = {row.x, row.x}, last_tile = row.x / KEYS;
+    u32 tile = maximum(begin_of(span), seen / KEYS);
     if (tile > last_tile) return;
+    auto behind = [&](u32 of) { return !RUNS || begins_span(of + 1) ? begin_of(span_of(of) + step) : of + 1; };
     const u32 keys_at = shared_address(memory) + warp * KEYS * DIM * 4, values_at = keys_at + KEYS * DIM * 2;
     const u32 to_values = args.page * DIM * 2;
     u64 begin[2];
@@ -22,13 +24,14 @@ template <int ELEMENT, int DIM, typename Put> DEV void walk_tiles(const Attentio
     pages.places<DIM>(args, head, tile * KEYS, row.x, begin);
     stage_tile<DIM, 32>(args, keys_at, begin, 0);
     stage_tile<DIM, 32>(args, values_at, begin, to_values);
-    pages.ask(args, row.y, (tile + step) * KEYS, row.x);
+    u32 next = behind(tile);
+    pages.ask(args, row.y, next * KEYS, row.x);
     Queries<ELEMENT, DIM> q;
     const u32 of_group = blockIdx.y % blocks * 16, here = minimum(16u, args.group - of_group);
     const float *from = args.qkv + (u64)blockIdx.z * args.row_stride + (head * args.group + of_group) * DIM;
     q.load(g < here ? from + g * DIM : nullptr, g + 8 < here ? from + (g + 8) * DIM : nullptr, t);
-    for (; tile <= last_tile; tile += step) {
-        const bool more = tile + step <= last_tile;
+    for (bool continues = false; tile <= last_tile; continues = RUNS && !begins_span(next), tile = next, next = behind(tile)) {
+        const bool more = next <= last_tile;
         auto bring = [&](u32 to, u32 skip) {
             __syncwarp();
             if (more) {
@@ -37,7 +40,7 @@ template <int ELEMENT, int DIM, typename Put> DEV void walk_tiles(const Attentio
                 copy_commit();
             }
         };
-        pages.places<DIM>(args, head, (tile + step) * KEYS, row.x, begin);
+        pages.places<DIM>(args, head, next * KEYS, row.x, begin);
         copy_wait<1>();
         __syncwarp();
         float sums[DIM / 8][4], largest[2], total[2];
@@ -48,8 +51,10 @@ template <int ELEMENT, int DIM, typename Put> DEV void walk_tiles(const Attentio
         };
         tile_sums<ELEMENT, DIM, false>(args, q, keys_at, values_at, tile * KEYS, first, last, lane, sums, largest, total, between);
         bring(values_at, to_values);
-        pages.ask(args, row.y, (tile + 2 * step) * KEYS, row.x);
-        put_sums<DIM>(sums, largest, total, here, [&](u32 of) { return put(tile, of); });
+        pages.ask(args, row.y, behind(next) * KEYS, row.x);
+        auto place = [&](u32 of) { return put(span_of(tile), of); };
+        if (continues) merge_put<DIM>(sums, largest, total, here, place);
+        put_sums<DIM>(sums, largest, total, here, place);
     }
 }
 
@@ -60,8 +65,9 @@ template <int ELEMENT, int DIM> DEV void decode(const AttentionArgs &args, u8 *m
     previous_done();
     const uint2 row = load_row(args, blockIdx.z);
     if (row.x == ~0u) return;
-    auto put = [&](u32 tile, u32 of) { return put_apart(args, blockIdx.z, first_head + of, tile, DIM); };
-    walk_tiles<ELEMENT, DIM>(args, memory, row, first_seen(args, row.x) / KEYS + blockIdx.x * 2 + (threadIdx.x >> 5), gridDim.x * 2, put);
+    auto put = [&](u32 span, u32 of) { return put_apart(args, blockIdx.z, first_head + of, span, DIM); };
+    const u32 first = span_of(first_seen(args, row.x) / KEYS);
+    walk_spans<ELEMENT, DIM, true>(args, memory, row, first + blockIdx.x * 2 + (threadIdx.x >> 5), gridDim.x * 2, put);
 }
 
 // The same for keys so few that a block keeps all it summed in shared memory, and merges: grid (1, KV heads * blocks of 16
@@ -77,7 +83,7 @@ template <int ELEMENT, int DIM> DEV void decode_close(const AttentionArgs &args,
     const u32 first = first_seen(args, row.x) / KEYS, tiles = row.x / KEYS + 1 - first;
     auto place = [&](u32 tile, u32 of) { return kept + (tile * here + of) * (DIM + 2); };
     auto put = [&](u32 tile, u32 of) { return put_close(place(tile - first, of), DIM); };
-    walk_tiles<ELEMENT, DIM>(args, memory, row, first + (threadIdx.x >> 5), 2, put);
+    walk_spans<ELEMENT, DIM, false>(args, memory, row, first + (threadIdx.x >> 5), 2, put);
     __syncthreads();
     for (u32 i = threadIdx.x; i < here * DIM; i += 64) {
         const u32 of = i / DIM, d = i % DIM;
@@ -94,14 +100,14 @@ template <int ELEMENT, int DIM> DEV void decode_close(const AttentionArgs &args,
 
 constexpr u32 JOINED = 512, PART = 64, PARTS = 4, WIDTH = 32, PRODUCTS = PART + 4;
 
-// Merge the tiles of a row and head: grid (heads, rows, value_dim / WIDTH). The largest score so far is found for 512 tiles at
-// once, asked for long before. Then sums come PART tiles at a time, PARTS - 1 times that ahead: two warps bring them and
-// multiply them by what their tile counts, and a step later the first warp, a lane each dimension, adds them in order, and the
-// second their totals. That is all that waits for the tile before.
+// Merge the spans of a row and head: grid (heads, rows, value_dim / WIDTH). The largest score so far is found for 512 spans at
+// once, asked for long before. Then sums come PART spans at a time, PARTS - 1 times that ahead: two warps bring them and
+// multiply them by what their span counts, and a step later the first warp, a lane each dimension, adds them in order, and the
+// second their totals. That is all that waits for the span before.
 extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_constant__ AttentionArgs args) {
     constexpr u32 EACH = JOINED / 128, CHUNK = JOINED / PART;
     extern __shared__ __align__(128) float ring[]; // products [2][WIDTH][PRODUCTS], then sums [PARTS][PART][WIDTH]
-    // What is before a tile counts so much, what it gives so much, and its total by that.
+    // What is before a span counts so much, what it gives so much, and its total by that.
     __shared__ __align__(16) float befores[2][JOINED], afters[JOINED], totals[2][JOINED];
     __shared__ float ends[4], whole;
     next_may_start();
@@ -109,10 +115,10 @@ extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_co
     if (row.x == ~0u) return;
     const u32 thread = threadIdx.x, lane = thread & 31, warp = thread >> 5, head = blockIdx.x;
     const u32 products_at = shared_address(ring), sums_at = products_at + 2 * WIDTH * PRODUCTS * 4;
-    const u32 first = first_seen(args, row.x) / KEYS, count = row.x / KEYS + 1 - first, parts = (count + PART - 1) / PART;
-    const float *of_head = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.tiles * (args.value_dim + 4);
-    const float *from = of_head + (blockIdx.z * args.tiles + first) * WIDTH + (thread & 63) * 4;
-    const float2 *owns = (const float2 *)(of_head + args.tiles * args.value_dim) + first + thread * EACH;
+    const u32 first = span_of(first_seen(args, row.x) / KEYS), count = span_of(row.x / KEYS) + 1 - first, parts = (count + PART - 1) / PART;
+    const float *of_head = args.scratch + (u64)(blockIdx.y * args.heads + head) * args.spans * (args.value_dim + 4);
+    const float *from = of_head + (blockIdx.z * args.spans + first) * WIDTH + (thread & 63) * 4;
+    const float2 *owns = (const float2 *)(of_head + args.spans * args.value_dim) + first + thread * EACH;
     auto bring = [&](u32 part) {
         const u32 to = sums_at + (part % PARTS * PART * WIDTH + (thread & 63) * 4) * 4;
         if (part < parts) {
@@ -124,11 +130,11 @@ extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_co
         copy_commit();
     };
     float2 own[EACH];
-    auto ask = [&](u32 tile) {
+    auto ask = [&](u32 span) {
 #pragma unroll
         for (u32 j = 0; j < EACH; j++) {
             own[j] = make_float2(LEAST, 0.0f);
-            if (tile + thread * EACH + j < count) own[j] = __ldcg(owns + tile + j);
+            if (span + thread * EACH + j < count) own[j] = __ldcg(owns + span + j);
         }
     };
     previous_done();
@@ -171,10 +177,10 @@ extern "C" __global__ void __launch_bounds__(128) attention_join(const __grid_co
         if (warp >= 2) {
             bring(part + PARTS - 1);
             for (u32 j = 0; part < parts && j < PART / 2; j += 4) {
-                const u32 tile = (warp - 2) * (PART / 2) + j;
-                const float *values = ring + 2 * WIDTH * PRODUCTS + (part % PARTS * PART + tile) * WIDTH + lane;
-                const float4 after = *(const float4 *)(afters + part % CHUNK * PART + tile);
-                *(float4 *)(ring + ((part & 1) * WIDTH + lane) * PRODUCTS + tile) =
+                const u32 span = (warp - 2) * (PART / 2) + j;
+                const float *values = ring + 2 * WIDTH * PRODUCTS + (part % PARTS * PART + span) * WIDTH + lane;
+                const float4 after = *(const float4 *)(afters + part % CHUNK * PART + span);
+                *(float4 *)(ring + ((part & 1) * WIDTH + lane) * PRODUCTS + span) =
                     make_float4(values[0] * after.x, values[WIDTH] * after.y, values[2 * WIDTH] * after.z, values[3 * WIDTH] * after.w);
             }
         } else if (part > 0) {
@@ -219,6 +225,11 @@ template <int ELEMENT, int DIM> DEV void prefill(const AttentionArgs &args, u8 *
     Queries<ELEMENT, DIM> q;
     q.load(from[0], from[1], t);
     float whole[DIM / 8][4] = {}, whole_largest[2] = {LEAST, LEAST}, whole_total[2] = {0.0f, 0.0f};
+    // Spans that are merged wait where the result will be.
+    Kept kept[2] = {{LEAST, 0.0f}, {LEAST, 0.0f}};
+    auto place = [&](u32 half, u32 d) {
+        return (float2 *)(args.out + (u64)(first_token + token[half]) * args.out_stride + (head * args.group + of_group[half]) * DIM + d * 8 + 2 * t);
+    };
     const u32 keys_at = shared_address(memory), values_at = keys_at + 2 * KEYS * DIM * 2;
     for (u32 begin = 0; begin < here;) {
         if (rows[begin].x == ~0u) {
@@ -262,19 +273,16 @@ template <int ELEMENT, int DIM> DEV void prefill(const AttentionArgs &args, u8 *
 #pragma unroll
             for (u32 half = 0; half < 2; half++) sees[half] = mine[half] && start <= last[half] && start + KEYS > first[half];
             if (!__any_sync(~0u, sees[0] || sees[1])) continue;
+#pragma unroll
+            for (u32 half = 0; tile >= ALONE && begins_span(tile) && half < 2; half++) {
+                if (sees[half] && whole_total[half] > 0.0f) keep_span<DIM>(kept[half], whole, whole_largest[half], whole_total[half], half, [&](u32 d) { return place(half, d); });
+            }
             float sums[DIM / 8][4], largest[2], total[2];
             const u32 at = slot * KEYS * DIM * 2;
             tile_sums<ELEMENT, DIM, false>(args, q, keys_at + at, values_at + at, start, first, last, lane, sums, largest, total, []() {});
 #pragma unroll
             for (u32 half = 0; half < 2; half++) {
-                if (!sees[half]) continue;
-                const Merge step = merge(whole_largest[half], whole_total[half], largest[half], total[half]);
-                whole_largest[half] = step.largest, whole_total[half] = step.total;
-#pragma unroll
-                for (u32 d = 0; d < DIM / 8; d++) {
-#pragma unroll
-                    for (u32 e = 2 * half; e < 2 * half + 2; e++) whole[d][e] = fmaf(whole[d][e], step.before, sums[d][e] * step.after);
-                }
+                if (sees[half]) merge_tile<DIM>(whole, whole_largest[half], whole_total[half], half, largest[half], total[half], [&](u32 d, u32 e) { return sums[d][e]; });
             }
         }
         __syncthreads();
@@ -283,13 +291,10 @@ template <int ELEMENT, int DIM> DEV void prefill(const AttentionArgs &args, u8 *
 #pragma unroll
     for (u32 half = 0; half < 2; half++) {
         if (token[half] == ~0u) continue;
-        const u32 of_head = head * args.group + of_group[half];
-        const float share = finish(args, whole_largest[half], whole_total[half], of_head);
-        float *to = args.out + (u64)(first_token + token[half]) * args.out_stride + of_head * DIM;
+        take_kept<DIM>(kept[half], whole, whole_largest[half], whole_total[half], half, [&](u32 d) { return place(half, d); });
+        const float share = finish(args, whole_largest[half], whole_total[half], head * args.group + of_group[half]);
 #pragma unroll
-        for (u32 d = 0; d < DIM / 8; d++) {
-            *(float2 *)(to + d * 8 + 2 * t) = make_float2(whole[d][2 * half] * share, whole[d][2 * half + 1] * share);
-        }
+        for (u32 d = 0; d < DIM / 8; d++) *place(half, d) = make_float2(whole[d][2 * half] * share, whole[d][2 * half + 1] * share);
     }
 }
 
@@ -334,9 +339,17 @@ extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_con
         }
     }
     const float rotated = 1.0f / sqrtf((float)rotation);
-    float whole[8] = {}, largest = LEAST, total = 0.0f;
+    // The sums of a span, and of all in front of it.
+    float whole[8] = {}, kept[8] = {}, largest = LEAST, total = 0.0f, kept_largest = LEAST, kept_total = 0.0f;
+    auto keep = [&]() {
+        const Merge step = merge(kept_largest, kept_total, largest, total);
+        kept_largest = step.largest, kept_total = step.total, largest = LEAST, total = 0.0f;
+#pragma unroll
+        for (u32 j = 0; j < 8; j++) kept[j] = fmaf(kept[j], step.before, whole[j] * step.after), whole[j] = 0.0f;
+    };
     for (u32 start = seen_from / KEYS * KEYS; start <= row.x; start += KEYS) {
         __syncthreads();
+        if (start >= ALONE * KEYS && begins_span(start / KEYS)) keep();
         // Two threads share a key.
         const u32 key = start + thread / 2;
         float score = 0.0f;
@@ -375,11 +388,12 @@ extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_con
 #pragma unroll
         for (u32 j = 0; j < 8; j++) whole[j] = fmaf(whole[j], step.before, sums[j] * step.after);
     }
-    const float share = finish(args, largest, total, head);
+    keep();
+    const float share = finish(args, kept_largest, kept_total, head);
 #pragma unroll
     for (u32 j = 0; j < 8; j++) {
         const u32 d = thread + 128 * j;
-        if (d < args.value_dim) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + d] = whole[j] * share;
+        if (d < args.value_dim) args.out[(u64)blockIdx.y * args.out_stride + head * args.value_dim + d] = kept[j] * share;
     }
 }
 

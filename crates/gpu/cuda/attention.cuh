@@ -1,6 +1,8 @@
 // What every attention over paged keys and values is made of: tiles of 64 keys summed alone on tensor cores, and how sums
 // are merged. Heads of 64 and 128 in 16 bits.
 //
+// The first 64 tiles of a sequence are merged one by one; of those behind them first RUN, a run, are merged in order, and then
+// their sum with all in front of them, so that a long context leaves few sums to merge. Such a tile or run is a span.
 // Invariant: what a tile gives depends on the query, its position and the tile's keys alone. Read next: attention.cu,
 // attention_step.cu.
 #pragma once
@@ -12,16 +14,25 @@ struct AttentionArgs {
     const u32 *tables;
     const u8 *pages;
     const float *sinks; // or null
-    float *scratch;     // decode: of each row and head sums [dim / 32][tile][32], then [tile] largest score and total
+    float *scratch;     // decode: of each row and head sums [dim / 32][span][32], then [span] largest score and total
     float *out;
     u32 count, heads, group, kv_heads; // group: query heads of a KV head
     u32 key_dim, value_dim, page, element;
-    u32 row_stride, out_stride, tiles, window;
+    u32 row_stride, out_stride, spans, window;
     float scale, cap;   // cap 0: none
 };
 
 constexpr float LEAST = -3.0e38f;
 constexpr u32 KEYS = 64;
+
+// Tiles that are a span each, and tiles of a span behind them.
+constexpr u32 ALONE = 64, RUN = 8;
+
+DEV u32 span_of(u32 tile) { return tile < ALONE ? tile : ALONE - ALONE / RUN + tile / RUN; }
+
+DEV u32 begin_of(u32 span) { return span < ALONE ? span : (span - (ALONE - ALONE / RUN)) * RUN; }
+
+DEV bool begins_span(u32 tile) { return tile < ALONE || tile % RUN == 0; }
 
 DEV uint2 load_row(const AttentionArgs &args, u32 row) {
     uint2 v;
@@ -57,6 +68,50 @@ DEV Merge merge(float largest, float total, float next_largest, float next_total
     const float most = fmaxf(largest, next_largest);
     const float before = power(largest - most), after = power(next_largest - most);
     return {most, fmaf(total, before, next_total * after), before, after};
+}
+
+// Merge what a tile gave into a row's sums, those of half `half` of a lane's fragments; `of(d, e)`: the tile's.
+template <int DIM, typename Of>
+DEV void merge_tile(float (&whole)[DIM / 8][4], float &whole_largest, float &whole_total, u32 half, float largest, float total, Of of) {
+    const Merge step = merge(whole_largest, whole_total, largest, total);
+    whole_largest = step.largest, whole_total = step.total;
+#pragma unroll
+    for (u32 d = 0; d < DIM / 8; d++) {
+#pragma unroll
+        for (u32 e = 2 * half; e < 2 * half + 2; e++) whole[d][e] = fmaf(whole[d][e], step.before, of(d, e) * step.after);
+    }
+}
+
+// What is merged of a row's spans in front of the one that a lane's fragments have.
+struct Kept {
+    float largest, total;
+};
+
+// Merge a row's fragments into what is kept: they have all then. `place(d)`: where the kept sums of two neighbours lie.
+template <int DIM, typename Place>
+DEV void take_kept(const Kept &kept, float (&whole)[DIM / 8][4], float &largest, float &total, u32 half, Place place) {
+    if (!(kept.total > 0.0f)) return;
+    const Merge step = merge(kept.largest, kept.total, largest, total);
+    largest = step.largest, total = step.total;
+#pragma unroll
+    for (u32 d = 0; d < DIM / 8; d++) {
+        const float2 v = *place(d);
+        whole[d][2 * half] = fmaf(v.x, step.before, whole[d][2 * half] * step.after);
+        whole[d][2 * half + 1] = fmaf(v.y, step.before, whole[d][2 * half + 1] * step.after);
+    }
+}
+
+// The same, and keep all of it: the next span begins.
+template <int DIM, typename Place>
+DEV void keep_span(Kept &kept, float (&whole)[DIM / 8][4], float &largest, float &total, u32 half, Place place) {
+    take_kept<DIM>(kept, whole, largest, total, half, place);
+    kept = {largest, total};
+#pragma unroll
+    for (u32 d = 0; d < DIM / 8; d++) {
+        *place(d) = make_float2(whole[d][2 * half], whole[d][2 * half + 1]);
+        whole[d][2 * half] = whole[d][2 * half + 1] = 0.0f;
+    }
+    largest = LEAST, total = 0.0f;
 }
 
 DEV float finish(const AttentionArgs &args, float largest, float total, u32 head) {
@@ -293,10 +348,31 @@ struct Put {
 
 DEV Put put_close(float *sums, u32 dim) { return {sums, 32, sums + dim}; }
 
-// Of a tile of a row and head in scratch memory.
-DEV Put put_apart(const AttentionArgs &args, u32 row, u32 head, u32 tile, u32 dim) {
-    float *of_head = args.scratch + (u64)(row * args.heads + head) * args.tiles * (dim + 4);
-    return {of_head + tile * 32, args.tiles * 32, of_head + args.tiles * dim + tile * 2};
+// Of a span of a row and head in scratch memory.
+DEV Put put_apart(const AttentionArgs &args, u32 row, u32 head, u32 span, u32 dim) {
+    float *of_head = args.scratch + (u64)(row * args.heads + head) * args.spans * (dim + 4);
+    return {of_head + span * 32, args.spans * 32, of_head + args.spans * dim + span * 2};
+}
+
+// What was put of a span's tiles in front, with what the next one gave: a warp together.
+template <int DIM, typename Place> DEV void merge_put(float (&sums)[DIM / 8][4], float (&largest)[2], float (&total)[2], u32 here, Place place) {
+    const u32 g = threadIdx.x >> 2 & 7, t = threadIdx.x & 3;
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        const u32 of = g + 8 * half;
+        if (of >= here) continue;
+        const Put from = place(of);
+        const float2 own = *(const float2 *)from.own;
+        const Merge step = merge(own.x, own.y, largest[half], total[half]);
+        largest[half] = step.largest, total[half] = step.total;
+#pragma unroll
+        for (u32 d = 0; d < DIM / 8; d++) {
+            const float2 v = *(const float2 *)(from.sums + d / 4 * from.step + d % 4 * 8 + 2 * t);
+            sums[d][2 * half] = fmaf(v.x, step.before, sums[d][2 * half] * step.after);
+            sums[d][2 * half + 1] = fmaf(v.y, step.before, sums[d][2 * half + 1] * step.after);
+        }
+    }
+    __syncwarp();
 }
 
 // What a tile gave, to where `place` has it of each of its heads.

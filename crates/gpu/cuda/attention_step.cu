@@ -3,7 +3,7 @@
 // `step`: rows of a sequence each. One kernel norms and rotates the heads, writes the new key and value, attends and
 // merges: a cluster of blocks has a row and KV head, and what it sums stays in shared memory. Old keys come while the
 // kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before; each block has an equal share
-// of all tiles, which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention_tile.cuh.
+// of all tiles in whole spans, which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention_tile.cuh.
 #include "attention_tile.cuh"
 #include "heads.cuh"
 #include "left.cuh"
@@ -143,7 +143,7 @@ template <int DIM, bool LEAVES> DEV void merge_kept(const AttentionArgs &a, cons
     constexpr u32 PARTS = DIM / 64, HELD = 8;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, quads = warps / 4, all = gridDim.x * quads;
     const u32 all_log2 = __popc(all - 1), quads_log2 = __popc(quads - 1);
-    float *before = room.factors + warp * 3 * a.tiles, *after = before + a.tiles, *totals = after + a.tiles;
+    float *before = room.factors + warp * 3 * a.spans, *after = before + a.spans, *totals = after + a.spans;
     // Where tile i is kept: those of four warps of one block after those of others.
     auto place = [&](u32 i, u32 of) {
         const u32 at = shared_address(room.kept) + (((i >> all_log2 << quads_log2) + (i & (quads - 1))) * here + of) * KEPT<DIM> * 4;
@@ -228,7 +228,7 @@ template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &arg
     room.queries = (float *)(room.exchange + quads);
     room.fresh = room.queries + here * HEAD<DIM>;
     room.factors = room.fresh + 2 * DIM;
-    room.kept = room.factors + warps * 3 * a.tiles;
+    room.kept = room.factors + warps * 3 * a.spans;
     const u32 first = first_seen(a, row.x) / KEYS, last_tile = row.x / KEYS;
     u32 tile = first + blockIdx.x * quads + quad;
     // Of four warps the first has keys brought, the second values: stage after stage, of each their own barrier.
@@ -324,6 +324,15 @@ DEV Unit find_unit(const AttentionArgs &a, const Rows &rows, u32 others, u32 i) 
     return unit;
 }
 
+// The begin of the span that is nearest to tile i of all.
+DEV u32 nearest_span(const AttentionArgs &a, const Rows &rows, u32 others, u32 i) {
+    if (i == rows.starts[LONG_ROWS] * others) return i;
+    const Unit unit = find_unit(a, rows, others, i);
+    const u32 tile = unit.first + i - unit.begin, last = unit.where.x / KEYS + 1, span = span_of(tile);
+    const u32 low = maximum(begin_of(span), unit.first), high = minimum(begin_of(span + 1), last);
+    return 2 * tile < low + high ? i - (tile - low) : i + (high - tile);
+}
+
 // How many tiles all rows have, with where each row's begin: by the first warp.
 DEV void count_tiles(const AttentionArgs &a, Rows &rows) {
     const u32 lane = threadIdx.x;
@@ -375,23 +384,27 @@ template <int DIM, u32 STAGES> DEV void bring_tiles(const StepArgs &args, const 
     }
 }
 
-// Many keys: each block has an equal share of all tiles, of one row and block of heads after another, and its warps take
-// them in turn while one more asks for those to come. A stage is one warp's: it cannot be a round ahead of what comes to it.
-// Grid (blocks that run at a time).
+// Many keys: each block has an equal share of all tiles, in whole spans of one row and block of heads after another, and its warps
+// take them in turn while one more asks for those to come. A stage is one warp's: it cannot be a round ahead of what comes to it.
+// Tiles of a run are merged in shared memory, by warp after warp. Grid (blocks that run at a time).
 template <int ELEMENT, int DIM> DEV void attend_long(const StepArgs &args, u8 *memory) {
     constexpr u32 TILE = KEYS * DIM * 2, STAGES = LONG_WARPS * 128 / DIM;
     const AttentionArgs &a = args.attention;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
     const u32 blocks = (a.group + 15) / 16, others = a.kv_heads * blocks;
     const u32 stages_at = shared_address(memory), full = stages_at + STAGES * 2 * TILE, empty = full + STAGES * 16;
-    Rows &rows = *(Rows *)(memory + STAGES * (2 * TILE + 32));
+    // Of each warp: whether all tiles in front of its own are merged. What a run gave so far: sums, then largest score and total.
+    const u32 merged = empty + STAGES * 16;
+    float *const run = (float *)(memory + STAGES * (2 * TILE + 32) + LONG_WARPS * 8);
+    Rows &rows = *(Rows *)(run + 16 * HEAD<DIM>);
     next_may_start();
     if (warp == 0) count_tiles(a, rows);
     if (warp == 1 && lane < 2 * STAGES) barrier_init(full + lane * 8, 1), barrier_init(empty + lane * 8, 1);
+    if (warp == 1 && lane < LONG_WARPS) barrier_init(merged + lane * 8, 1);
     if (warp == 1) asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     __syncthreads();
     const u64 all = rows.starts[LONG_ROWS] * others;
-    const u32 begin = all * blockIdx.x / gridDim.x, end = all * (blockIdx.x + 1) / gridDim.x;
+    const u32 begin = nearest_span(a, rows, others, all * blockIdx.x / gridDim.x), end = nearest_span(a, rows, others, all * (blockIdx.x + 1) / gridDim.x);
     if (warp == LONG_WARPS) return bring_tiles<DIM, STAGES>(args, rows, others, begin, end, stages_at, full, empty);
     previous_done();
     Queries<ELEMENT, DIM> q;
@@ -424,7 +437,14 @@ template <int ELEMENT, int DIM> DEV void attend_long(const StepArgs &args, u8 *m
         if (is_last) asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
         __syncwarp();
         if (lane == 0) barrier_arrive(empty + stage * 16 + 8);
-        put_sums<DIM>(sums, largest, total, here, [&](u32 of) { return put_apart(a, unit.row, first_head + of, tile, DIM); });
+        const bool begins = i == unit.begin || begins_span(tile), ends = i + 1 == unit.end || begins_span(tile + 1);
+        auto so_far = [&](u32 of) { return put_close(run + of * HEAD<DIM>, DIM); };
+        if (turn > 0) barrier_wait(merged + warp * 8, (turn - 1) / LONG_WARPS & 1);
+        if (!begins) merge_put<DIM>(sums, largest, total, here, so_far);
+        if (!ends) put_sums<DIM>(sums, largest, total, here, so_far);
+        __syncwarp();
+        if (lane == 0) barrier_arrive(merged + (warp + 1) % LONG_WARPS * 8);
+        if (ends) put_sums<DIM>(sums, largest, total, here, [&](u32 of) { return put_apart(a, unit.row, first_head + of, span_of(tile), DIM); });
     }
 }
 
@@ -501,6 +521,9 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
     Queries<ELEMENT, DIM> q;
     q.load(from[0], from[1], t);
     float whole[DIM / 8][4] = {}, whole_largest[2] = {LEAST, LEAST}, whole_total[2] = {0.0f, 0.0f};
+    // Spans that are merged wait in shared memory, each thread's own.
+    Kept kept[2] = {{LEAST, 0.0f}, {LEAST, 0.0f}};
+    auto place = [&](u32 half, u32 d) { return (float2 *)(rows + 64) + (half * (DIM / 8) + d) * 128 + threadIdx.x; };
     while (next_sequence()) {
         const u32 first_tile = least / KEYS, last_tile = most / KEYS;
         u32 first[2], last[2];
@@ -514,6 +537,10 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
         for (u32 tile = first_tile; tile <= last_tile; tile++) {
             const u32 index = before + tile - first_tile, slot = index % 2, phase = index / 2 & 1;
             const u32 start = tile * KEYS, keys_at = base + slot * TILE, values_at = keys_at + 2 * TILE;
+#pragma unroll
+            for (u32 half = 0; tile >= ALONE && begins_span(tile) && half < 2; half++) {
+                if (mine[half] && whole_total[half] > 0.0f) keep_span<DIM>(kept[half], whole, whole_largest[half], whole_total[half], half, [&](u32 d) { return place(half, d); });
+            }
             barrier_wait(full + 8 * slot, phase);
             float flat[KEYS / 2], scores[KEYS / 8][4], largest[2], total[2];
             hold(flat);
@@ -559,13 +586,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
 #pragma unroll
             for (u32 half = 0; half < 2; half++) {
                 if (!(mine[half] && start <= last[half] && start + KEYS > first[half])) continue;
-                const Merge step = merge(whole_largest[half], whole_total[half], largest[half], total[half]);
-                whole_largest[half] = step.largest, whole_total[half] = step.total;
-#pragma unroll
-                for (u32 d = 0; d < DIM / 8; d++) {
-#pragma unroll
-                    for (u32 e = 2 * half; e < 2 * half + 2; e++) whole[d][e] = fmaf(whole[d][e], step.before, sums[4 * d + e] * step.after);
-                }
+                merge_tile<DIM>(whole, whole_largest[half], whole_total[half], half, largest[half], total[half], [&](u32 d, u32 e) { return sums[4 * d + e]; });
             }
         }
         before += last_tile + 1 - first_tile;
@@ -573,6 +594,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
 #pragma unroll
     for (u32 half = 0; half < 2; half++) {
         if (token[half] == ~0u) continue;
+        take_kept<DIM>(kept[half], whole, whole_largest[half], whole_total[half], half, [&](u32 d) { return place(half, d); });
         const u32 of_head = head * a.group + of_group[half];
         const float share = finish(a, whole_largest[half], whole_total[half], of_head);
         float *to = a.out + (u64)(first_token + token[half]) * a.out_stride + of_head * DIM;

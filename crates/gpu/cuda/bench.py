@@ -323,7 +323,7 @@ if want("gemm"):
 
 # Attention.
 torch.manual_seed(3)
-class Att(C.Structure): _fields_ = [("qkv", V), ("rows", V), ("tables", V), ("pages", V), ("sinks", V), ("scratch", V), ("out", V), ("count", U), ("heads", U), ("group", U), ("kvh", U), ("kd", U), ("vd", U), ("page", U), ("element", U), ("rs", U), ("os", U), ("tiles", U), ("window", U), ("scale", F), ("cap", F)]
+class Att(C.Structure): _fields_ = [("qkv", V), ("rows", V), ("tables", V), ("pages", V), ("sinks", V), ("scratch", V), ("out", V), ("count", U), ("heads", U), ("group", U), ("kvh", U), ("kd", U), ("vd", U), ("page", U), ("element", U), ("rs", U), ("os", U), ("spans", U), ("window", U), ("scale", F), ("cap", F)]
 def setup(seqs, heads, kvh, dim, page=32, el=2, win=0, cap=0.0, sinks=False, past=0):
     S_ = type("S", (), {})(); dt = torch.bfloat16 if el == 2 else torch.half if el == 1 else torch.float; count = sum(n for n, _ in seqs); S_.count = count
     rs, tb, npages = [], [], 0; S_.ref = []
@@ -335,12 +335,14 @@ def setup(seqs, heads, kvh, dim, page=32, el=2, win=0, cap=0.0, sinks=False, pas
     S_.rows = torch.tensor(rs, device=dv, dtype=torch.int32); S_.tables = torch.tensor(tb, device=dv, dtype=torch.int32); S_.tb = tb
     S_.qkv = torch.randn(count, heads * dim, device=dv); S_.out = torch.full((count, heads * dim), float("nan"), device=dv); S_.sinks = torch.randn(heads, device=dv) if sinks else None
     S_.p = (heads, kvh, dim, page, el, win, cap); return S_
-def args(S_, sub=None, out=None, scratch=None, tiles=0):
+def spans_of(tiles): return min(tiles, 64) + max(0, -(-(tiles - 64) // RUN))
+def args(S_, sub=None, out=None, scratch=None, spans=0):
     heads, kvh, dim, page, el, win, cap = S_.p
     lo, hi = sub or (0, S_.count); a = Att(); a.qkv = S_.qkv[lo].data_ptr(); a.rows = S_.rows[lo].data_ptr(); a.tables = P(S_.tables); a.pages = P(S_.pages); a.sinks = P(S_.sinks); a.scratch = P(scratch); a.out = P(out)
-    a.count, a.heads, a.group, a.kvh, a.kd, a.vd, a.page, a.element, a.rs, a.os, a.tiles, a.window, a.scale, a.cap = hi - lo, heads, heads // kvh, kvh, dim, dim, page, el, heads * dim, heads * dim, tiles, win, dim ** -0.5, cap
+    a.count, a.heads, a.group, a.kvh, a.kd, a.vd, a.page, a.element, a.rs, a.os, a.spans, a.window, a.scale, a.cap = hi - lo, heads, heads // kvh, kvh, dim, dim, page, el, heads * dim, heads * dim, spans, win, dim ** -0.5, cap
     return a
 NM = {1: "f16", 2: "bf16"}
+RUN = 8  # tiles of a span behind the first 64, which are one each
 def across(tiles, others):
     work = -(-tiles // 2); of = min(range(1, 17), key=lambda of: -(-(-(-work // of) * others) // (3 * SMS)) * (of + 0.75))
     return -(-work // of)
@@ -351,10 +353,10 @@ def prompt(S_, sub=None):
     heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
     prompt_launch(step_args(S_.pages, args(S_, sub, out), None, None, None, dim, el, 0), kvh, heads // kvh, hi - lo, el, dim); return out
 def decode(S_, sub, most):
-    heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); tiles = -(-most // 256) * 4
-    scratch = torch.full(((hi - lo) * heads * tiles * (dim + 4),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, tiles); S_.keep = scratch
-    s = step_args(S_.pages, a, None, None, None, dim, el, 0); S_.long = lambda: (long_launch(s, el, dim), join_launch(a, hi - lo))
-    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(tiles, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), join_launch(a, hi - lo))
+    heads, kvh, dim, page, el, *_ = S_.p; lo, hi = sub; out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); spans = spans_of(-(-most // 256) * 4)
+    scratch = torch.full(((hi - lo) * heads * spans * (dim + 4),), float("nan"), device=dv); torch.cuda.synchronize(); a = args(S_, sub, out, scratch, spans); S_.keep = scratch
+    s = step_args(S_.pages, a, None, None, None, dim, el, 0); S_.tiles = lambda: long_launch(s, el, dim); S_.long = lambda: (S_.tiles(), join_launch(a, hi - lo))
+    go = lambda: (launch(fn("attention", f"attention_decode_{NM[el]}_{dim}"), (across(spans, kvh * -(-(heads // kvh) // 16) * (hi - lo)), kvh * -(-(heads // kvh) // 16), hi - lo), 64, 2 * 64 * dim * 4, a), join_launch(a, hi - lo))
     go(); S_.go = go; return out
 def close_shared(tiles, here, dim): return 2 * 64 * dim * 4 + tiles * here * (dim + 2) * 4
 def is_close(tiles, others, here=4, dim=128): return tiles <= 16 and others >= SMS and 2 * (close_shared(tiles, here, dim) + 16384) <= 232448
@@ -374,9 +376,9 @@ def step_args(pages, a, qkv, norm, angles, dim, el, keys, leaves=None):
     if leaves: s.leaves = leaves
     return s
 def step_launch(s, cluster, others, rows_, el, dim): s.stages = cluster[2]; launch(fn("attention_step", f"attention_{'leaving' if s.leaves.rows else 'step'}_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 128, cluster[3], s, cluster=cluster[0])
-def prompt_launch(s, kvh, group, rows_, el, dim): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 256, 4 * 64 * dim * 2 + 64 + 512, s)
-def long_launch(s, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (SMS, 1, 1), 192, 640 // dim * (256 * dim + 32) + 772, s)
-def join_launch(a, rows_): launch(fn("attention", "attention_join"), (a.heads, rows_, a.vd // 32), 128, 17408 + 8192 * min(4, -(-a.tiles // 64)), a)
+def prompt_launch(s, kvh, group, rows_, el, dim, most=1 << 20): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 256, 4 * 64 * dim * 2 + 64 + 512 + (256 * dim if most > 4096 else 0), s)
+def long_launch(s, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (SMS, 1, 1), 192, 640 // dim * (256 * dim + 32) + 40 + 64 * (dim + 8) + 772, s)
+def join_launch(a, rows_): launch(fn("attention", "attention_join"), (a.heads, rows_, a.vd // 32), 128, 17408 + 8192 * min(4, -(-a.spans // 64)), a)
 def anyone(S_, sub=None):
     heads, kvh, dim, *_ = S_.p; lo, hi = sub or (0, S_.count); out = torch.full((hi - lo, heads * dim), float("nan"), device=dv); torch.cuda.synchronize()
     launch(fn("attention", "attention_any"), (heads, hi - lo, 1), 128, 0, args(S_, sub, out)); return out
@@ -392,25 +394,35 @@ def reference(S_):
     return torch.cat(outs)
 TRY = "clusters" in sys.argv
 if want("attention"):
-    for cfg in (dict(seqs=[(70, 0), (1, 300), (5, 1000), (130, 37)], heads=32, kvh=8, dim=128), dict(seqs=[(33, 200), (1, 5), (1, 700)], heads=14, kvh=2, dim=64, el=1, page=16), dict(seqs=[(40, 500), (3, 130)], heads=16, kvh=2, dim=64, win=128, sinks=True), dict(seqs=[(20, 90)], heads=8, kvh=8, dim=128, cap=30.0, page=64), dict(seqs=[(64, 100)], heads=28, kvh=4, dim=128)):
+    for cfg in (dict(seqs=[(70, 0), (1, 300), (5, 1000), (130, 37)], heads=32, kvh=8, dim=128), dict(seqs=[(33, 200), (1, 5), (1, 700)], heads=14, kvh=2, dim=64, el=1, page=16), dict(seqs=[(40, 500), (3, 130)], heads=16, kvh=2, dim=64, win=128, sinks=True), dict(seqs=[(20, 90)], heads=8, kvh=8, dim=128, cap=30.0, page=64), dict(seqs=[(64, 100)], heads=28, kvh=4, dim=128), dict(seqs=[(70, 4060), (1, 5000), (30, 4590), (1, 6200)], heads=32, kvh=8, dim=128), dict(seqs=[(100, 4550), (1, 9100)], heads=14, kvh=2, dim=64, el=1, page=16, win=700, sinks=True)):
         S_ = setup(**cfg); r = reference(S_); a = prefill(S_); g = anyone(S_); p = prompt(S_); torch.cuda.synchronize(); same = [torch.equal(p, a)]
         if not same[0]: print("prompt", rel(p, r), rel(p, a.double()))
         for lo, hi in ((0, 1), (S_.count - 1, S_.count), (S_.count // 2, S_.count // 2 + 7)):
-            hi = min(hi, S_.count); d = decode(S_, (lo, hi), 1280); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); d.fill_(float("nan")); torch.cuda.synchronize(); S_.long(); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); same.append((closely(S_, (lo, hi), 1280), torch.cuda.synchronize())[0].equal(d)); b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
+            hi = min(hi, S_.count); most = max(n + p for n, p in S_.seqs); d = decode(S_, (lo, hi), most); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi])); d.fill_(float("nan")); torch.cuda.synchronize(); S_.long(); torch.cuda.synchronize(); same.append(torch.equal(d, a[lo:hi]))
+            if most <= 1280: same.append((closely(S_, (lo, hi), most), torch.cuda.synchronize())[0].equal(d))
+            b = prefill(S_, (lo, hi)); torch.cuda.synchronize(); same.append(torch.equal(b, a[lo:hi]))
         print("attention", {k: v for k, v in cfg.items() if k != "seqs"}, f"prefill {rel(a, r):.1e} any {rel(g, r):.1e}", same, flush=True)
     S_ = setup([(2048, 0)], 32, 8, 128); a = prefill(S_); o = torch.empty_like(a); ar = args(S_, None, o); torch.cuda.synchronize()
-    s = step_args(S_.pages, ar, None, None, None, 128, 2, 0); t = timed(lambda: prompt_launch(s, 8, 4, 2048, 2, 128)); print(f"prompt 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
+    s = step_args(S_.pages, ar, None, None, None, 128, 2, 0); t = timed(lambda: prompt_launch(s, 8, 4, 2048, 2, 128, 2048)); print(f"prompt 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
     t = timed(lambda: launch(fn("attention", "attention_prefill_bf16_128"), (8, 128, 1), 128, 65536, ar)); print(f"prefill 2048 x 32/8 x 128: {t:.0f} us {4 * 2048 * 1024 * 4096 / t / 1e6:.0f} TF")
-    for n, rows_ in ((128, 1), (512, 1), (2048, 1), (4096, 1), (8192, 1), (16384, 1), (32768, 1), (128, 16), (512, 16), (2048, 16), (512, 64), (2048, 64), (131072, 1)):
+    for past in (0, 6144):
+        S2 = setup([(8192 - past, past)], 32, 8, 128); o2 = torch.empty(8192 - past, 4096, device=dv); s2 = step_args(S2.pages, args(S2, None, o2), None, None, None, 128, 2, 0); torch.cuda.synchronize()
+        print(f"prompt {8192 - past} behind {past}: {timed(lambda: prompt_launch(s2, 8, 4, 8192 - past, 2, 128, 8192)):.0f} us"); del S2
+    for heads, kvh, n in ((32, 8, 8192), (32, 8, 12288), (32, 8, 20480), (32, 8, 32768), (32, 8, 131072), (32, 4, 32768), (32, 4, 131072), (16, 8, 32768), (16, 8, 131072), (64, 8, 32768)):
+        several = [setup([(1, n - 1)], heads, kvh, 128) for _ in range(max(1, -(-400000000 // (n * kvh * 512))))]
+        for S_ in several: decode(S_, (0, 1), n)
+        torch.cuda.synchronize(); t, t1 = [timed(graph(lambda: [(S_.tiles if of else S_.long)() for i in range(20) for S_ in [several[i % len(several)]]])) / 20 for of in (0, 1)]
+        print(f"long {heads} / {kvh} heads, {n}: {t:.1f} us with join, {t1:.1f} us without, {n * kvh * 512 / t / 1e3:.0f} GB/s", flush=True); del several
+    for n, rows_ in ((128, 1), (512, 1), (2048, 1), (4096, 1), (4500, 16), (32768, 16), (128, 16), (512, 16), (2048, 16), (512, 64), (2048, 64)):
         S_ = setup([(1, n - 1)] * rows_, 32, 8, 128); decode(S_, (0, rows_), n); torch.cuda.synchronize(); t = timed(S_.go); t1 = timed(graph(lambda: [S_.go() for _ in range(20)])) / 20; 
         if n <= 1024:
             closely(S_, (0, rows_), n); torch.cuda.synchronize(); print(f"close {rows_} x {n}: {timed(graph(lambda: [S_.close() for _ in range(20)])) / 20:.1f} us")
-        tl = timed(graph(lambda: [S_.long() for _ in range(20)])) / 20; tiles = max(4, 1 << (-(-n // 64) - 1).bit_length()); qkv = torch.randn(rows_, 48 * 128, device=dv); o = torch.empty(rows_, 4096, device=dv); nw_ = torch.rand(128, device=dv); an = torch.randn(rows_, 64, 2, device=dv)
+        tl = timed(graph(lambda: [S_.long() for _ in range(20)])) / 20; room = max(4, 1 << (-(-n // 64) - 1).bit_length()); qkv = torch.randn(rows_, 48 * 128, device=dv); o = torch.empty(rows_, 4096, device=dv); nw_ = torch.rand(128, device=dv); an = torch.randn(rows_, 64, 2, device=dv)
         r = []
-        best = cluster_of(tiles, 8 * rows_, 4, 128)
-        for cl in [best] + [c for c in ((b, n, k, step_shared(b, n, k, tiles, 4, 128)) for b in (1, 2, 4, 8) for n in (1, 2) for k in (1, 2)) if TRY and c[3] <= 232448 and c[0] * c[1] <= tiles and c != best]:
+        best = cluster_of(room, 8 * rows_, 4, 128)
+        for cl in [best] + [c for c in ((b, n, k, step_shared(b, n, k, room, 4, 128)) for b in (1, 2, 4, 8) for n in (1, 2) for k in (1, 2)) if TRY and c[3] <= 232448 and c[0] * c[1] <= room and c != best]:
             if cl is None: continue
-            a = args(S_, None, o, None, tiles); a.rs, a.os = 48 * 128, 4096; a.qkv = P(qkv); s = step_args(S_.pages, a, qkv, nw_, an, 128, 2, 4096); torch.cuda.synchronize()
+            a = args(S_, None, o, None, room); a.rs, a.os = 48 * 128, 4096; a.qkv = P(qkv); s = step_args(S_.pages, a, qkv, nw_, an, 128, 2, 4096); torch.cuda.synchronize()
             ts = timed(graph(lambda: [step_launch(s, cl, 8, rows_, 2, 128) for _ in range(20)])) / 20; r.append(f"step {cl}: {ts:.1f} us")
         print(f"long {rows_} x {n}: {tl:.1f} us {rows_ * n * 4096 / tl / 1e3:.0f} GB/s", r)
         print(f"decode {rows_} x {n}: {t:.1f} us, in a row {t1:.1f} us {rows_ * n * 8 * 256 * 2 / t1 / 1e3:.0f} GB/s", flush=True)
@@ -441,7 +453,7 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
     rws = torch.tensor([(i if prefill_ else context - 1, 0 if prefill_ else i * pages_of) for i in range(m)], device=dv, dtype=torch.int32); tables = torch.randperm(seqs * pages_of, device=dv).int()
     x, qkv, att, gu = [torch.randn(m, n, device=dv) for n in (hidden, q + 2 * kv, q, 2 * inter)]; logits = torch.zeros(1 if prefill_ else m, vocabulary, device=dv)
     nw, hn = torch.rand(hidden, device=dv) + .5, torch.rand(dim, device=dv) + .5; angles = torch.randn(m, dim // 2, 2, device=dv); rf = torch.empty(max(m, 16), max(inter, hidden, q), device=dv, dtype=torch.int16); fa = torch.ones(m, device=dv)
-    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * tl * (dim + 4), device=dv) if not prefill_ else None; jo = torch.zeros(m if m > 64 else 1, inter, device=dv, dtype=torch.bfloat16 if code == "bf16" else torch.float)
+    scratch = torch.empty(max(2 * inter * hidden, (q + 2 * kv) * hidden), device=dv, dtype=torch.int16); tl = max(4, 1 << (-(-context // 64) - 1).bit_length()); part = torch.empty(m * heads * spans_of(tl) * (dim + 4), device=dv) if not prefill_ else None; jo = torch.zeros(m if m > 64 else 1, inter, device=dv, dtype=torch.bfloat16 if code == "bf16" else torch.float)
     lefts = [leaving(L[0][0], m, x, 1, nw), leaving(L[0][1], m, att, 0), leaving(L[0][2], m, x, 1, nw), leaving(L[0][3], m, gu, 2)] if (m <= 16 or 32 < m <= 64) and not prefill_ else [None] * 4
     def go():
         for i, (a, b, c, d) in enumerate(L):
@@ -450,8 +462,8 @@ def whole(label, code, kind, group, hidden, heads, kvh, inter, layers, vocabular
             cl = None if prefill_ or m > 64 else cluster_of(tl, kvh * m, heads // kvh, dim)
             if not cl: launch(fn("plain", "heads_128"), (-(-(heads + 2 * kvh) // (48 if m > 64 else 8)), m, 1), 256, 0, Heads(KvWrite(P(qkv), P(rws), P(tables), P(pool), kvh, dim, dim, page, 2, q + 2 * kv, q), P(qkv), P(hn), P(hn), P(angles), heads, dim, dim, 0, q + 2 * kv, 1e-6, heads + 2 * kvh))
             A = Att(); A.qkv, A.rows, A.tables, A.pages, A.scratch, A.out = P(qkv), P(rws), P(tables), P(pool), P(part), P(att)
-            A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.tiles, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, tl, dim ** -0.5
-            if prefill_: prompt_launch(step_args(pool, A, None, None, None, dim, 2, 0), kvh, heads // kvh, m, 2, dim)
+            A.count, A.heads, A.group, A.kvh, A.kd, A.vd, A.page, A.element, A.rs, A.os, A.spans, A.scale = m, heads, heads // kvh, kvh, dim, dim, page, 2, q + 2 * kv, q, spans_of(tl), dim ** -0.5
+            if prefill_: prompt_launch(step_args(pool, A, None, None, None, dim, 2, 0), kvh, heads // kvh, m, 2, dim, context)
             elif cl: step_launch(step_args(pool, A, qkv, hn, angles, dim, 2, q, lefts[1]), cl, kvh, m, 2, dim)
             elif is_close(tl, kvh * m): launch(fn("attention", "attention_close_bf16_128"), (1, kvh, m), 64, close_shared(tl, heads // kvh, dim), A)
             else:

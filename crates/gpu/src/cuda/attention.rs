@@ -17,8 +17,11 @@ const TILE_KEYS: u32 = 64;
 /// Most tiles that are merged where they are summed.
 const CLOSE_TILES: u32 = 16;
 
-/// Most tiles of a row that one cluster of blocks attends to.
+/// Tiles of a row that are merged one by one, each a span; so many one cluster of blocks attends to.
 const STEP_TILES: u32 = 64;
+
+/// Tiles of each span behind them.
+const RUN_TILES: u32 = 8;
 
 /// Most rows whose keys are split among blocks.
 const SPLIT_ROWS: u32 = 64;
@@ -80,7 +83,7 @@ fn step(plan: &mut Plan, heads: &Call, write: &Call, rest: &[Command]) -> Result
         return Ok(None);
     }
     let Some(name) = on_matrices(&attention) else { return Ok(None) };
-    let tiles = attention.params[2] * (attention.constant("SPLIT") / TILE_KEYS);
+    let tiles = tiles_of(&attention);
     let Some(cluster) = Cluster::of(plan, tiles, kv_heads * group.div_ceil(16) * rows, group.min(16), dim) else {
         return Ok(None);
     };
@@ -238,7 +241,9 @@ pub(super) fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
         Some(name) if is_brought(plan, call) => {
             let arguments = Arguments::new().map(&pages_map(plan, call)?);
             let arguments = without_heads(arguments.inner(attention_arguments(call, 0, out, rows, 0)));
-            let (grid, shared) = ([kv_heads, rows.div_ceil(64 / group), 1], 4 * TILE_KEYS * dim * 2 + 64 + 512);
+            // Spans that are merged wait in memory of their own while the next one is summed.
+            let kept = if tiles_of(call) > STEP_TILES { 64 * dim * 4 } else { 0 };
+            let (grid, shared) = ([kv_heads, rows.div_ceil(64 / group), 1], 4 * TILE_KEYS * dim * 2 + 64 + 512 + kept);
             plan.launch(format!("attention_prompt_{name}"), grid, 256, shared, arguments);
         }
         Some(name) => {
@@ -259,11 +264,16 @@ pub(super) fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
     Ok(())
 }
 
+/// Tiles of the longest sequence.
+fn tiles_of(call: &Call) -> u32 {
+    call.params[2] * (call.constant("SPLIT") / TILE_KEYS)
+}
+
 /// Tiles of the longest sequence, and memory of a block that keeps what all of them give: sums, largest score and total of
 /// each head.
 fn close(call: &Call) -> (u32, u32) {
     let [group, dim] = ["GROUP", "KEY_DIM"].map(|name| call.constant(name));
-    let tiles = call.params[2] * (call.constant("SPLIT") / TILE_KEYS);
+    let tiles = tiles_of(call);
     (tiles, 2 * TILE_KEYS * dim * 4 + tiles * group.min(16) * (dim + 2) * 4)
 }
 
@@ -280,25 +290,27 @@ fn split_attention(plan: &mut Plan, call: &Call, name: &str) -> Result<(), GpuEr
         plan.split = Some(Split { name, grid: [1, blocks_of_heads, rows], block: 64, shared: kept, arguments });
         return Ok(());
     }
-    let floats = u64::from(rows) * u64::from(heads) * u64::from(tiles) * u64::from(dim + 4);
+    let spans = tiles.min(STEP_TILES) + tiles.saturating_sub(STEP_TILES).div_ceil(RUN_TILES);
+    let floats = u64::from(rows) * u64::from(heads) * u64::from(spans) * u64::from(dim + 4);
     let scratch = plan.take(floats * 4);
-    let arguments = attention_arguments(call, scratch, 0, rows, tiles);
+    let arguments = attention_arguments(call, scratch, 0, rows, spans);
     if is_brought(plan, call) {
         let arguments = Arguments::new().map(&pages_map(plan, call)?).inner(arguments);
         let arguments = without_heads(arguments);
         let stages = LONG_WARPS * 128 / dim;
-        let shared = stages * (2 * TILE_KEYS * dim * 2 + 32) + SPLIT_ROWS * 8 + (SPLIT_ROWS + 1) * 4;
+        let run = 16 * (dim + 8) * 4 + LONG_WARPS * 8;
+        let shared = stages * (2 * TILE_KEYS * dim * 2 + 32) + run + SPLIT_ROWS * 8 + (SPLIT_ROWS + 1) * 4;
         let grid = [chip.multiprocessors.min(tiles * others), 1, 1];
         plan.launch(format!("attention_long_{name}"), grid, (LONG_WARPS + 1) * 32, shared, arguments);
     } else {
-        let across = blocks_across(tiles.div_ceil(2), others, chip.multiprocessors * 3);
+        let across = blocks_across(spans.div_ceil(2), others, chip.multiprocessors * 3);
         let grid = [across, blocks_of_heads, rows];
         plan.launch(format!("attention_decode_{name}"), grid, 64, 2 * TILE_KEYS * dim * 4, arguments);
     }
-    let arguments = attention_arguments(call, scratch, JOINED, rows, tiles);
+    let arguments = attention_arguments(call, scratch, JOINED, rows, spans);
     let name = "attention_join".to_string();
-    // 32 dimensions: what 64 tiles count, twice, and sums of 64 tiles, four times where there are so many.
-    let shared = 2 * 32 * (64 + 4) * 4 + tiles.div_ceil(64).min(4) * 64 * 32 * 4;
+    // 32 dimensions: what 64 spans count, twice, and sums of 64 spans, four times where there are so many.
+    let shared = 2 * 32 * (64 + 4) * 4 + spans.div_ceil(64).min(4) * 64 * 32 * 4;
     plan.split = Some(Split { name, grid: [heads, rows, dim / 32], block: 128, shared, arguments });
     Ok(())
 }

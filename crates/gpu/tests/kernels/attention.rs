@@ -204,6 +204,131 @@ fn tokens_of_many_sequences_attend_as_each_alone() {
     }
 }
 
+/// Rows behind thousands of keys, whose tiles are merged in runs on some devices.
+struct LongContext {
+    shape: KvShape,
+    window: Option<u32>,
+    sinks: bool,
+    /// Position of the first of `LONG_ROWS` rows.
+    first: usize,
+}
+
+const LONG_ROWS: usize = 70;
+const LONG_HEADS: usize = 3;
+
+impl LongContext {
+    fn width(&self) -> usize {
+        (LONG_HEADS + 2) * self.shape.key_dim as usize
+    }
+
+    /// What rows give in each of these companies.
+    fn run(
+        &self,
+        device: &dyn Device,
+        old: &[f32],
+        new: &[f32],
+        companies: &[std::ops::Range<usize>],
+    ) -> Vec<Vec<f32>> {
+        let (shape, width, first) = (self.shape, self.width(), self.first);
+        let columns = LONG_HEADS * shape.key_dim as usize;
+        let all = (first + LONG_ROWS).div_ceil(shape.page_tokens as usize) as u32;
+        let tables = words(device, &(0..all).rev().collect::<Vec<u32>>());
+        let pages = device.allocate(u64::from(all) * shape.page_bytes()).unwrap();
+        let sinks = upload(device, &values(5, LONG_HEADS));
+        let rows_of = |positions: std::ops::Range<usize>| Rows {
+            rows: words(
+                device,
+                positions.clone().map(|position| [position as u32, 0]).collect::<Vec<_>>().as_flattened(),
+            ),
+            tables: tables.clone(),
+            count: positions.len() as u32,
+            most_keys: (first + LONG_ROWS) as u32,
+            alone: positions.len() == 1,
+        };
+        for (values, positions) in [(old, 0..first), (new, first..first + LONG_ROWS)] {
+            let (from, rows) = (upload(device, values), rows_of(positions));
+            run(device, |list| write(list, &shape, &rows, &from, width as u32, columns as u32, &pages));
+        }
+        let attention = Attention {
+            heads: LONG_HEADS as u32,
+            shape,
+            row_stride: width as u32,
+            out_stride: columns as u32,
+            scale: 0.3,
+            window: self.window,
+            soft_cap: None,
+            sinks: self.sinks.then_some(&sinks),
+        };
+        let attended = |company: &std::ops::Range<usize>| {
+            let rows = rows_of(first + company.start..first + company.end);
+            let qkv = upload(device, &new[company.start * width..company.end * width]);
+            let out = upload(device, &vec![f32::NAN; company.len() * columns]);
+            let scratch = device.allocate(attention.scratch_bytes(&rows).max(4)).unwrap();
+            run(device, |list| attend(list, &attention, &rows, &qkv, &pages, Some(&scratch), &out));
+            download(device, &out)
+        };
+        companies.iter().map(attended).collect()
+    }
+
+    /// The last head of a row in f64, of keys and values that are not rounded.
+    fn last_head(&self, old: &[f32], new: &[f32], row: usize) -> Vec<f32> {
+        let (dim, width, position) = (self.shape.key_dim as usize, self.width(), self.first + row);
+        let of = |key: usize| if key < self.first { &old[key * width..] } else { &new[(key - self.first) * width..] };
+        let query = &of(position)[(LONG_HEADS - 1) * dim..LONG_HEADS * dim];
+        let begin = self.window.map_or(0, |window| (position + 1).saturating_sub(window as usize));
+        let (mut sums, mut total) = (vec![0f64; dim], 0f64);
+        if self.sinks {
+            total += f64::from(values(5, LONG_HEADS)[LONG_HEADS - 1]).exp();
+        }
+        for row in (begin..=position).map(of) {
+            let (key, value) = (&row[LONG_HEADS * dim..], &row[(LONG_HEADS + 1) * dim..]);
+            let score: f64 = query.iter().zip(key).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            let weight = (0.3 * score).exp();
+            total += weight;
+            sums.iter_mut().zip(value).for_each(|(sum, value)| *sum += weight * f64::from(*value));
+        }
+        sums.iter().map(|sum| (sum / total) as f32).collect()
+    }
+}
+
+/// The end of a prompt, some of its rows and each alone, at the first run and where the next one begins, with pages of any
+/// size.
+#[test]
+fn rows_behind_thousands_of_keys_attend_alike_in_any_company() {
+    let Some(device) = device() else { return };
+    let companies: Vec<_> =
+        [0..LONG_ROWS, 20..60].into_iter().chain([0, 35, 36, 37, 38, 69].map(|row| row..row + 1)).collect();
+    for (dim, element, window, sinks, first) in [
+        (128, Element::Bf16, None, false, 4060),
+        (64, Element::F16, None, true, 4570),
+        (64, Element::Bf16, Some(600), false, 4570),
+        (128, Element::F16, Some(1100), true, 5082),
+    ] {
+        let mut expected: Option<Vec<f32>> = None;
+        for page_tokens in [64, 48] {
+            let shape = KvShape { kv_heads: 1, key_dim: dim, value_dim: dim, page_tokens, element };
+            let case = LongContext { shape, window, sinks, first };
+            let (width, columns) = (case.width(), LONG_HEADS * dim as usize);
+            let (old, new) = (values(1, first * width), values(2, LONG_ROWS * width));
+            let found = case.run(&*device, &old, &new, &companies);
+            let expected = expected.get_or_insert_with(|| {
+                let last = case.last_head(&old, &new, LONG_ROWS - 1);
+                assert_near(
+                    &found[0][LONG_ROWS * columns - dim as usize..],
+                    &last,
+                    2e-2,
+                    &format!("{dim}, {window:?}"),
+                );
+                found[0].clone()
+            });
+            for (company, found) in companies.iter().zip(&found) {
+                let of = &expected[company.start * columns..company.end * columns];
+                assert_bits(found, of, &format!("{dim}, {window:?}, pages of {page_tokens}, rows {company:?}"));
+            }
+        }
+    }
+}
+
 /// A step of rows of a sequence each, as its parts are recorded: from norming the heads to what attends.
 struct LoneStep {
     shape: KvShape,
@@ -324,6 +449,21 @@ fn lone_rows_attend_in_one_list_as_part_by_part() {
         LoneStep { positions: vec![1023], ..base },
         LoneStep { positions: vec![2600], ..base },
         LoneStep { positions: vec![9000], shape: shape(1, 128, 64, Element::F16), rope: (64, true), ..base },
+        LoneStep {
+            positions: vec![5000, 70, 4607],
+            shape: shape(1, 64, 32, Element::Bf16),
+            heads: 4,
+            rope: (64, false),
+            ..base
+        },
+        LoneStep {
+            positions: (0..35).map(|row| if row == 7 { 4200 } else { row * 11 }).collect(),
+            shape: shape(1, 64, 64, Element::F16),
+            heads: 4,
+            window: Some(300),
+            rope: (64, false),
+            ..base
+        },
         LoneStep { positions: vec![40, 0, 255, 64], rope: (0, false), ..base },
         LoneStep { positions: ragged.clone(), normed: false, ..base },
         LoneStep {
