@@ -19,7 +19,7 @@ class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", R
 class Down(C.Structure): _fields_ = [("w", W), ("chosen", V), ("mixing", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("left", Left), ("leaves", Left), ("n", U), ("k", U), ("stride", U), ("active", U)]
 class ExpertsFew(C.Structure): _fields_ = [("w", W), ("tiles", V), ("filled", V), ("rows", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 class Experts(C.Structure): _fields_ = [("x", Map), ("w", W), ("tiles", V), ("filled", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("panels", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
-class Own(C.Structure): _fields_ = [("codes", Map), ("scales", Map), ("w", W), ("tiles", V), ("filled", V), ("rows", V), ("factors", V), ("values", V), ("pairs", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("choices", U), ("words_log2", U), ("depth", U), ("held", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
+class Own(C.Structure): _fields_ = [("codes", Map), ("scales", Map), ("w", W), ("tiles", V), ("rows", V), ("factors", V), ("values", V), ("pairs", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("choices", U), ("most", U), ("count", U), ("words_log2", U), ("depth", U), ("held", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 LAYERS = 6
 for shape in CHOSEN:
     code, kind, group, experts, active, hidden, width = SHAPES[shape]
@@ -49,14 +49,14 @@ for shape in CHOSEN:
         def spread_of(src, w, places_, to, fa, k, mode, copies): return Spread(RowSource(P(src), P(w), k, mode, 0, 0, 0, 1e-6), P(places_), P(to), P(fa), k, r128(k), UPN[code], 0 if n == 8 else 2, copies)
         def spread(src, w, places_, to, fa, k, mode, count, copies): launch(fn("moe", "spread_f16" + ("" if mode else "_narrow")), (count, 1, 1), 256 if mode else 64, r128(k) * 2, spread_of(src, w, places_, to, fa, k, mode, copies))
         def own_shape(M, k):
-            slice = (k + 1023) // 1024; stage = 3 if slice == 1 and -(-k // 128) % 3 == 0 else max(2, min(slice, 4)); wl = 2 - (M.w.gl + M.w.gw - 5); stages = -(-k // (stage * 128))
-            of_stage = 16 * (stage * 1024 + r128((stage << wl) * 64) + 8); rest = 2 * (8 * (stages * stage * 256 + 72) + 16) + 64
+            slice = (k + 1023) // 1024; stage = max(2, min(slice, 4)); together = 2 if slice == 1 else 1; wl = 2 - (M.w.gl + M.w.gw - 5); stages = -(-k // (stage * 128))
+            of_stage = 16 * (together * (stage * 1024 + r128((stage << wl) * 64)) + 8); rest = 16 * (stages * stage * 256 + 72) + 64 + 16 * (most + 1) + 8 * pairs
             depth = min((232448 - rest) // of_stage, 8); return slice, stage, wl, depth if slice <= 4 else 0, depth * of_stage + rest
         def own(M, rows_, fa, values, out, nn, k, gated):
             slice, stage, wl, depth, shared = own_shape(M, k); nb, nw = M.w.blocks, M.w.words; majors = experts * (2 if gated else 1); tl = M.codes.numel() // (512 * nb) // majors; eights, of = (1, 2) if gated else (2, 1)
             codes = encode(M.codes, [64, nb, 4, tl, majors], [512, 128, nb * 512, tl * nb * 512], [64, 4 * stage, eights, 1, of], 3, False)
             scales = encode(M.scales, [16, nw, 4, tl, majors], [128, 32, nw * 128, tl * nw * 128], [16, stage << wl, eights, 1, of], 0, False)
-            a = Own(codes, scales, M.w, P(table), P(table) + most * 16, P(rows_), P(fa), P(values), P(by), 0, P(out), nn, k, r128(k), active, wl, depth, 2, gated, 0, 0, 0)
+            a = Own(codes, scales, M.w, P(table), P(rows_), P(fa), P(values), P(by), 0, P(out), nn, k, r128(k), active, most, pairs, wl, depth, 2, gated, 0, 0, 0)
             launch(fn("experts_own", f"own{slice}{stage}_{name(M)}"), (SMS, 1, 1), 512, shared, a)
         def grouped(M, rows_, fa, out, nn, k, gated, pairs_):
             if n == 8: launch(fn("experts_few", f"experts8_{name(M)}"), (SMS, 1, 1), 512, 8 * 16384 + 8 * r128(k) * 2 + 64, ExpertsFew(M.w, P(table), P(table) + most * 16, P(rows_), P(pairs_), P(fa), 0, P(out), nn, k, r128(k), gated, 0, 0, 0)); return

@@ -1,11 +1,11 @@
 // Experts of some tokens on Hopper, weights of 4 bits: products of up to 8 rows of each expert, each warp by itself.
 //
 // An item is 16 weight rows of one expert with a tile of its rows of x: of gated units 8 gates and the 8 ups that belong to
-// them, else neighbours. A warp has an item whole, all of k: the copy engine brings its weights, some stretches at a time,
-// into a ring that is the warp's own, so that nothing is exchanged and no warp waits for another. A block has neighbouring
-// items; the rows of the tiles that those need stay in shared memory. Rows come made, by token, or as the product before
-// left them. Invariant: a slice is one chain of k16 products, slices are added in order, as in few.cu. Read next:
-// experts_few.cu, which takes other formats and longer rows.
+// them, else neighbours. A warp has an item whole, all of k, or two of one tile that share what is read of x: the copy engine
+// brings its weights, some stretches at a time, into a ring that is the warp's own, so that nothing is exchanged and no warp
+// waits for another. A block has neighbouring items; the rows of the tiles that those need stay in shared memory. Rows come
+// made, by token, or as the product before left them. Invariant: a slice is one chain of k16 products, slices are added in
+// order, as in few.cu. Read next: experts_few.cu, which takes other formats and longer rows.
 #include "rows.cuh"
 #include "wgmma.cuh"
 
@@ -13,8 +13,7 @@ struct ExpertsOwnArgs {
     TensorMap codes;      // [experts, or halves of them][tiles][4][blocks][8 rows of 16 bytes], boxes of a stage, swizzled
     TensorMap scales;     // the same of words [8 rows]
     Weights weights;
-    const uint4 *tiles;   // (expert, first row, rows, 0)
-    const u32 *filled;    // how many tiles there are
+    const uint4 *tiles;   // (expert, first row, rows, 0); behind the most that there may be: how many there are
     const u16 *rows;      // [tokens][stride], for lanes
     const float *factors; // of each
     const float *values;  // or: [m][k], by expert, not made yet
@@ -23,6 +22,7 @@ struct ExpertsOwnArgs {
     float *y;             // of `rows` by expert, of `values` by pair: [m][n], of gated units [m][n / 2]
     u32 n, k, stride;     // n: rows of an expert's matrix
     u32 choices;
+    u32 most, count;      // tiles, and rows
     u32 words_log2;       // of scales in a stretch
     u32 depth;            // stages of a warp's ring
     u32 held;             // tiles of rows of x in shared memory
@@ -30,7 +30,8 @@ struct ExpertsOwnArgs {
     float alpha, limit;
 };
 
-constexpr u32 WARPS = 16, COLUMNS = 8;
+// EARLY: stages that a warp asks for before rows are asked for.
+constexpr u32 WARPS = 16, COLUMNS = 8, EARLY = 2;
 
 // A box of the 16 rows of an item; `major` is an expert, or its gates.
 DEV void load_box(u32 to, const TensorMap *map, u32 along, u32 eight, u32 tile, u32 major, u32 barrier) {
@@ -48,21 +49,29 @@ DEV bool elected() {
 
 DEV void expect_map(const TensorMap *map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
 
-// SLICE: stretches of 128 columns in a slice of k; STAGE: those that come together.
-template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const ExpertsOwnArgs &args, u8 *memory) {
+// So many items, as a type.
+template <u32 COUNT> struct Items {
+    static constexpr u32 count = COUNT;
+};
+
+// SLICE: stretches of 128 columns in a slice of k; STAGE: those that come together; TOGETHER: items that a warp has at a time.
+template <int CODE, int KIND, u32 SLICE, u32 STAGE, u32 TOGETHER> DEV void experts_own(const ExpertsOwnArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
-    constexpr u32 CODES = STAGE * 1024;
+    constexpr u32 CODES = STAGE * 1024, SLOT = TOGETHER * CODES, ROUND = TOGETHER * WARPS;
     // A warp's number, and all that follows from it, is known to be its lanes' alike.
     const u32 lane = threadIdx.x & 31, warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), g = lane >> 2, t = lane & 3;
     const u32 stages = (args.k + STAGE * 128 - 1) / (STAGE * 128), row_bytes = stages * STAGE * 256 + 64;
     const u32 half_scales = (STAGE << args.words_log2) * 32, scales_room = (2 * half_scales + 127) & ~127u;
-    u8 *scales_at = memory + WARPS * args.depth * CODES, *made = scales_at + WARPS * args.depth * scales_room;
-    // Of each row of x what belongs to it; tiles.
+    const u32 scales_slot = TOGETHER * scales_room;
+    u8 *scales_at = memory + WARPS * args.depth * SLOT, *made = scales_at + WARPS * args.depth * scales_slot;
+    // Of each row of x what belongs to it; all tiles and pairs.
     float *factors = (float *)(made + args.held * COLUMNS * row_bytes), *mosts = factors + args.held * COLUMNS;
     u32 *places = (u32 *)(mosts + WARPS);
     uint4 *tiles = (uint4 *)(places + args.held * COLUMNS);
-    const u32 codes = shared_address(memory) + warp * args.depth * CODES, scales = shared_address(scales_at) + warp * args.depth * scales_room;
-    const u32 full = shared_address(tiles + args.held) + warp * args.depth * 8, x = shared_address(made);
+    u32 *pairs = (u32 *)(tiles + args.most + 1) + WARPS * args.depth * 2;
+    float *of_tokens = (float *)(pairs + args.count);
+    const u32 codes = shared_address(memory) + warp * args.depth * SLOT, scales = shared_address(scales_at) + warp * args.depth * scales_slot;
+    const u32 full = shared_address(tiles + args.most + 1) + warp * args.depth * 8, x = shared_address(made);
     if (lane == 0) {
         for (u32 i = 0; i < args.depth; i++) barrier_init(full + 8 * i, 1);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -73,48 +82,73 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
     // rows are waited for.
     if (!args.values) previous_done();
     next_may_start();
-    const u32 items_of_tile = args.gated ? args.n / 16 : (args.n + 15) / 16;
-    const u32 all = __ldcg(args.filled) * items_of_tile, each = (all + gridDim.x - 1) / gridDim.x;
+    // Everything that says what is to be done is asked for at once.
+    for (u32 i = threadIdx.x; i <= maximum(args.most, args.count - 1); i += 32 * WARPS) {
+        uint4 tile;
+        u32 pair;
+        float factor;
+        const bool is_token = !args.values && i < args.count / args.choices;
+        if (is_token) factor = load_again_4(args.factors + i);
+        if (i <= args.most) tile = __ldcg(args.tiles + i);
+        if (i < args.count) pair = __ldcg(args.pairs + i);
+        if (i <= args.most) tiles[i] = tile;
+        if (i < args.count) pairs[i] = pair;
+        if (is_token) of_tokens[i] = factor;
+    }
+    __syncthreads();
+    const u32 items_of_tile = args.gated ? args.n / 16 : (args.n + 31) / 32 * 2;
+    const u32 all = tiles[args.most].x * items_of_tile, each = ((all + gridDim.x - 1) / gridDim.x + 1) & ~1u;
     const u32 begin = blockIdx.x * each, end = minimum(begin + each, all);
     if (begin >= end) return;
+    // Items two by two, but for a last round that has one for each warp at most.
+    const u32 rest = (end - begin) % ROUND, paired = TOGETHER == 1 ? begin : rest > WARPS ? end : end - rest;
+    auto place = [&](u32 item) { return item < paired ? item : paired + warp; };
+    auto behind = [&](u32 item) { return item < paired ? place(item + ROUND) : item + WARPS; };
 
-    // Which expert an item is of is asked for with what is in front of it.
     const u32 last_tile = (end - 1) / items_of_tile;
-    u32 ahead = begin + warp, ahead_stage = 0, ahead_tile = ahead / items_of_tile, in_tile = ahead % items_of_tile, expert;
+    u32 ahead = place(begin + TOGETHER * warp), ahead_stage = 0, ahead_tile = ahead / items_of_tile, in_tile = ahead % items_of_tile, expert;
     auto seek = [&]() {
         for (; in_tile >= items_of_tile; in_tile -= items_of_tile) ahead_tile++;
-        expert = __ldcg(&args.tiles[minimum(ahead_tile, last_tile)].x);
+        expert = __shfl_sync(~0u, tiles[minimum(ahead_tile, last_tile)].x, 0);
     };
     seek();
     const u32 eights_log2 = args.gated ? 0 : 1;
     auto ask = [&](u32 slot) {
         if (ahead >= end) return;
-        const u32 of = __shfl_sync(~0u, expert, 0);
         if (elected()) {
-            const u32 barrier = full + 8 * slot;
+            const u32 barrier = full + 8 * slot, count = TOGETHER == 2 && ahead < paired ? 2 : 1;
             const u32 eight = in_tile << eights_log2 & 3, tile = in_tile >> (2 - eights_log2);
-            const u32 major = of << (1 - eights_log2);
-            barrier_expect(barrier, CODES + 2 * half_scales);
-            load_box(codes + slot * CODES, &args.codes, ahead_stage * STAGE * 4, eight, tile, major, barrier);
-            load_box(scales + slot * scales_room, &args.scales, (ahead_stage * STAGE) << args.words_log2, eight, tile, major, barrier);
+            const u32 major = expert << (1 - eights_log2), along = (ahead_stage * STAGE) << args.words_log2;
+            barrier_expect(barrier, count * (CODES + 2 * half_scales));
+            load_box(codes + slot * SLOT, &args.codes, ahead_stage * STAGE * 4, eight, tile, major, barrier);
+            load_box(scales + slot * scales_slot, &args.scales, along, eight, tile, major, barrier);
+            if (count == 2) {
+                load_box(codes + slot * SLOT + CODES, &args.codes, ahead_stage * STAGE * 4, eight + (1 << eights_log2), tile, major, barrier);
+                load_box(scales + slot * scales_slot + scales_room, &args.scales, along, eight + (1 << eights_log2), tile, major, barrier);
+            }
         }
         if (++ahead_stage < stages) return;
-        ahead_stage = 0, ahead += WARPS, in_tile += WARPS;
+        const u32 now = ahead;
+        ahead_stage = 0, ahead = behind(now), in_tile += ahead - now;
         seek();
     };
-    for (u32 i = 0; i < args.depth; i++) ask(i);
+    // Rows come behind the weights that are asked for by then, those of all processors.
+    u32 asked = 0;
+    auto ask_until = [&](u32 count) {
+        for (; asked < minimum(count, args.depth); asked++) ask(asked);
+    };
+    ask_until(EARLY);
 
     // Rows of the tiles from `first` on, each by some warps.
     auto bring = [&](u32 first) {
         constexpr u32 SPAN = SLICE == 1 ? 2 : 4, HELD = SLICE == 1 ? 4 : 6;
-        if (threadIdx.x < args.held && first + threadIdx.x <= last_tile) tiles[threadIdx.x] = __ldcg(args.tiles + first + threadIdx.x);
-        const u32 span = args.values ? SPAN : 1;
-        for (u32 row = warp / span; row < args.held * COLUMNS; row += WARPS / span) {
-            const u32 number = first + row / COLUMNS, in_order = row % COLUMNS;
-            if (number > last_tile) break;
-            const uint4 tile = __ldcg(args.tiles + number);
-            if (in_order >= tile.z) continue;
-            const u32 pair = __ldcg(args.pairs + tile.y + in_order);
+        const u32 span = args.values ? SPAN : 1, behind_last = minimum(first + args.held, last_tile + 1);
+        u32 number = first, in_order = warp / span;
+        for (;; in_order += WARPS / span) {
+            for (; number < behind_last && in_order >= tiles[number].z; number++) in_order -= tiles[number].z;
+            if (number == behind_last) break;
+            const uint4 tile = tiles[number];
+            const u32 pair = pairs[tile.y + in_order], row = (number - first) * COLUMNS + in_order;
             previous_done();
             u8 *to = made + row * row_bytes;
             if (args.values) {
@@ -134,13 +168,14 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
             } else {
                 const u32 token = pair / args.choices;
                 for (u32 piece = lane; piece < args.stride / 8; piece += 32) copy_async<16>(shared_address(to) + piece * 16, args.rows + (u64)token * args.stride + piece * 8);
-                if (lane == 0) factors[row] = load_again_4(args.factors + token), places[row] = tile.y + in_order;
+                if (lane == 0) factors[row] = of_tokens[token], places[row] = tile.y + in_order;
             }
             for (u32 i = args.stride * 2 + lane * 16; i < row_bytes; i += 512) *(uint4 *)(to + i) = make_uint4(0, 0, 0, 0);
         }
         copy_commit();
-        copy_wait<0>();
         previous_done();
+        ask_until(args.depth);
+        copy_wait<0>();
         __syncthreads();
     };
 
@@ -149,52 +184,73 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
     // product, so that lanes that read together meet different banks.
     const u32 r = g >> 1 | (g & 1) << 2, codes_even = codes + t * 128 + ((r ^ t) << 4), codes_odd = codes_even ^ 64;
     const u32 scale_at = scales + (t << args.words_log2 >> 2) * 32 + r * 4, scale_step = 32 << args.words_log2;
-    u32 slot = 0, parity = 0, item = begin + warp, number = item / items_of_tile, at = item % items_of_tile;
+    u32 slot = 0, parity = 0, item = place(begin + TOGETHER * warp), number = item / items_of_tile, at = item % items_of_tile;
     for (u32 first = begin / items_of_tile;; first += args.held) {
         bring(first);
         const u32 until = minimum(end, (first + args.held) * items_of_tile);
-        for (; item < until; item += WARPS, at += WARPS) {
-            for (; at >= items_of_tile; at -= items_of_tile) number++;
+        auto multiply = [&](auto items) {
+            constexpr u32 COUNT = decltype(items)::count;
             const u32 of = number - first;
-            const uint4 tile = tiles[of];
+            const uint4 tile = tiles[number];
             u32 x_at = x + (of * COLUMNS + minimum(g, tile.z - 1)) * row_bytes + t * 16;
-            float total[4] = {};
+            float total[COUNT][4] = {};
             for (u32 stage = 0; stage < stages; stage++, x_at += STAGE * 256) {
-                Piece<CODE> low[STAGE], high[STAGE];
+                Piece<CODE> low[COUNT][STAGE], high[COUNT][STAGE];
+                // A word of x is asked for while the one before is multiplied.
+                uint4 values = load_shared_16(x_at);
                 barrier_wait(full + 8 * slot, parity);
 #pragma unroll
                 for (u32 s = 0; s < STAGE; s++) {
-                    const u32 skip = slot * CODES + s * 512;
-                    const uint4 a = load_shared_16((s & 1 ? codes_odd : codes_even) + skip);
-                    const uint4 b = load_shared_16(((s + STAGE) & 1 ? codes_odd : codes_even) + skip + STAGE * 512);
-                    low[s].codes[0] = a.x, low[s].codes[1] = a.y, low[s].codes[2] = a.z, low[s].codes[3] = a.w;
-                    high[s].codes[0] = b.x, high[s].codes[1] = b.y, high[s].codes[2] = b.z, high[s].codes[3] = b.w;
-                    low[s].scale = load_shared_4(scale_at + slot * scales_room + s * scale_step);
-                    high[s].scale = load_shared_4(scale_at + slot * scales_room + half_scales + s * scale_step);
-                    low[s].super_word = high[s].super_word = 0;
+#pragma unroll
+                    for (u32 i = 0; i < COUNT; i++) {
+                        const u32 skip = slot * SLOT + i * CODES + s * 512, scale = scale_at + slot * scales_slot + i * scales_room + s * scale_step;
+                        const uint4 a = load_shared_16((s & 1 ? codes_odd : codes_even) + skip);
+                        const uint4 b = load_shared_16(((s + STAGE) & 1 ? codes_odd : codes_even) + skip + STAGE * 512);
+                        low[i][s].codes[0] = a.x, low[i][s].codes[1] = a.y, low[i][s].codes[2] = a.z, low[i][s].codes[3] = a.w;
+                        high[i][s].codes[0] = b.x, high[i][s].codes[1] = b.y, high[i][s].codes[2] = b.z, high[i][s].codes[3] = b.w;
+                        low[i][s].scale = load_shared_4(scale), high[i][s].scale = load_shared_4(scale + half_scales);
+                        low[i][s].super_word = high[i][s].super_word = 0;
+                    }
                 }
                 // All lanes have what was in the stage.
                 __syncwarp();
                 ask(slot);
-                float sums[4] = {};
+                float sums[COUNT][4] = {};
 #pragma unroll
                 for (u32 s = 0; s < STAGE; s++) {
-                    u32 low_pairs[2], high_pairs[2];
-                    piece_scales<CODE, KIND>(args.weights, low[s], stage * STAGE + s, t, low_pairs);
-                    piece_scales<CODE, KIND>(args.weights, high[s], stage * STAGE + s, t, high_pairs);
+                    u32 low_pairs[COUNT][2], high_pairs[COUNT][2];
+#pragma unroll
+                    for (u32 i = 0; i < COUNT; i++) {
+                        piece_scales<CODE, KIND>(args.weights, low[i][s], stage * STAGE + s, t, low_pairs[i]);
+                        piece_scales<CODE, KIND>(args.weights, high[i][s], stage * STAGE + s, t, high_pairs[i]);
+                    }
 #pragma unroll
                     for (u32 word = 0; word < 4; word++) {
-                        u32 v[4], u[4];
-                        unpack_word<CODE>(low[s], word, low_pairs, v);
-                        unpack_word<CODE>(high[s], word, high_pairs, u);
-                        const u32 one[4] = {v[0], u[0], v[1], u[1]}, two[4] = {v[2], u[2], v[3], u[3]};
-                        const uint4 values = load_shared_16(x_at + s * 256 + word * 64);
-                        mma_16816<T::ELEMENT>(sums, one, values.x, values.y);
-                        mma_16816<T::ELEMENT>(sums, two, values.z, values.w);
+                        const uint4 own = values;
+                        if (s + 1 < STAGE || word < 3) values = load_shared_16(x_at + s * 256 + (word + 1) * 64);
+                        u32 v[COUNT][4], u[COUNT][4];
+#pragma unroll
+                        for (u32 i = 0; i < COUNT; i++) {
+                            unpack_word<CODE>(low[i][s], word, low_pairs[i], v[i]);
+                            unpack_word<CODE>(high[i][s], word, high_pairs[i], u[i]);
+                        }
+#pragma unroll
+                        for (u32 i = 0; i < COUNT; i++) {
+                            const u32 one[4] = {v[i][0], u[i][0], v[i][1], u[i][1]};
+                            mma_16816<T::ELEMENT>(sums[i], one, own.x, own.y);
+                        }
+#pragma unroll
+                        for (u32 i = 0; i < COUNT; i++) {
+                            const u32 two[4] = {v[i][2], u[i][2], v[i][3], u[i][3]};
+                            mma_16816<T::ELEMENT>(sums[i], two, own.z, own.w);
+                        }
                     }
                     if ((s + 1) % SLICE) continue;
 #pragma unroll
-                    for (u32 i = 0; i < 4; i++) total[i] += sums[i], sums[i] = 0.0f;
+                    for (u32 i = 0; i < COUNT; i++) {
+#pragma unroll
+                        for (u32 j = 0; j < 4; j++) total[i][j] += sums[i][j], sums[i][j] = 0.0f;
+                    }
                 }
                 if (++slot == args.depth) slot = 0, parity ^= 1;
             }
@@ -208,14 +264,24 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
                     sum = __fmul_rn(sum, scale);
                     return args.bias ? sum + args.bias[tile.x * args.n + feature] : sum;
                 };
-                const u32 output = at * (args.gated ? 8 : 16) + r;
-                if (args.gated) {
-                    y[output] = gated_call(args.act, sum_of(total[i], output), sum_of(total[2 + i], width + output), args.alpha, args.limit);
-                } else {
-                    if (output < width) y[output] = sum_of(total[i], output);
-                    if (output + 8 < width) y[output + 8] = sum_of(total[2 + i], output + 8);
+#pragma unroll
+                for (u32 j = 0; j < COUNT; j++) {
+                    const u32 output = (at + j) * (args.gated ? 8 : 16) + r;
+                    if (args.gated) {
+                        y[output] = gated_call(args.act, sum_of(total[j][i], output), sum_of(total[j][2 + i], width + output), args.alpha, args.limit);
+                    } else {
+                        if (output < width) y[output] = sum_of(total[j][i], output);
+                        if (output + 8 < width) y[output + 8] = sum_of(total[j][2 + i], output + 8);
+                    }
                 }
             }
+        };
+        while (item < until) {
+            for (; at >= items_of_tile; at -= items_of_tile) number++;
+            if (TOGETHER == 2 && item < paired) multiply(Items<TOGETHER>());
+            else multiply(Items<1>());
+            const u32 now = item;
+            item = behind(now), at += item - now;
         }
         if (until == end) break;
         // Everybody has read the rows and what belongs to them.
@@ -223,18 +289,17 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE> DEV void experts_own(const E
     }
 }
 
-#define OWN(name, code, kind, slice, stage)                                                                            \
+#define OWN(name, code, kind, slice, stage, together)                                                                  \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, 1) own##slice##stage##_##name(const __grid_constant__ ExpertsOwnArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
-        experts_own<code, kind, slice, stage>(args, memory);                                                         \
+        experts_own<code, kind, slice, stage, together>(args, memory);                                               \
     }
 
 #define OWN_OF(name, code, kind)                                                                                       \
-    OWN(name, code, kind, 1, 2)                                                                                        \
-    OWN(name, code, kind, 1, 3)                                                                                        \
-    OWN(name, code, kind, 2, 2)                                                                                        \
-    OWN(name, code, kind, 3, 3)                                                                                        \
-    OWN(name, code, kind, 4, 4)
+    OWN(name, code, kind, 1, 2, 2)                                                                                     \
+    OWN(name, code, kind, 2, 2, 1)                                                                                     \
+    OWN(name, code, kind, 3, 3, 1)                                                                                     \
+    OWN(name, code, kind, 4, 4, 1)
 
 OWN_OF(bits4_pair, BITS4, PAIR_BF16)
 OWN_OF(bits4_single, BITS4, SINGLE)

@@ -226,12 +226,12 @@ impl<'a> Mixture<'a> {
         let tiles = self.tiles(plan, products);
         let room = plan.chip.shared_bytes;
         if tiles.rows == FEW_ROWS
-            && let (Some(first), Some(second)) = (Own::of(up, room), Own::of(down, room))
+            && let (Some(first), Some(second)) = (Own::of(up, tiles.most, room), Own::of(down, tiles.most, room))
         {
             let made = self.rows_of_tokens(plan, products, &tiles);
             let joined = plan.take(u64::from(up.rows) * u64::from(*width) * 4);
-            first.launch(plan, (up, [tiles.table, tiles.filled]), (made, pairs), (Some(call), joined))?;
-            second.launch(plan, (down, [tiles.table, tiles.filled]), (Rows::Left(joined), pairs), (None, down.out))?;
+            first.launch(plan, (up, tiles.table), (made, pairs), (Some(call), joined))?;
+            second.launch(plan, (down, tiles.table), (Rows::Left(joined), pairs), (None, down.out))?;
             let leaves = self.leaves(plan);
             layers::mix(plan, &self.mix, leaves);
             return Ok(());

@@ -23,6 +23,8 @@ pub(super) struct Own {
     /// Stretches of 128 columns in a slice of k, and those that come together.
     slice: u32,
     stage: u32,
+    /// Tiles of rows that there may be.
+    most: u32,
     /// Words of scales in a stretch.
     words_log2: u32,
     depth: u32,
@@ -36,8 +38,8 @@ pub(super) enum Rows {
 }
 
 impl Own {
-    /// For a product, where there is a kernel for its format and room in a block's memory.
-    pub fn of(product: &Product, shared_bytes: u32) -> Option<Own> {
+    /// For a product of at most so many tiles, where there is a kernel for its format and room in a block's memory.
+    pub fn of(product: &Product, most: u32, shared_bytes: u32) -> Option<Own> {
         let weights = &product.weights;
         let known = matches!((weights.code, weights.kind), (4, 2 | 4) | (20, 7));
         let columns_log2 = weights.group.max(1).ilog2() + weights.groups_of_word_log2();
@@ -46,25 +48,29 @@ impl Own {
         }
         let (stretches, words_log2) = (weights.columns.div_ceil(128), 7 - columns_log2);
         let slice = weights.columns.div_ceil(1024);
-        let stage = match slice {
-            1 if stretches.is_multiple_of(3) => 3,
-            1 | 2 => 2,
-            3 | 4 => slice,
+        // Items that a warp has together: there is room for two of short rows.
+        let (stage, together) = match slice {
+            1 => (2, 2),
+            2 => (2, 1),
+            3 | 4 => (slice, 1),
             _ => return None,
         };
-        let of_stage = WARPS * (stage * CODES + ((stage << words_log2) * 64).next_multiple_of(128) + 8);
+        let of_item = stage * CODES + ((stage << words_log2) * 64).next_multiple_of(128);
+        let of_stage = WARPS * (together * of_item + 8);
         let row = stretches.next_multiple_of(stage) * 256 + 64;
-        let rest = HELD * (ROWS * (row + 8) + 16) + WARPS * 4;
+        let tables = 16 * (most + 1) + 8 * product.rows;
+        let rest = HELD * ROWS * (row + 8) + WARPS * 4 + tables;
         let depth = (shared_bytes.saturating_sub(rest) / of_stage).min(*DEPTH.end());
         let fits = depth >= *DEPTH.start();
-        fits.then(|| Own { slice, stage, words_log2, depth, shared: depth * of_stage + rest })
+        fits.then(|| Own { slice, stage, most, words_log2, depth, shared: depth * of_stage + rest })
     }
 
-    /// Start the kernel of a product over the tiles of `table`, of which there are as many as `filled` says; gated units are joined as `gate` says.
+    /// Start the kernel of a product over the tiles of `table`, behind the most of which stands how many there are; gated units
+    /// are joined as `gate` says.
     pub fn launch(
         &self,
         plan: &mut Plan,
-        (product, [table, filled]): (&Product, [u64; 2]),
+        (product, table): (&Product, u64),
         (rows, pairs): (Rows, u64),
         (gate, out): (Option<&Call>, u64),
     ) -> Result<(), GpuError> {
@@ -94,10 +100,11 @@ impl Own {
             Rows::Left(values) => (0, 0, values),
         };
         let arguments = Arguments::new().map(&codes).map(&scales).inner(weights.arguments());
-        let arguments = arguments.address(table).address(filled).address(made).address(factors);
+        let arguments = arguments.address(table).address(made).address(factors);
         let arguments = arguments.address(left).address(pairs).address(product.bias).address(out);
         let sizes = [product.features, weights.columns, product.stride, product.choices];
-        let arguments = arguments.words(&sizes).words(&[self.words_log2, self.depth, HELD]);
+        let tables = [self.most, product.rows, self.words_log2, self.depth, HELD];
+        let arguments = arguments.words(&sizes).words(&tables);
         let (act, alpha, limit) =
             gate.map_or((0, 0.0, 0.0), |gate| (gate.constant("GATE"), gate.float(8), gate.float(9)));
         let arguments = arguments.words(&[u32::from(gate.is_some()), act]).floats(&[alpha, limit]);
