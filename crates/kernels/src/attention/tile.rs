@@ -249,12 +249,12 @@ unsafe fn attend_tile<E: Element>(
     unsafe {
         let queries = scratch.queries.as_ptr().cast::<u32>().add(first_item * stride);
         match items.len() {
-            1 => score::<E, 1>(work, tile, queries, stride, scores),
-            2 => score::<E, 2>(work, tile, queries, stride, scores),
-            3 => score::<E, 3>(work, tile, queries, stride, scores),
-            4 => score::<E, 4>(work, tile, queries, stride, scores),
-            5 => score::<E, 5>(work, tile, queries, stride, scores),
-            _ => score::<E, 6>(work, tile, queries, stride, scores),
+            1 => score::<E, 1>(work, tile, &seen, queries, stride, scores),
+            2 => score::<E, 2>(work, tile, &seen, queries, stride, scores),
+            3 => score::<E, 3>(work, tile, &seen, queries, stride, scores),
+            4 => score::<E, 4>(work, tile, &seen, queries, stride, scores),
+            5 => score::<E, 5>(work, tile, &seen, queries, stride, scores),
+            _ => score::<E, 6>(work, tile, &seen, queries, stride, scores),
         }
         let mut decays = [1.0; MAX_ROWS];
         let record_stride = record_len(work.value_stride);
@@ -274,24 +274,32 @@ unsafe fn attend_tile<E: Element>(
     }
 }
 
-/// Scores of `ROWS` queries with the 64 keys of a tile: `scores` `[ROWS][64]`.
+/// Scores of `ROWS` queries with the keys of a tile that some of them see, in groups of 16: `scores` `[ROWS][64]`.
 #[inline(always)]
 unsafe fn score<E: Element, const ROWS: usize>(
     work: &Work,
     tile: &Tile,
+    seen: &Range<usize>,
     queries: *const u32,
     stride: usize,
     scores: *mut f32,
 ) {
+    let (steps, keys, ahead) = (work.key_steps, &tile.keys, &tile.next_keys);
+    let end = seen.end.div_ceil(GROUP);
     // SAFETY: the caller's promise.
     unsafe {
-        if E::L::WIDE == 4 {
-            score_groups::<E, ROWS, 4>(work.key_steps, tile.keys, tile.next_keys[0], queries, stride, scores);
-        } else {
-            for group in 0..GROUPS {
-                let (keys, ahead) = ([tile.keys[group]], tile.next_keys[group]);
-                score_groups::<E, ROWS, 1>(work.key_steps, keys, ahead, queries, stride, scores.add(group * GROUP));
+        if E::L::WIDE < 4 {
+            for group in seen.start / GROUP..end {
+                let scores = scores.add(group * GROUP);
+                score_groups::<E, ROWS, 1>(steps, [keys[group]], ahead[group], queries, stride, scores);
             }
+            return;
+        }
+        match end {
+            1 => score_groups::<E, ROWS, 1>(steps, [keys[0]], ahead[0], queries, stride, scores),
+            2 => score_groups::<E, ROWS, 2>(steps, [keys[0], keys[1]], ahead[0], queries, stride, scores),
+            3 => score_groups::<E, ROWS, 3>(steps, [keys[0], keys[1], keys[2]], ahead[0], queries, stride, scores),
+            _ => score_groups::<E, ROWS, 4>(steps, *keys, ahead[0], queries, stride, scores),
         }
     }
 }

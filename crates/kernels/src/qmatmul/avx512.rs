@@ -347,7 +347,7 @@ unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
     for first in (0..tile.count).step_by(4) {
         for line in first / 4 * share..lines.min((first / 4 + 1) * share) {
             // SAFETY: a hint; any address will do.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(tile.ahead.wrapping_add(line * 64).cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(tile.ahead.wrapping_add(line * 64).cast()) };
         }
         if let Some(slab) = many.filter(|_| tile.count - first >= many::ROWS) {
             // SAFETY: four rows and three panels of open values.

@@ -7,7 +7,6 @@
 
 use super::super::sizes::PANEL_ROWS;
 use super::super::tile::Tile;
-use std::arch::x86_64::*;
 
 /// Rows of a tile.
 pub const ROWS: usize = 4;
@@ -74,19 +73,51 @@ macro_rules! from_nothing {
     };
 }
 
-macro_rules! floats_from_nothing {
+macro_rules! zero_floats {
     ($row:literal, $a:literal, $b:literal, $c:literal, $x:literal, $y:literal, $z:literal) => {
         concat!(zero!($x), zero!($y), zero!($z))
     };
 }
 
-/// `{biases}` is where the floats of the biases are.
-macro_rules! floats_from_biases {
+macro_rules! floats_from_nothing {
+    () => {
+        each_row!(zero_floats)
+    };
+}
+
+/// A group's biases times the activations' sums, which are stored negated.
+macro_rules! biased {
     ($row:literal, $a:literal, $b:literal, $c:literal, $x:literal, $y:literal, $z:literal) => {
         lines!(
-            concat!("vmovups zmm", $x, ", zmmword ptr [{biases} + 64 * ", $a, "]"),
-            concat!("vmovups zmm", $y, ", zmmword ptr [{biases} + 64 * ", $b, "]"),
-            concat!("vmovups zmm", $z, ", zmmword ptr [{biases} + 64 * ", $c, "]"),
+            concat!("vcvtdq2ps zmm27, dword ptr [{", $row, "} + {sums}]{{1to16}}"),
+            concat!("vfnmadd231ps zmm", $x, ", zmm24, zmm27"),
+            concat!("vfnmadd231ps zmm", $y, ", zmm25, zmm27"),
+            concat!("vfnmadd231ps zmm", $z, ", zmm26, zmm27"),
+        )
+    };
+}
+
+/// Floats begin with the biases of all groups, which are where `{ask}` points as yet.
+macro_rules! floats_from_biases {
+    () => {
+        concat!(
+            floats_from_nothing!(),
+            lines!(
+                "mov {next}, {groups}",
+                "5:",
+                "vmovups zmm24, zmmword ptr [{ask}]",
+                "vmovups zmm25, zmmword ptr [{ask} + 64]",
+                "vmovups zmm26, zmmword ptr [{ask} + 128]",
+            ),
+            each_row!(biased),
+            lines!(
+                "add {ask}, 192",
+                "add {sums}, 4",
+                "dec {next}",
+                "jnz 5b",
+                "lea {next}, [4 * {groups}]",
+                "sub {sums}, {next}",
+            ),
         )
     };
 }
@@ -135,6 +166,28 @@ macro_rules! unit {
             step!("6"),
             step!("7"),
             advance!("32", "8"),
+        )
+    };
+}
+
+/// What the next four rows read and write, a row at a time in every quarter of a slab: all at once they would take the
+/// places that loads and stores of this tile wait for. `$left` leaves zero where a quarter begins or ends.
+macro_rules! ask {
+    ($($left:literal),*) => {
+        lines!(
+            $($left,)*
+            "jnz 4f",
+            "mov {next}, qword ptr [{ask}]",
+            "prefetcht0 byte ptr [{next}]",
+            "prefetcht0 byte ptr [{next} + 64]",
+            "prefetcht0 byte ptr [{next} + 128]",
+            "prefetcht0 byte ptr [{next} + 192]",
+            "mov {next}, qword ptr [{ask} + 8]",
+            "prefetchw byte ptr [{next}]",
+            "prefetchw byte ptr [{next} + 64]",
+            "prefetchw byte ptr [{next} + 128]",
+            "add {ask}, 16",
+            "4:",
         )
     };
 }
@@ -209,21 +262,30 @@ struct End {
     scale: usize,
     /// Where the totals of each row go.
     to: [*mut f32; ROWS],
+    /// What is asked for meanwhile: values and totals of the next rows.
+    next: [(*const u8, *mut f32); ROWS],
 }
 
 impl End {
     #[inline(always)]
     unsafe fn new(tile: &Tile, first: usize) -> End {
-        // SAFETY: the totals of four rows from `first` on, and their outputs where there are any.
+        // Behind the last four rows there are none: these again.
+        let next = if first + 2 * ROWS <= tile.count { first + ROWS } else { first };
+        // SAFETY: the totals of four rows from `first` and from `next` on, and their outputs where there are any.
         unsafe {
-            let totals = tile.totals.add(first * TOTALS / ROWS);
             let to = |row: usize| match tile.outputs.is_null() {
-                true => totals.add(row * TOTALS / ROWS),
-                false => tile.outputs.add(first + row).read(),
+                true => tile.totals.add(row * TOTALS / ROWS),
+                false => tile.outputs.add(row).read(),
             };
-            let from = if tile.fresh { ZEROS.0.as_ptr() } else { totals.cast_const() };
+            let from = if tile.fresh { ZEROS.0.as_ptr() } else { tile.totals.add(first * TOTALS / ROWS).cast_const() };
             let scale = tile.scale_at.wrapping_sub(tile.values_at + tile.groups * tile.group);
-            End { from, scale, to: [to(0), to(1), to(2), to(3)] }
+            let values = |row: usize| tile.rows.add(row).read().add(tile.values_at);
+            End {
+                from,
+                scale,
+                to: std::array::from_fn(|row| to(first + row)),
+                next: std::array::from_fn(|row| (values(next + row), to(next + row))),
+            }
         }
     }
 }
@@ -241,7 +303,8 @@ macro_rules! slab {
         let rows: [*const u8; ROWS] = std::array::from_fn(|row| $tile.rows.add($first + row).read().add($tile.values_at));
         let end = End::new($tile, $first);
         std::arch::asm!(
-            each_row!($floats),
+            $floats!(),
+            "lea {ask}, [{end} + {next_at}]",
             "2:",
             each_row!($integers),
             $($columns,)*
@@ -255,7 +318,7 @@ macro_rules! slab {
             values = inout(reg) $tile.values => _, stride = in(reg) $tile.stride,
             scales = inout(reg) $tile.scales => _, groups = inout(reg) $tile.groups => _,
             sums = inout(reg) $tile.sums_at.wrapping_sub($tile.values_at) => _,
-            end = inout(reg) &raw const end => _, $($operands)*
+            end = inout(reg) &raw const end => _, next = out(reg) _, next_at = const std::mem::offset_of!(End, next), $($operands)*
             out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _, out("zmm6") _,
             out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _, out("zmm12") _,
             out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _, out("zmm18") _,
@@ -271,8 +334,8 @@ macro_rules! slab {
 unsafe fn units<const SHIFT: i32>(tile: &Tile, first: usize) {
     // SAFETY: the caller has four rows and three panels of a slab; nothing is written but the totals.
     unsafe {
-        ask_for_next(tile, first);
-        slab!(tile, first, floats_from_nothing, from_offsets, [unit!()], shift = const SHIFT,)
+        slab!(tile, first, floats_from_nothing, from_offsets, [ask!("test {groups:e}, 1"), unit!()],
+            ask = out(reg) _, shift = const SHIFT,)
     }
 }
 
@@ -281,11 +344,9 @@ unsafe fn units<const SHIFT: i32>(tile: &Tile, first: usize) {
 unsafe fn units_biased<const COUNT: i32>(tile: &Tile, first: usize) {
     // SAFETY: as in `units`.
     unsafe {
-        ask_for_next(tile, first);
-        let biases = biases(tile, first);
         slab!(tile, first, floats_from_biases, from_nothing,
-            ["mov {units:e}, {count}", "3:", unit!(), "dec {units:e}", "jnz 3b"],
-            biases = in(reg) &biases, count = const COUNT, units = out(reg) _,)
+            ["mov {units:e}, {count}", "3:", ask!("lea {next:e}, [{groups} + {units}]", "test {next:e}, 1"), unit!(), "dec {units:e}", "jnz 3b"],
+            ask = inout(reg) tile.biases => _, count = const COUNT, units = out(reg) _,)
     }
 }
 
@@ -293,7 +354,10 @@ unsafe fn units_biased<const COUNT: i32>(tile: &Tile, first: usize) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn halves<const SHIFT: i32>(tile: &Tile, first: usize) {
     // SAFETY: as in `units`.
-    unsafe { slab!(tile, first, floats_from_nothing, from_offsets, [half_unit!()], shift = const SHIFT,) }
+    unsafe {
+        slab!(tile, first, floats_from_nothing, from_offsets, [ask!("test {groups:e}, 3"), half_unit!()],
+            ask = out(reg) _, shift = const SHIFT,)
+    }
 }
 
 /// Groups of 16 with biases.
@@ -301,32 +365,7 @@ unsafe fn halves<const SHIFT: i32>(tile: &Tile, first: usize) {
 unsafe fn halves_biased(tile: &Tile, first: usize) {
     // SAFETY: as in `units`.
     unsafe {
-        ask_for_next(tile, first);
-        let biases = biases(tile, first);
-        slab!(tile, first, floats_from_biases, from_nothing, [half_unit!()], biases = in(reg) &biases,)
-    }
-}
-
-/// The part of the sums that the biases make.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn biases(tile: &Tile, first: usize) -> [[__m512; PANELS]; ROWS] {
-    // SAFETY: the rows exist.
-    unsafe { super::biases(tile, 0, &std::array::from_fn(|row| tile.rows.add(first + row).read())) }
-}
-
-/// The next four rows wait in a farther cache.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn ask_for_next(tile: &Tile, first: usize) {
-    for next in first + ROWS..tile.count.min(first + 2 * ROWS) {
-        // SAFETY: the row is below the count; fetching ahead touches nothing.
-        unsafe {
-            let values = tile.rows.add(next).read().wrapping_add(tile.values_at);
-            _mm_prefetch::<_MM_HINT_T0>(values.cast());
-            _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(64).cast());
-            _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(128).cast());
-            _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(192).cast());
-        }
+        slab!(tile, first, floats_from_biases, from_nothing, [ask!("test {groups:e}, 3"), half_unit!()],
+            ask = inout(reg) tile.biases => _,)
     }
 }
