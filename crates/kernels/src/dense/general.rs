@@ -83,10 +83,10 @@ fn block_body<S: Simd>(
     let width = S::LANES * S::TILE_VECTORS;
     for first in (column..column + columns).step_by(width) {
         let count = width.min(column + columns - first);
-        let write = |i: usize, values: &[f32]| {
+        let place = |i: usize| {
             let at = offsets.out + (row + i) * batch.out_stride + first;
             // SAFETY: one part has these rows and columns, and the caller promises that entries do not overlap.
-            unsafe { out.slice(at..at + values.len()) }.copy_from_slice(values);
+            unsafe { out.slice(at..at + count) }
         };
         panel::<S, false>(
             s,
@@ -96,7 +96,7 @@ fn block_body<S: Simd>(
             Shape { rows, steps },
             Ahead::NONE,
             scratch,
-            write,
+            place,
         );
     }
 }

@@ -38,6 +38,13 @@ impl<E: Element> Source for WeightRows<'_, E> {
         let at = step * vector_bytes;
         let bytes = (self.row_bytes - at).min(vector_bytes);
         assert!((first + count) * self.row_bytes <= self.data.len(), "[matmul] rows beyond the matrix");
+        if count >= S::LANES && bytes == vector_bytes {
+            // SAFETY: as below.
+            let from = |lane: usize| unsafe { self.data.as_ptr().add((first + lane) * self.row_bytes + at) };
+            // SAFETY: as below.
+            (0..S::LANES).for_each(|lane| block[lane] = unsafe { E::load(s, from(lane)) });
+            return s.transpose(&mut block[..S::LANES]);
+        }
         for (lane, v) in block.iter_mut().enumerate().take(S::LANES) {
             if lane >= count {
                 *v = s.zero();
@@ -124,8 +131,9 @@ pub fn pack<S: Simd>(
 /// `input` as `groups` packs of one group each, `input_stride` elements apart.
 ///
 /// `totals`: `[groups * LANES, vectors * LANES]`; only the first `rows` rows matter. `fresh`: totals begin at zero.
+/// `place`: where row `i` of them goes, when this is the last tile.
 #[inline(always)]
-pub fn multiply<S: Simd, const PAIRS: bool>(
+pub fn multiply<'o, S: Simd, const PAIRS: bool>(
     s: S,
     weights: &[f32],
     vectors: usize,
@@ -134,6 +142,7 @@ pub fn multiply<S: Simd, const PAIRS: bool>(
     totals: &mut [f32],
     fresh: bool,
     mut lines: Lines<'_>,
+    place: Option<&impl Fn(usize) -> &'o mut [f32]>,
 ) {
     let width = vectors * S::LANES;
     assert!(weights.len() >= S::LANES * steps * width && steps <= TILE_STEPS, "[matmul] panel");
@@ -144,15 +153,28 @@ pub fn multiply<S: Simd, const PAIRS: bool>(
     // Blocks of rows, so that their totals stay in the first-level cache while all lanes are added.
     for block in (0..rows).step_by(BLOCK_ROWS) {
         let end = rows.min(block + BLOCK_ROWS);
+        // Lines of the result are asked for while the block is multiplied, a few at a time.
+        let mut asked = block..end;
+        let share = (end - block).div_ceil((end - block).div_ceil(S::TILE_ROWS) * S::LANES);
+        let input_of = |lane: usize, row: usize| row / S::LANES * input_stride + lane * steps * S::LANES;
         for lane in 0..S::LANES {
             let panel = &weights[lane * steps * width..];
             for first in (block..end).step_by(S::TILE_ROWS) {
-                let x = &input[first / S::LANES * input_stride + lane * steps * S::LANES + first % S::LANES..];
+                let x = &input[input_of(lane, first) + first % S::LANES..];
+                let later = first / S::LANES * S::LANES + S::LANES;
+                let next = if later < end { input_of(lane, later) } else { input_of(lane + 1, block) };
+                let next = input.as_ptr().wrapping_add(next);
                 let totals = &mut totals[first * width..];
                 lines.ask(s, lines_per_tile);
+                if let Some(place) = place {
+                    for row in asked.by_ref().take(share) {
+                        place(row).chunks(16).for_each(|line| s.prefetch_to_write(line.as_ptr().cast()));
+                    }
+                }
                 // SAFETY: sizes checked above; a tile's rows do not cross a group, since TILE_ROWS divides LANES.
                 unsafe {
-                    let (w, x, totals, fresh) = (panel.as_ptr(), x.as_ptr(), totals.as_mut_ptr(), fresh && lane == 0);
+                    let (w, x, totals, fresh) =
+                        (panel.as_ptr(), (x.as_ptr(), next), totals.as_mut_ptr(), fresh && lane == 0);
                     let rows = S::TILE_ROWS.min((end - first).next_multiple_of(4));
                     match (rows, vectors) {
                         (8, 1) => micro::<S, PAIRS, 8, 1>(s, w, x, steps, totals, fresh),
@@ -166,6 +188,12 @@ pub fn multiply<S: Simd, const PAIRS: bool>(
                         other => unreachable!("[matmul] no tile {other:?}"),
                     }
                 }
+            }
+        }
+        if let Some(place) = place {
+            for (row, totals) in (block..end).zip(totals[block * width..].chunks_exact(width)) {
+                let place = place(row);
+                place.copy_from_slice(&totals[..place.len()]);
             }
         }
     }
@@ -235,7 +263,8 @@ impl Lines<'_> {
 /// Rows whose totals are kept close; a multiple of every tier's lanes.
 const BLOCK_ROWS: usize = 64;
 
-/// `totals[R, V * LANES] += Σ_j x[j, r] * w[j, :]`, summed over j in registers first.
+/// `totals[R, V * LANES] += Σ_j x[j, r] * w[j, :]`, summed over j in registers first. What the next tile reads, as `x`,
+/// is asked for meanwhile.
 ///
 /// # Safety
 /// `w`: `[steps, V * LANES]`, `x`: `[steps, LANES]` of which the first R of each row are used, `totals`: `[R, V * LANES]`.
@@ -243,7 +272,7 @@ const BLOCK_ROWS: usize = 64;
 unsafe fn micro<S: Simd, const PAIRS: bool, const R: usize, const V: usize>(
     s: S,
     mut w: *const f32,
-    mut x: *const f32,
+    (mut x, mut next): (*const f32, *const f32),
     steps: usize,
     totals: *mut f32,
     fresh: bool,
@@ -262,6 +291,8 @@ unsafe fn micro<S: Simd, const PAIRS: bool, const R: usize, const V: usize>(
                 acc[v] = step::<S, PAIRS>(s, acc[v], weights[v], value);
             }
         }
+        s.prefetch(next.cast());
+        next = next.wrapping_add(S::LANES);
         // SAFETY: as above; one past the end at most.
         unsafe { (w, x) = (w.add(V * S::LANES), x.add(S::LANES)) };
     }

@@ -287,10 +287,10 @@ fn panel_kind<S: Simd, E: Element>(s: S, place: &Place<'_>, scratch: &mut Scratc
     let source = WeightRows::<E>::new(product.matrix.data, call.columns);
     let (first, count) = (part.columns.start, part.columns.len());
     let groups = &call.groups[product.group];
-    let write = |i: usize, values: &[f32]| {
+    let place = |i: usize| {
         let at = groups.output(rows.start + i) * call.out_stride + product.offset + first;
         // SAFETY: the plan gives each (row, column) of the result to one part.
-        unsafe { out.slice(at..at + values.len()) }.copy_from_slice(values);
+        unsafe { out.slice(at..at + count) }
     };
     let row_bytes = call.columns * E::BYTES;
     let weights = |part: &Part| {
@@ -301,16 +301,16 @@ fn panel_kind<S: Simd, E: Element>(s: S, place: &Place<'_>, scratch: &mut Scratc
     let ahead = Ahead { now: weights(part), next: next.map_or(&[], weights), row_bytes, tile_bytes };
     let (shape, input) = (Shape { rows: rows.len(), steps: layout.steps }, (input, layout.units));
     if E::PAIRS {
-        panel::<S, true>(s, &source, (first, count), input, shape, ahead, scratch, write);
+        panel::<S, true>(s, &source, (first, count), input, shape, ahead, scratch, place);
     } else {
-        panel::<S, false>(s, &source, (first, count), input, shape, ahead, scratch, write);
+        panel::<S, false>(s, &source, (first, count), input, shape, ahead, scratch, place);
     }
 }
 
-/// Weight rows `first .. first + count` (at most one panel) times `rows` packed input rows; `write(i, values)` gets
-/// each row of the result. `units`: elements of a packed input row.
+/// Weight rows `first .. first + count` (at most one panel) times `rows` packed input rows; `place(i)` is where row `i`
+/// of the result goes, of `count` values. `units`: elements of a packed input row.
 #[inline(always)]
-pub fn panel<S: Simd, const PAIRS: bool>(
+pub fn panel<'o, S: Simd, const PAIRS: bool>(
     s: S,
     source: &impl Source,
     (first, count): (usize, usize),
@@ -318,7 +318,7 @@ pub fn panel<S: Simd, const PAIRS: bool>(
     Shape { rows, steps }: Shape,
     ahead: Ahead<'_>,
     scratch: &mut Scratch,
-    write: impl Fn(usize, &[f32]),
+    place: impl Fn(usize) -> &'o mut [f32],
 ) {
     let vectors = count.div_ceil(S::LANES);
     let width = vectors * S::LANES;
@@ -326,16 +326,15 @@ pub fn panel<S: Simd, const PAIRS: bool>(
     let scratch = scratch.take(packed_size + rows.next_multiple_of(S::LANES) * width);
     let (packed, totals) = scratch.split_at_mut(packed_size);
     if steps == 0 {
-        totals.fill(0.0);
+        (0..rows).for_each(|row| place(row).fill(0.0));
     }
     for begin in (0..steps).step_by(TILE_STEPS) {
         let end = (begin + TILE_STEPS).min(steps);
         pack(s, source, (first, count), vectors, (begin, end), packed);
         let input = (&input[begin * S::LANES * S::LANES..], units * S::LANES);
         let lines = ahead.after(begin / TILE_STEPS);
-        multiply::<S, PAIRS>(s, packed, vectors, input, Shape { rows, steps: end - begin }, totals, begin == 0, lines);
-    }
-    for (i, totals) in totals.chunks_exact(width).enumerate().take(rows) {
-        write(i, &totals[..count]);
+        let place = (end == steps).then_some(&place);
+        let shape = Shape { rows, steps: end - begin };
+        multiply::<S, PAIRS>(s, packed, vectors, input, shape, totals, begin == 0, lines, place);
     }
 }

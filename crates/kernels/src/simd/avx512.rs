@@ -138,6 +138,11 @@ impl Simd for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
     #[inline(always)]
+    fn prefetch_to_write(self, at: *const u8) {
+        // SAFETY: a prefetch of any address is harmless; processors without this one take it for nothing.
+        unsafe { std::arch::asm!("prefetchw byte ptr [{at}]", at = in(reg) at, options(nostack, preserves_flags)) }
+    }
+    #[inline(always)]
     fn prefetch_far(self, at: *const u8) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }

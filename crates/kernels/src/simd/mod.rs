@@ -87,6 +87,8 @@ pub trait Simd: Copy {
     unsafe fn load_rounded_pairs(self, from: *const f32) -> Self::V;
     /// Ask for the cache line at `at`; never faults.
     fn prefetch(self, at: *const u8);
+    /// Ask for the cache line at `at`, which will be written; never faults.
+    fn prefetch_to_write(self, at: *const u8);
     /// Ask for the cache line at `at`, no closer than the second-level cache; never faults.
     fn prefetch_far(self, at: *const u8);
     /// Transpose `LANES` vectors of 32-bit lanes in place.

@@ -137,6 +137,11 @@ impl Simd for Neon {
         unsafe { asm!("prfm pldl1keep, [{at}]", at = in(reg) at, options(nostack, preserves_flags, readonly)) }
     }
     #[inline(always)]
+    fn prefetch_to_write(self, at: *const u8) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { asm!("prfm pstl1keep, [{at}]", at = in(reg) at, options(nostack, preserves_flags)) }
+    }
+    #[inline(always)]
     fn prefetch_far(self, at: *const u8) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { asm!("prfm pldl2keep, [{at}]", at = in(reg) at, options(nostack, preserves_flags, readonly)) }

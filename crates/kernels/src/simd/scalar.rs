@@ -112,6 +112,8 @@ impl Simd for Scalar {
     #[inline(always)]
     fn prefetch(self, _: *const u8) {}
     #[inline(always)]
+    fn prefetch_to_write(self, _: *const u8) {}
+    #[inline(always)]
     fn prefetch_far(self, _: *const u8) {}
     #[inline(always)]
     fn transpose(self, rows: &mut [Self::V]) {
