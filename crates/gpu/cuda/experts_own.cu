@@ -33,10 +33,12 @@ struct ExpertsOwnArgs {
 // EARLY: stages that a warp asks for before rows are asked for.
 constexpr u32 WARPS = 16, COLUMNS = 8, EARLY = 2;
 
-// A box of the 16 rows of an item; `major` is an expert, or its gates.
+// A box of the 16 rows of an item; `major` is an expert, or its gates. Weights are needed once: they are the first to leave the
+// second cache, so that instructions, rows and tables stay there.
 DEV void load_box(u32 to, const TensorMap *map, u32 along, u32 eight, u32 tile, u32 major, u32 barrier) {
-    asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4, %5, %6}], [%7];" ::"r"(to),
-                 "l"(map), "r"(0), "r"(along), "r"(eight), "r"(tile), "r"(major), "r"(barrier)
+    constexpr u64 EVICT_FIRST = 0x12f0000000000000;
+    asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%2, %3, %4, %5, %6}], [%7], %8;" ::"r"(to),
+                 "l"(map), "r"(0), "r"(along), "r"(eight), "r"(tile), "r"(major), "r"(barrier), "l"(EVICT_FIRST)
                  : "memory");
 }
 

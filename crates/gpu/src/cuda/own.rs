@@ -15,8 +15,8 @@ const ROWS: u32 = 8;
 /// Tiles whose rows are in shared memory.
 const HELD: u32 = 2;
 
-/// Stages of a warp's ring: fewer leave nothing on its way, more are of no use.
-const DEPTH: std::ops::RangeInclusive<u32> = 2..=8;
+/// Stages of a warp's ring: fewer leave nothing on its way.
+const LEAST_DEPTH: u32 = 2;
 
 /// How a product's weights come.
 pub(super) struct Own {
@@ -48,11 +48,12 @@ impl Own {
         }
         let (stretches, words_log2) = (weights.columns.div_ceil(128), 7 - columns_log2);
         let slice = weights.columns.div_ceil(1024);
-        // Items that a warp has together: there is room for two of short rows.
-        let (stage, together) = match slice {
-            1 => (2, 2),
-            2 => (2, 1),
-            3 | 4 => (slice, 1),
+        // Items that a warp has together, of short rows two, for which there is room; most stages on their way, behind which
+        // all else waits that other kernels and rows need.
+        let (stage, together, most_depth) = match slice {
+            1 => (2, 2, 8),
+            2 => (2, 1, 3),
+            3 | 4 => (slice, 1, 8),
             _ => return None,
         };
         let of_item = stage * CODES + ((stage << words_log2) * 64).next_multiple_of(128);
@@ -60,8 +61,8 @@ impl Own {
         let row = stretches.next_multiple_of(stage) * 256 + 64;
         let tables = 16 * (most + 1) + 8 * product.rows;
         let rest = HELD * ROWS * (row + 8) + WARPS * 4 + tables;
-        let depth = (shared_bytes.saturating_sub(rest) / of_stage).min(*DEPTH.end());
-        let fits = depth >= *DEPTH.start();
+        let depth = (shared_bytes.saturating_sub(rest) / of_stage).min(most_depth);
+        let fits = depth >= LEAST_DEPTH;
         fits.then(|| Own { slice, stage, most, words_log2, depth, shared: depth * of_stage + rest })
     }
 
