@@ -104,7 +104,7 @@ fn summed(command: &Command, count: u32) -> Option<[&Memory; 3]> {
     is_sum(kernel, params, count).then(|| [&buffers[0], &buffers[1], &buffers[2]])
 }
 
-fn is_same(a: &Memory, b: &Memory) -> bool {
+pub(super) fn is_same(a: &Memory, b: &Memory) -> bool {
     std::ptr::eq(a.allocation(), b.allocation()) && a.offset() == b.offset()
 }
 

@@ -5,6 +5,7 @@
 
 mod attention;
 mod joined;
+mod lone;
 mod memory;
 #[cfg(target_vendor = "apple")]
 #[path = "metal.rs"]
@@ -13,6 +14,7 @@ mod native;
 #[path = "vulkan.rs"]
 mod native;
 mod pipelines;
+mod product;
 pub mod products;
 mod runtime;
 

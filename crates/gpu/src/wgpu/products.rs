@@ -1,13 +1,17 @@
 //! Which kernels make a product: the dispatch `matmul` as it is, or others that take its place on this device. (What stands
 //! for `attention` is next door.)
 //!
-//! Without matrices in hardware few rows are `matmul`'s own and many rows go to `matmul_tile`, in the same order of sums.
+//! Without matrices in hardware a lone row goes to `matmul_row`, few rows are `matmul`'s own and many rows go to `matmul_tile`, in
+//! the same order of sums.
 //! With matrices all rows go through them, for their sums have an order that no other kernel can repeat. Rows of experts
-//! and weights in f32 always stay with `matmul`. Invariant: which family of kernels makes a product depends on the device
-//! and the matrix, never on the number of rows. Read next: `wgsl/matmul_matrix_few.wgsl`, `wgsl/matmul_tile.wgsl`.
+//! and weights in f32 always stay with floats. Invariant: which family of kernels makes a product depends on the device
+//! and the matrix, never on the number of rows. Read next: `lone`,
+//! `wgsl/matmul_matrix_few.wgsl`, `wgsl/matmul_tile.wgsl`.
 
 use std::borrow::Cow;
 
+use super::lone::Gated;
+use super::product::{CODE_F32, Product};
 use super::{attention, joined};
 use crate::device::{Backend, Command, Info, Kernel, List, Memory};
 use crate::error::GpuError;
@@ -26,9 +30,6 @@ const MATRIX_SHARED_BYTES: u32 = 48 << 10;
 const METAL_SHARED_BYTES: u32 = 32 << 10;
 /// Threads of the kernel that makes halves of a row.
 const INPUT_THREADS: u32 = 1024;
-/// The constant CODE of weights in f32.
-const CODE_F32: u32 = 32;
-
 /// How a device does products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -80,13 +81,6 @@ impl Shape {
     }
 }
 
-/// A `matmul` dispatch taken apart.
-struct Product<'a> {
-    kernel: &'a Kernel,
-    buffers: &'a [Memory],
-    params: &'a [u32],
-}
-
 /// What a device does for the commands of a list. `scratch` gives memory of at least so many bytes.
 pub fn rewrite<'a>(
     list: &'a List,
@@ -95,6 +89,7 @@ pub fn rewrite<'a>(
 ) -> Result<Vec<Cow<'a, Command>>, GpuError> {
     let mut commands = Vec::with_capacity(list.commands.len());
     let mut rest = list.commands.iter();
+    let mut gated = None;
     while let Some(command) = rest.next() {
         let command = match joined::joined(command, rest.as_slice()) {
             Some((all, behind)) => {
@@ -103,7 +98,7 @@ pub fn rewrite<'a>(
             }
             None => Cow::Borrowed(command),
         };
-        match replaced(&command, shape, scratch)? {
+        match replaced(&command, rest.as_slice().first(), shape, &mut gated, scratch)? {
             None => commands.push(command),
             Some(others) => commands.extend(others.into_iter().map(Cow::Owned)),
         }
@@ -111,10 +106,12 @@ pub fn rewrite<'a>(
     Ok(commands)
 }
 
-/// What stands for `command`; `None`: itself.
+/// What stands for `command`, which stands before `next`; `None`: itself.
 fn replaced(
     command: &Command,
+    next: Option<&Command>,
     shape: Shape,
+    gated: &mut Option<Gated>,
     scratch: &dyn Fn(u64) -> Result<Memory, GpuError>,
 ) -> Result<Option<Vec<Command>>, GpuError> {
     let Command::Dispatch { kernel, buffers, params, groups } = command else { return Ok(None) };
@@ -129,8 +126,11 @@ fn replaced(
         return product.with_floats(groups[1], scratch).map(Some);
     }
     let commands = match shape {
-        Shape::Matrices { size, subgroup } if kernel.constant("CODE") != CODE_F32 => {
+        Shape::Matrices { size, subgroup } if takes_matrices(kernel, shape) => {
             product.with_matrices(size, subgroup, scratch)?
+        }
+        _ if product.is_alone() => {
+            vec![product.alone(next.and_then(|next| by_floats(next, shape)), gated, scratch)?]
         }
         _ if product.rows() >= MANY_ROWS => product.with_tiles(shape.is_wide(), scratch)?,
         _ => product.with_floats(groups[1], scratch)?,
@@ -138,33 +138,21 @@ fn replaced(
     Ok(Some(commands))
 }
 
+/// Whether matrices in hardware make a product.
+fn takes_matrices(kernel: &Kernel, shape: Shape) -> bool {
+    matches!(shape, Shape::Matrices { .. }) && kernel.constant("CODE") != CODE_F32
+}
+
+/// `command`, if it is a product by floats.
+fn by_floats(command: &Command, shape: Shape) -> Option<Product<'_>> {
+    let Command::Dispatch { kernel, buffers, params, .. } = command else { return None };
+    (kernel.name == "matmul" && !takes_matrices(kernel, shape)).then_some(Product { kernel, buffers, params })
+}
+
 impl Product<'_> {
-    fn rows(&self) -> u32 {
-        self.params[0]
-    }
-
-    fn features(&self) -> u32 {
-        self.params[1]
-    }
-
-    fn columns(&self) -> u32 {
-        self.params[2]
-    }
-
     /// Blocks of a part of the columns where matrices make the sums: there are 8 parts.
     fn matrix_part_blocks(&self) -> u32 {
         self.columns().div_ceil(32).div_ceil(8)
-    }
-
-    /// Whether rows so many values apart begin at whole quads and end with one.
-    fn quads(&self, stride: u32) -> u32 {
-        (stride.is_multiple_of(4) && self.columns().is_multiple_of(4)).into()
-    }
-
-    /// The constants of weights, and those of the end of a product.
-    fn constants(&self, more: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
-        let kept = ["CODE", "SCALE", "GROUP", "ZERO", "BIAS", "RESIDUAL"];
-        kept.map(|name| (name, self.kernel.constant(name))).into_iter().chain(more.iter().copied()).collect()
     }
 
     /// Rows from `first_row` on, normed or gated, `[rows, stride]` of the first of `to`.
@@ -179,7 +167,7 @@ impl Product<'_> {
     /// Blocks of weights that are on their way at once for a lone row, in registers: a narrow subgroup's thread has several
     /// features.
     fn depth(&self, subgroup: u32) -> u32 {
-        (2 / pieces(self.kernel.constant("CODE")) * subgroup / 32).max(1)
+        (2 / self.loads() * subgroup / 32).max(1)
     }
 
     /// What is done to the input.
@@ -229,14 +217,7 @@ impl Product<'_> {
     ) -> Result<Vec<Command>, GpuError> {
         let is_eight = self.kernel.constant("ROWS") == 8;
         let lanes = if is_eight { 16 } else { 8 };
-        // What is read of the input serves all features of a thread, as long as there are workgroups for a large device, and
-        // registers for what is read of the weights.
-        let wanted = match self.features() {
-            0..2048 => 1,
-            2048..4096 => 2,
-            _ => 4,
-        };
-        let each = (32 / lanes).min(wanted).min(8 / pieces(self.kernel.constant("CODE")));
+        let each = (32 / lanes).min(self.most_each()).min(8 / self.loads());
         let (mut kernel, mut buffers, mut params) = (self.kernel.clone(), self.buffers.to_vec(), self.params.to_vec());
         let mut commands = vec![];
         if is_eight && kernel.constant("INPUT") != 0 {
@@ -348,16 +329,6 @@ impl Product<'_> {
         ]);
         constants.extend(self.input_constants());
         Kernel::new("matmul_matrix_one", &constants)
-    }
-}
-
-/// Loads that bring a row's codes of a block.
-fn pieces(code: u32) -> u32 {
-    match code {
-        8 | 9 | 21 => 2,
-        30 | 31 => 4,
-        CODE_F32 => 8,
-        _ => 1,
     }
 }
 

@@ -6,16 +6,20 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::memory::Buffers;
 use super::pipelines::{Pipeline, Pipelines};
 use super::products::{self, Shape};
 use super::{block_on, lock, native};
-use crate::device::{ALIGNMENT, Allocation, Command, Counters, Device, Info, List, Memory, Recording, Replay};
+use crate::device::{ALIGNMENT, Allocation, Backend, Command, Counters, Device, Info, List, Memory, Recording, Replay};
 use crate::error::GpuError;
 
 /// Bytes that are handed to the queue before it is waited for, so that staging memory stays small.
 const UPLOAD_BYTES: u64 = 64 << 20;
+
+/// How long a thread that waits asks again and again before it sleeps: to be woken takes it longer than several dispatches do.
+const AWAKE: Duration = Duration::from_millis(20);
 
 /// Numbers of opened devices.
 static DEVICES: AtomicU64 = AtomicU64::new(1);
@@ -36,6 +40,8 @@ struct Shared {
     pipelines: Pipelines,
     allocation_bytes: u64,
     binding_bytes: u64,
+    /// Whether who waits stays awake for a while: where neither what is waited for nor a battery suffers from it.
+    is_awake: bool,
     failure: Arc<Mutex<Option<Failure>>>,
     staging: Mutex<Option<::wgpu::Buffer>>,
     /// How products are done, and memory for their inputs; commands run in order, so that all may share it.
@@ -98,6 +104,7 @@ impl Wgpu {
             buffers: Arc::default(),
             allocation_bytes: info.limits.allocation_bytes,
             binding_bytes: info.limits.binding_bytes,
+            is_awake: info.backend == Backend::Vulkan && !info.software,
             failure,
             staging: Mutex::default(),
             shape: Shape::of(&info),
@@ -267,6 +274,14 @@ impl Shared {
 
     fn wait(&self) -> Result<(), GpuError> {
         self.check()?;
+        let start = Instant::now();
+        while self.is_awake && start.elapsed() < AWAKE {
+            match self.device.poll(::wgpu::PollType::Poll) {
+                Ok(status) if status.is_queue_empty() => return self.check(),
+                Ok(_) => std::hint::spin_loop(),
+                Err(_) => break,
+            }
+        }
         if let Err(error) = self.device.poll(::wgpu::PollType::wait_indefinitely()) {
             lock(&self.failure).get_or_insert(Failure::Lost(error.to_string()));
         }

@@ -5,6 +5,10 @@ fn plain_quad(row: u32, k: u32) -> vec4<f32> {
     if (k >= params.columns) { return vec4<f32>(0.0); }
     return x[(row * params.x_stride + k) / 4u];
 }
+fn norm_quad(k: u32) -> vec4<f32> {
+    if (k >= params.columns) { return vec4<f32>(0.0); }
+    return norm_weight[k / 4u];
+}
 
 fn input_quad(row: u32, k: u32, inverse: f32) -> vec4<f32> {
     if (k >= params.columns) { return vec4<f32>(0.0); }
@@ -29,6 +33,13 @@ fn plain_value(row: u32, k: u32) -> f32 {
 }
 fn plain_quad(row: u32, k: u32) -> vec4<f32> {
     return vec4<f32>(plain_value(row, k), plain_value(row, k + 1u), plain_value(row, k + 2u), plain_value(row, k + 3u));
+}
+fn norm_value(k: u32) -> f32 {
+    if (k >= params.columns) { return 0.0; }
+    return norm_weight[k];
+}
+fn norm_quad(k: u32) -> vec4<f32> {
+    return vec4<f32>(norm_value(k), norm_value(k + 1u), norm_value(k + 2u), norm_value(k + 3u));
 }
 fn input_quad(row: u32, k: u32, inverse: f32) -> vec4<f32> {
     return vec4<f32>(

@@ -1,7 +1,7 @@
 // out[r, n] = sum over k of input(x)[r, k] * w[n, k]: ROWS input rows by LANES * EACH output features a workgroup.
 //
 // The order of a sum, whatever the constants are: columns are cut into 32 contiguous parts of whole blocks; a part is one chain
-// of fused products from its first column on; the parts are added in order. The tile kernel keeps the same order.
+// of fused products from its first column on; the parts are added in order. Tiles and lone rows keep the same order.
 //
 // LANES threads take a part, EACH features a thread: what is read of the input serves them all. Rows by eight come as they are
 // (wgpu/products.rs), all others may be normed or gated here.

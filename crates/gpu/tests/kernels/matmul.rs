@@ -153,6 +153,10 @@ fn feed_forward_in_one_list_is_what_its_steps_are() {
     };
     for (name, matrices) in [
         ("4 bits", [quantized(6, 2 * inner, hidden), quantized(7, hidden, inner)]),
+        (
+            "4 bits, so wide that gates and ups are gated where they are made",
+            [quantized(6, 2 * 1088, hidden), quantized(7, hidden, 1088)],
+        ),
         ("bf16", [dense(6, 2 * inner, hidden), dense(7, hidden, inner)]),
         ("bf16, another width", [dense(6, 2 * 352, hidden), dense(7, hidden, 352)]),
         ("both", [dense(6, 2 * inner, hidden), quantized(7, hidden, inner)]),
@@ -196,19 +200,25 @@ fn dense_matrices_of_any_width() {
 #[test]
 fn a_row_has_the_same_bits_in_every_number_of_rows() {
     let Some(device) = device() else { return };
-    let (features, columns) = (64, 2080);
+    // Rows that a workgroup holds, and others.
+    for columns in [2080, 4200] {
+        row_of_any_number(&*device, 64, columns);
+    }
+}
+
+fn row_of_any_number(device: &dyn Device, features: usize, columns: usize) {
     let weights = values(5, features * columns);
     let matrix = Packed::dense(Code::F32, features, columns, bytemuck::cast_slice(&weights));
-    let matrix = matrix.upload(&*device).unwrap();
-    let weight = upload(&*device, &values(6, columns));
+    let matrix = matrix.upload(device).unwrap();
+    let weight = upload(device, &values(6, columns));
     let inputs = [Input::Plain, Input::Norm { weight: &weight, epsilon: 1e-6 }, Input::Gated(Gate::Silu)];
     for input in inputs {
         let width = if matches!(input, Input::Gated(_)) { 2 * columns } else { columns };
         let x = values(8, 80 * width);
         let options = Matmul { input, ..Matmul::default() };
-        let all = run_plain(&*device, &matrix, &x, &options);
+        let all = run_plain(device, &matrix, &x, &options);
         for rows in [1, 2, 4, 7, 40, 66] {
-            let some = run_plain(&*device, &matrix, &x[12 * width..(12 + rows) * width], &options);
+            let some = run_plain(device, &matrix, &x[12 * width..(12 + rows) * width], &options);
             assert_bits(&some, &all[12 * features..(12 + rows) * features], &format!("{input:?}, {rows} rows"));
         }
     }
