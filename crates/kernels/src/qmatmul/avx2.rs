@@ -11,8 +11,15 @@ use super::unpack::{self, Headers};
 use std::arch::x86_64::*;
 
 /// This tier.
-pub const KERNELS: Kernels =
-    Kernels { reads_packed: false, read_values, read_scales, tile, direct_rows: tile::no_direct_rows, float_tile };
+pub const KERNELS: Kernels = Kernels {
+    reads_packed: false,
+    read_values,
+    read_scales,
+    reads_headers: tile::no_headers,
+    tile,
+    direct_rows: tile::no_direct_rows,
+    float_tile,
+};
 
 /// See [`unpack::read_values`].
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -6,20 +6,28 @@
 //! the same.
 //! Read next: [`super::tile`], whose bits these functions reproduce.
 
+mod few;
 mod lattice;
 mod many;
+mod scales;
 
 use super::lattice::{Kind, with_lattice};
-use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, Scales, Values};
+use super::layout::{E2M1_TABLE, IQ4_TABLE, Values};
 use super::sizes::{PANEL_ROWS, UNIT_COLUMNS};
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
-use super::unpack::Headers;
-use crate::quant::ScaleType;
 use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs};
 use std::arch::x86_64::*;
 
 /// This tier.
-pub const KERNELS: Kernels = Kernels { reads_packed: true, read_values, read_scales, tile, direct_rows, float_tile };
+pub const KERNELS: Kernels = Kernels {
+    reads_packed: true,
+    read_values,
+    read_scales: scales::read_scales,
+    reads_headers,
+    tile,
+    direct_rows,
+    float_tile,
+};
 
 /// How far ahead of the values that are being unpacked memory is asked for.
 const AHEAD_BYTES: usize = 4096;
@@ -168,118 +176,6 @@ unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8) {
     }
 }
 
-/// See [`super::unpack::read_scales`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, biases: *mut f32) {
-    let Headers { groups, panels, .. } = *headers;
-    // For every panel and group: `$at` is the header, `$out` the place of the floats.
-    macro_rules! each {
-        (|$at:ident, $group:ident, $out:ident| $body:expr) => {
-            for panel in 0..panels {
-                let $at = headers.start.wrapping_add(panel * headers.stride);
-                for $group in 0..groups {
-                    let $out = ($group * panels + panel) * PANEL_ROWS;
-                    // SAFETY: headers hold the fields of all groups and the caller vouches for the output.
-                    unsafe { $body }
-                }
-            }
-        };
-    }
-    let put = |to: *mut f32, at: usize, value: __m512| unsafe { _mm512_storeu_ps(to.add(at), value) };
-    match layout.scales {
-        Scales::Plain(ScaleType::F16) => each!(|at, group, out| put(scales, out, half(at, group))),
-        Scales::Plain(scale_type) => each!(|at, group, out| put(scales, out, float(scale_type, at, group))),
-        Scales::Biased(scale_type) => each!(|at, group, out| {
-            put(scales, out, float(scale_type, at, 2 * group));
-            put(biases, out, float(scale_type, at, 2 * group + 1));
-        }),
-        Scales::Signed => each!(|at, group, out| {
-            let factors = _mm512_cvtepi8_epi32(_mm_loadu_si128(at.add(32 + group * PANEL_ROWS).cast()));
-            put(scales, out, _mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(factors)));
-        }),
-        Scales::Minimum8 => each!(|at, group, out| {
-            put(scales, out, _mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(words(at.add(64), group))));
-            let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(words(at.add(64), groups + group)));
-            put(biases, out, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
-        }),
-        Scales::Odd { eighths } => each!(|at, group, out| {
-            let levels = _mm512_srl_epi32(words(at.add(32), group / 2), _mm_cvtsi32_si128(group as i32 % 2 * 4));
-            let twice = _mm512_slli_epi32::<1>(_mm512_and_si512(levels, _mm512_set1_epi32(15)));
-            let steps = _mm512_cvtepi32_ps(_mm512_or_si512(twice, _mm512_set1_epi32(1)));
-            let scale = _mm512_mul_ps(half(at, 0), steps);
-            put(scales, out, _mm512_mul_ps(scale, _mm512_set1_ps(0.125 * eighths as f32)));
-        }),
-        Scales::E8m0 => each!(|at, group, out| put(scales, out, e8m0_halved(words(at, group)))),
-        Scales::E4m3 => each!(|at, group, out| {
-            let product = _mm512_mul_ps(_mm512_loadu_ps(at.cast()), e4m3(words(at.add(64), group)));
-            put(scales, out, _mm512_mul_ps(_mm512_set1_ps(0.5), product));
-        }),
-        Scales::Minimum4 => each!(|at, group, out| {
-            let both = words(at.add(64), group);
-            let factor = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
-            put(scales, out, _mm512_mul_ps(half(at, 0), factor));
-            let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(_mm512_srli_epi32::<4>(both)));
-            put(biases, out, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)));
-        }),
-    }
-}
-
-/// Sixteen f16 as floats: array `index` of a header.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn half(header: *const u8, index: usize) -> __m512 {
-    // SAFETY: passed on.
-    unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(header.add(index * 32).cast())) }
-}
-
-/// Sixteen floats of a type: array `index` of a header.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn float(scale_type: ScaleType, header: *const u8, index: usize) -> __m512 {
-    // SAFETY: passed on.
-    unsafe {
-        match scale_type {
-            ScaleType::F32 => _mm512_loadu_ps(header.add(index * 64).cast()),
-            ScaleType::F16 => half(header, index),
-            ScaleType::Bf16 => {
-                let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(header.add(index * 32).cast()));
-                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
-            }
-        }
-    }
-}
-
-/// Sixteen bytes as integers: array `index` of those that begin at `bytes`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn words(bytes: *const u8, index: usize) -> __m512i {
-    // SAFETY: passed on.
-    _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(bytes.add(index * PANEL_ROWS).cast()) })
-}
-
-/// Half of what e8m0 bytes stand for: `2^(byte - 128)`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
-fn e8m0_halved(bytes: __m512i) -> __m512 {
-    let none = _mm512_cmpeq_epi32_mask(bytes, _mm512_setzero_si512());
-    let normal = _mm512_slli_epi32::<23>(bytes);
-    // 2^-127 has no exponent of its own.
-    let bits = _mm512_mask_mov_epi32(normal, none, _mm512_set1_epi32(0x0040_0000));
-    _mm512_mul_ps(_mm512_castsi512_ps(bits), _mm512_set1_ps(0.5))
-}
-
-/// What e4m3 bytes stand for.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
-fn e4m3(bytes: __m512i) -> __m512 {
-    let magnitude = _mm512_and_si512(bytes, _mm512_set1_epi32(0x7F));
-    let sign = _mm512_slli_epi32::<24>(_mm512_and_si512(bytes, _mm512_set1_epi32(0x80)));
-    // Exponents differ by 120; multiplying by a power of two brings subnormals along.
-    let shifted = _mm512_castsi512_ps(_mm512_slli_epi32::<20>(magnitude));
-    let value = _mm512_mul_ps(shifted, _mm512_set1_ps(f32::from_bits((127 + 120) << 23)));
-    _mm512_or_ps(value, _mm512_castsi512_ps(sign))
-}
-
 /// The body once for each row with a constant index: a loop that the compiler leaves rolled would put all accumulators
 /// into memory.
 macro_rules! each_row {
@@ -293,21 +189,20 @@ macro_rules! each_row {
         })*
     };
 }
+use each_row;
 
 /// See [`super::tile::tile`].
 unsafe fn tile(tile: &Tile) {
     // SAFETY: passed on.
     unsafe {
         match (tile.stored, tile.group) {
+            (Stored::Packed(values), _) if reads_headers(tile.stored, tile.count) => few::tile_few(tile, values),
             (Stored::Open, 16) => tile_panels::<Open, true>(tile),
             (Stored::Packed(Values::Bits2), 16) => tile_panels::<Bits2, true>(tile),
             (Stored::Packed(Values::Bits3), 16) => tile_panels::<Bits3, true>(tile),
             (Stored::Packed(Values::Bits6), 16) => tile_panels::<Bits6, true>(tile),
             (Stored::Packed(Values::E2m1), 16) => tile_panels::<E2m1, true>(tile),
-            (Stored::Packed(Values::Lattice(Kind::Iq2Xs)), 16) => tile_few::<Iq2Xs, true>(tile),
-            (Stored::Packed(Values::Lattice(Kind::Iq2S)), 16) => tile_few::<Iq2S, true>(tile),
-            (Stored::Packed(Values::Lattice(Kind::Iq1M)), 16) => tile_few::<Iq1M, true>(tile),
-            (Stored::Packed(values), 16) => unreachable!("no format has {values:?} in groups of 16"),
+            (Stored::Packed(values), 16) => unreachable!("{values:?} in groups of 16 are none, or of few rows"),
             (Stored::Open, _) => tile_panels::<Open, false>(tile),
             (Stored::Packed(Values::Bits2), _) => tile_panels::<Bits2, false>(tile),
             (Stored::Packed(Values::Bits3), _) => tile_panels::<Bits3, false>(tile),
@@ -317,13 +212,14 @@ unsafe fn tile(tile: &Tile) {
             (Stored::Packed(Values::Bits8), _) => tile_panels::<Bits8, false>(tile),
             (Stored::Packed(Values::E2m1), _) => tile_panels::<E2m1, false>(tile),
             (Stored::Packed(Values::Iq4), _) => tile_panels::<Iq4, false>(tile),
-            (Stored::Packed(Values::Lattice(Kind::Iq2Xxs)), _) => tile_few::<Iq2Xxs, false>(tile),
-            (Stored::Packed(Values::Lattice(Kind::Iq3Xxs)), _) => tile_few::<Iq3Xxs, false>(tile),
-            (Stored::Packed(Values::Lattice(Kind::Iq3S)), _) => tile_few::<Iq3S, false>(tile),
-            (Stored::Packed(Values::Lattice(Kind::Iq1S)), _) => tile_few::<Iq1S, false>(tile),
-            (Stored::Packed(Values::Lattice(kind)), _) => unreachable!("{kind:?} has groups of 16"),
+            (Stored::Packed(Values::Lattice(kind)), _) => unreachable!("{kind:?} is packed for few rows alone"),
         }
     }
+}
+
+/// Few rows read scales from the headers of packed values.
+fn reads_headers(stored: Stored, count: usize) -> bool {
+    stored != Stored::Open && count <= few::ROWS
 }
 
 /// Four rows of many at a time, against three panels.
@@ -331,15 +227,9 @@ fn direct_rows(stored: Stored, panels: usize, count: usize) -> usize {
     if stored == Stored::Open && panels == many::PANELS { count / many::ROWS * many::ROWS } else { 0 }
 }
 
-/// Four rows after the other, or what is left. `HALVES`: a group is half a unit.
-///
-/// Up to four rows wait for memory, which is fastest in one stream: a panel at a time. More rows want more products for
-/// each byte of activations: all panels at once.
+/// Four rows after the other, or what is left, against all panels at once: more products for each byte of activations.
+/// `HALVES`: a group is half a unit.
 unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
-    if V::FETCHES && tile.count <= 4 {
-        // SAFETY: passed on.
-        return unsafe { tile_few::<V, HALVES>(tile) };
-    }
     // The next slab comes from memory while this one is multiplied: each four rows ask for their share of it.
     let lines = if V::FETCHES { 0 } else { tile.ahead_bytes.div_ceil(64) };
     let share = lines.div_ceil(tile.count.div_ceil(4));
@@ -357,49 +247,28 @@ unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
         // SAFETY: passed on; the rows are below the count.
         unsafe {
             match (tile.panels, tile.count - first) {
-                (2, 1) => tile_of::<V, HALVES, 1, 2>(tile, first, 0),
-                (2, 2) => tile_of::<V, HALVES, 2, 2>(tile, first, 0),
-                (2, 3) => tile_of::<V, HALVES, 3, 2>(tile, first, 0),
-                (2, _) => tile_of::<V, HALVES, 4, 2>(tile, first, 0),
-                (_, 1) => tile_of::<V, HALVES, 1, 3>(tile, first, 0),
-                (_, 2) => tile_of::<V, HALVES, 2, 3>(tile, first, 0),
-                (_, 3) => tile_of::<V, HALVES, 3, 3>(tile, first, 0),
-                (_, _) => tile_of::<V, HALVES, 4, 3>(tile, first, 0),
+                (2, 1) => tile_of::<V, HALVES, 1, 2>(tile, first),
+                (2, 2) => tile_of::<V, HALVES, 2, 2>(tile, first),
+                (2, 3) => tile_of::<V, HALVES, 3, 2>(tile, first),
+                (2, _) => tile_of::<V, HALVES, 4, 2>(tile, first),
+                (_, 1) => tile_of::<V, HALVES, 1, 3>(tile, first),
+                (_, 2) => tile_of::<V, HALVES, 2, 3>(tile, first),
+                (_, 3) => tile_of::<V, HALVES, 3, 3>(tile, first),
+                (_, _) => tile_of::<V, HALVES, 4, 3>(tile, first),
             }
         }
     }
 }
 
-/// Up to four rows, a panel at a time.
-unsafe fn tile_few<V: Codes, const HALVES: bool>(tile: &Tile) {
-    debug_assert!(tile.count <= 4);
-    for panel in 0..tile.panels {
-        // SAFETY: passed on.
-        unsafe {
-            match tile.count {
-                1 => tile_of::<V, HALVES, 1, 1>(tile, 0, panel),
-                2 => tile_of::<V, HALVES, 2, 1>(tile, 0, panel),
-                3 => tile_of::<V, HALVES, 3, 1>(tile, 0, panel),
-                _ => tile_of::<V, HALVES, 4, 1>(tile, 0, panel),
-            }
-        }
-    }
-}
-
-/// `ROWS` rows from `first` on against `PANELS` panels from `panel` on.
+/// `ROWS` rows from `first` on against `PANELS` panels.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS: usize>(
-    tile: &Tile,
-    first: usize,
-    panel: usize,
-) {
+unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS: usize>(tile: &Tile, first: usize) {
     // SAFETY: the pointers advance over exactly the groups and units that the fields describe.
     unsafe {
         let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows.add(first + i).read());
-        let mut sums = if tile.biased { biases(tile, panel, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
-        let (values, ahead) = (tile.values.add(panel * tile.stride), tile.ahead.wrapping_add(panel * tile.stride));
-        let (mut at, mut values_at) = (Place { values, ahead }, tile.values_at);
-        let (mut scales, mut sums_at) = (tile.scales.add(panel * PANEL_ROWS), tile.sums_at);
+        let mut sums = if tile.biased { biases(tile, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
+        let (mut at, mut values_at) = (Place { values: tile.values, ahead: tile.ahead }, tile.values_at);
+        let (mut scales, mut sums_at) = (tile.scales, tile.sums_at);
         // A shift by all bits leaves nothing: formats with a bias have no offset.
         let shift = _mm_cvtsi32_si128(if tile.biased { 32 } else { tile.offset_shift as i32 });
         let mut group = 0;
@@ -407,8 +276,8 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
             let mut dots = offsets(&rows, sums_at, shift);
             half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
             if HALVES {
-                scale(scales, &dots, &mut sums);
-                (scales, sums_at, group) = (scales.add(tile.panels * PANEL_ROWS), sums_at + 4, group + 1);
+                scale(load_floats(scales), &dots, &mut sums);
+                (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
                 dots = offsets(&rows, sums_at, shift);
             }
             half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
@@ -418,12 +287,12 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
                 half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
                 (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             }
-            scale(scales, &dots, &mut sums);
-            (scales, sums_at, group) = (scales.add(tile.panels * PANEL_ROWS), sums_at + 4, group + 1);
+            scale(load_floats(scales), &dots, &mut sums);
+            (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
         }
         if V::FETCHES {
             // The headers' share.
-            let asked = (at.ahead as usize).wrapping_sub(ahead as usize);
+            let asked = (at.ahead as usize).wrapping_sub(tile.ahead as usize);
             for line in 0..(PANELS * tile.stride).saturating_sub(asked) / 64 {
                 _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(line * 64).cast());
             }
@@ -431,7 +300,7 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
         each_row!(ROWS, I, {
             let scale = _mm512_castsi512_ps(broadcast(rows[I].add(tile.scale_at)));
             for p in 0..PANELS {
-                let total = tile.totals.add(((first + I) * tile.panels + panel + p) * PANEL_ROWS);
+                let total = tile.totals.add(((first + I) * PANELS + p) * PANEL_ROWS);
                 _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][p], scale, _mm512_loadu_ps(total)));
             }
         });
@@ -443,15 +312,13 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn biases<const ROWS: usize, const PANELS: usize>(
     tile: &Tile,
-    panel: usize,
     rows: &[*const u8; ROWS],
 ) -> [[__m512; PANELS]; ROWS] {
     let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
     for group in 0..tile.groups {
         // SAFETY: groups, rows and panels are those of the fields.
         unsafe {
-            let bias = tile.biases.add((group * tile.panels + panel) * PANEL_ROWS);
-            let bias: [__m512; PANELS] = std::array::from_fn(|p| _mm512_loadu_ps(bias.add(p * PANEL_ROWS)));
+            let bias: [__m512; PANELS] = load_floats(tile.biases.add(group * PANELS * PANEL_ROWS));
             each_row!(ROWS, I, {
                 let negated = _mm512_cvtepi32_ps(broadcast(rows[I].add(tile.sums_at + group * 4)));
                 for p in 0..PANELS {
@@ -479,17 +346,23 @@ unsafe fn offsets<const ROWS: usize, const PANELS: usize>(
     dots
 }
 
+/// The floats of all panels.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn load_floats<const PANELS: usize>(floats: *const f32) -> [__m512; PANELS] {
+    // SAFETY: passed on.
+    std::array::from_fn(|p| unsafe { _mm512_loadu_ps(floats.add(p * PANEL_ROWS)) })
+}
+
 /// Add a group's integers times their scales to the sums.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn scale<const ROWS: usize, const PANELS: usize>(
-    scales: *const f32,
+fn scale<const ROWS: usize, const PANELS: usize>(
+    scales: [__m512; PANELS],
     dots: &[[__m512i; PANELS]; ROWS],
     sums: &mut [[__m512; PANELS]; ROWS],
 ) {
-    for p in 0..PANELS {
-        // SAFETY: the caller vouches for the scales of all panels.
-        let scale = unsafe { _mm512_loadu_ps(scales.add(p * PANEL_ROWS)) };
+    for (p, scale) in scales.into_iter().enumerate() {
         each_row!(ROWS, I, {
             sums[I][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[I][p]), scale, sums[I][p]);
         });

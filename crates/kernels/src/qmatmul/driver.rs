@@ -279,7 +279,9 @@ impl Part<'_> {
         let is_open = self.kernels.reads_packed && layout.values == Values::Bits8;
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
-            (self.kernels.read_scales)(layout, &headers, scales, biases);
+            if !(self.kernels.reads_headers)(stored, scratch.rows.len()) {
+                (self.kernels.read_scales)(layout, &headers, scales, biases);
+            }
             if stored == Stored::Open && !is_open {
                 let open = room(&mut scratch.values, TILE_PANELS * OPEN_STRIDE);
                 for p in 0..panels {
@@ -295,6 +297,8 @@ impl Part<'_> {
                 stored,
                 values,
                 stride,
+                header: headers.start,
+                header_scales: layout.scales,
                 ahead: self.after(at),
                 ahead_bytes: self.panels * sizes.bytes,
                 scales,

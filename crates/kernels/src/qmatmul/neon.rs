@@ -4,7 +4,7 @@
 //! added back. Same bits as [`super::tile`].
 
 use super::sizes::PANEL_ROWS;
-use super::tile::{FloatTile, Kernels, Stored, Tile, float_tile as portable_float_tile, no_direct_rows};
+use super::tile::{FloatTile, Kernels, Stored, Tile, float_tile as portable_float_tile, no_direct_rows, no_headers};
 use super::unpack;
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -13,7 +13,8 @@ use std::arch::asm;
 pub fn kernels() -> Kernels {
     let tile = if std::arch::is_aarch64_feature_detected!("i8mm") { tile::<true> } else { tile::<false> };
     let (read_values, read_scales) = (unpack::read_values, unpack::read_scales);
-    Kernels { reads_packed: false, read_values, read_scales, tile, direct_rows: no_direct_rows, float_tile }
+    let (reads_headers, direct_rows) = (no_headers, no_direct_rows);
+    Kernels { reads_packed: false, read_values, read_scales, reads_headers, tile, direct_rows, float_tile }
 }
 
 /// See [`super::tile::tile`].

@@ -23,6 +23,7 @@ const SCALAR: Kernels = Kernels {
     reads_packed: false,
     read_values: unpack::read_values,
     read_scales: unpack::read_scales,
+    reads_headers: tile::no_headers,
     tile: tile::tile,
     direct_rows: tile::no_direct_rows,
     float_tile: tile::float_tile,

@@ -5,7 +5,7 @@
 //! scale, sum)` group by group; then `total = fma(sum, activation scale, total)`. Integers are exact.
 //! Read next: [`super::tiers`].
 
-use super::layout::{Layout, Values};
+use super::layout::{Layout, Scales, Values};
 use super::sizes::PANEL_ROWS;
 use super::unpack::Headers;
 
@@ -31,11 +31,15 @@ pub struct Tile {
     pub values: *const u8,
     /// Bytes from a panel's values to those of the next.
     pub stride: usize,
+    /// Header of the first panel, the next ones `stride` apart; of packed values only.
+    pub header: *const u8,
+    /// What the headers hold.
+    pub header_scales: Scales,
     /// What to ask memory for meanwhile, in order.
     pub ahead: *const u8,
     /// As many as the slabs of all panels have.
     pub ahead_bytes: usize,
-    /// `[groups, panels, 16]`
+    /// Not read where the headers are. `[groups, panels, 16]`
     pub scales: *const f32,
     /// As `scales`; not read unless `biased`.
     pub biases: *const f32,
@@ -94,12 +98,19 @@ pub struct Kernels {
     pub read_values: unsafe fn(Values, &[u8], usize, *mut u8),
     /// [`unpack::read_scales`].
     pub read_scales: unsafe fn(&Layout, &Headers, *mut f32, *mut f32),
+    /// Whether `tile` reads scales and biases of `count` rows from the headers.
+    pub reads_headers: fn(stored: Stored, count: usize) -> bool,
     /// [`tile`].
     pub tile: unsafe fn(&Tile),
     /// How many rows, from the first on, of `panels` panels and `count` rows `tile` begins and ends by itself.
     pub direct_rows: fn(stored: Stored, panels: usize, count: usize) -> usize,
     /// [`float_tile`].
     pub float_tile: unsafe fn(&FloatTile),
+}
+
+/// This tier takes scales as floats.
+pub fn no_headers(_: Stored, _: usize) -> bool {
+    false
 }
 
 /// All rows of this tier go through the totals.

@@ -1,0 +1,184 @@
+//! Scales and biases out of the headers of packed slabs, 16 rows a register.
+//!
+//! Products of many rows have all of a slab turned into floats once; products of few rows read each where it is needed,
+//! since storing floats and loading them again takes longer than making them.
+//! Same floats as [`unpack::read_scale`](super::super::unpack::read_scale). Read next: [`super::few`].
+
+use super::super::layout::{Layout, Scales};
+use super::super::sizes::PANEL_ROWS;
+use super::super::unpack::Headers;
+use crate::quant::ScaleType;
+use std::arch::x86_64::*;
+
+/// How the floats of a group come out of a header.
+pub trait Floats: Copy {
+    /// Whether there are biases.
+    const BIASED: bool = false;
+
+    /// Scales and biases of a group, one of `groups`; without biases the latter are zeros.
+    ///
+    /// # Safety
+    /// `header` must be valid for the fields of all groups, and the processor must have AVX-512 DQ.
+    unsafe fn read(self, header: *const u8, groups: usize, group: usize) -> (__m512, __m512);
+}
+
+/// [`Scales::Plain`].
+#[derive(Clone, Copy)]
+pub struct Plain(pub ScaleType);
+/// [`Scales::Biased`].
+#[derive(Clone, Copy)]
+pub struct Biased(pub ScaleType);
+/// [`Scales::Signed`].
+#[derive(Clone, Copy)]
+pub struct Signed;
+/// [`Scales::Minimum8`].
+#[derive(Clone, Copy)]
+pub struct Minimum8;
+/// [`Scales::Minimum4`].
+#[derive(Clone, Copy)]
+pub struct Minimum4;
+/// [`Scales::Odd`], with its eighths.
+#[derive(Clone, Copy)]
+pub struct Odd(pub u8);
+/// [`Scales::E8m0`].
+#[derive(Clone, Copy)]
+pub struct E8m0;
+/// [`Scales::E4m3`].
+#[derive(Clone, Copy)]
+pub struct E4m3;
+
+macro_rules! floats {
+    ($name:ident, $biased:literal, |$this:ident, $at:ident, $groups:pat_param, $group:ident| $body:expr) => {
+        impl Floats for $name {
+            const BIASED: bool = $biased;
+
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+            unsafe fn read($this, $at: *const u8, $groups: usize, $group: usize) -> (__m512, __m512) {
+                // SAFETY: the caller vouches for the header.
+                unsafe { $body }
+            }
+        }
+    };
+}
+
+floats!(Plain, false, |self, at, _, group| (float(self.0, at, group), _mm512_setzero_ps()));
+floats!(Biased, true, |self, at, _, group| (float(self.0, at, 2 * group), float(self.0, at, 2 * group + 1)));
+floats!(Signed, false, |self, at, _, group| {
+    let factors = _mm512_cvtepi8_epi32(_mm_loadu_si128(at.add(32 + group * PANEL_ROWS).cast()));
+    (_mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(factors)), _mm512_setzero_ps())
+});
+floats!(Minimum8, true, |self, at, groups, group| {
+    let scale = _mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(words(at.add(64), group)));
+    let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(words(at.add(64), groups + group)));
+    (scale, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)))
+});
+floats!(Minimum4, true, |self, at, _, group| {
+    let both = words(at.add(64), group);
+    let factor = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
+    let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(_mm512_srli_epi32::<4>(both)));
+    (_mm512_mul_ps(half(at, 0), factor), _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)))
+});
+floats!(Odd, false, |self, at, _, group| {
+    let levels = _mm512_srl_epi32(words(at.add(32), group / 2), _mm_cvtsi32_si128(group as i32 % 2 * 4));
+    let twice = _mm512_slli_epi32::<1>(_mm512_and_si512(levels, _mm512_set1_epi32(15)));
+    let steps = _mm512_cvtepi32_ps(_mm512_or_si512(twice, _mm512_set1_epi32(1)));
+    let scale = _mm512_mul_ps(half(at, 0), steps);
+    (_mm512_mul_ps(scale, _mm512_set1_ps(0.125 * self.0 as f32)), _mm512_setzero_ps())
+});
+floats!(E8m0, false, |self, at, _, group| (e8m0_halved(words(at, group)), _mm512_setzero_ps()));
+floats!(E4m3, false, |self, at, _, group| {
+    let product = _mm512_mul_ps(_mm512_loadu_ps(at.cast()), e4m3(words(at.add(64), group)));
+    (_mm512_mul_ps(_mm512_set1_ps(0.5), product), _mm512_setzero_ps())
+});
+
+/// See [`super::super::unpack::read_scales`].
+pub unsafe fn read_scales(layout: &Layout, headers: &Headers, scales: *mut f32, biases: *mut f32) {
+    // SAFETY: passed on.
+    unsafe {
+        match layout.scales {
+            Scales::Plain(scale_type) => read_all(Plain(scale_type), headers, scales, biases),
+            Scales::Biased(scale_type) => read_all(Biased(scale_type), headers, scales, biases),
+            Scales::Signed => read_all(Signed, headers, scales, biases),
+            Scales::Minimum8 => read_all(Minimum8, headers, scales, biases),
+            Scales::Minimum4 => read_all(Minimum4, headers, scales, biases),
+            Scales::Odd { eighths } => read_all(Odd(eighths), headers, scales, biases),
+            Scales::E8m0 => read_all(E8m0, headers, scales, biases),
+            Scales::E4m3 => read_all(E4m3, headers, scales, biases),
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn read_all<S: Floats>(form: S, headers: &Headers, scales: *mut f32, biases: *mut f32) {
+    for panel in 0..headers.panels {
+        let header = headers.start.wrapping_add(panel * headers.stride);
+        for group in 0..headers.groups {
+            let at = (group * headers.panels + panel) * PANEL_ROWS;
+            // SAFETY: headers hold the fields of all groups and the caller vouches for the output.
+            unsafe {
+                let (scale, bias) = form.read(header, headers.groups, group);
+                _mm512_storeu_ps(scales.add(at), scale);
+                if S::BIASED {
+                    _mm512_storeu_ps(biases.add(at), bias);
+                }
+            }
+        }
+    }
+}
+
+/// Sixteen f16 as floats: array `index` of a header.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn half(header: *const u8, index: usize) -> __m512 {
+    // SAFETY: passed on.
+    unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(header.add(index * 32).cast())) }
+}
+
+/// Sixteen floats of a type: array `index` of a header.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn float(scale_type: ScaleType, header: *const u8, index: usize) -> __m512 {
+    // SAFETY: passed on.
+    unsafe {
+        match scale_type {
+            ScaleType::F32 => _mm512_loadu_ps(header.add(index * 64).cast()),
+            ScaleType::F16 => half(header, index),
+            ScaleType::Bf16 => {
+                let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(header.add(index * 32).cast()));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+            }
+        }
+    }
+}
+
+/// Sixteen bytes as integers: array `index` of those that begin at `bytes`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn words(bytes: *const u8, index: usize) -> __m512i {
+    // SAFETY: passed on.
+    _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(bytes.add(index * PANEL_ROWS).cast()) })
+}
+
+/// Half of what e8m0 bytes stand for: `2^(byte - 128)`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn e8m0_halved(bytes: __m512i) -> __m512 {
+    let none = _mm512_cmpeq_epi32_mask(bytes, _mm512_setzero_si512());
+    let normal = _mm512_slli_epi32::<23>(bytes);
+    // 2^-127 has no exponent of its own.
+    let bits = _mm512_mask_mov_epi32(normal, none, _mm512_set1_epi32(0x0040_0000));
+    _mm512_mul_ps(_mm512_castsi512_ps(bits), _mm512_set1_ps(0.5))
+}
+
+/// What e4m3 bytes stand for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn e4m3(bytes: __m512i) -> __m512 {
+    let magnitude = _mm512_and_si512(bytes, _mm512_set1_epi32(0x7F));
+    let sign = _mm512_slli_epi32::<24>(_mm512_and_si512(bytes, _mm512_set1_epi32(0x80)));
+    // Exponents differ by 120; multiplying by a power of two brings subnormals along.
+    let shifted = _mm512_castsi512_ps(_mm512_slli_epi32::<20>(magnitude));
+    let value = _mm512_mul_ps(shifted, _mm512_set1_ps(f32::from_bits((127 + 120) << 23)));
+    _mm512_or_ps(value, _mm512_castsi512_ps(sign))
+}
