@@ -201,8 +201,8 @@ def gemm(x, M, w, m, y, factors, bias=None, residual=None, bn=192, joined=False)
     h = 2 if joined else 1; a.w = encode(w, (256, T // h, h, nb * 4), (nb * 2048, T // h * nb * 2048, 512), (256, bn // 32 // h, h, 4), 0, bf)
     a.factors, a.bias, a.residual, a.y = P(factors), P(bias), P(residual), P(y)
     a.factor, a.m, a.n, a.k, a.out_stride, a.gated = M.w.factor, m, n, k, n // h, joined and y.element_size() == 2
-    t = -(-m // 128) * -(-n // bn); st = 3 if bn == 192 else 4
-    launch(fn("gemm", f"gemm_{'gated_' if joined else ''}{element(M)}_{bn}"), (min(t, SMS), 1, 1), 512, st * (128 + bn) * 128 + 128 * (bn + 8) * 4 + 1024 + 128, a, cluster=2 if -(-m // 128) % 2 == 0 else None)
+    t = -(-m // 128) * -(-n // bn); st = 4 if bn == 192 else 5
+    launch(fn("gemm", f"gemm_{'gated_' if joined else ''}{element(M)}_{bn}"), (min(t, SMS), 1, 1), 512, st * (128 + bn) * 128 + 64 * (bn + 8) * 4 + 1024 + 128, a, cluster=2 if -(-m // 128) % 2 == 0 else None)
 
 # Products: values, and bits of one row, a few, some and many.
 torch.manual_seed(1)

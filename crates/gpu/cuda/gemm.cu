@@ -94,99 +94,173 @@ struct Walk {
     }
 };
 
-// What a tile gave, on its way out, in shared memory: so many floats from one row to the next that neither who lays them
-// there nor who takes them waits for a bank.
+// What half of a tile's rows gave, on its way out, in shared memory: so many floats from one row to the next that neither who
+// lays them there nor who takes them waits for a bank.
 template <u32 BN> constexpr u32 LAID = BN + 8;
 
 // Warps that take it from there while the next tile is summed.
 constexpr u32 TAKERS = 7;
 
-DEV float2 load_pair(u32 address) {
-    const uint2 v = load_shared_8(address);
-    return make_float2(__uint_as_float(v.x), __uint_as_float(v.y));
+// Four neighbouring outputs.
+struct Quad {
+    float at[4];
+};
+
+DEV Quad load_quad(u32 address) {
+    const uint4 v = load_shared_16(address);
+    return {{__uint_as_float(v.x), __uint_as_float(v.y), __uint_as_float(v.z), __uint_as_float(v.w)}};
 }
 
-// To where y has them: half of a tile's rows, each by one of so many warps, once `ready` says that they are laid. What is not
-// the tile's is asked for before that, and always some rows before any of them is used: the tensor cores leave little of
-// shared memory's time, and y may be where the residual is. COMMON: gated by SiLU.
-template <u32 BN, bool EXPERTS, bool GATED, bool COMMON, typename Ready>
-DEV void take(const GemmArgs &args, const Tile &tile, u32 half, u32 expert, u32 laid, u32 warp, u32 warps, Ready ready) {
-    constexpr u32 WIDTH = GATED ? BN / 2 : BN, PAIRS = (WIDTH + 63) / 64, ROWS = PAIRS == 2 && !GATED ? 4 : 1;
-    const u32 outputs = GATED ? args.n / 2 : args.n, lane = threadIdx.x & 31, column = tile.first + 2 * lane;
-    const float *bias = args.bias ? args.bias + (EXPERTS ? expert * args.n : 0) : nullptr;
-    // Lane i knows of row warp + i * warps where it goes and its factor.
-    const u32 first = tile.row + half * 64, rows = first < tile.end ? minimum(64u, tile.end - first) : 0;
-    const u32 count = rows > warp ? (rows - warp + warps - 1) / warps : 0, own = first + minimum(warp + lane * warps, 63u);
-    float factor = args.factor;
-    u32 to = own;
-    if (lane < count) {
-        if (args.factors) factor *= __ldcg(args.factors + own);
-        if (EXPERTS) to = __ldcg(args.pairs + own);
-    }
-    bool inside[PAIRS];
+// As many of a quad as there are, at once where addresses allow it (`whole`).
+DEV void get(Quad &quad, const float *from, u32 some, bool whole) {
+    if (some == 4 && whole) {
+        const float4 v = __ldcg((const float4 *)from);
+        quad = {{v.x, v.y, v.z, v.w}};
+    } else {
 #pragma unroll
-    for (u32 i = 0; i < PAIRS; i++) inside[i] = column + 64 * i < outputs && (WIDTH % 64 == 0 || 2 * lane + 64 * i < WIDTH);
-    float2 before[ROWS][PAIRS];
-    auto ask = [&](u32 begin) {
-        if (GATED || !args.residual) return;
-#pragma unroll
-        for (u32 j = 0; j < ROWS; j++) {
-            const float *from = args.residual + (u64)__shfl_sync(~0u, to, begin + j) * args.out_stride + column;
-#pragma unroll
-            for (u32 i = 0; i < PAIRS; i++) {
-                if (begin + j < count && inside[i]) before[j][i] = __ldcg((const float2 *)(from + 64 * i));
-            }
-        }
-    };
-    ask(0);
-    ready();
-#pragma unroll 1
-    for (u32 begin = 0; begin < count; begin += ROWS) {
-        float2 sums[ROWS][PAIRS], ups[ROWS][PAIRS];
-#pragma unroll
-        for (u32 j = 0; j < ROWS; j++) {
-            const u32 from = laid + (minimum(warp + (begin + j) * warps, 63u) * LAID<BN> + 2 * lane) * 4;
-#pragma unroll
-            for (u32 i = 0; i < PAIRS; i++) {
-                sums[j][i] = load_pair(from + 256 * i);
-                if (GATED) ups[j][i] = load_pair(from + 256 * i + WIDTH * 4);
-            }
-        }
-#pragma unroll
-        for (u32 j = 0; j < ROWS; j++) {
-            const u64 row = (u64)__shfl_sync(~0u, to, begin + j) * args.out_stride;
-            const float times = __shfl_sync(~0u, factor, begin + j);
-#pragma unroll
-            for (u32 i = 0; i < PAIRS; i++) {
-                const u32 at = column + 64 * i;
-                const bool there = begin + j < count && inside[i];
-                const float *added = there ? bias : nullptr;
-                float2 v = make_float2(with_bias(sums[j][i].x, times, added, at), with_bias(sums[j][i].y, times, added, at + 1));
-                if (GATED) {
-                    const float2 up = make_float2(with_bias(ups[j][i].x, times, added, outputs + at), with_bias(ups[j][i].y, times, added, outputs + at + 1));
-                    v.x = COMMON ? gated_unit(SILU, v.x, up.x, 0.0f, 0.0f) : gated_call(args.act, v.x, up.x, args.alpha, args.limit);
-                    v.y = COMMON ? gated_unit(SILU, v.y, up.y, 0.0f, 0.0f) : gated_call(args.act, v.y, up.y, args.alpha, args.limit);
-                    if (args.rows) {
-                        if (there) *(u32 *)((u16 *)args.y + row + at) = pack_bf16(v.x, v.y);
-                        continue;
-                    }
-                } else {
-                    if (args.plain && there) *(float2 *)(args.plain + row + at) = v;
-                    if (args.residual) v = make_float2(__fadd_rn(v.x, before[j][i].x), __fadd_rn(v.y, before[j][i].y));
-                }
-                if (there) *(float2 *)(args.y + row + at) = v;
-            }
-        }
-        if (begin + ROWS < count) ask(begin + ROWS);
+        for (u32 i = 0; i < 4; i++) quad.at[i] = i < some ? __ldcg(from + i) : 0.0f;
     }
 }
 
+DEV void put(float *to, const Quad &v, u32 some, bool whole) {
+    if (some == 4 && whole) {
+        *(float4 *)to = make_float4(v.at[0], v.at[1], v.at[2], v.at[3]);
+    } else {
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            if (i < some) to[i] = v.at[i];
+        }
+    }
+}
+
+DEV void put(u16 *to, const Quad &v, u32 some, bool whole) {
+    const u32 low = pack_bf16(v.at[0], v.at[1]), high = pack_bf16(v.at[2], v.at[3]);
+    if (some == 4 && whole) {
+        *(uint2 *)to = make_uint2(low, high);
+    } else {
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            if (i < some) to[i] = (i < 2 ? low : high) >> i % 2 * 16;
+        }
+    }
+}
+
+DEV Quad with_factor(Quad sums, float times, const float *bias, u32 output, u32 some) {
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) sums.at[i] = with_bias(sums.at[i], times, i < some ? bias : nullptr, output + i);
+    return sums;
+}
+
+// What `gated_unit` gives for SiLU. The reciprocal is the quotient's own bits where its divisor is below 2^126; to ask once for
+// four leaves their instructions beside each other.
+DEV Quad gated_by_silu(const Quad &gates, const Quad &ups) {
+    float below[4];
+    Quad v;
+    bool usual = true;
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) below[i] = 1.0f + __expf(-gates.at[i]), usual = usual && below[i] < 8.5e37f;
+    if (usual) {
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            float about;
+            asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(about) : "f"(below[i]));
+            v.at[i] = gates.at[i] * __fmaf_rn(about, -__fmaf_rn(below[i], about, -1.0f), about) * ups.at[i];
+        }
+    } else {
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) v.at[i] = gated_call(SILU, gates.at[i], ups.at[i], 0.0f, 0.0f);
+    }
+    return v;
+}
+
+// To where y has them: half of a tile's rows, by one of so many warps, once `ready` says that they are laid. Quads of outputs
+// go to lanes in order, over the ends of rows. What is not the tile's is asked for before that, and always before what is in
+// front of it is used: the tensor cores leave little of shared memory's time, and y may be where the residual is.
 template <u32 BN, bool EXPERTS, bool GATED, typename Ready>
 DEV void take(const GemmArgs &args, const Tile &tile, u32 half, u32 expert, u32 laid, u32 warp, u32 warps, Ready ready) {
-    if (!GATED || args.act == SILU) {
-        take<BN, EXPERTS, GATED, true>(args, tile, half, expert, laid, warp, warps, ready);
-    } else {
-        take<BN, EXPERTS, GATED, false>(args, tile, half, expert, laid, warp, warps, ready);
+    constexpr u32 WIDTH = GATED ? BN / 2 : BN, QUADS = WIDTH / 4, MANY = GATED || BN > 128 ? 1 : 2;
+    const u32 outputs = GATED ? args.n / 2 : args.n, lane = threadIdx.x & 31;
+    const float *bias = args.bias ? args.bias + (EXPERTS ? expert * args.n : 0) : nullptr;
+    const u32 first = tile.row + half * 64, rows = first < tile.end ? minimum(64u, tile.end - first) : 0;
+    const bool whole = args.out_stride % 4 == 0;
+    // Lane i knows of rows i and 32 + i where they go and their factors.
+    float factors[2];
+    u32 to[2];
+#pragma unroll
+    for (u32 i = 0; i < 2; i++) {
+        const u32 own = first + minimum(lane + 32 * i, rows - 1);
+        factors[i] = args.factor, to[i] = own;
+        if (rows > 0 && args.factors) factors[i] *= __ldcg(args.factors + own);
+        if (rows > 0 && EXPERTS) to[i] = __ldcg(args.pairs + own);
+    }
+    auto of_row = [&](const auto (&known)[2], u32 row) {
+        const auto low = __shfl_sync(~0u, known[0], row), high = __shfl_sync(~0u, known[1], row);
+        return row & 32 ? high : low;
+    };
+    struct Place {
+        u32 row, column, some; // of the tile's half, of the tile; how many of the four there are
+    };
+    auto place = [&](u32 quad) {
+        Place p;
+        p.row = quad / QUADS, p.column = quad % QUADS * 4;
+        p.some = quad < rows * QUADS && tile.first + p.column < outputs ? minimum(4u, outputs - tile.first - p.column) : 0;
+        return p;
+    };
+    auto start_of = [&](const Place &p) {
+        const u32 row = EXPERTS ? of_row(to, p.row) : first + p.row;
+        return (u64)row * args.out_stride + tile.first + p.column;
+    };
+    Quad before[MANY];
+    auto ask = [&](u32 quad) {
+        if (GATED || !args.residual) return;
+#pragma unroll
+        for (u32 j = 0; j < MANY; j++) {
+            const Place p = place(quad + 32 * warps * j);
+            const float *from = args.residual + start_of(p);
+            get(before[j], from, p.some, whole);
+        }
+    };
+    ask(32 * warp + lane);
+    ready();
+#pragma unroll 1
+    for (u32 begin = 32 * warp; begin < rows * QUADS; begin += 32 * warps * MANY) {
+        Quad sums[MANY], ups[MANY];
+#pragma unroll
+        for (u32 j = 0; j < MANY; j++) {
+            const Place p = place(begin + lane + 32 * warps * j);
+            const u32 from = laid + (minimum(p.row, 63u) * LAID<BN> + p.column) * 4;
+            sums[j] = load_quad(from);
+            if (GATED) ups[j] = load_quad(from + WIDTH * 4);
+        }
+#pragma unroll
+        for (u32 j = 0; j < MANY; j++) {
+            const Place p = place(begin + lane + 32 * warps * j);
+            const u64 start = start_of(p);
+            const float times = args.factors ? of_row(factors, p.row) : args.factor;
+            const u32 output = tile.first + p.column;
+            Quad v = with_factor(sums[j], times, bias, output, p.some);
+            if (GATED) {
+                const Quad up = with_factor(ups[j], times, bias, outputs + output, p.some);
+                if (args.act == SILU) {
+                    v = gated_by_silu(v, up);
+                } else {
+#pragma unroll
+                    for (u32 i = 0; i < 4; i++) v.at[i] = gated_call(args.act, v.at[i], up.at[i], args.alpha, args.limit);
+                }
+                if (args.rows) {
+                    put((u16 *)args.y + start, v, p.some, whole);
+                    continue;
+                }
+            } else {
+                if (args.plain) put(args.plain + start, v, p.some, whole);
+                if (args.residual) {
+#pragma unroll
+                    for (u32 i = 0; i < 4; i++) v.at[i] = __fadd_rn(v.at[i], before[j].at[i]);
+                }
+            }
+            put(args.y + start, v, p.some, whole);
+        }
+        if (begin + 32 * warps * MANY < rows * QUADS) ask(begin + 32 * warps * MANY + lane);
     }
 }
 
@@ -196,7 +270,7 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
     // Registers of a thread of those who sum, and of the others: together what all begin with.
     constexpr u32 SUMMING = BN <= 128 ? 168 : 208, TAKING = 2 * 128 - SUMMING;
     const u32 base = (shared_address(memory) + 1023) & ~1023u;
-    const u32 laid_at = base + STAGES * STAGE, full = laid_at + 2 * HALF, empty = full + 8 * STAGES;
+    const u32 laid_at = base + STAGES * STAGE, full = laid_at + HALF, empty = full + 8 * STAGES;
     // Of both halves of a tile's rows: whether it is laid into shared memory, and whether it is taken from there.
     const u32 laid = empty + 8 * STAGES, taken = laid + 16;
     const u32 group = __shfl_sync(~0u, threadIdx.x >> 7, 0), block_of_pair = blockIdx.x & 1;
@@ -228,7 +302,7 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
                 const bool last = !next.at<BN, EXPERTS, GATED>(args, behind);
                 for (u32 half = 0; half < 2; half++) {
                     const u32 warp = (threadIdx.x >> 5) - (16 - TAKERS) + (last ? 4 : 0), warps = TAKERS + (last ? 4 : 0);
-                    take<BN, EXPERTS, GATED>(args, tile, half, walk.expert, laid_at + half * HALF, warp, warps, [&]() { barrier_wait(laid + 8 * half, turn); });
+                    take<BN, EXPERTS, GATED>(args, tile, half, walk.expert, half == 1 && last ? base : laid_at, warp, warps, [&]() { barrier_wait(laid + 8 * half, turn); });
                     __syncwarp();
                     if ((threadIdx.x & 31) == 0) barrier_arrive(taken + 8 * half);
                 }
@@ -268,15 +342,16 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
             }
         };
         float total[BN / 2], sums[BN / 2];
-        // What a tile gave stays in `total` until the next one's second slice; it is laid into shared memory while the tensor
-        // cores sum the first, and taken from there by the warps that do not sum. The last one is taken by all.
+        // What a tile gave stays in `total` while the tensor cores sum the next one's first slice. The first group's is laid into
+        // shared memory at that slice's beginning, the second's at its end, when the first's is taken from there by the warps that
+        // do not sum. The last tile is taken by all, the second half from where tiles came to.
         u32 tiles = 0;
-        const u32 lays_at = laid_at + group * HALF + ((warp * 16 + (lane >> 2)) * LAID<BN> + (lane & 3) * 2) * 4;
-        auto lay = [&]() {
-            barrier_wait(taken + 8 * group, tiles & 1);
+        const u32 lays_at = ((warp * 16 + (lane >> 2)) * LAID<BN> + (lane & 3) * 2) * 4;
+        auto lay = [&](u32 at) {
+            at += lays_at;
 #pragma unroll
             for (u32 i = 0; i < BN / 2; i += 2) {
-                asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(lays_at + (i / 4 * 8 + i / 2 % 2 * 8 * LAID<BN>) * 4), "f"(total[i]), "f"(total[i + 1]) : "memory");
+                asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(at + (i / 4 * 8 + i / 2 % 2 * 8 * LAID<BN>) * 4), "f"(total[i]), "f"(total[i + 1]) : "memory");
             }
             __syncwarp();
             if (lane == 0) barrier_arrive(laid + 8 * group);
@@ -293,7 +368,10 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
 #pragma unroll
                     for (u32 i = 0; i < BK / 16; i++) Wgmma<ELEMENT, BN>::run(sums, x + 2 * i, w + 2 * BN * i, block - first + i);
                     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-                    if (block == 0 && tiles > 0) lay();
+                    if (block == (group == 0 ? 0 : slice_blocks - 1) && tiles > 0) {
+                        barrier_wait(taken + 8 * (1 - group), (tiles ^ group) & 1);
+                        lay(laid_at);
+                    }
                     asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
                     if (block > first) release(slot == 0 ? STAGES - 1 : slot - 1);
                     step();
@@ -310,8 +388,10 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
             walk.index -= gridDim.x;
             if (EXPERTS) walk.expert = 0, walk.before = 0;
             walk.at<BN, EXPERTS, GATED>(args, tile);
-            lay();
-            take<BN, EXPERTS, GATED>(args, tile, group, walk.expert, laid_at + group * HALF, warp, 4 + TAKERS, [&]() { meet(1 + group, 128); });
+            if (group == 0) barrier_wait(taken + 8, tiles & 1);
+            meet(3, 256);
+            lay(group == 0 ? laid_at : base);
+            take<BN, EXPERTS, GATED>(args, tile, group, walk.expert, group == 0 ? laid_at : base, warp, 4 + TAKERS, [&]() { meet(1 + group, 128); });
         }
     }
 }
@@ -322,13 +402,13 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
         gemm<element, bn, stages, experts, gated>(args, memory);                                                     \
     }
 
-GEMM(bf16_192, BF16, 192, 3, false, false)
-GEMM(f16_192, F16, 192, 3, false, false)
-GEMM(bf16_128, BF16, 128, 4, false, false)
-GEMM(f16_128, F16, 128, 4, false, false)
-GEMM(experts_bf16_192, BF16, 192, 3, true, false)
-GEMM(experts_f16_192, F16, 192, 3, true, false)
-GEMM(experts_bf16_128, BF16, 128, 4, true, false)
-GEMM(experts_f16_128, F16, 128, 4, true, false)
-GEMM(gated_bf16_192, BF16, 192, 3, false, true)
-GEMM(gated_f16_192, F16, 192, 3, false, true)
+GEMM(bf16_192, BF16, 192, 4, false, false)
+GEMM(f16_192, F16, 192, 4, false, false)
+GEMM(bf16_128, BF16, 128, 5, false, false)
+GEMM(f16_128, F16, 128, 5, false, false)
+GEMM(experts_bf16_192, BF16, 192, 4, true, false)
+GEMM(experts_f16_192, F16, 192, 4, true, false)
+GEMM(experts_bf16_128, BF16, 128, 5, true, false)
+GEMM(experts_f16_128, F16, 128, 5, true, false)
+GEMM(gated_bf16_192, BF16, 192, 4, false, true)
+GEMM(gated_f16_192, F16, 192, 4, false, true)

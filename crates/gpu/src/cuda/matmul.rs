@@ -339,7 +339,7 @@ fn tiles(plan: &mut Plan, product: &Product, around: &Tiles) -> Result<(), GpuEr
     // The narrower tile asks more of the second cache.
     let narrow = around.gate.is_none() && waves(128) * 128 * 21 < waves(192) * 192 * 20;
     let width: u32 = if narrow { 128 } else { 192 };
-    let stages = if width == 192 { 3 } else { 4 };
+    let stages = if width == 192 { 4 } else { 5 };
     let brain = weights.code == 30;
     let context = plan.context;
     let stride = u64::from(product.stride);
@@ -360,8 +360,8 @@ fn tiles(plan: &mut Plan, product: &Product, around: &Tiles) -> Result<(), GpuEr
     // Two blocks that have neighbouring rows' tiles bring the weights for each other.
     let cluster = if around.experts.is_none() && row_blocks.is_multiple_of(2) { 2 } else { 1 };
     let grid = [(row_blocks * product.features.div_ceil(width)).min(processors / cluster * cluster), 1, 1];
-    // Tiles that come, what a tile gave, and barriers.
-    let shared = stages * (128 + width) * 128 + 128 * (width + 8) * 4 + 1024 + 128;
+    // Tiles that come, what half a tile gave, and barriers.
+    let shared = stages * (128 + width) * 128 + 64 * (width + 8) * 4 + 1024 + 128;
     let kind = match (around.experts, &around.gate) {
         (Some(_), _) => "experts_",
         (None, Some(_)) => "gated_",
