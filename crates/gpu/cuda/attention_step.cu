@@ -597,10 +597,16 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
         take_kept<DIM>(kept[half], whole, whole_largest[half], whole_total[half], half, [&](u32 d) { return place(half, d); });
         const u32 of_head = head * a.group + of_group[half];
         const float share = finish(a, whole_largest[half], whole_total[half], of_head);
-        float *to = a.out + (u64)(first_token + token[half]) * a.out_stride + of_head * DIM;
+        const u64 at = (u64)(first_token + token[half]) * a.out_stride + of_head * DIM + 2 * t;
+        u32 *rounded = args.leaves.rows ? (u32 *)(args.leaves.rows + at) : nullptr;
 #pragma unroll
         for (u32 d = 0; d < DIM / 8; d++) {
-            *(float2 *)(to + d * 8 + 2 * t) = make_float2(whole[d][2 * half] * share, whole[d][2 * half + 1] * share);
+            const float2 v = make_float2(whole[d][2 * half] * share, whole[d][2 * half + 1] * share);
+            if (rounded) {
+                rounded[d * 4] = pack_bf16(v.x, v.y);
+            } else {
+                *(float2 *)(a.out + at + d * 8) = v;
+            }
         }
     }
 }

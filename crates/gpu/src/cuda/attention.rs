@@ -7,7 +7,9 @@
 use super::arguments::Arguments;
 use super::driver::TensorMap;
 use super::left;
+use super::matmul;
 use super::plan::{Call, Left, Plan, Split, address};
+use super::product::Product;
 use crate::device::Command;
 use crate::error::GpuError;
 
@@ -114,9 +116,9 @@ fn step(plan: &mut Plan, heads: &Call, write: &Call, rest: &[Command]) -> Result
 }
 
 /// The end of struct StepArgs for kernels whose heads are made before.
-fn without_heads(arguments: Arguments) -> Arguments {
+fn without_heads(arguments: Arguments, leaves: Option<&Left>) -> Arguments {
     let arguments = arguments.address(0).address(0).address(0).address(0).words(&[0; 4]).floats(&[0.0]).words(&[0]);
-    arguments.inner(Left::arguments(None))
+    arguments.inner(Left::arguments(leaves))
 }
 
 /// Whether every row is of a sequence of its own.
@@ -221,8 +223,8 @@ fn on_matrices(call: &Call) -> Option<String> {
     }
 }
 
-/// The dispatch `attention`.
-pub(super) fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
+/// The dispatch `attention`, and of the commands behind it as many as its kernels do too; how many those are.
+pub(super) fn attention(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<usize, GpuError> {
     let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| call.constant(name));
     let (rows, heads) = (call.groups[2], group * kv_heads);
     if dim.max(call.constant("VALUE_DIM")) > 1024 {
@@ -238,14 +240,7 @@ pub(super) fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
             let grid = [1, kv_heads * group.div_ceil(16), rows];
             plan.launch(format!("attention_close_{name}"), grid, 64, shared, arguments);
         }
-        Some(name) if is_brought(plan, call) => {
-            let arguments = Arguments::new().map(&pages_map(plan, call)?);
-            let arguments = without_heads(arguments.inner(attention_arguments(call, 0, out, rows, 0)));
-            // Spans that are merged wait in memory of their own while the next one is summed.
-            let kept = if tiles_of(call) > STEP_TILES { 64 * dim * 4 } else { 0 };
-            let (grid, shared) = ([kv_heads, rows.div_ceil(64 / group), 1], 4 * TILE_KEYS * dim * 2 + 64 + 512 + kept);
-            plan.launch(format!("attention_prompt_{name}"), grid, 256, shared, arguments);
-        }
+        Some(name) if is_brought(plan, call) => return prompt(plan, call, &name, rest),
         Some(name) => {
             let arguments = attention_arguments(call, 0, out, rows, 0);
             let grid = [kv_heads, rows.div_ceil(64 / group), 1];
@@ -261,7 +256,33 @@ pub(super) fn attention(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
             plan.launch("attention_any", [heads, rows, 1], 128, 0, arguments);
         }
     }
-    Ok(())
+    Ok(0)
+}
+
+/// Attention of a prompt's rows. Where a product of bf16 behind it is all that reads them, it leaves them as that has them.
+fn prompt(plan: &mut Plan, call: &Call, name: &str, rest: &[Command]) -> Result<usize, GpuError> {
+    let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| call.constant(name));
+    let rows = call.groups[2];
+    // Spans that are merged wait in memory of their own while the next one is summed.
+    let kept = if tiles_of(call) > STEP_TILES { 64 * dim * 4 } else { 0 };
+    let (grid, shared) = ([kv_heads, rows.div_ceil(64 / group), 1], 4 * TILE_KEYS * dim * 2 + 64 + 512 + kept);
+    let attend = |plan: &mut Plan, out: u64, leaves: Option<&Left>| -> Result<(), GpuError> {
+        let arguments = Arguments::new().map(&pages_map(plan, call)?);
+        let arguments = without_heads(arguments.inner(attention_arguments(call, 0, out, rows, 0)), leaves);
+        plan.launch(format!("attention_prompt_{name}"), grid, 256, shared, arguments);
+        Ok(())
+    };
+    if let Some(next) = rest.first().and_then(Call::of).filter(|next| matmul::is_of_rows(next, call.address(5), rows)) {
+        let (next, done) = Product::of(&next)?.with_sum(&rest[1..]);
+        if next.x_stride == call.params[1] && matmul::takes_rounded(plan, call, &next) {
+            let left = matmul::rounded(plan, &next);
+            attend(plan, 0, Some(&left))?;
+            matmul::of_rounded(plan, &next, &left)?;
+            return Ok(1 + done);
+        }
+    }
+    attend(plan, call.address(5), None)?;
+    Ok(0)
 }
 
 /// Tiles of the longest sequence.
@@ -296,7 +317,7 @@ fn split_attention(plan: &mut Plan, call: &Call, name: &str) -> Result<(), GpuEr
     let arguments = attention_arguments(call, scratch, 0, rows, spans);
     if is_brought(plan, call) {
         let arguments = Arguments::new().map(&pages_map(plan, call)?).inner(arguments);
-        let arguments = without_heads(arguments);
+        let arguments = without_heads(arguments, None);
         let stages = LONG_WARPS * 128 / dim;
         let run = 16 * (dim + 8) * 4 + LONG_WARPS * 8;
         let shared = stages * (2 * TILE_KEYS * dim * 2 + 32) + run + SPLIT_ROWS * 8 + (SPLIT_ROWS + 1) * 4;

@@ -53,6 +53,7 @@ fn plan<'a>(context: &'a Context, chip: Chip, list: &'a List, scratch: u64) -> R
                 let done = match kernel.name {
                     "route" => mixture::mixture(&mut plan, &call, rest)?,
                     "heads" => attention::heads(&mut plan, &call, rest)?,
+                    "attention" => attention::attention(&mut plan, &call, rest)?,
                     "matmul" => matmul::matmul(&mut plan, &call, rest)?,
                     _ => dispatch(&mut plan, &call).map(|()| 0)?,
                 };
@@ -66,7 +67,6 @@ fn plan<'a>(context: &'a Context, chip: Chip, list: &'a List, scratch: u64) -> R
 fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
     match call.kernel.name {
         "embedding" => embedding(plan, call)?,
-        "attention" => attention::attention(plan, call)?,
         "attention_join" => attention::join(plan, call)?,
         "elementwise" => elementwise(plan, call)?,
         "kv_write" => attention::write(plan, call),

@@ -90,6 +90,38 @@ fn pair_of_many(plan: &mut Plan, product: &Product, next: &Product) -> Result<()
     tiles(plan, next, &Tiles { made, factors, experts: None, gate: None })
 }
 
+/// Whether `next` is one product of all of so many rows as they are at an address.
+pub(super) fn is_of_rows(next: &Call, at: u64, rows: u32) -> bool {
+    next.kernel.name == "matmul"
+        && next.constant("EXPERTS") == 0
+        && next.constant("INPUT") == PLAIN
+        && next.params[0] == rows
+        && next.address(0) == at
+}
+
+/// Whether rows that `first` makes may be left to a product as the bf16 that it multiplies: nobody else reads them.
+pub(super) fn takes_rounded(plan: &Plan, first: &Call, next: &Product) -> bool {
+    plan.chip.major == 9
+        && next.weights.code == 30
+        && next.rows > SOME_ROWS
+        && next.in_pairs()
+        && next.x_stride == next.stride
+        && next.weights.columns == next.stride
+        && plan.is_between(&next.call.buffers[0], first, next.call)
+}
+
+/// Where such rows are left.
+pub(super) fn rounded(plan: &mut Plan, next: &Product) -> Left {
+    let rows = plan.take(u64::from(next.rows) * u64::from(next.stride) * 2);
+    let sizes = [next.stride, next.weights.order(), Arrangement::Products as u32, 1, 0];
+    Left { addresses: [rows, 0, 0, 0], sizes, floats: [0.0; 3], gated: false }
+}
+
+/// The product of rows that are left so.
+pub(super) fn of_rounded(plan: &mut Plan, next: &Product, left: &Left) -> Result<(), GpuError> {
+    tiles(plan, next, &Tiles { made: left.addresses[0], factors: 0, experts: None, gate: None })
+}
+
 fn one_or_more(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     let experts = product.experts;
     let hopper = plan.chip.major == 9;

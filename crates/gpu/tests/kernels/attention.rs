@@ -5,7 +5,7 @@ use std::sync::Arc;
 use olivine_gpu::ops::attention::{Attention, Element, Heads, KvShape, Rows, attend, heads, write};
 use olivine_gpu::ops::gather;
 use olivine_gpu::ops::matmul::{Matmul, matmul};
-use olivine_gpu::ops::weights::Packed;
+use olivine_gpu::ops::weights::{Code, Packed};
 use olivine_gpu::{Backend, Device, List, Memory};
 use olivine_kernels::attention::{
     AttentionParams, BatchSequence, KvCacheLayer, KvDtype, KvLayout, RaggedBatch, write_and_attend,
@@ -508,6 +508,63 @@ fn lone_rows_attend_in_one_list_as_part_by_part() {
             }
             assert_bits(one, part, &format!("case {index}: {what}"));
         }
+    }
+}
+
+/// Where nobody but a product of bf16 reads what a prompt's rows attend to, it may be left as that has it.
+#[test]
+fn a_prompt_attends_for_its_product_alone_as_for_all() {
+    let Some(device) = device() else { return };
+    let device = &*device;
+    for (heads, kv_heads, dim) in [(8, 2, 128), (8, 1, 64), (5, 5, 64)] {
+        let element = Element::Bf16;
+        let shape = KvShape { kv_heads, key_dim: dim, value_dim: dim, page_tokens: 32, element };
+        let (width, out_stride) = ((heads + 2 * kv_heads) * dim, heads * dim);
+        // 70 rows of one sequence and 40 behind 16 of another.
+        let positions: Vec<[u32; 2]> = (0..70).map(|at| [at, 0]).chain((16..56).map(|at| [at, 3])).collect();
+        let count = positions.len();
+        let tables = words(device, &[4, 0, 2, 1, 3]);
+        let rows_of = |positions: &[[u32; 2]]| Rows {
+            rows: words(device, positions.as_flattened()),
+            tables: tables.clone(),
+            count: positions.len() as u32,
+            most_keys: 256,
+            alone: false,
+        };
+        let pages = device.allocate(5 * shape.page_bytes()).unwrap();
+        device.write(&pages, 0, &vec![0; pages.bytes() as usize]).unwrap();
+        let (old, rows) = (rows_of(&(0..16).map(|at| [at, 3]).collect::<Vec<_>>()), rows_of(&positions));
+        let qkv = upload(device, &values(7, count * width as usize));
+        for rows in [&old, &rows] {
+            run(device, |list| write(list, &shape, rows, &qkv, width, out_stride, &pages));
+        }
+        let attention = Attention {
+            heads,
+            shape,
+            row_stride: width,
+            out_stride,
+            scale: 0.1,
+            window: None,
+            soft_cap: None,
+            sinks: None,
+        };
+        let (columns, features) = (out_stride as usize, 96);
+        let brains: Vec<half::bf16> = values(9, features * columns).into_iter().map(half::bf16::from_f32).collect();
+        let dense = Packed::dense(Code::Bf16, features, columns, bytemuck::cast_slice(&brains));
+        let matrix = dense.upload(device).unwrap();
+        let multiplied = |kept: Option<&Memory>| {
+            let product = room(device, count * features);
+            run(device, |list| {
+                let out = kept.cloned().unwrap_or_else(|| room(device, count * columns));
+                attend(list, &attention, &rows, &qkv, &pages, None, &out);
+                matmul(list, &matrix, &out, columns, count, &Matmul::default(), &product);
+            });
+            download(device, &product)
+        };
+        let kept = room(device, count * columns);
+        let (all, alone) = (multiplied(Some(&kept)), multiplied(None));
+        assert!(all.iter().all(|value| value.is_finite()), "heads of {dim}");
+        assert_bits(&alone, &all, &format!("{heads} heads of {dim}"));
     }
 }
 
