@@ -391,6 +391,19 @@ unsafe fn broadcast(at: *const u8) -> __m512i {
     _mm512_set1_epi32(unsafe { at.cast::<i32>().read_unaligned() })
 }
 
+/// Ask for one of the lines of a unit. Where every step has one, compilers gather them, and several at once hold up the
+/// loads behind them: there they stay where they are.
+#[inline(always)]
+fn ask<V: Codes>(line: *const u8) {
+    // SAFETY: a hint; any address will do.
+    unsafe {
+        match V::BYTES / 64 {
+            8 => std::arch::asm!("prefetcht0 byte ptr [{}]", in(reg) line, options(nostack, preserves_flags, readonly)),
+            _ => _mm_prefetch::<_MM_HINT_T0>(line.cast()),
+        }
+    }
+}
+
 /// The lower or upper 16 columns of a unit of all rows and panels.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
@@ -415,7 +428,7 @@ unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWE
                 unsafe {
                     *w = V::step::<$step>(at.values.add(p * stride), halves[p]);
                     if V::FETCHES && $step < V::BYTES.div_ceil(64) {
-                        _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(($step * PANELS + p) * 64).cast());
+                        ask::<V>(at.ahead.wrapping_add(($step * PANELS + p) * 64));
                     }
                 }
             }

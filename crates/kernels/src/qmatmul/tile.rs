@@ -24,6 +24,8 @@ pub enum Stored {
 }
 
 /// One slab of weights, the activations against it, and where the result goes.
+// AVX-512 alone reads headers.
+#[allow(dead_code)]
 pub struct Tile {
     /// Format of `values`.
     pub stored: Stored,
