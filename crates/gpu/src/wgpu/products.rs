@@ -30,6 +30,7 @@ const MATRIX_SHARED_BYTES: u32 = 48 << 10;
 const METAL_SHARED_BYTES: u32 = 32 << 10;
 /// Threads of the kernel that makes halves of a row.
 const INPUT_THREADS: u32 = 1024;
+
 /// How a device does products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
