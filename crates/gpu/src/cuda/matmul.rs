@@ -57,7 +57,7 @@ fn is_gate_of(product: &Product, next: &Call) -> bool {
 
 /// Whether gates and ups of many rows may be joined where they are made: tiles of both, and nobody else who reads them.
 fn is_pair_of_many(plan: &Plan, product: &Product, next: &Product) -> bool {
-    let of_tiles = |product: &Product| product.in_pairs() && product.rows > SOME_ROWS;
+    let of_tiles = |product: &Product| product.in_quads() && product.rows > SOME_ROWS;
     plan.chip.major == 9
         && of_tiles(product)
         && of_tiles(next)
@@ -104,7 +104,7 @@ pub(super) fn takes_rounded(plan: &Plan, first: &Call, next: &Product) -> bool {
     plan.chip.major == 9
         && next.weights.code == 30
         && next.rows > SOME_ROWS
-        && next.in_pairs()
+        && next.in_quads()
         && next.x_stride == next.stride
         && next.weights.columns == next.stride
         && plan.is_between(&next.call.buffers[0], first, next.call)
@@ -130,14 +130,14 @@ fn one_or_more(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
     }
     if let Some(experts) = experts {
         return match many_experts(product) {
-            Some(count) if hopper && product.in_pairs() => many_of_experts(plan, product, experts, count),
+            Some(count) if hopper && product.in_quads() => many_of_experts(plan, product, experts, count),
             _ => few_rows(plan, product),
         };
     }
     match product.rows {
         1 => one(plan, product),
         _ if !hopper => few_rows(plan, product),
-        rows if rows > SOME_ROWS && product.in_pairs() => {
+        rows if rows > SOME_ROWS && product.in_quads() => {
             let (made, factors) = make_rows(plan, product, rows, Arrangement::Products, 0);
             tiles(plan, product, &Tiles { made, factors, experts: None, gate: None })
         }

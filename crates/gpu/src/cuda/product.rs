@@ -216,9 +216,11 @@ impl<'a> Product<'a> {
         })
     }
 
-    /// Whether outputs can be written two at a time.
-    pub fn in_pairs(&self) -> bool {
-        self.features.is_multiple_of(2) && self.out_stride.is_multiple_of(2) && first_byte(self.call).is_multiple_of(8)
+    /// Whether tiles' ends can write outputs: two at a time, and four where rows are whole quads.
+    pub fn in_quads(&self) -> bool {
+        let begins = [self.out, self.residual, self.plain];
+        let whole = !self.out_stride.is_multiple_of(4) || begins.iter().all(|at| at.is_multiple_of(16));
+        self.features.is_multiple_of(2) && self.out_stride.is_multiple_of(2) && whole
     }
 
     /// struct RowSource of the first row.

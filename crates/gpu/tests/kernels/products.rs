@@ -153,18 +153,20 @@ fn inputs_and_ends_of_many_rows_are_those_of_few() {
             }
         }
     }
-    // A residual in place, beside other features of the same rows.
+    // A residual in place, beside other features of the same rows, and where those end in the middle of a quad.
     let x = upload(&*device, &values(8, rows * columns));
-    let start = values(2, rows * 2 * features);
-    let out = upload(&*device, &start);
-    let residual = Matmul { residual: Some(&out), out_stride: 2 * features, out_first: features, ..Matmul::default() };
-    run(&*device, |list| matmul(list, &matrix, &x, columns, rows, &residual, &out));
-    let found = download(&*device, &out);
     let plain = product(&values(8, rows * columns), &exact, columns);
-    for row in 0..rows {
-        let at = row * 2 * features;
-        assert_bits(&found[at..at + features], &start[at..at + features], "beside");
-        let expected: Vec<f32> = (0..features).map(|f| start[at + features + f] + plain[row * features + f]).collect();
-        assert_near(&found[at + features..at + 2 * features], &expected, tolerance, "residual");
+    for (first, stride) in [(features, 2 * features), (features + 2, 2 * features + 4)] {
+        let start = values(2, rows * stride);
+        let out = upload(&*device, &start);
+        let residual = Matmul { residual: Some(&out), out_stride: stride, out_first: first, ..Matmul::default() };
+        run(&*device, |list| matmul(list, &matrix, &x, columns, rows, &residual, &out));
+        let found = download(&*device, &out);
+        for row in 0..rows {
+            let [begin, at] = [row * stride, row * stride + first];
+            assert_bits(&found[begin..at], &start[begin..at], "beside");
+            let expected: Vec<f32> = (0..features).map(|f| start[at + f] + plain[row * features + f]).collect();
+            assert_near(&found[at..at + features], &expected, tolerance, "residual");
+        }
     }
 }
