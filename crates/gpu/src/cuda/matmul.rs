@@ -55,16 +55,26 @@ fn is_gate_of(product: &Product, next: &Call) -> bool {
         && product.residual == 0
 }
 
+/// Whether tiles multiply what `first` makes, and nobody else reads it.
+fn is_read_by_tiles_alone(plan: &Plan, first: &Call, next: &Product) -> bool {
+    plan.chip.major == 9
+        && next.rows > SOME_ROWS
+        && next.in_quads()
+        && plan.is_between(&next.call.buffers[0], first, next.call)
+}
+
+/// Whether rows of a product are what its tiles multiply once they are rounded, without any of the rest of a row.
+fn is_of_rounded(product: &Product) -> bool {
+    product.weights.code == 30 && product.weights.columns == product.stride
+}
+
 /// Whether gates and ups of many rows may be joined where they are made: tiles of both, and nobody else who reads them.
 fn is_pair_of_many(plan: &Plan, product: &Product, next: &Product) -> bool {
-    let of_tiles = |product: &Product| product.in_quads() && product.rows > SOME_ROWS;
-    plan.chip.major == 9
-        && of_tiles(product)
-        && of_tiles(next)
+    product.in_quads()
         && product.out_stride == product.features
         && next.x_stride == product.features
         && first_byte(product.call) == 0
-        && plan.is_between(&next.call.buffers[0], product.call, next.call)
+        && is_read_by_tiles_alone(plan, product.call, next)
 }
 
 /// Gates and ups of many rows, joined where they are made, and the product of what they give. They are rounded there too
@@ -72,7 +82,7 @@ fn is_pair_of_many(plan: &Plan, product: &Product, next: &Product) -> bool {
 fn pair_of_many(plan: &mut Plan, product: &Product, next: &Product) -> Result<(), GpuError> {
     let call = next.call;
     let columns = next.weights.columns;
-    let rounded = next.weights.code == 30 && columns == next.stride;
+    let rounded = is_of_rounded(next);
     let values = plan.take(u64::from(product.rows) * u64::from(columns) * if rounded { 2 } else { 4 });
     // What the first product needs beside them, the second one takes again.
     let taken = plan.taken;
@@ -101,13 +111,7 @@ pub(super) fn is_of_rows(next: &Call, at: u64, rows: u32) -> bool {
 
 /// Whether rows that `first` makes may be left to a product as the bf16 that it multiplies: nobody else reads them.
 pub(super) fn takes_rounded(plan: &Plan, first: &Call, next: &Product) -> bool {
-    plan.chip.major == 9
-        && next.weights.code == 30
-        && next.rows > SOME_ROWS
-        && next.in_quads()
-        && next.x_stride == next.stride
-        && next.weights.columns == next.stride
-        && plan.is_between(&next.call.buffers[0], first, next.call)
+    is_of_rounded(next) && next.x_stride == next.stride && is_read_by_tiles_alone(plan, first, next)
 }
 
 /// Where such rows are left.

@@ -9,17 +9,7 @@
 #if INPUT == 2
 #include gate
 #end
-#if QUADS == 1
-#buffer x read array<vec4<f32>>
-#else
-#buffer x read array<f32>
-#end
-#include weights
-#if QUADS == 1
-#buffer norm_weight read array<vec4<f32>>
-#else
-#buffer norm_weight read array<f32>
-#end
+#include matmul_inputs
 #buffer bias read array<f32>
 #buffer residual read array<f32>
 #if EXPERTS == 1

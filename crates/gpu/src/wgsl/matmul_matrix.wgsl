@@ -15,13 +15,7 @@
 #buffer x read array<vec4<f16>>
 #buffer factors read array<f32>
 #include weights
-#buffer bias read array<f32>
-#buffer residual read array<f32>
-#buffer out write array<f32>
-#if RESIDUAL == 2
-// The product without the residual.
-#buffer plain write array<f32>
-#end
+#include matmul_outputs
 #include weights_half
 #include matmul_store
 

@@ -8,24 +8,8 @@
 #if INPUT == 2 || PAIRED == 1
 #include gate
 #end
-#if QUADS == 1
-#buffer x read array<vec4<f32>>
-#else
-#buffer x read array<f32>
-#end
-#include weights
-#if QUADS == 1
-#buffer norm_weight read array<vec4<f32>>
-#else
-#buffer norm_weight read array<f32>
-#end
-#buffer bias read array<f32>
-#buffer residual read array<f32>
-#buffer out write array<f32>
-#if RESIDUAL == 2
-// The product without the residual.
-#buffer plain write array<f32>
-#end
+#include matmul_inputs
+#include matmul_outputs
 #if PAIRED == 1
 #buffer both write array<f32>
 #end

@@ -6,13 +6,7 @@
 #buffer x read array<f32>
 #end
 #include weights
-#buffer bias read array<f32>
-#buffer residual read array<f32>
-#buffer out write array<f32>
-#if RESIDUAL == 2
-// The product without the residual.
-#buffer plain write array<f32>
-#end
+#include matmul_outputs
 #include matmul_store
 
 #set SIDE = 16 * STEPS
