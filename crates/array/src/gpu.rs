@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use olivine_gpu::Counters;
 pub use olivine_gpu::GpuError;
 use olivine_gpu::device::ALIGNMENT;
+use olivine_gpu::ops::laying::{FileMatrix, Staging};
 pub use olivine_gpu::ops::moe::MAX_EXPERTS;
-pub use olivine_gpu::ops::weights;
-use olivine_gpu::ops::weights::{Matrix, Packed};
+use olivine_gpu::ops::weights::Matrix;
+pub use olivine_gpu::ops::{laying, weights};
 use olivine_gpu::{Choice, Device, List, Memory, Recording};
 
 /// A device, and what recorded commands depend on.
@@ -194,14 +195,9 @@ impl Gpu {
 
     /// Bring a matrix: one for all cards, or one for each.
     #[track_caller]
-    pub(crate) fn bring(&self, mut shares: Vec<Packed>) -> Matrix {
-        match shares.len() {
-            1 => check(shares.remove(0).upload(&*self.device)),
-            count => {
-                assert_eq!(count, self.cards(), "[gpu] shares of a matrix");
-                check(Packed::upload_each(shares, &*self.device))
-            }
-        }
+    pub(crate) fn bring(&self, shares: &[FileMatrix], staging: &mut Staging) -> Matrix {
+        assert!([1, self.cards()].contains(&shares.len()), "[gpu] shares of a matrix");
+        check(FileMatrix::upload_each(shares, &*self.device, staging))
     }
 
     /// Memory of `bytes` bytes; its content is unspecified.

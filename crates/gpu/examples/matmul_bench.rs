@@ -5,8 +5,9 @@
 
 use std::time::Instant;
 
+use olivine_gpu::ops::laying::FileMatrix;
 use olivine_gpu::ops::matmul::{Matmul, matmul};
-use olivine_gpu::ops::weights::{Code, Matrix, Packed};
+use olivine_gpu::ops::weights::{Code, Matrix};
 use olivine_gpu::{Device, List, open};
 use olivine_kernels::quant::{Format, ScaleType, Stored};
 
@@ -41,11 +42,11 @@ fn main() {
             continue;
         }
         for &(features, columns) in &shapes {
-            let packed = pack(weights, features, columns);
-            let bytes: usize = packed.parts.iter().map(Vec::len).sum();
-            let copies = (ROTATION_BYTES / bytes).clamp(1, 64);
-            let upload = |_| packed.clone().upload(&*device).expect("room");
-            let matrices: Vec<Matrix> = (0..copies).map(upload).collect();
+            let noise = Noise::of(weights, features, columns);
+            let upload = || noise.matrix(weights, features, columns).upload(&*device).expect("room");
+            let mut matrices = vec![upload()];
+            let bytes = matrices[0].bytes();
+            matrices.resize_with((ROTATION_BYTES / bytes).clamp(1, 64), upload);
             print!("{name:>12} {features:>6} x {columns:<6}");
             for &rows in &rows {
                 let seconds = time(&*device, &matrices, rows);
@@ -66,21 +67,33 @@ enum Weights {
 }
 
 /// Bytes that are no special floats in any format.
-fn pack(weights: Weights, rows: usize, columns: usize) -> Packed {
-    let noise = |count: usize| -> Vec<u8> { (0..count).map(|i| (i * 7 % 59) as u8).collect() };
-    let format = match weights {
-        Weights::Stored(format) => format,
-        Weights::Dense(code) => return Packed::dense(code, rows, columns, &noise(rows * columns * 2)),
-    };
-    let data = noise(rows * columns / format.block_columns() * format.block_bytes());
-    let scales = match format {
-        Format::Affine { group, .. } => noise(rows * columns / usize::from(group) * 2),
-        _ => vec![],
-    };
-    let scale_type = ScaleType::Bf16;
-    let stored =
-        Stored { format, rows, columns, data: &data, scales: &scales, biases: &scales, scale_type, global_scale: None };
-    Packed::quantized(&stored).expect("a layout")
+struct Noise {
+    data: Vec<u8>,
+    scales: Vec<u8>,
+}
+
+impl Noise {
+    fn of(weights: Weights, rows: usize, columns: usize) -> Noise {
+        let noise = |count: usize| -> Vec<u8> { (0..count).map(|i| (i * 7 % 59) as u8).collect() };
+        let (data, scales) = match weights {
+            Weights::Dense(_) => (rows * columns * 2, 0),
+            Weights::Stored(format) => {
+                let groups = if let Format::Affine { group, .. } = format { usize::from(group) } else { usize::MAX };
+                (rows * columns / format.block_columns() * format.block_bytes(), rows * columns / groups * 2)
+            }
+        };
+        Noise { data: noise(data), scales: noise(scales) }
+    }
+
+    fn matrix(&self, weights: Weights, rows: usize, columns: usize) -> FileMatrix<'_> {
+        let format = match weights {
+            Weights::Stored(format) => format,
+            Weights::Dense(code) => return FileMatrix::dense(code, rows, columns, &self.data),
+        };
+        let (data, scales, scale_type) = (&self.data[..], &self.scales[..], ScaleType::Bf16);
+        let stored = Stored { format, rows, columns, data, scales, biases: scales, scale_type, global_scale: None };
+        FileMatrix::quantized(&stored).expect("a layout")
+    }
 }
 
 /// Seconds of one product.

@@ -162,6 +162,7 @@ impl Encoder {
             sizes: Default::default(),
             rest: Default::default(),
             sites: Default::default(),
+            staging: Default::default(),
             gpu: Default::default(),
             cards: 1,
         };

@@ -14,7 +14,8 @@ use olivine_array::fast::linear::{GpuMatrix, Linear, Matrix, Precision};
 use olivine_array::fast::lora::AdapterSite;
 use olivine_array::fast::moe::{ExpertLinear, ExpertMatrix};
 use olivine_array::fast::step::StepSlot;
-use olivine_array::gpu::weights::{Code, Packed};
+use olivine_array::gpu::laying::{FileMatrix, Staging};
+use olivine_array::gpu::weights::Code;
 use olivine_array::{Array, Gpu};
 use olivine_kernels::dense::DenseType;
 use olivine_kernels::pool::Pool;
@@ -56,6 +57,8 @@ pub struct Loader<'a> {
     pub sites: RefCell<Vec<Site>>,
     /// How many cards the matrices are split among.
     pub cards: usize,
+    /// Where matrices are laid out on their way to a GPU.
+    pub staging: RefCell<Staging>,
     /// Where matrices go; none: they stay with the CPU. See [`Loader::place`].
     pub gpu: RefCell<Option<Arc<Gpu>>>,
 }
@@ -152,9 +155,9 @@ impl Loader<'_> {
         let first = tensors.first().expect("a matrix has at least one tensor");
         shares.iter().flatten().for_each(|tensor| tensor.populate(&self.pool));
         if let Some(gpu) = &*self.gpu.borrow() {
-            let packed: Result<Vec<Packed>, ModelError> =
-                shares.iter().map(|tensors| self.packed_for_gpu(tensors)).collect();
-            return Ok(Matrix::OnGpu(GpuMatrix::new(gpu, packed?)));
+            let shares: Result<Vec<FileMatrix>, ModelError> =
+                shares.iter().map(|tensors| self.for_gpu(tensors)).collect();
+            return Ok(Matrix::OnGpu(GpuMatrix::new(gpu, &shares?, &mut self.staging.borrow_mut())));
         }
         if let Some(sources) = sources_of(tensors) {
             let packed = PackedMatrix::pack_in_use(sources);
@@ -167,38 +170,36 @@ impl Loader<'_> {
         Ok(Matrix::Dense { dtype, rows, columns, owner, start })
     }
 
-    /// As the GPU's kernels read it. Formats that they do not know are decoded to half floats.
-    fn packed_for_gpu(&self, tensors: &[WeightTensor]) -> Result<Packed, ModelError> {
-        let first = &tensors[0];
-        let (rows, columns) = (tensors.iter().map(WeightTensor::rows).sum::<usize>(), first.columns());
-        let Some(parts) = stored_all(tensors) else {
-            let (dtype, owner, start) = self.dense(tensors)?;
+    /// The rows of `tensors`, as a GPU takes them. Formats that its kernels do not know are decoded to half floats.
+    fn for_gpu<'t>(&self, tensors: &'t [WeightTensor]) -> Result<FileMatrix<'t>, ModelError> {
+        let each: Result<Vec<FileMatrix>, ModelError> =
+            tensors.iter().map(|tensor| self.tensor_for_gpu(tensor)).collect();
+        FileMatrix::stack(each?).ok_or_else(|| self.unlike(&tensors[0]))
+    }
+
+    fn tensor_for_gpu<'t>(&self, tensor: &'t WeightTensor) -> Result<FileMatrix<'t>, ModelError> {
+        let (rows, columns) = (tensor.rows(), tensor.columns());
+        let Some(stored) = tensor.stored() else {
+            let (dtype, bytes) = self.dense_bytes(tensor)?;
             let code = match dtype {
                 DenseType::F32 => Code::F32,
                 DenseType::F16 => Code::F16,
                 DenseType::Bf16 => Code::Bf16,
             };
-            let bytes = &(*owner).as_ref()[start..start + rows * columns * dtype.size()];
-            return Ok(Packed::dense(code, rows, columns, bytes));
+            return Ok(FileMatrix::dense(code, rows, columns, bytes));
         };
-        for (part, tensor) in parts.iter().zip(tensors) {
-            part.check().map_err(|source| ModelError::Quant { tensor: tensor.name.clone(), source })?;
-        }
-        let joined = |bytes: for<'b> fn(&'b Stored<'b>) -> &'b [u8]| -> Vec<u8> {
-            if parts.len() > 1 { parts.iter().flat_map(bytes).copied().collect() } else { Vec::new() }
-        };
-        // Rows lie one behind the other in every part of the storage.
-        let (data, scales, biases) = (joined(|p| p.data), joined(|p| p.scales), joined(|p| p.biases));
-        let whole = match &parts[..] {
-            [one] => *one,
-            _ => Stored { rows, data: &data, scales: &scales, biases: &biases, ..parts[0] },
-        };
-        Ok(Packed::quantized(&whole).unwrap_or_else(|| {
+        stored.check().map_err(|source| ModelError::Quant { tensor: tensor.name.clone(), source })?;
+        Ok(FileMatrix::quantized(&stored).unwrap_or_else(|| {
             let mut floats = vec![0.0; rows * columns];
-            quant::dequantize(&self.pool, &whole, &mut floats);
+            quant::dequantize(&self.pool, &stored, &mut floats);
             let halves: Vec<u8> = floats.into_iter().flat_map(|value| f16::from_f32(value).to_le_bytes()).collect();
-            Packed::dense(Code::F16, rows, columns, &halves)
+            FileMatrix::dense(Code::F16, rows, columns, halves)
         }))
+    }
+
+    fn unlike(&self, tensor: &WeightTensor) -> ModelError {
+        let problem = "and its neighbours are not stored alike (their types, or the scales of whole tensors, differ), which no GPU can have: use --device cpu";
+        self.weights.error(&tensor.name, problem)
     }
 
     /// Whether tensors with one input become one matrix.
@@ -343,28 +344,25 @@ impl Loader<'_> {
         experts: usize,
         split: &Split,
     ) -> Result<ExpertMatrix, ModelError> {
+        tensors.iter().for_each(|tensor| tensor.populate(&self.pool));
         let all_rows = tensors.iter().map(WeightTensor::rows).sum::<usize>() / experts;
         let of_experts: Vec<Vec<WeightTensor>> =
             (0..experts).map(|expert| rows_of(tensors, expert * all_rows..(expert + 1) * all_rows)).collect();
-        let (mut shares, mut rows) = (Vec::new(), 0);
-        for card in 0..split.count() {
-            let mut whole: Option<Packed> = None;
-            for own in &of_experts {
-                let own = split.share(own, card).map_err(|problem| self.indivisible(&own[0], &problem))?;
-                let packed = self.packed_for_gpu(&own)?;
-                rows = packed.rows;
-                match &mut whole {
-                    None => whole = Some(packed),
-                    Some(whole) => {
-                        whole.rows += packed.rows;
-                        whole.parts.iter_mut().zip(&packed.parts).for_each(|(to, from)| to.extend_from_slice(from));
-                    }
-                }
-            }
-            shares.push(whole.expect("a mixture has experts"));
+        let share = |card: usize| -> Result<Vec<Vec<WeightTensor>>, ModelError> {
+            let of_expert =
+                |own: &Vec<WeightTensor>| split.share(own, card).map_err(|problem| self.indivisible(&own[0], &problem));
+            of_experts.iter().map(of_expert).collect()
+        };
+        let owners: Vec<Vec<Vec<WeightTensor>>> = (0..split.count()).map(share).collect::<Result<_, _>>()?;
+        let mut shares = Vec::new();
+        for own in &owners {
+            let each: Result<Vec<FileMatrix>, ModelError> = own.iter().map(|tensors| self.for_gpu(tensors)).collect();
+            shares.push(FileMatrix::of_experts(each?).ok_or_else(|| self.unlike(&tensors[0]))?);
         }
+        let rows = shares[0].rows / experts;
+        let matrix = GpuMatrix::new(gpu, &shares, &mut self.staging.borrow_mut());
         tensors.iter().for_each(WeightTensor::release);
-        Ok(ExpertMatrix::OnGpu { matrix: GpuMatrix::new(gpu, shares), rows })
+        Ok(ExpertMatrix::OnGpu { matrix, rows })
     }
 
     /// A projection of experts with its precision. The bias is `[experts, rows of all parts]`; `split` is that of each part.
@@ -392,31 +390,38 @@ impl Loader<'_> {
         ExpertLinear { parts, bias: None, part_biases, precision }
     }
 
+    /// The type and the bytes of a tensor that is not quantized.
+    fn dense_bytes<'t>(&self, tensor: &'t WeightTensor) -> Result<(DenseType, &'t [u8]), ModelError> {
+        let Storage::Dense { dtype, data } = &tensor.storage else {
+            return Err(self.weights.error(&tensor.name, "is quantized, its neighbours are not"));
+        };
+        match dense_type(*dtype) {
+            Some(known) if data.len() == tensor.rows() * tensor.columns() * known.size() => {
+                Ok((known, data.as_slice()))
+            }
+            _ => {
+                let problem = format!("has {} bytes of {dtype} for the shape {:?}", data.len(), tensor.shape);
+                Err(self.weights.error(&tensor.name, problem))
+            }
+        }
+    }
+
     fn dense(&self, tensors: &[WeightTensor]) -> Result<DenseMemory, ModelError> {
-        let first = &tensors[0];
+        let (first, _) = self.dense_bytes(&tensors[0])?;
+        if let [tensor] = tensors
+            && let Storage::Dense { data, .. } = &tensor.storage
+        {
+            return Ok((first, Arc::new(data.clone()), 0));
+        }
         let mut joined = Vec::new();
         for tensor in tensors {
-            let Storage::Dense { dtype, data } = &tensor.storage else {
-                return Err(self.weights.error(&tensor.name, "is quantized, its neighbours are not"));
-            };
-            let size = dense_type(*dtype).map_or(0, |t| t.size());
-            if size == 0 || data.len() != tensor.rows() * tensor.columns() * size {
-                let problem = format!("has {} bytes of {dtype} for the shape {:?}", data.len(), tensor.shape);
-                return Err(self.weights.error(&tensor.name, problem));
+            let (dtype, bytes) = self.dense_bytes(tensor)?;
+            if dtype != first {
+                return Err(self.weights.error(&tensor.name, format!("is {dtype:?}, its neighbours {first:?}")));
             }
-            if let [_] = tensors {
-                let kernel_type = dense_type(*dtype).expect("checked above");
-                return Ok((kernel_type, Arc::new(data.clone()), 0));
-            }
-            if let Storage::Dense { dtype: first_type, .. } = &first.storage
-                && first_type != dtype
-            {
-                return Err(self.weights.error(&tensor.name, format!("is {dtype}, its neighbours {first_type}")));
-            }
-            joined.extend_from_slice(data.as_slice());
+            joined.extend_from_slice(bytes);
         }
-        let Storage::Dense { dtype, .. } = &first.storage else { unreachable!("checked above") };
-        Ok((dense_type(*dtype).expect("checked above"), Arc::new(joined), 0))
+        Ok((first, Arc::new(joined), 0))
     }
 }
 
@@ -439,8 +444,4 @@ impl Source for Unpacked {
 fn sources_of(tensors: &[WeightTensor]) -> Option<Vec<Box<dyn Source>>> {
     let source = |tensor: &WeightTensor| Box::new(Unpacked(tensor.clone())) as Box<dyn Source>;
     tensors.iter().all(WeightTensor::is_quantized).then(|| tensors.iter().map(source).collect())
-}
-
-fn stored_all(tensors: &[WeightTensor]) -> Option<Vec<Stored<'_>>> {
-    tensors.iter().map(WeightTensor::stored).collect()
 }

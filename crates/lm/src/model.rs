@@ -224,6 +224,7 @@ impl Model {
             sizes: Default::default(),
             rest: Default::default(),
             sites: Default::default(),
+            staging: Default::default(),
             gpu: Default::default(),
             cards,
         };

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use half::bf16;
 use olivine_gpu::Memory;
+use olivine_gpu::ops::laying::{FileMatrix, Staging};
 use olivine_gpu::ops::matmul::MAX_ROWS;
-use olivine_gpu::ops::weights::{Code, Matrix, Packed};
+use olivine_gpu::ops::weights::{Code, Matrix};
 use olivine_kernels::low_rank::Placed;
 
 use crate::gpu::{self, Gpu};
@@ -39,7 +40,7 @@ impl Factors {
                         (Code::Bf16, values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect())
                     }
                 };
-                gpu.bring(vec![Packed::dense(code, rows, columns, &bytes)])
+                gpu.bring(&[FileMatrix::dense(code, rows, columns, bytes)], &mut Staging::default())
             };
             [matrix(rank, columns, down), matrix(outputs, rank, &scaled)]
         });

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use olivine_gpu::Memory;
 use olivine_gpu::ops::attention as on_gpu_attention;
 use olivine_gpu::ops::copy::{Element, View, copy};
+use olivine_gpu::ops::laying::{FileMatrix, Staging};
 use olivine_gpu::ops::matmul::{Experts, MAX_ROWS, Matmul, matmul};
 use olivine_gpu::ops::norm::{Norm as GpuNorm, NormKind, norm};
-use olivine_gpu::ops::weights::{Code, Packed};
+use olivine_gpu::ops::weights::Code;
 use olivine_kernels::dense::{self, DenseType, ExpertGroup};
 use olivine_kernels::norm::{Heads, rms_norm};
 use olivine_kernels::pool::Pool;
@@ -96,16 +97,12 @@ impl HeadMatrices {
             };
             let bytes: Vec<&[u8]> = stack.data.chunks_exact(stack.data.len() / stack.experts).collect();
             // Each card has as many heads as there are here.
-            let share = |bytes: &[&[u8]]| {
-                let mut packed = bytes.iter().map(|bytes| Packed::dense(code, stack.rows, stack.columns, bytes));
-                let mut whole = packed.next().expect("[latent] heads have matrices");
-                for packed in packed {
-                    whole.rows += packed.rows;
-                    whole.parts.iter_mut().zip(&packed.parts).for_each(|(to, from)| to.extend_from_slice(from));
-                }
-                whole
-            };
-            GpuMatrix::new(gpu, bytes.chunks(heads).map(share).collect())
+            let shares = bytes.chunks(heads).map(|own| {
+                let of_heads = own.iter().map(|bytes| FileMatrix::dense(code, stack.rows, stack.columns, *bytes));
+                FileMatrix::of_experts(of_heads.collect()).expect("[latent] heads are stored alike")
+            });
+            let shares: Vec<FileMatrix> = shares.collect();
+            GpuMatrix::new(gpu, &shares, &mut Staging::default())
         });
         let tiles = self.on_gpu.tiles(gpu, tokens, heads);
         let experts = Experts {

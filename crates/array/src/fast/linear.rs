@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use olivine_gpu::ops::embedding::embedding as gpu_embedding;
+use olivine_gpu::ops::laying::{FileMatrix, Staging};
 use olivine_gpu::ops::matmul::{Input, Matmul, matmul};
 use olivine_gpu::ops::weights;
 use olivine_kernels::dense::{self, DenseMatrix, DenseType};
@@ -71,10 +72,10 @@ impl std::fmt::Debug for GpuMatrix {
 impl GpuMatrix {
     /// Bring a matrix to the GPU: one for all cards, or a share for each.
     #[track_caller]
-    pub fn new(gpu: &Gpu, shares: Vec<weights::Packed>) -> GpuMatrix {
-        let bytes: usize = shares.iter().flat_map(|share| &share.parts).map(Vec::len).sum();
-        let copies = gpu.cards() / shares.len();
-        GpuMatrix { matrix: gpu.bring(shares), bytes: bytes * copies }
+    pub fn new(gpu: &Gpu, shares: &[FileMatrix], staging: &mut Staging) -> GpuMatrix {
+        let matrix = gpu.bring(shares, staging);
+        let bytes = matrix.bytes() * gpu.cards();
+        GpuMatrix { matrix, bytes }
     }
 
     /// Bytes of the weights.

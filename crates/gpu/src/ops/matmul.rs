@@ -1,7 +1,7 @@
 //! Products of activations with matrices, with what stands before and behind them.
 //!
 //! One kernel serves one row, a few and many: a workgroup takes 1, 2, 4 or 8 rows, and the order of every sum is the
-//! same. Several matrices of one input are stacked ([`super::weights::Packed::stack`]) so that one dispatch makes their
+//! same. Several matrices of one input are stacked ([`super::laying::FileMatrix::stack`]) so that one dispatch makes their
 //! outputs side by side. Read next: `wgsl/matmul.wgsl`.
 
 use crate::device::{Kernel, List, Memory};

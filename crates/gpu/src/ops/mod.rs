@@ -10,6 +10,7 @@ pub mod elementwise;
 pub mod embedding;
 pub mod gather;
 pub mod greatest;
+pub mod laying;
 pub mod matmul;
 pub mod moe;
 pub mod norm;

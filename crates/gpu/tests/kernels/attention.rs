@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use olivine_gpu::ops::attention::{Attention, Element, Heads, KvShape, Rows, attend, heads, write};
 use olivine_gpu::ops::gather;
+use olivine_gpu::ops::laying::FileMatrix;
 use olivine_gpu::ops::matmul::{Matmul, matmul};
-use olivine_gpu::ops::weights::{Code, Packed};
+use olivine_gpu::ops::weights::Code;
 use olivine_gpu::{Backend, Device, List, Memory};
 use olivine_kernels::attention::{
     AttentionParams, BatchSequence, KvCacheLayer, KvDtype, KvLayout, RaggedBatch, write_and_attend,
@@ -406,7 +407,7 @@ impl LoneStep {
         let (columns, features) = (first as usize, 64);
         let format = Format::Affine { bits: 4, group: 64 };
         let stored = quantize(&Pool::new(1), format, features, columns, &values(9, features * columns)[..]).unwrap();
-        let matrix = Packed::quantized(&stored.as_stored()).unwrap().upload(device).unwrap();
+        let matrix = FileMatrix::quantized(&stored.as_stored()).unwrap().upload(device).unwrap();
         let product = room(device, count * features);
         let mix = |list: &mut List| matmul(list, &matrix, &out, columns, count, &Matmul::default(), &product);
         if in_one {
@@ -550,7 +551,7 @@ fn a_prompt_attends_for_its_product_alone_as_for_all() {
         };
         let (columns, features) = (out_stride as usize, 96);
         let brains: Vec<half::bf16> = values(9, features * columns).into_iter().map(half::bf16::from_f32).collect();
-        let dense = Packed::dense(Code::Bf16, features, columns, bytemuck::cast_slice(&brains));
+        let dense = FileMatrix::dense(Code::Bf16, features, columns, bytemuck::cast_slice(&brains));
         let matrix = dense.upload(device).unwrap();
         let multiplied = |kept: Option<&Memory>| {
             let product = room(device, count * features);

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use olivine_gpu::expression::{Binary, Expression};
 use olivine_gpu::ops::elementwise::{Operand, elementwise};
 use olivine_gpu::ops::embedding::embedding;
+use olivine_gpu::ops::laying::FileMatrix;
 use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
-use olivine_gpu::ops::weights::{Code, Matrix, Packed};
+use olivine_gpu::ops::weights::{Code, Matrix};
 use olivine_gpu::{Device, List, Memory};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::quant::{FORMATS, Format, StoredOwned, quantize};
@@ -46,7 +47,7 @@ fn every_storage_format_multiplies_what_it_decodes_to() {
         let (rows, columns) = (70, 768);
         let source = values(7, rows * columns);
         let Ok(stored) = quantize(&pool, info.format, rows, columns, &source[..]) else { continue };
-        let Some(packed) = Packed::quantized(&stored.as_stored()) else { continue };
+        let Some(packed) = FileMatrix::quantized(&stored.as_stored()) else { continue };
         covered += 1;
         // Compiling takes the time: one format in four when the subgroups are of another width.
         if other_width() && covered % 4 != 0 {
@@ -145,11 +146,11 @@ fn feed_forward_in_one_list_is_what_its_steps_are() {
     let quantized = |seed, rows, columns| {
         let format = Format::Affine { bits: 4, group: 64 };
         let stored = quantize(&pool, format, rows, columns, &values(seed, rows * columns)[..]).unwrap();
-        Packed::quantized(&stored.as_stored()).unwrap().upload(&*device).unwrap()
+        FileMatrix::quantized(&stored.as_stored()).unwrap().upload(&*device).unwrap()
     };
     let dense = |seed, rows, columns| {
         let brains: Vec<half::bf16> = values(seed, rows * columns).into_iter().map(half::bf16::from_f32).collect();
-        Packed::dense(Code::Bf16, rows, columns, bytemuck::cast_slice(&brains)).upload(&*device).unwrap()
+        FileMatrix::dense(Code::Bf16, rows, columns, bytemuck::cast_slice(&brains)).upload(&*device).unwrap()
     };
     for (name, matrices) in [
         ("4 bits", [quantized(6, 2 * inner, hidden), quantized(7, hidden, inner)]),
@@ -189,7 +190,7 @@ fn dense_matrices_of_any_width() {
             (Code::Bf16, bytemuck::cast_slice(&brains), brains.iter().map(|h| h.to_f32()).collect()),
         ];
         for (code, bytes, exact) in cases {
-            let matrix = Packed::dense(code, rows, columns, bytes).upload(&*device).unwrap();
+            let matrix = FileMatrix::dense(code, rows, columns, bytes).upload(&*device).unwrap();
             let found = run_plain(&*device, &matrix, &x, &Matmul::default());
             let tolerance = product_tolerance(&*device, code);
             assert_near(&found, &product(&x, &exact, columns), tolerance, &format!("{code:?} {rows} x {columns}"));
@@ -208,7 +209,7 @@ fn a_row_has_the_same_bits_in_every_number_of_rows() {
 
 fn row_of_any_number(device: &dyn Device, features: usize, columns: usize) {
     let weights = values(5, features * columns);
-    let matrix = Packed::dense(Code::F32, features, columns, bytemuck::cast_slice(&weights));
+    let matrix = FileMatrix::dense(Code::F32, features, columns, bytemuck::cast_slice(&weights));
     let matrix = matrix.upload(device).unwrap();
     let weight = upload(device, &values(6, columns));
     let inputs = [Input::Plain, Input::Norm { weight: &weight, epsilon: 1e-6 }, Input::Gated(Gate::Silu)];
@@ -241,7 +242,7 @@ fn stored_rows_have_the_same_bits_in_every_number_of_rows() {
         let next = AtomicUsize::new(0);
         let compare = || {
             while let Some(stored) = stored.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let Some(packed) = Packed::quantized(&stored.as_stored()) else { continue };
+                let Some(packed) = FileMatrix::quantized(&stored.as_stored()) else { continue };
                 let matrix = packed.upload(&*device).unwrap();
                 let all = run_plain(&*device, &matrix, &x, &Matmul::default());
                 let last = (most - 1) * columns;
@@ -296,7 +297,7 @@ fn small_weights(device: &dyn Device, least: f32, tolerance: f32) {
     }
     for format in [Format::Affine { bits: 4, group: 64 }, Format::Q4_0, Format::Q4_1, Format::Q4K] {
         for stored in with_every_scale(format, features, columns, &source) {
-            let matrix = Packed::quantized(&stored.as_stored()).expect("a layout").upload(device).unwrap();
+            let matrix = FileMatrix::quantized(&stored.as_stored()).expect("a layout").upload(device).unwrap();
             for rows in [1, 20, 70] {
                 let x = values(22, rows * columns);
                 let found = run_plain(device, &matrix, &x, &Matmul::default());
@@ -316,7 +317,7 @@ fn norms_gates_bias_and_residual() {
     let Some(device) = device() else { return };
     let (features, columns, rows) = (40, 320, 5);
     let weights = values(5, features * columns);
-    let matrix = Packed::dense(Code::F32, features, columns, bytemuck::cast_slice(&weights));
+    let matrix = FileMatrix::dense(Code::F32, features, columns, bytemuck::cast_slice(&weights));
     let matrix = matrix.upload(&*device).unwrap();
     let (x, weight, bias) = (values(1, rows * columns), values(2, columns), values(3, features));
     let residual = values(4, rows * features);
@@ -365,10 +366,13 @@ fn stacked_matrices_give_their_outputs_side_by_side_from_slices_of_one_arena() {
     let Some(device) = device() else { return };
     let columns = 96;
     let parts = [values(1, 64 * columns), values(2, 32 * columns), values(3, 8 * columns)];
-    let packed =
-        parts.each_ref().map(|w| Packed::dense(Code::F32, w.len() / columns, columns, bytemuck::cast_slice(w)));
-    assert!(Packed::stack(&[packed[2].clone(), packed[0].clone()]).is_none());
-    let matrix = Packed::stack(&packed).unwrap().upload(&*device).unwrap();
+    let each: Vec<FileMatrix> = parts
+        .iter()
+        .map(|w| FileMatrix::dense(Code::F32, w.len() / columns, columns, bytemuck::cast_slice(w)))
+        .collect();
+    let other = FileMatrix::dense(Code::Bf16, 32, columns, vec![0; 64 * columns]);
+    assert!(FileMatrix::stack(vec![each[0].clone(), other]).is_none());
+    let matrix = FileMatrix::stack(each).unwrap().upload(&*device).unwrap();
     let x = values(4, 2 * columns);
     let arena = room(&*device, 4096);
     device.write(&arena, 1024, bytemuck::cast_slice(&x)).unwrap();

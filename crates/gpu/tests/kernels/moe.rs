@@ -1,10 +1,11 @@
 //! Experts and recurrent layers, against plain arithmetic and the CPU's kernels.
 
 use olivine_gpu::Device;
+use olivine_gpu::ops::laying::FileMatrix;
 use olivine_gpu::ops::matmul::{Experts, Gate, Input, Matmul, matmul};
 use olivine_gpu::ops::moe::{Router, Scoring, max_tiles, mix, route, sort, tile_rows};
 use olivine_gpu::ops::recurrent::{Convolution, DeltaInputs, DeltaShape, States, convolution, gated_delta};
-use olivine_gpu::ops::weights::{Code, Matrix, Packed};
+use olivine_gpu::ops::weights::{Code, Matrix};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::quant::{FORMATS, Format};
 use olivine_kernels::recurrent as cpu;
@@ -102,9 +103,8 @@ fn experts_take_sorted_pairs_and_their_rows_are_mixed() {
     let biases = values(6, experts * 2 * inner);
     let stack = |weights: &[f32], rows: usize, columns: usize| {
         let pieces = weights.chunks(rows * columns);
-        let packed: Vec<Packed> =
-            pieces.map(|w| Packed::dense(Code::F32, rows, columns, bytemuck::cast_slice(w))).collect();
-        Packed::stack(&packed).expect("whole tiles").upload(&*device).expect("room")
+        let each = pieces.map(|w| FileMatrix::dense(Code::F32, rows, columns, bytemuck::cast_slice(w)));
+        FileMatrix::of_experts(each.collect()).expect("one type").upload(&*device).expect("room")
     };
     let (up_matrix, down_matrix) = (stack(&up, 2 * inner, hidden), stack(&down, hidden, inner));
     let mut alone = vec![];
@@ -184,9 +184,9 @@ impl Layer {
         let sources = shapes.map(|(rows, columns)| values(columns as u64, experts * rows * columns));
         let biases = [1, 2].map(|seed| values(seed, experts * shapes[seed as usize - 1].0));
         let mut layers = vec![];
-        let mut add = |what: String, made: [(Packed, Vec<f32>); 2]| {
+        let mut add = |what: String, made: [(Matrix, Vec<f32>); 2]| {
             let [up, down] = made;
-            let matrices = [up.0, down.0].map(|packed| packed.upload(device).expect("room"));
+            let matrices = [up.0, down.0];
             let clamped = layers.len() % 2 == 1;
             let gate = if clamped { Gate::Clamped { alpha: 1.702, limit: 7.0 } } else { Gate::Silu };
             let biases = clamped.then(|| biases.clone());
@@ -200,8 +200,9 @@ impl Layer {
             });
             for (up, down) in ups.into_iter().zip(downs) {
                 let what = format!("{:?} {:?}", up.format, up.scale_type);
-                let packed = [&up, &down].map(|stored| Packed::quantized(&stored.as_stored()));
-                if let [Some(one), Some(two)] = packed {
+                let stored = [up.as_stored(), down.as_stored()];
+                if let [Some(one), Some(two)] = stored.map(|stored| FileMatrix::quantized(&stored)) {
+                    let [one, two] = [one, two].map(|matrix| matrix.upload(device).expect("room"));
                     add(what, [(one, decoded(&up)), (two, decoded(&down))]);
                 }
             }
@@ -209,7 +210,7 @@ impl Layer {
         for &code in codes {
             let made = [0, 1].map(|which: usize| {
                 let (rows, columns) = shapes[which];
-                dense(code, experts * rows, columns, &sources[which])
+                dense(device, code, experts * rows, columns, &sources[which])
             });
             add(format!("{code:?}"), made);
         }
@@ -293,7 +294,7 @@ impl Layer {
 }
 
 /// A dense matrix of a type, and its values.
-fn dense(code: Code, rows: usize, columns: usize, source: &[f32]) -> (Packed, Vec<f32>) {
+fn dense(device: &dyn Device, code: Code, rows: usize, columns: usize, source: &[f32]) -> (Matrix, Vec<f32>) {
     let (bytes, values): (Vec<u8>, Vec<f32>) = match code {
         Code::Bf16 => {
             let stored: Vec<half::bf16> = source.iter().map(|v| half::bf16::from_f32(*v)).collect();
@@ -305,7 +306,7 @@ fn dense(code: Code, rows: usize, columns: usize, source: &[f32]) -> (Packed, Ve
         }
         _ => (bytemuck::cast_slice(source).to_vec(), source.to_vec()),
     };
-    (Packed::dense(code, rows, columns, &bytes), values)
+    (FileMatrix::dense(code, rows, columns, bytes).upload(device).expect("room"), values)
 }
 
 /// All ways that mixtures go: a single token, a few, and many whose experts have some rows or more.

@@ -2,8 +2,9 @@
 //! and in bits against the same rows alone and in other company.
 
 use olivine_gpu::Device;
+use olivine_gpu::ops::laying::FileMatrix;
 use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
-use olivine_gpu::ops::weights::{Code, Matrix, Packed};
+use olivine_gpu::ops::weights::{Code, Matrix};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::quant::{Format, quantize};
 
@@ -26,13 +27,13 @@ const KINDS: [Format; 8] = [
 const ROWS: [usize; 7] = [1, 3, 16, 17, 40, 65, 150];
 
 /// A matrix, what it holds, and its name.
-fn matrices(features: usize, columns: usize) -> Vec<(Packed, Vec<f32>, String)> {
+fn matrices(device: &dyn Device, features: usize, columns: usize) -> Vec<(Matrix, Vec<f32>, String)> {
     let source = values(7, features * columns);
     let mut made = vec![];
     for format in KINDS {
         let stored = quantize(&Pool::new(1), format, features, columns, &source[..]).expect("a known format");
-        let packed = Packed::quantized(&stored.as_stored()).expect("a layout");
-        made.push((packed, decoded(&stored), format!("{format:?}")));
+        let matrix = FileMatrix::quantized(&stored.as_stored()).expect("a layout").upload(device).expect("room");
+        made.push((matrix, decoded(&stored), format!("{format:?}")));
     }
     let brains: Vec<half::bf16> = source.iter().map(|&w| half::bf16::from_f32(w)).collect();
     let halves: Vec<half::f16> = source.iter().map(|&w| half::f16::from_f32(w)).collect();
@@ -42,7 +43,8 @@ fn matrices(features: usize, columns: usize) -> Vec<(Packed, Vec<f32>, String)> 
         (Code::F32, bytemuck::cast_slice(&source), source.clone()),
     ];
     for (code, bytes, exact) in dense {
-        made.push((Packed::dense(code, features, columns, bytes), exact, format!("{code:?}")));
+        let matrix = FileMatrix::dense(code, features, columns, bytes).upload(device).expect("room");
+        made.push((matrix, exact, format!("{code:?}")));
     }
     made
 }
@@ -59,14 +61,13 @@ fn many_rows_are_exact_and_have_the_bits_of_each_row_alone() {
     let Some(device) = device() else { return };
     // Neither whole tiles of features nor, for a part of the sums, of columns.
     let (features, columns) = (70, 768);
-    for (index, (packed, exact, name)) in matrices(features, columns).into_iter().enumerate() {
+    for (index, (matrix, exact, name)) in matrices(&*device, features, columns).into_iter().enumerate() {
         // Compiling takes the time, and most for matrices that are a program.
         let step = if device.info().software && !device.info().matrices.is_empty() { 3 } else { 1 };
         if index % if other_width() { 4 } else { step } != 0 {
             continue;
         }
-        let tolerance = product_tolerance(&*device, packed.layout.code);
-        let matrix = packed.upload(&*device).unwrap();
+        let tolerance = product_tolerance(&*device, matrix.layout.code);
         let x = values(9, 150 * columns);
         let expected = product(&x, &exact, columns);
         let all = run_rows(&*device, &matrix, &x, columns, &Matmul::default());
@@ -87,7 +88,7 @@ fn sizes_that_are_no_whole_tiles() {
         let (weights, x) = (values(3, features * columns), values(4, 70 * columns));
         let brains: Vec<half::bf16> = weights.iter().map(|&w| half::bf16::from_f32(w)).collect();
         let exact: Vec<f32> = brains.iter().map(|w| w.to_f32()).collect();
-        let matrix = Packed::dense(Code::Bf16, features, columns, bytemuck::cast_slice(&brains));
+        let matrix = FileMatrix::dense(Code::Bf16, features, columns, bytemuck::cast_slice(&brains));
         let matrix = matrix.upload(&*device).unwrap();
         let expected = product(&x, &exact, columns);
         for rows in [70, 1] {
@@ -105,7 +106,7 @@ fn wide_tiles_have_the_bits_of_rows_alone() {
     let (features, columns, rows) = (8180, 96, 150);
     let weights = values(3, features * columns);
     let brains: Vec<half::bf16> = weights.iter().map(|&w| half::bf16::from_f32(w)).collect();
-    let matrix = Packed::dense(Code::Bf16, features, columns, bytemuck::cast_slice(&brains));
+    let matrix = FileMatrix::dense(Code::Bf16, features, columns, bytemuck::cast_slice(&brains));
     let matrix = matrix.upload(&*device).unwrap();
     // Rows of whole quads, and others.
     for width in [columns, columns + 2] {
@@ -125,7 +126,7 @@ fn inputs_and_ends_of_many_rows_are_those_of_few() {
     let source = values(5, features * columns);
     let stored =
         quantize(&Pool::new(1), Format::Affine { bits: 4, group: 64 }, features, columns, &source[..]).unwrap();
-    let matrix = Packed::quantized(&stored.as_stored()).unwrap().upload(&*device).unwrap();
+    let matrix = FileMatrix::quantized(&stored.as_stored()).unwrap().upload(&*device).unwrap();
     let exact = decoded(&stored);
     let weights = values(6, columns);
     let [weight, bias] = [&weights, &values(3, features)].map(|values| upload(&*device, values));
