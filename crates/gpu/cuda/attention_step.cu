@@ -1,8 +1,8 @@
 // Attention of decoding rows on Hopper, whose tiles of keys and values the tensor copy engine brings.
 //
 // `step`: rows of a sequence each. One kernel norms and rotates the heads, writes the new key and value, attends and
-// merges: a cluster of blocks has a row and KV head, and what it sums stays in shared memory. Old keys come while the
-// kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before; each block has an equal share
+// merges: a cluster of blocks has a row and KV head, or where rows are many a lone block (`lone`), and what it sums stays in
+// shared memory. Old keys come while the kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before; each block has an equal share
 // of all tiles in whole spans, which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention_tile.cuh.
 #include "attention_tile.cuh"
 #include "heads.cuh"
@@ -138,30 +138,36 @@ DEV void first_begins(const LeftRows &left) {
     if ((blockIdx.x | blockIdx.y | blockIdx.z) == 0 && threadIdx.x < 32) begin_leaving(left);
 }
 
-// Merge what the blocks of a cluster have kept: a warp takes 64 dimensions of a head at a time.
-template <int DIM, bool LEAVES> DEV void merge_kept(const AttentionArgs &a, const LeftRows &leaves, const Room<DIM> &room, u32 count, u32 here, u32 first_head) {
+// Merge what the blocks of a cluster, or a lone one, have kept: a warp takes 64 dimensions of a head at a time.
+template <int DIM, bool LEAVES, bool LONE> DEV void merge_kept(const AttentionArgs &a, const LeftRows &leaves, const Room<DIM> &room, u32 count, u32 here, u32 first_head) {
     constexpr u32 PARTS = DIM / 64, HELD = 8;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, quads = warps / 4, all = gridDim.x * quads;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, quads = warps / 4, all = (LONE ? 1 : gridDim.x) * quads;
     const u32 all_log2 = __popc(all - 1), quads_log2 = __popc(quads - 1);
     float *before = room.factors + warp * 3 * a.spans, *after = before + a.spans, *totals = after + a.spans;
     // Where tile i is kept: those of four warps of one block after those of others.
     auto place = [&](u32 i, u32 of) {
+        if (LONE) return shared_address(room.kept) + (i * here + of) * KEPT<DIM> * 4;
         const u32 at = shared_address(room.kept) + (((i >> all_log2 << quads_log2) + (i & (quads - 1))) * here + of) * KEPT<DIM> * 4;
         return in_block(at, (i & (all - 1)) >> quads_log2);
     };
-    for (u32 unit = blockIdx.x * warps + warp; unit < here * PARTS; unit += gridDim.x * warps) {
+    auto load = [&](u32 at) {
+        if (!LONE) return load_cluster(at);
+        const uint2 v = load_shared_8(at);
+        return make_float2(bits_f32(v.x), bits_f32(v.y));
+    };
+    for (u32 unit = (LONE ? 0 : blockIdx.x * warps) + warp; unit < here * PARTS; unit += (LONE ? 1 : gridDim.x) * warps) {
         const u32 of = unit / PARTS, column = unit % PARTS * 64 + lane * 2;
         float2 held[HELD];
 #pragma unroll
         for (u32 i = 0; i < HELD; i++) {
             held[i] = make_float2(0.0f, 0.0f);
-            if (i < count) held[i] = load_cluster(place(i, of) + column * 4);
+            if (i < count) held[i] = load(place(i, of) + column * 4);
         }
         float largest = LEAST;
         for (u32 first = 0; first < count; first += 32) {
             const u32 i = first + lane;
             float2 own = make_float2(LEAST, 0.0f);
-            if (i < count) own = load_cluster(place(i, of) + DIM * 4);
+            if (i < count) own = load(place(i, of) + DIM * 4);
             float most = own.x;
 #pragma unroll
             for (u32 step = 1; step < 32; step *= 2) {
@@ -186,7 +192,7 @@ template <int DIM, bool LEAVES> DEV void merge_kept(const AttentionArgs &a, cons
             if (i < count) add(i, held[i]);
         }
 #pragma unroll 4
-        for (u32 i = HELD; i < count; i++) add(i, load_cluster(place(i, of) + column * 4));
+        for (u32 i = HELD; i < count; i++) add(i, load(place(i, of) + column * 4));
         __syncwarp();
         const float share = finish(a, largest, total, first_head + of);
         const float2 v = make_float2(sums.x * share, sums.y * share);
@@ -206,12 +212,13 @@ DEV void leave_nothing(const LeftRows &left, u32 row, u32 column, u32 columns) {
     }
 }
 
-// Grid (blocks of a cluster, KV heads * blocks of 16 heads, rows). Four warps take a tile.
-template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &args, u8 *memory) {
-    constexpr u32 STAGE = KEYS * DIM * 4;
+// Grid (blocks of a cluster, KV heads * blocks of 16 heads, rows). Four warps take a tile. A lone block has up to four teams of
+// them and meets nobody else, which would be a fence for the whole device.
+template <int ELEMENT, int DIM, bool LEAVES, bool LONE> DEV void attend(const StepArgs &args, u8 *memory) {
+    constexpr u32 STAGE = KEYS * DIM * 4, QUADS = LONE ? 4 : 2;
     const AttentionArgs &a = args.attention;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, quad = warp >> 2, part = warp & 3;
-    const u32 warps = blockDim.x >> 5, quads = warps / 4, all = gridDim.x * quads;
+    const u32 warps = blockDim.x >> 5, quads = warps / 4, all = (LONE ? 1 : gridDim.x) * quads;
     const u32 g = lane >> 2, t = lane & 3;
     const u32 blocks = (a.group + 15) / 16, head = blockIdx.y / blocks, of_group = blockIdx.y % blocks * 16;
     const u32 here = minimum(16u, a.group - of_group), first_head = head * a.group + of_group;
@@ -224,13 +231,13 @@ template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &arg
     const u32 stages = args.stages, tiles_at = shared_address(memory) + quad * stages * STAGE;
     const u32 full = shared_address(memory) + quads * stages * STAGE + quad * 32;
     Room<DIM> room;
-    room.exchange = (Exchange *)(memory + quads * stages * STAGE + 64);
+    room.exchange = (Exchange *)(memory + quads * stages * STAGE + 32 * QUADS);
     room.queries = (float *)(room.exchange + quads);
     room.fresh = room.queries + here * HEAD<DIM>;
     room.factors = room.fresh + 2 * DIM;
     room.kept = room.factors + warps * 3 * a.spans;
     const u32 first = first_seen(a, row.x) / KEYS, last_tile = row.x / KEYS;
-    u32 tile = first + blockIdx.x * quads + quad;
+    u32 tile = first + (LONE ? 0 : blockIdx.x * quads) + quad;
     // Of four warps the first has keys brought, the second values: stage after stage, of each their own barrier.
     const u32 brings = part * STAGE / 2;
     if (part < 2 && lane < stages) barrier_init(full + part * 8 + lane * 16, 1);
@@ -243,7 +250,7 @@ template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &arg
     };
     if (part < 2) number = page_number(a, row, ahead);
     for (u32 stage = 0; part < 2 && stage < stages; stage++) bring(stage);
-    const bool has_last = ((last_tile - first) & (all - 1)) / quads == blockIdx.x;
+    const bool has_last = LONE || ((last_tile - first) & (all - 1)) / quads == blockIdx.x;
     make_heads<ELEMENT, DIM>(args, room, row, head, of_group, here, has_last);
     if (LEAVES) first_begins(args.leaves);
     Queries<ELEMENT, DIM> q;
@@ -273,8 +280,8 @@ template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &arg
             if (is_last) patch_values<ELEMENT, DIM, DIM / 32>(values_at, room.fresh + DIM, last_row, part * (DIM / 32));
         };
         sum_tile<ELEMENT, DIM>(a, q, room.exchange[quad], 1 + quad, part, keys_at, values_at, tile * KEYS, firsts, lasts, sums, largest, total, between, values);
-        if (part == 1) meet(3 + quad, 128), bring(stage);
-        else pass_by(3 + quad, 128);
+        if (part == 1) meet(1 + QUADS + quad, 128), bring(stage);
+        else pass_by(1 + QUADS + quad, 128);
         if (++stage == stages) stage = 0, phase ^= 1;
 #pragma unroll
         for (u32 half = 0; half < 2; half++) {
@@ -286,13 +293,14 @@ template <int ELEMENT, int DIM, bool LEAVES> DEV void attend(const StepArgs &arg
             if (part == 0 && t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
         }
     }
-    cluster_meet();
-    merge_kept<DIM, LEAVES>(a, args.leaves, room, last_tile - first + 1, here, first_head);
+    if (LONE) __syncthreads();
+    else cluster_meet();
+    merge_kept<DIM, LEAVES, LONE>(a, args.leaves, room, last_tile - first + 1, here, first_head);
     float *left = args.qkv + (u64)blockIdx.z * a.row_stride;
     for (u32 i = threadIdx.x; has_last && i < here * DIM; i += blockDim.x) left[first_head * DIM + i] = room.queries[i / DIM * HEAD<DIM> + i % DIM];
     for (u32 i = threadIdx.x; has_last && of_group == 0 && i < DIM; i += blockDim.x) left[args.keys + head * DIM + i] = room.fresh[i];
     // Nobody may go while others read what it has; what was written need not have arrived.
-    cluster_part();
+    if (!LONE) cluster_part();
 }
 
 // Warps of a block of `long` that sum tiles, and most rows.
@@ -611,15 +619,17 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
     }
 }
 
+#define STEP_OF(kernel, threads, name, element, dim, leaves, lone)                                                       \
+    extern "C" __global__ void __launch_bounds__(threads) attention_##kernel##_##name(const __grid_constant__ StepArgs args) { \
+        extern __shared__ __align__(1024) u8 memory[];                                                               \
+        attend<element, dim, leaves, lone>(args, memory);                                                            \
+    }
+
 #define STEP(name, element, dim)                                                                                       \
-    extern "C" __global__ void __launch_bounds__(256) attention_leaving_##name(const __grid_constant__ StepArgs args) { \
-        extern __shared__ __align__(1024) u8 memory[];                                                               \
-        attend<element, dim, true>(args, memory);                                                                    \
-    }                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(256) attention_step_##name(const __grid_constant__ StepArgs args) { \
-        extern __shared__ __align__(1024) u8 memory[];                                                               \
-        attend<element, dim, false>(args, memory);                                                                  \
-    }                                                                                                                \
+    STEP_OF(leaving, 256, name, element, dim, true, false)                                                               \
+    STEP_OF(step, 256, name, element, dim, false, false)                                                                 \
+    STEP_OF(lone_leaving, 512, name, element, dim, true, true)                                                           \
+    STEP_OF(lone, 512, name, element, dim, false, true)                                                                  \
     extern "C" __global__ void __launch_bounds__(32 * LONG_WARPS + 32, 1) attention_long_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
         attend_long<element, dim>(args, memory);                                                                   \

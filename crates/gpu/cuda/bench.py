@@ -365,17 +365,19 @@ def closely(S_, sub, most):
     S_.close = lambda: launch(fn("attention", f"attention_close_{NM[el]}_{dim}"), (1, kvh * -(-g // 16), hi - lo), 64, close_shared(tiles, min(16, g), dim), a)
     S_.close(); return out
 class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("normed", U), ("rotated", U), ("inter", U), ("eps", F), ("stages", U), ("leaves", Left)]
-def step_shared(blocks, quads, stages, tiles, here, dim): return quads * (stages * 64 * dim * 4 + 6400) + 64 + 4 * (here * (dim + 8) + 2 * dim + quads * 12 * tiles + -(-tiles // (blocks * quads)) * quads * here * (dim + 2))
+def step_shared(blocks, quads, stages, tiles, here, dim): return quads * (stages * 64 * dim * 4 + 6400) + 128 + 4 * (here * (dim + 8) + 2 * dim + quads * 12 * tiles + -(-tiles // (blocks * quads)) * quads * here * (dim + 2))
 def cluster_of(tiles, others, here, dim):  # blocks, quads, stages, shared memory
-    often = -(-others // SMS); quads, stages, most = ((2, 2, 1), (1, 2, 2), (1, 1, 2))[min(often, 3) - 1]; shared = lambda blocks: step_shared(blocks, quads, stages, tiles, here, dim)
-    least = next((b for b in (1, 2, 4) if b * quads >= tiles or 2 * b * others > SMS), 8)
-    return next(((b, quads, stages, shared(b)) for b in (1, 2, 4, 8) if b >= least and tiles <= 64 and most * (shared(b) + 1024) <= 232448 + 1024), None)
+    way = lambda blocks, quads, stages: (blocks, quads, stages, step_shared(blocks, quads, stages, tiles, here, dim)); resident = lambda w: min(233472 // (w[3] + 1024), 4 // w[1])
+    lone = [w for w in (way(1, 1, 2), way(1, 1, 1), way(1, 2, 1), way(1, 4, 1)) if resident(w)] if 2 * others > SMS or 4 * others > SMS and tiles <= 8 else []
+    if lone: return min(lone, key=lambda w: -(-others // (SMS * resident(w))) * (2 * -(-tiles // w[1]) + 4 + w[1] * (2 * others > SMS))) if tiles <= 64 else None
+    quads, stages, most = ((2, 2, 1), (1, 2, 2), (1, 1, 2))[min(-(-others // SMS), 3) - 1]; least = next((b for b in (2, 4) if b * quads >= tiles or 2 * b * others > SMS), 8)
+    return next((w for w in (way(b, quads, stages) for b in (2, 4, 8) if b >= least) if tiles <= 64 and most * (w[3] + 1024) <= 233472), None)
 def step_args(pages, a, qkv, norm, angles, dim, el, keys, leaves=None):
     s = StepA(); page = a.page; s.map = encode(pages, (64, 8, dim // 64, pages.numel() // dim // 8), (dim * 2, 128, 16 * dim), (64, 8, dim // 64, min(page, 64) // 8), 3, el == 2)
     s.a = a; s.qkv, s.qn, s.kn, s.angles, s.keys, s.rotated, s.eps = P(qkv), P(norm), P(norm), P(angles), keys, dim if angles is not None else 0, 1e-6; s.normed = norm is not None
     if leaves: s.leaves = leaves
     return s
-def step_launch(s, cluster, others, rows_, el, dim): s.stages = cluster[2]; launch(fn("attention_step", f"attention_{'leaving' if s.leaves.rows else 'step'}_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 128, cluster[3], s, cluster=cluster[0])
+def step_launch(s, cluster, others, rows_, el, dim): s.stages = cluster[2]; launch(fn("attention_step", f"attention_{('lone_' if s.leaves.rows else 'lone') if cluster[0] == 1 else '' if s.leaves.rows else 'step'}{'leaving' if s.leaves.rows else ''}_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 128, cluster[3], s, cluster=cluster[0])
 def prompt_launch(s, kvh, group, rows_, el, dim, most=1 << 20): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 256, 4 * 64 * dim * 2 + 64 + 512 + (256 * dim if most > 4096 else 0), s)
 def long_launch(s, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (SMS, 1, 1), 192, 640 // dim * (256 * dim + 32) + 40 + 64 * (dim + 8) + 772, s)
 def join_launch(a, rows_): launch(fn("attention", "attention_join"), (a.heads, rows_, a.vd // 32), 128, 17408 + 8192 * min(4, -(-a.spans // 64)), a)
@@ -420,7 +422,7 @@ if want("attention"):
         tl = timed(graph(lambda: [S_.long() for _ in range(20)])) / 20; room = max(4, 1 << (-(-n // 64) - 1).bit_length()); qkv = torch.randn(rows_, 48 * 128, device=dv); o = torch.empty(rows_, 4096, device=dv); nw_ = torch.rand(128, device=dv); an = torch.randn(rows_, 64, 2, device=dv)
         r = []
         best = cluster_of(room, 8 * rows_, 4, 128)
-        for cl in [best] + [c for c in ((b, n, k, step_shared(b, n, k, room, 4, 128)) for b in (1, 2, 4, 8) for n in (1, 2) for k in (1, 2)) if TRY and c[3] <= 232448 and c[0] * c[1] <= room and c != best]:
+        for cl in [best] + [c for c in ((b, n, k, step_shared(b, n, k, room, 4, 128)) for b in (1, 2, 4, 8) for n in (1, 2, 4) for k in (1, 2)) if TRY and (n < 4 or b == 1) and c[3] <= 232448 and c[0] * c[1] <= room and c != best]:
             if cl is None: continue
             a = args(S_, None, o, None, room); a.rs, a.os = 48 * 128, 4096; a.qkv = P(qkv); s = step_args(S_.pages, a, qkv, nw_, an, 128, 2, 4096); torch.cuda.synchronize()
             ts = timed(graph(lambda: [step_launch(s, cl, 8, rows_, 2, 128) for _ in range(20)])) / 20; r.append(f"step {cl}: {ts:.1f} us")

@@ -51,7 +51,7 @@ for shape in CHOSEN:
         def own_shape(M, k):
             slice = (k + 1023) // 1024; stage = max(2, min(slice, 4)); together = 2 if slice == 1 else 1; wl = 2 - (M.w.gl + M.w.gw - 5); stages = -(-k // (stage * 128))
             of_stage = 16 * (together * (stage * 1024 + r128((stage << wl) * 64)) + 8); rest = 16 * (stages * stage * 256 + 72) + 64 + 16 * (most + 1) + 8 * pairs
-            depth = min((232448 - rest) // of_stage, 3 if slice == 2 else 8); return slice, stage, wl, depth if slice <= 4 else 0, depth * of_stage + rest
+            depth = min((232448 - rest) // of_stage, 2 if slice == 2 else 8); return slice, stage, wl, depth if slice <= 4 else 0, depth * of_stage + rest
         def own(M, rows_, fa, values, out, nn, k, gated):
             slice, stage, wl, depth, shared = own_shape(M, k); nb, nw = M.w.blocks, M.w.words; majors = experts * (2 if gated else 1); tl = M.codes.numel() // (512 * nb) // majors; eights, of = (1, 2) if gated else (2, 1)
             codes = encode(M.codes, [64, nb, 4, tl, majors], [512, 128, nb * 512, tl * nb * 512], [64, 4 * stage, eights, 1, of], 3, False)

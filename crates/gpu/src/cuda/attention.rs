@@ -86,9 +86,8 @@ fn step(plan: &mut Plan, heads: &Call, write: &Call, rest: &[Command]) -> Result
     }
     let Some(name) = on_matrices(&attention) else { return Ok(None) };
     let tiles = tiles_of(&attention);
-    let Some(cluster) = Cluster::of(plan, tiles, kv_heads * group.div_ceil(16) * rows, group.min(16), dim) else {
-        return Ok(None);
-    };
+    let shares = Shares { tiles, others: kv_heads * group.div_ceil(16) * rows, here: group.min(16), dim };
+    let Some(cluster) = Cluster::of(plan, shares) else { return Ok(None) };
     let (out, done) = match rest.get(1).and_then(Call::of) {
         Some(join) if attention.constant("MODE") == 0 && join.kernel.name == "attention_join" => (join.address(3), 2),
         _ if attention.constant("MODE") == 0 => return Ok(None),
@@ -107,7 +106,12 @@ fn step(plan: &mut Plan, heads: &Call, write: &Call, rest: &[Command]) -> Result
     let arguments = arguments.words(&[heads.constant("HEADS") * dim]).words(&names.map(|name| heads.constant(name)));
     let arguments = arguments.floats(&[heads.float(1)]).words(&[cluster.stages]);
     let arguments = arguments.inner(Left::arguments(leaves.as_ref()));
-    let kernel = if leaves.is_some() { "leaving" } else { "step" };
+    let kernel = match (cluster.blocks, leaves.is_some()) {
+        (1, true) => "lone_leaving",
+        (1, false) => "lone",
+        (_, true) => "leaving",
+        (_, false) => "step",
+    };
     plan.leaves = leaves;
     let grid = [cluster.blocks, kv_heads * group.div_ceil(16), rows];
     let block = (cluster.quads * 128, cluster.blocks);
@@ -129,7 +133,17 @@ fn is_alone(attention: &Call) -> bool {
 /// Bytes that four warps which sum a tile need to tell one another: struct Exchange of `attention_tile.cuh`.
 const EXCHANGE_BYTES: u32 = (4 * 16 + 4 * 32 * 4 + TILE_KEYS / 8 * 32 * 4) * 4;
 
-/// Blocks that have a row and KV head together; each four of their warps take tiles, and have so many on their way.
+/// Bytes of the barriers of all warps that sum tiles.
+const BARRIER_BYTES: u32 = 128;
+
+/// Tiles up to which a lone block is faster than a cluster though half of all processors have none.
+const FEW_TILES: u32 = 8;
+
+/// Teams of four warps that there is room for on a processor, for the registers that they take.
+const MOST_TEAMS: u32 = 4;
+
+/// Blocks that have a row and KV head together, or a lone one; each four of their warps take tiles, and have so many on their
+/// way.
 struct Cluster {
     blocks: u32,
     quads: u32,
@@ -137,26 +151,65 @@ struct Cluster {
     shared: u32,
 }
 
+/// What all of them have to do: tiles, rows and KV heads (blocks of 16 heads), heads of a block.
+#[derive(Clone, Copy)]
+struct Shares {
+    tiles: u32,
+    others: u32,
+    here: u32,
+    dim: u32,
+}
+
 impl Cluster {
-    /// So many that all processors have work, and that what they sum has room: one block on a processor, or where there are
-    /// many rows two of fewer warps, or up to four with one tile each.
-    fn of(plan: &Plan, tiles: u32, others: u32, here: u32, dim: u32) -> Option<Cluster> {
-        let chip = plan.chip;
-        let (quads, stages, together) = match others.div_ceil(chip.multiprocessors) {
+    /// A lone block where rows are many, or else a cluster; or neither, for there is no room for what they sum.
+    fn of(plan: &Plan, shares: Shares) -> Option<Cluster> {
+        let Shares { tiles, others, .. } = shares;
+        let processors = plan.chip.multiprocessors;
+        let is_half = 4 * others > processors && tiles <= FEW_TILES;
+        let is_many = 2 * others > processors;
+        let lone = (is_many || is_half).then(|| Cluster::lone(plan, shares, is_many)).flatten();
+        lone.or_else(|| Cluster::shared(plan, shares)).filter(|_| tiles <= STEP_TILES)
+    }
+
+    fn new(shares: Shares, blocks: u32, quads: u32, stages: u32) -> Cluster {
+        let Shares { tiles, here, dim, .. } = shares;
+        let kept = tiles.div_ceil(blocks * quads) * quads * here * (dim + 2);
+        let floats = here * (dim + 8) + 2 * dim + quads * 4 * 3 * tiles + kept;
+        let shared = quads * (stages * 2 * TILE_KEYS * dim * 2 + EXCHANGE_BYTES) + BARRIER_BYTES + floats * 4;
+        Cluster { blocks, quads, stages, shared }
+    }
+
+    /// How many of its blocks have room on a processor.
+    fn resident(&self, plan: &Plan) -> u32 {
+        ((plan.chip.shared_bytes + 1024) / (self.shared + 1024)).min(MOST_TEAMS / self.quads)
+    }
+
+    /// A block of its own for each row and KV head, of as many teams and tiles on their way as are soonest done: each turn
+    /// of all processors costs a beginning and an end beside its tiles, and where the next kernel finds none of them idle
+    /// (`is_many`) more of it with more teams.
+    fn lone(plan: &Plan, shares: Shares, is_many: bool) -> Option<Cluster> {
+        let ways = [(1, 2), (1, 1), (2, 1), (4, 1)].map(|(quads, stages)| Cluster::new(shares, 1, quads, stages));
+        let cost = |way: &Cluster| {
+            let turns = shares.others.div_ceil(plan.chip.multiprocessors * way.resident(plan));
+            turns * (2 * shares.tiles.div_ceil(way.quads) + 4 + if is_many { way.quads } else { 0 })
+        };
+        ways.into_iter().filter(|way| way.resident(plan) > 0).min_by_key(cost)
+    }
+
+    /// Several blocks: so many that all processors have work, and that what they sum has room: one block on a processor, or
+    /// where there are many rows two of fewer warps.
+    fn shared(plan: &Plan, shares: Shares) -> Option<Cluster> {
+        let processors = plan.chip.multiprocessors;
+        let (quads, stages, together) = match shares.others.div_ceil(processors) {
             ..=1 => (2, 2, 1),
             2 => (1, 2, 2),
             _ => (1, 1, 2),
         };
-        let shared = |blocks: u32| {
-            let kept = tiles.div_ceil(blocks * quads) * quads * here * (dim + 2);
-            let floats = here * (dim + 8) + 2 * dim + quads * 4 * 3 * tiles + kept;
-            quads * (stages * 2 * TILE_KEYS * dim * 2 + EXCHANGE_BYTES) + 64 + floats * 4
-        };
-        let enough = |blocks: &u32| blocks * quads >= tiles || 2 * blocks * others > chip.multiprocessors;
-        let least = [1, 2, 4].into_iter().find(enough).unwrap_or(8);
-        let fits = |blocks: &u32| together * (shared(*blocks) + 1024) <= chip.shared_bytes + 1024;
-        let blocks = [1, 2, 4, 8].into_iter().find(|blocks| *blocks >= least && fits(blocks))?;
-        (tiles <= STEP_TILES).then_some(Cluster { blocks, quads, stages, shared: shared(blocks) })
+        let enough = |blocks: &u32| blocks * quads >= shares.tiles || 2 * blocks * shares.others > processors;
+        let least = [2, 4].into_iter().find(enough).unwrap_or(8);
+        let ways = [2, 4, 8].into_iter().filter(|blocks| *blocks >= least);
+        let mut ways = ways.map(|blocks| Cluster::new(shares, blocks, quads, stages));
+        ways.find(|way| together * (way.shared + 1024) <= plan.chip.shared_bytes + 1024)
     }
 }
 

@@ -52,7 +52,7 @@ impl Own {
         // all else waits that other kernels and rows need.
         let (stage, together, most_depth) = match slice {
             1 => (2, 2, 8),
-            2 => (2, 1, 3),
+            2 => (2, 1, 2),
             3 | 4 => (slice, 1, 8),
             _ => return None,
         };

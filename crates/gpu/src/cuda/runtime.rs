@@ -401,7 +401,8 @@ impl Shared {
 }
 
 /// Kernels of `attention_step.cu`.
-const ATTENTION_STEP: [&str; 4] = ["attention_step", "attention_leaving", "attention_long", "attention_prompt"];
+const ATTENTION_STEP: [&str; 5] =
+    ["attention_step", "attention_leaving", "attention_lone", "attention_long", "attention_prompt"];
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
