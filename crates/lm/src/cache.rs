@@ -17,6 +17,10 @@ use crate::spec::{KvGroup, Mixer, ModelSpec};
 /// Tokens in a page: small enough to waste little, large enough to amortize a table entry.
 pub const PAGE_TOKENS: usize = 64;
 
+/// The share of the GPU's memory that pages have from the beginning, at most for so many tokens.
+const FIRST_SHARE: usize = 64;
+const FIRST_TOKENS: usize = 16_384;
+
 /// In a block table: no page, because no row reads it any more.
 pub const GONE: u32 = u32::MAX;
 
@@ -116,6 +120,15 @@ impl Cache {
         let layers = layers.collect();
         let groups = kinds.into_iter().map(|kind| Group { kind, free: Vec::new(), owners: Vec::new() }).collect();
         Cache { groups, layers, free_states: Vec::new(), states: 0 }
+    }
+
+    /// Have room for the first pages in a GPU's own memory, a share of what is left of it, before anybody has one: where a cache
+    /// grows all of its pages move, and steps that were recorded are recorded anew.
+    pub fn reserve(&self) {
+        let bytes: usize = (0..self.groups.len()).map(|group| self.page_bytes(group)).sum();
+        let Some(room) = olivine_array::gpu::room_bytes().filter(|_| bytes > 0) else { return };
+        let pages = (room / FIRST_SHARE / bytes).min(FIRST_TOKENS / PAGE_TOKENS);
+        (0..self.groups.len()).flat_map(|group| self.kv_layers(group)).for_each(|handle| handle.reserve(pages));
     }
 
     /// Index of a group in every block table list.

@@ -236,6 +236,7 @@ impl Model {
             _ => AdapterSites::of_cards(cards),
         };
         let adapters = Arc::new(adapters);
+        cache.reserve();
         let ropes = loader.ropes.into_iter().map(|(_, frequencies)| frequencies).collect();
         let context_tokens = options.context_tokens.unwrap_or(spec.context_tokens);
         Ok(Model {

@@ -221,6 +221,15 @@ impl KvHandle {
         });
     }
 
+    /// On a GPU, have room for so many pages, of which none has anything yet.
+    pub fn reserve(&self, pages: usize) {
+        self.with(|store| {
+            if let KvStore::Gpu(kv) = store {
+                kv.reserve(pages);
+            }
+        });
+    }
+
     /// Copy a whole page (before writing to one that is shared).
     pub fn copy_page(&self, from: u32, to: u32) {
         self.with(|store| match store {
@@ -307,6 +316,18 @@ impl GpuKv {
     fn page(&self, page: u32) -> Memory {
         let bytes = self.own_page_bytes() as u64;
         self.memory.slice(u64::from(page) * bytes, bytes)
+    }
+
+    /// As many pages as are asked for, if half of the largest matrix of the device has room for them.
+    fn reserve(&mut self, pages: usize) {
+        let limits = &self.gpu.device().info().limits;
+        let most = limits.allocation_bytes.min(limits.binding_bytes) / 2 / self.own_page_bytes() as u64;
+        let pages = pages.min(most as usize);
+        if pages > self.pages {
+            self.pages = pages;
+            self.memory = self.gpu.allocate(pages * self.own_page_bytes());
+            self.gpu.new_epoch();
+        }
     }
 
     /// Twice the memory when it is full: the pages move, and what was recorded before does not fit any more.
