@@ -86,12 +86,13 @@ CODES = dict(bits4=(4, 0), bits5=(4, 1), bits6=(4, 2), bits8=(8, 0), signed8=(8,
 GW = {1: 0, 2: 0, 4: 1, 5: 1, 6: 2, 7: 2, 8: 2}
 class Matrix: pass
 # What scales and offsets are multiplied by on their way to halves, and products afterwards; scales of 4 bits are below 1/32 here.
-def UPS(code): return (2.0 ** 21, 0.125) if code == "bits4" else (16384.0, 0.0) if code == "e2m1" else (256.0, 256.0)
+def UPS(code): return (2.0 ** 21, 0.125) if code in ("bits4", "bits5", "bits6") else (16384.0, 0.0) if code == "e2m1" else (256.0, 256.0)
 def FACT(code): return 1.0 if code in ("bf16", "f16", "e2m1") else 1 / UPS(code)[1]
 def tiles(t, n):  # [n, ...] -> pad rows to 32 and split
     p = (-n) % 32
     if p: t = torch.cat([t, torch.zeros(p, *t.shape[1:], dtype=t.dtype, device=dv)])
     return t.reshape(-1, 32, *t.shape[1:])
+def high_place(width, i): q = i // 8 * 2 + i // 2 % 2; return q % (4 // width) * width + q // (4 // width) * 8 + i % 2 * 4 + i // 4 % 2 * 16
 def matrix(code, n, k, kind=0, group=32, zero=0, check=True):
     M = Matrix(); M.code, M.n, M.k = code, n, k; bits, high = CODES[code]; nb = k // 32; w = W(); M.w = w
     w.kind, w.zero, w.blocks, w.factor = kind, zero, nb, FACT(code); w.code_up, w.offset_up = UPS(code); w.gl = group.bit_length() - 1; w.gw = GW.get(kind, 0)
@@ -106,7 +107,7 @@ def matrix(code, n, k, kind=0, group=32, zero=0, check=True):
     else:
         low = (q & 15).reshape(n, nb, 16, 2); by = (low[..., 0] | low[..., 1] << 4).to(torch.uint8); M.codes = tiles(by, n).permute(0, 2, 1, 3).contiguous()
         if high:
-            h = (q >> 4).reshape(n, nb, high, 32 // high).long(); sh = torch.arange(32 // high, device=dv) * high
+            h = (q >> 4).reshape(n, nb, high, 32 // high).long(); sh = torch.tensor([high_place(high, i) if bits == 4 else i for i in range(32 // high)], device=dv)
             wd = (h << sh).sum(-1); wd = torch.where(wd >= 2**31, wd - 2**32, wd).int(); M.high = tiles(wd, n).permute(0, 2, 1, 3).contiguous(); w.high = P(M.high)
     w.codes = P(M.codes); G = k // group; rnd = lambda *s: torch.rand(*s, device=dv)
     sup = None
@@ -136,6 +137,7 @@ UPN = dict(bits4=1, bits5=1, bits6=1, bits8=2, signed8=2, e2m1=1, bf16=0, f16=0)
 def element(M): return "bf16" if M.code == "bf16" else "f16"
 def name(M):
     if M.code == "e2m1" and M.w.kind == 7: return "e2m1_exponent"
+    if M.code == "bits6" and M.w.kind == 6: return "bits6_signed"
     if M.code != "bits4": return M.code
     return "bits4_pair" if M.w.kind == 2 else "bits4_single" if M.w.kind == 4 else "bits4_minima" if M.w.kind == 5 else "bits4"
 def best_group(halves, teams, least=1): return min((of for of in (4, 2, 1) if of >= least and halves % of == 0), key=lambda of: -(-(halves // of) // teams) * of)

@@ -34,7 +34,7 @@ constexpr u32 WARPS = 8;
 
 template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
-    constexpr u32 DEPTH = T::BITS == 16 ? (COLUMNS == 1 ? 2 : 1) : T::BITS == 8 ? 2 : T::HIGH == 2 ? 3 : 4;
+    constexpr u32 DEPTH = T::BITS == 16 ? (COLUMNS == 1 ? 2 : 1) : T::BITS == 8 ? 2 : T::BITS == 4 && T::HIGH ? 3 : 4;
     constexpr u32 TEAMS = COLUMNS == 1 ? 2 : 1, THREADS = 256 * TEAMS;
     const u32 thread = threadIdx.x & 255, lane = thread & 31, warp = thread >> 5, team = threadIdx.x >> 8;
     const u32 g = lane >> 2, t = lane & 3;

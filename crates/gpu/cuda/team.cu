@@ -45,7 +45,7 @@ DEV void bring_rows(u32 to, const void *from, u32 bytes, u32 barrier) {
 
 template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
-    constexpr u32 DEPTH = T::BITS == 16 || T::BITS == 8 ? 2 : T::HIGH == 2 ? 3 : 4;
+    constexpr u32 DEPTH = T::BITS == 16 || T::BITS == 8 ? 2 : T::BITS == 4 ? 4 - T::HIGH : 4;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
     const u32 parts = args.parts, here = SLICES / parts, part = blockIdx.x % parts, cluster = blockIdx.x / parts, clusters = gridDim.x / parts;
     const u32 own = warp % here, team = warp / here, slice = part * here + own;

@@ -63,8 +63,8 @@ DEV float stored_value(const Weights &w, u32 code, u32 row, u32 k) {
         q = w.codes[(place * 32 + lane) * 16 + (i >> 1)] >> (i & 1) * 4 & 15;
     }
     if (code == BITS3) q |= (high[place * 32 + lane] >> i & 1) << 2;
-    if (code == BITS5) q |= (high[place * 32 + lane] >> i & 1) << 4;
-    if (code == BITS6) q |= (high[(place * 32 + lane) * 2 + (i >> 4)] >> 2 * (i & 15) & 3) << 4;
+    if (code == BITS5) q |= (high[place * 32 + lane] >> high_place(1, i) & 1) << 4;
+    if (code == BITS6) q |= (high[(place * 32 + lane) * 2 + (i >> 4)] >> high_place(2, i & 15) & 3) << 4;
     float v = (float)q;
     if (code == SIGNED8) v = (float)(signed char)q;
     if (code == E2M1) v = f16_f32(e2m1_pair(q) & 0xffff) * 16384.0f;

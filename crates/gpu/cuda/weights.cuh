@@ -193,8 +193,19 @@ DEV u32 e2m1_pair(u32 nibbles) { // in bits 0..4 and 16..20
     return (nibbles & 0x00070007) << 9 | (nibbles & 0x00080008) << 12;
 }
 
-// Eight values: nibbles of v, or bytes of v and u; h has their high bits. {k16 product 0: low pair, high pair, product 1}.
-template <int CODE> DEV void unpack_eight(u32 v, u32 u, u32 h, u32 pair, u32 (&out)[4]) {
+// Where the high bits of column i lie, of codes of 5 bits (width 1) in a word of 32 columns, of 6 bits (width 2) in a word of 16:
+// columns j and j + 4 of eight in its two halves, j and j + 1 four bits apart, as their nibbles are.
+DEV u32 high_pair(u32 width, u32 q) { return q % (4 / width) * width + q / (4 / width) * 8; }
+DEV u32 high_place(u32 width, u32 i) { return high_pair(width, (i >> 3) * 2 + (i >> 1 & 1)) + 4 * (i & 1) + 16 * (i >> 2 & 1); }
+
+// The word shifted so that the high bits of two pairs stand above their nibbles, the first ones' in bits 4 and up.
+DEV u32 high_bits(u32 width, u32 h, u32 q) {
+    const u32 place = high_pair(width, q);
+    return place < 4 ? h << (4 - place) : h >> (place - 4);
+}
+
+// Eight values: nibbles of v, or bytes of v and u; h has their high bits, two pairs' each. {k16 product 0: low pair, high pair, product 1}.
+template <int CODE> DEV void unpack_eight(u32 v, u32 u, const u32 (&h)[2], u32 pair, u32 (&out)[4]) {
     typedef Traits<CODE> T;
     const u32 s = __byte_perm(pair, 0, 0x1010), b = __byte_perm(pair, 0, 0x3232), next = v >> 8;
     if (CODE == CODE_E4M3) {
@@ -219,23 +230,16 @@ template <int CODE> DEV void unpack_eight(u32 v, u32 u, u32 h, u32 pair, u32 (&o
         const u32 w = (v & 0xff) | (v & 0xff00) << 8;
 #pragma unroll
         for (u32 j = 0; j < 4; j++) {
-            const u32 high = T::HIGH ? (h >> j & 1) << 2 | (h >> (j + 4) & 1) << 18 : 0;
+            const u32 high = T::HIGH ? (h[0] >> j & 1) << 2 | (h[0] >> (j + 4) & 1) << 18 : 0;
             out[j] = dequantize((w >> 2 * j & 0x00030003) | high | 0x64006400, 0x64006400, s, b);
-        }
-    } else if (T::HIGH) {
-        // Column j of eight: j and j + 4 are a pair.
-#pragma unroll
-        for (u32 j = 0; j < 4; j++) {
-            const u32 high = T::HIGH == 1 ? (h >> j & 1) << 4 | (h >> (j + 4) & 1) << 20
-                                          : (h >> 2 * j & 3) << 4 | (h >> (2 * j + 8) & 3) << 20;
-            out[j] = dequantize((v >> 4 * j & 0x000f000f) | high | 0x64006400, 0x64006400, s, b);
         }
     } else {
         const u32 low = half2_mul(s, 0x2c002c00); // s / 16
-        out[0] = half2_fma(v & 0x000f000f, s, b);
-        out[1] = half2_fma(v & 0x00f000f0, low, b);
-        out[2] = half2_fma(next & 0x000f000f, s, b);
-        out[3] = half2_fma(next & 0x00f000f0, low, b);
+        const u32 first = T::HIGH == 0 ? 0 : T::HIGH == 1 ? 0x00100010 : 0x00300030, second = first << 4;
+        out[0] = half2_fma((v & 0x000f000f) | (h[0] & first), s, b);
+        out[1] = half2_fma((v & 0x00f000f0) | (h[0] & second), low, b);
+        out[2] = half2_fma((next & 0x000f000f) | (h[1] & first), s, b);
+        out[3] = half2_fma((next & 0x00f000f0) | (h[1] & second), low, b);
     }
 }
 
@@ -245,7 +249,7 @@ template <int CODE, int KIND> DEV void piece_scales(const Weights &w, const Piec
     if (Traits<CODE>::BITS == 16) return;
     const u32 group = (stretch * 4 + t) * 32 >> w.group_log2;
     pairs[0] = pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group);
-    if (KIND < 0 && w.group_log2 < 5) pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group + 1);
+    if ((KIND < 0 || KIND == SIGNED) && w.group_log2 < 5) pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group + 1);
 }
 
 // Word 0..4 of a piece: operands of two products.
@@ -257,11 +261,14 @@ template <int CODE> DEV void unpack_word(const Piece<CODE> &piece, u32 word, con
         return;
     }
     const u32 pair = pairs[word >> 1];
-    u32 h = 0;
-    if (T::HIGH == 1) h = piece.high[0] >> 8 * word;
-    if (T::HIGH == 2) h = piece.high[(word >> 1) % maximum(T::HIGH, 1u)] >> (word & 1) * 16;
+    u32 h[2] = {0, 0};
+    if (T::HIGH && T::BITS == 2) h[0] = piece.high[0] >> 8 * word;
+    if (T::HIGH && T::BITS == 4) {
+        const u32 high = piece.high[T::HIGH == 2 ? (word >> 1) % T::HIGH : 0], q = 2 * (T::HIGH == 2 ? word & 1 : word);
+        h[0] = high_bits(T::HIGH, high, q), h[1] = high_bits(T::HIGH, high, q + 1);
+    }
     if (T::BITS == 8) {
-        unpack_eight<CODE>(piece.codes[2 * word % T::BITS], piece.codes[(2 * word + 1) % T::BITS], 0, pair, out);
+        unpack_eight<CODE>(piece.codes[2 * word % T::BITS], piece.codes[(2 * word + 1) % T::BITS], h, pair, out);
     } else if (T::BITS == 2) {
         unpack_eight<CODE>(piece.codes[(word >> 1) % T::BITS] >> (word & 1) * 16, 0, h, pair, out);
     } else {
@@ -269,8 +276,8 @@ template <int CODE> DEV void unpack_word(const Piece<CODE> &piece, u32 word, con
     }
 }
 
-// KERNEL(name, code, kind of scales) for every format. The common ones of 4 bits know their scales; these have groups of 32 or
-// more.
+// KERNEL(name, code, kind of scales) for every format. The common ones of 4 and 6 bits know their scales; those of 4 have groups of
+// 32 or more.
 #define EVERY_FORMAT(KERNEL)                                                                                           \
     KERNEL(bits4_pair, BITS4, PAIR_BF16)                                                                               \
     KERNEL(bits4_single, BITS4, SINGLE)                                                                                \
@@ -281,6 +288,7 @@ template <int CODE> DEV void unpack_word(const Piece<CODE> &piece, u32 word, con
     KERNEL(bits4, BITS4, -1)                                                                                           \
     KERNEL(bits5, BITS5, -1)                                                                                           \
     KERNEL(bits6, BITS6, -1)                                                                                           \
+    KERNEL(bits6_signed, BITS6, SIGNED)                                                                                \
     KERNEL(bits8, BITS8, -1)                                                                                           \
     KERNEL(signed8, SIGNED8, -1)                                                                                       \
     KERNEL(e2m1, E2M1, -1)                                                                                             \

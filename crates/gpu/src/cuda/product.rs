@@ -66,6 +66,7 @@ impl Weights {
             (4, 2) => "_pair",
             (4, 4) => "_single",
             (4, 5) => "_minima",
+            (6, 6) => "_signed",
             (20, 7) => "_exponent",
             _ => "",
         };
@@ -110,7 +111,7 @@ impl Weights {
     /// code's bits for.
     pub fn ups(&self) -> [f32; 2] {
         match self.code {
-            4 => [self.scale_up * (1 << 24) as f32, self.scale_up],
+            4..=6 => [self.scale_up * (1 << 24) as f32, self.scale_up],
             20 => [16384.0, 0.0],
             _ => [256.0, 256.0],
         }

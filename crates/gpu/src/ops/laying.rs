@@ -14,7 +14,7 @@ use olivine_kernels::quant::{Format, Stored};
 
 use crate::device::Device;
 use crate::error::GpuError;
-use crate::ops::weights::{BLOCK, Code, Layout, Matrix, Scale, TILE};
+use crate::ops::weights::{BLOCK, Code, Layout, Matrix, Scale, TILE, high_bit};
 
 /// So much of a matrix is laid out at a time.
 const CHUNK_BYTES: usize = 32 << 20;
@@ -173,7 +173,7 @@ impl<'a> FileMatrix<'a> {
             }
             largest
         };
-        if layout.code == Code::Bits4 {
+        if has_small_codes(layout.code) {
             matrix.scale_up = scale_up(largest);
         }
         Ok(matrix)
@@ -319,8 +319,13 @@ impl Writer<'_> {
             _ => self.codes(block, values),
         }
         match high {
-            1 => self.high(block, in_bytes::<1, 4>(values, low)),
-            2 => self.high(block, in_bytes::<2, 8>(values, low)),
+            1 if low == 2 => self.high(block, in_bytes::<1, 4>(values, low)),
+            1 => self.high(block, high_word::<1>(values).to_le_bytes()),
+            2 => {
+                let [first, second]: &[[u8; 16]; 2] = values.as_chunks().0.as_array().expect("32 values");
+                let both = u64::from(high_word::<2>(first)) | u64::from(high_word::<2>(second)) << 32;
+                self.high(block, both.to_le_bytes());
+            }
             _ => {}
         }
     }
@@ -348,10 +353,10 @@ impl Writer<'_> {
         }
     }
 
-    /// The largest magnitudes of what codes of 4 bits are multiplied by, and of what is added then.
+    /// The largest magnitudes of what codes of 4 to 6 bits are multiplied by, and of what is added then.
     fn largest(&self) -> [f32; 2] {
         let Layout { code, scale, group, zero } = self.layout;
-        if code != Code::Bits4 {
+        if !has_small_codes(code) {
             return [0.0; 2];
         }
         let word_at = |bytes: &[u8]| u32::from_le_bytes(*bytes.as_array().expect("a word"));
@@ -385,7 +390,17 @@ impl Writer<'_> {
                     both(most, [half(factors) * largest(0), half(factors >> 16) * largest(8)])
                 })
             }
-            _ => unreachable!("no codes of 4 bits have scales like {scale:?}"),
+            Scale::Signed => {
+                let (supers, of_row) = (self.blocks / 8, self.blocks * BLOCK / group as usize / 4);
+                words.enumerate().fold([0.0; 2], |most, (index, word)| {
+                    let (tile, place, lane) = (index / TILE / of_row, index / TILE % of_row, index % TILE);
+                    let at = ((tile * supers + place * supers / of_row) * TILE + lane) * 4;
+                    let largest = word.to_le_bytes().map(|scale| (scale as i8).unsigned_abs()).into_iter().max();
+                    let scale = half(word_at(&self.parts[3][at..at + 4])) * f32::from(largest.expect("four scales"));
+                    both(most, [scale, scale * zero as f32])
+                })
+            }
+            _ => unreachable!("no codes of 4 to 6 bits have scales like {scale:?}"),
         }
     }
 
@@ -541,6 +556,17 @@ fn write_k_block(format: Format, bytes: &[u8], of: usize, block: usize, writer: 
             writer.values(block, &std::array::from_fn(|i| codes[i] >> low & 15 | (high[i] >> shift & 3) << 4));
         }
     }
+}
+
+/// The bits above the lowest four of each value, where [`high_bit`] has them.
+fn high_word<const WIDTH: usize>(values: &[u8]) -> u32 {
+    let bits = values.iter().enumerate();
+    bits.fold(0, |word, (index, value)| word | u32::from(value >> 4) << high_bit(WIDTH, index))
+}
+
+/// Codes whose low four bits lie in nibbles: kernels take them for halves as they are, and want scales to fit them.
+fn has_small_codes(code: Code) -> bool {
+    matches!(code, Code::Bits4 | Code::Bits5 | Code::Bits6)
 }
 
 /// BITS bits of each value, from bit `first` on, the earliest lowest.

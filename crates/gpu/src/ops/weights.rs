@@ -8,7 +8,7 @@
 //! | part | word of row `r` of a tile |
 //! |---|---|
 //! | codes | `[tile][block][piece][32]` of 16 bytes (8 bytes for 2 and 3 bits); value `i` at bit `i * bits` of a block |
-//! | high | 3, 5, 6 bits: `[tile][block][32]` of one or two words, value `i` at bit `i` or `2 i` |
+//! | high | 3, 5, 6 bits: `[tile][block][32]` of one or two words; 3 bits: value `i` at bit `i`; else see [`high_bit`] |
 //! | scales | `[tile][word][32]`, what a word holds see [`Scale`] |
 //! | supers | K-quants: `[tile][256 columns][32]`, f16 scale low, f16 factor of the minima high |
 //!
@@ -72,6 +72,13 @@ impl Code {
     pub fn piece_bytes(self) -> usize {
         if self.bits().0 == 2 { 8 } else { 16 }
     }
+}
+
+/// Where the high bits of value `value` begin in its word, of codes of 5 bits (`width` 1, a word for 32 values) and 6 bits (2, one
+/// for 16): as nibbles that are two and two in the halves of a word want them, so that a shift serves four values.
+pub fn high_bit(width: usize, value: usize) -> usize {
+    let pair = value / 8 * 2 + value / 2 % 2;
+    pair % (4 / width) * width + pair / (4 / width) * 8 + value % 2 * 4 + value / 4 % 2 * 16
 }
 
 /// What turns a code into a value. `q` is the code, groups run along a row.
@@ -202,7 +209,7 @@ pub struct Matrix {
     pub columns: usize,
     /// Factor of all values.
     pub global_scale: f32,
-    /// Codes of 4 bits: the power of two that brings the largest scale just below 2^-8, so that 2^24 times that is a half
+    /// Codes of 4 to 6 bits: the power of two that brings the largest scale just below 2^-8, so that 2^24 times that is a half
     /// and so are offsets; else 1.
     pub scale_up: f32,
     /// Codes, high, scales, supers.

@@ -112,11 +112,11 @@ fn unpack_${j}(b: Block) -> vec4<f32> {
     return small(low | (high << vec4<u32>(2u)));
 #elif CODE == 5
     let low = (vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
-    let high = (vec4<u32>(b.h >> ${j * 4}u) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
+    let high = (vec4<u32>(b.h >> ${j / 2 % 2 * 2 + j / 4 * 8 + j % 2 * 16}u) >> vec4<u32>(0u, 4u, 1u, 5u)) & vec4<u32>(1u);
     return small(low | (high << vec4<u32>(4u)));
 #elif CODE == 6
     let low = (vec4<u32>(b.p0[${j / 2}] >> ${j % 2 * 16}u) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
-    let high = (vec4<u32>(b.h[${j / 4}] >> ${j % 4 * 8}u) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u);
+    let high = (vec4<u32>(b.h[${j / 4}] >> ${j % 4 / 2 * 8 + j % 2 * 16}u) >> vec4<u32>(0u, 4u, 2u, 6u)) & vec4<u32>(3u);
     return small(low | (high << vec4<u32>(4u)));
 #elif CODE == 8
     return small((vec4<u32>(b.p${j / 4}[${j % 4}]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
