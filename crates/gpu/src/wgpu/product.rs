@@ -4,6 +4,8 @@ use crate::device::{Kernel, Memory};
 
 /// The constant CODE of weights in f32.
 pub(super) const CODE_F32: u32 = 32;
+/// Workgroup memory that the kernels with matrices of 16 by 16 take.
+pub(super) const MATRIX_SHARED_BYTES: u32 = 48 << 10;
 
 /// A `matmul` dispatch taken apart.
 pub(super) struct Product<'a> {
@@ -60,4 +62,14 @@ fn pieces(code: u32) -> u32 {
         CODE_F32 => 8,
         _ => 1,
     }
+}
+
+/// Times that a workgroup of 8 subgroups brings eight columns a thread until it has a row of so many.
+pub(super) fn eights(columns: u32, subgroup: u32) -> u32 {
+    columns.div_ceil(8 * 8 * subgroup)
+}
+
+/// Halves of an element of workgroup memory: Metal loads matrices from scalars only.
+pub(super) fn unit(size: u32) -> u32 {
+    if size == 8 { 1 } else { 4 }
 }

@@ -3,7 +3,8 @@
 //!
 //! Without matrices in hardware a lone row goes to `matmul_row`, few rows are `matmul`'s own and many rows go to `matmul_tile`, in
 //! the same order of sums.
-//! With matrices all rows go through them, for their sums have an order that no other kernel can repeat. Rows of experts
+//! With matrices all rows go through them, for their sums have an order that no other kernel can repeat: a lone row to
+//! `matmul_matrix_one`, few and many to `matmul_matrix_few` and `matmul_matrix` behind `matmul_halves`. Rows of experts
 //! and weights in f32 always stay with floats. Invariant: which family of kernels makes a product depends on the device
 //! and the matrix, never on the number of rows. Read next: `lone`,
 //! `wgsl/matmul_matrix_few.wgsl`, `wgsl/matmul_tile.wgsl`.
@@ -11,7 +12,7 @@
 use std::borrow::Cow;
 
 use super::lone::Gated;
-use super::product::{CODE_F32, Product};
+use super::product::{CODE_F32, MATRIX_SHARED_BYTES, Product, eights, unit};
 use super::{attention, joined};
 use crate::device::{Backend, Command, Info, Kernel, List, Memory};
 use crate::error::GpuError;
@@ -24,12 +25,6 @@ const WIDE_TILE: u32 = 128;
 const MANY_GROUPS: u32 = 128;
 /// Most bytes of inputs that are made at a time: longer products are done in turns.
 const SCRATCH_BYTES: u64 = 64 << 20;
-/// Workgroup memory that the kernels with matrices of 16 by 16 take.
-const MATRIX_SHARED_BYTES: u32 = 48 << 10;
-/// That of a workgroup on every Metal device.
-const METAL_SHARED_BYTES: u32 = 32 << 10;
-/// Threads of the kernel that makes halves of a row.
-const INPUT_THREADS: u32 = 1024;
 
 /// How a device does products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +70,7 @@ impl Shape {
             _ => false,
         };
         let sizes = info.matrices.iter().map(|shape| shape.m).filter(|&size| usable(size));
-        let fits = INPUT_THREADS <= info.limits.threads && subgroup >= 4;
+        let fits = 8 * subgroup <= info.limits.threads && subgroup >= 4;
         // Apple's threads have 128 registers (dougallj.github.io/applegpu).
         let floats = Shape::Floats { wide: info.backend != Backend::Metal };
         sizes.max().filter(|_| fits).map_or(floats, |size| Shape::Matrices { size, subgroup })
@@ -123,16 +118,21 @@ fn replaced(
         return Ok(None);
     }
     let product = Product { kernel, buffers, params };
+    let next = next.and_then(|next| in_family(next, takes_matrices(kernel, shape), shape));
     if kernel.constant("EXPERTS") == 1 {
         return product.with_floats(groups[1], scratch).map(Some);
     }
     let commands = match shape {
         Shape::Matrices { size, subgroup } if takes_matrices(kernel, shape) => {
-            product.with_matrices(size, subgroup, scratch)?
+            match product.alone_with_matrices(size, subgroup) {
+                Some(lone) => {
+                    let next = next.filter(|next| next.alone_with_matrices(size, subgroup).is_some());
+                    vec![product.alone(&lone, next, gated, scratch)?]
+                }
+                None => product.with_matrices(size, subgroup, scratch)?,
+            }
         }
-        _ if product.is_alone() => {
-            vec![product.alone(next.and_then(|next| by_floats(next, shape)), gated, scratch)?]
-        }
+        _ if product.is_alone() => vec![product.alone(&product.alone_with_floats(), next, gated, scratch)?],
         _ if product.rows() >= MANY_ROWS => product.with_tiles(shape.is_wide(), scratch)?,
         _ => product.with_floats(groups[1], scratch)?,
     };
@@ -144,10 +144,11 @@ fn takes_matrices(kernel: &Kernel, shape: Shape) -> bool {
     matches!(shape, Shape::Matrices { .. }) && kernel.constant("CODE") != CODE_F32
 }
 
-/// `command`, if it is a product by floats.
-fn by_floats(command: &Command, shape: Shape) -> Option<Product<'_>> {
+/// `command`, if it is a product by matrices, or by floats.
+fn in_family(command: &Command, by_matrices: bool, shape: Shape) -> Option<Product<'_>> {
     let Command::Dispatch { kernel, buffers, params, .. } = command else { return None };
-    (kernel.name == "matmul" && !takes_matrices(kernel, shape)).then_some(Product { kernel, buffers, params })
+    let is_there = kernel.name == "matmul" && takes_matrices(kernel, shape) == by_matrices;
+    is_there.then_some(Product { kernel, buffers, params })
 }
 
 impl Product<'_> {
@@ -163,12 +164,6 @@ impl Product<'_> {
         let p = self.params;
         let params = vec![first_row, self.columns(), p[3], stride, p[6], p[8], p[9]];
         Command::Dispatch { kernel, buffers, params, groups: [rows, 1, 1] }
-    }
-
-    /// Blocks of weights that are on their way at once for a lone row, in registers: a narrow subgroup's thread has several
-    /// features.
-    fn depth(&self, subgroup: u32) -> u32 {
-        (2 / self.loads() * subgroup / 32).max(1)
     }
 
     /// What is done to the input.
@@ -191,20 +186,7 @@ impl Product<'_> {
         buffers.extend_from_slice(&self.buffers[8..]);
         let p = self.params;
         let part_blocks = if kernel.name == "matmul_tile" { p[5] } else { self.matrix_part_blocks() };
-        let params = vec![
-            rows,
-            first_row,
-            self.features(),
-            self.columns(),
-            stride,
-            p[4],
-            part_blocks,
-            p[7],
-            p[11],
-            p[6],
-            p[8],
-            p[9],
-        ];
+        let params = vec![rows, first_row, self.features(), self.columns(), stride, p[4], part_blocks, p[7], p[11]];
         let groups = [self.features().div_ceil(tile_features), rows.div_ceil(tile_rows), 1];
         Command::Dispatch { kernel, buffers, params, groups }
     }
@@ -271,12 +253,6 @@ impl Product<'_> {
         let rows = self.rows();
         let stride = self.columns().next_multiple_of(32);
         let is_few = rows <= 4 * size;
-        let each = stride.div_ceil(INPUT_THREADS);
-        if let Some(at_once) = self.parts_at_once(size, each) {
-            let kernel = self.one(size, subgroup, each, at_once);
-            let inputs = [&self.buffers[0], &self.buffers[5]];
-            return Ok(vec![self.product(kernel, &inputs, [0, 1, self.params[3]], [size, 32])]);
-        }
         let row_tiles = rows.div_ceil(size).next_power_of_two();
         let (kernel, tile) = if is_few {
             let more = [
@@ -297,7 +273,8 @@ impl Product<'_> {
         let memory = scratch(factor_bytes + input_bytes)?;
         let (factors, x) = (memory.slice(0, factor_bytes), memory.slice(factor_bytes, input_bytes));
         let mut constants = self.input_constants();
-        constants.extend([("SUBGROUP", subgroup), ("EACH", each)]);
+        let quads = self.quads(self.params[3]);
+        constants.extend([("SUBGROUP", subgroup), ("EACH", eights(stride, subgroup)), ("QUADS", quads)]);
         let halves = Kernel::new("matmul_halves", &constants);
         let mut commands = vec![];
         for first in (0..rows).step_by(turn as usize) {
@@ -308,28 +285,6 @@ impl Product<'_> {
             commands.push(self.product(kernel.clone(), &[&x, &factors], [first, here, stride], tile));
         }
         Ok(commands)
-    }
-
-    /// How many parts of its sums the kernel of a lone row joins at a time; none where there is no memory for the row.
-    fn parts_at_once(&self, size: u32, each: u32) -> Option<u32> {
-        let room = if size == 8 { METAL_SHARED_BYTES } else { MATRIX_SHARED_BYTES };
-        // Staged weights, the row, and what making halves and matrices of zeros take.
-        let fixed = 8 * 32 * 40 * 2 + each * INPUT_THREADS * 2 + 2048;
-        [4, 2, 1].into_iter().find(|at_once| self.rows() == 1 && fixed + at_once * 32 * size * 4 <= room)
-    }
-
-    /// The kernel of a lone row.
-    fn one(&self, size: u32, subgroup: u32, each: u32, at_once: u32) -> Kernel {
-        let mut constants = self.constants(&[
-            ("MATRIX", size),
-            ("SUBGROUP", subgroup),
-            ("UNIT", unit(size)),
-            ("DEPTH", self.depth(subgroup)),
-            ("EACH", each),
-            ("AT_ONCE", at_once),
-        ]);
-        constants.extend(self.input_constants());
-        Kernel::new("matmul_matrix_one", &constants)
     }
 }
 
@@ -348,11 +303,6 @@ fn many_rows(size: u32, subgroup: u32, constants: &[(&'static str, u32)]) -> (Ke
     ]);
     let tile = [sub_rows * row_tiles * size, sub_columns * column_tiles * size];
     (Kernel::new("matmul_matrix", &constants), tile)
-}
-
-/// Halves of an element of workgroup memory: Metal loads matrices from scalars only.
-fn unit(size: u32) -> u32 {
-    if size == 8 { 1 } else { 4 }
 }
 
 /// Rows whose inputs of `row_bytes` are made at a time: whole tiles.

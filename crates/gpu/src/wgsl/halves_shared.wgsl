@@ -1,7 +1,5 @@
-// A workgroup's memory for `halves`.
-#set VIRTUAL = 1024 / THREADS
-#set SUBGROUPS = 1024 / SUBGROUP
+// A workgroup's memory for `halves`: it has 8 subgroups.
 #if INPUT == 1
-var<workgroup> squares: array<f32, ${SUBGROUPS}>;
+var<workgroup> squares: array<f32, 8>;
 #end
-var<workgroup> maxima: array<f32, ${SUBGROUPS / VIRTUAL}>;
+var<workgroup> maxima: array<u32, 8>;

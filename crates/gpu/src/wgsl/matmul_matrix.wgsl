@@ -99,8 +99,10 @@ fn main(
 #end
 #for p in 0..8 / QUADS
                 if (piece_${s} == ${p}u) {
-#for j in p * QUADS..p * QUADS + QUADS
-                    stage(at + ${j * 4 / UNIT}u, half_${j}(codes_${s}, so_${j / 4 * (HALVES - 1)}));
+#for i in p * QUADS / 2..p * QUADS / 2 + QUADS / 2
+                    let here_${i} = eight_${i}(codes_${s}, so_${i / 2 * (HALVES - 1)});
+                    stage(at + ${i * 8 / UNIT}u, here_${i}.low);
+                    stage(at + ${(i * 8 + 4) / UNIT}u, here_${i}.high);
 #end
                 }
 #end

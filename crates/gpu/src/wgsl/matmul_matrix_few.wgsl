@@ -57,8 +57,10 @@ fn main(
 #for s in 0..32 / SUBGROUP
         {
             let at = here + (lane + ${s * SUBGROUP}u) * ${STRIDE}u;
-#for j in 0..8
-            stage(at + ${j * 4 / UNIT}u, select(vec4<f16>(0.0h), half_${j}(codes_${s}, so_${s}_${j / 4 * (HALVES - 1)}), block < end));
+#for i in 0..4
+            let here_${i} = eight_${i}(codes_${s}, so_${s}_${i / 2 * (HALVES - 1)});
+            stage(at + ${i * 8 / UNIT}u, select(vec4<f16>(0.0h), here_${i}.low, block < end));
+            stage(at + ${(i * 8 + 4) / UNIT}u, select(vec4<f16>(0.0h), here_${i}.high, block < end));
 #end
         }
 #end

@@ -10,23 +10,7 @@
 #end
 #include matmul_inputs
 #include matmul_outputs
-#if PAIRED == 1
-#buffer both write array<f32>
-#end
-
-struct Params {
-    // Of gates alone where they are paired with ups.
-    features: u32,
-    columns: u32,
-    x_stride: u32,
-    epsilon: f32,
-    global_scale: f32,
-    alpha: f32,
-    limit: f32,
-    // Where the features begin in a row of the output.
-    out_first: u32,
-}
-var<immediate> params: Params;
+#include matmul_row_params
 
 #set PARTS = 32
 #set LANES = 256 / PARTS
@@ -177,25 +161,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     let feature = group.x * ${SHARE}u + thread;
     if (thread < ${SHARE}u && feature < params.features) {
-        let at = params.out_first + feature;
         var sum = joined(thread);
-#if BIAS == 1
-        sum += bias[at];
-#end
-#if RESIDUAL == 2
-        plain[at] = sum;
-#end
-#if RESIDUAL > 0
-        sum = residual[at] + sum;
-#end
-        out[at] = sum;
 #if PAIRED == 1
         var up = joined(${SHARE}u + thread);
-#if BIAS == 1
-        up += bias[at + params.features];
 #end
-        out[at + params.features] = up;
-        both[feature] = gated(sum, up, params.alpha, params.limit);
-#end
+#include matmul_row_end
     }
 }

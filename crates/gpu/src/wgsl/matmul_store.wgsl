@@ -10,10 +10,6 @@ struct Params {
     part_blocks: u32,
     global_scale: f32,
     out_first: u32,
-    // Of the input, where the kernel makes it itself.
-    epsilon: f32,
-    alpha: f32,
-    limit: f32,
 }
 var<immediate> params: Params;
 

@@ -1,10 +1,6 @@
 // The product of `matmul` for many rows without matrices in hardware: 16 STEPS rows by 16 STEPS features a workgroup,
 // STEPS by STEPS a thread. Every sum has the order of `matmul.wgsl`, so a row's bits are those of a row alone.
-#if QUADS == 1
-#buffer x read array<vec4<f32>>
-#else
-#buffer x read array<f32>
-#end
+#include row_x
 #include weights
 #include matmul_outputs
 #include matmul_store

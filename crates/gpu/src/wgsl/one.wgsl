@@ -1,4 +1,4 @@
 #if CODE == 4
     // Grids have one layer.
-    one = 0x3f800000u + group.z;
+    one = ${ONE}u + group.z;
 #end

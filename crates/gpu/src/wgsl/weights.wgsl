@@ -81,6 +81,7 @@ fn small(code: vec4<u32>) -> vec4<f32> {
 }
 
 #if CODE == 4
+#set ONE = 1065353216
 // The bits of 1.0, which every entry point writes here first, from what no compiler knows: with a constant for it `(code & mask)
 // | one` would be two instructions, each at half the speed of a sum.
 var<private> one: u32;

@@ -30,6 +30,11 @@ struct RawScale {
     uint scale;
     uint other;
 };
+struct Eight {
+    metal::half4 low;
+    metal::half4 high;
+};
+typedef metal::float2 HalfScale;
 struct Params {
     uint rows;
     uint first_row;
@@ -40,9 +45,6 @@ struct Params {
     uint part_blocks;
     float global_scale;
     uint out_first;
-    float epsilon;
-    float alpha;
-    float limit;
 };
 struct type_13 {
     half inner[10240];
@@ -271,7 +273,7 @@ metal::float2 scale_offset(
     return _e8;
 }
 
-metal::float2 half_scale(
+HalfScale half_scale(
     RawScale raw_2,
     uint block_5,
     uint half_3,
@@ -279,71 +281,43 @@ metal::float2 half_scale(
 ) {
     uint _e4 = group_of(block_5, half_3);
     metal::float2 _e5 = decode_scale(raw_2, _e4, global_2);
-    return 64.0 * _e5;
+    return static_cast<metal::float2>(64.0 * _e5);
 }
 
-metal::half4 half_0_(
+Eight eight_0_(
     Block b_17,
-    metal::float2 so_8
+    HalfScale so_8
 ) {
     metal::float4 _e2 = weight_0_(b_17, so_8);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e3 = weight_1_(b_17, so_8);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_1_(
+Eight eight_1_(
     Block b_18,
-    metal::float2 so_9
+    HalfScale so_9
 ) {
-    metal::float4 _e2 = weight_1_(b_18, so_9);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_2_(b_18, so_9);
+    metal::float4 _e3 = weight_3_(b_18, so_9);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_2_(
+Eight eight_2_(
     Block b_19,
-    metal::float2 so_10
+    HalfScale so_10
 ) {
-    metal::float4 _e2 = weight_2_(b_19, so_10);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_4_(b_19, so_10);
+    metal::float4 _e3 = weight_5_(b_19, so_10);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_3_(
+Eight eight_3_(
     Block b_20,
-    metal::float2 so_11
+    HalfScale so_11
 ) {
-    metal::float4 _e2 = weight_3_(b_20, so_11);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_4_(
-    Block b_21,
-    metal::float2 so_12
-) {
-    metal::float4 _e2 = weight_4_(b_21, so_12);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_5_(
-    Block b_22,
-    metal::float2 so_13
-) {
-    metal::float4 _e2 = weight_5_(b_22, so_13);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_6_(
-    Block b_23,
-    metal::float2 so_14
-) {
-    metal::float4 _e2 = weight_6_(b_23, so_14);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_7_(
-    Block b_24,
-    metal::float2 so_15
-) {
-    metal::float4 _e2 = weight_7_(b_24, so_15);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_6_(b_20, so_11);
+    metal::float4 _e3 = weight_7_(b_20, so_11);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
 void store(
@@ -571,38 +545,30 @@ struct main_Input {
                         RawScale _e212 = raw_0_0_;
                         uint _e213 = block;
                         float _e217 = params.global_scale;
-                        metal::float2 _e218 = half_scale(_e212, _e213, 0u, _e217);
+                        HalfScale _e218 = half_scale(_e212, _e213, 0u, _e217);
                         if (piece_0_ == 0u) {
-                            Block _e223 = codes_0_;
-                            metal::half4 _e224 = half_0_(_e223, _e218);
-                            stage(at_2 + 0u, _e224, staged);
-                            Block _e227 = codes_0_;
-                            metal::half4 _e228 = half_1_(_e227, _e218);
-                            stage(at_2 + 4u, _e228, staged);
+                            Block _e221 = codes_0_;
+                            Eight _e222 = eight_0_(_e221, _e218);
+                            stage(at_2 + 0u, _e222.low, staged);
+                            stage(at_2 + 4u, _e222.high, staged);
                         }
                         if (piece_0_ == 1u) {
-                            Block _e233 = codes_0_;
-                            metal::half4 _e234 = half_2_(_e233, _e218);
-                            stage(at_2 + 8u, _e234, staged);
-                            Block _e237 = codes_0_;
-                            metal::half4 _e238 = half_3_(_e237, _e218);
-                            stage(at_2 + 12u, _e238, staged);
+                            Block _e231 = codes_0_;
+                            Eight _e232 = eight_1_(_e231, _e218);
+                            stage(at_2 + 8u, _e232.low, staged);
+                            stage(at_2 + 12u, _e232.high, staged);
                         }
                         if (piece_0_ == 2u) {
-                            Block _e243 = codes_0_;
-                            metal::half4 _e244 = half_4_(_e243, _e218);
-                            stage(at_2 + 16u, _e244, staged);
-                            Block _e247 = codes_0_;
-                            metal::half4 _e248 = half_5_(_e247, _e218);
-                            stage(at_2 + 20u, _e248, staged);
+                            Block _e241 = codes_0_;
+                            Eight _e242 = eight_2_(_e241, _e218);
+                            stage(at_2 + 16u, _e242.low, staged);
+                            stage(at_2 + 20u, _e242.high, staged);
                         }
                         if (piece_0_ == 3u) {
-                            Block _e253 = codes_0_;
-                            metal::half4 _e254 = half_6_(_e253, _e218);
-                            stage(at_2 + 24u, _e254, staged);
-                            Block _e257 = codes_0_;
-                            metal::half4 _e258 = half_7_(_e257, _e218);
-                            stage(at_2 + 28u, _e258, staged);
+                            Block _e251 = codes_0_;
+                            Eight _e252 = eight_3_(_e251, _e218);
+                            stage(at_2 + 24u, _e252.low, staged);
+                            stage(at_2 + 28u, _e252.high, staged);
                         }
                     }
                     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);

@@ -30,6 +30,11 @@ struct RawScale {
     uint scale;
     uint other;
 };
+struct Eight {
+    metal::half4 low;
+    metal::half4 high;
+};
+typedef metal::float2 HalfScale;
 struct Params {
     uint rows;
     uint first_row;
@@ -40,9 +45,6 @@ struct Params {
     uint part_blocks;
     float global_scale;
     uint out_first;
-    float epsilon;
-    float alpha;
-    float limit;
 };
 struct type_13 {
     half inner[10240];
@@ -269,7 +271,7 @@ metal::float2 scale_offset(
     return _e8;
 }
 
-metal::float2 half_scale(
+HalfScale half_scale(
     RawScale raw_2,
     uint block_4,
     uint half_3,
@@ -277,71 +279,43 @@ metal::float2 half_scale(
 ) {
     uint _e4 = group_of(block_4, half_3);
     metal::float2 _e5 = decode_scale(raw_2, _e4, global_2);
-    return 64.0 * _e5;
+    return static_cast<metal::float2>(64.0 * _e5);
 }
 
-metal::half4 half_0_(
+Eight eight_0_(
     Block b_17,
-    metal::float2 so_8
+    HalfScale so_8
 ) {
     metal::float4 _e2 = weight_0_(b_17, so_8);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e3 = weight_1_(b_17, so_8);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_1_(
+Eight eight_1_(
     Block b_18,
-    metal::float2 so_9
+    HalfScale so_9
 ) {
-    metal::float4 _e2 = weight_1_(b_18, so_9);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_2_(b_18, so_9);
+    metal::float4 _e3 = weight_3_(b_18, so_9);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_2_(
+Eight eight_2_(
     Block b_19,
-    metal::float2 so_10
+    HalfScale so_10
 ) {
-    metal::float4 _e2 = weight_2_(b_19, so_10);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_4_(b_19, so_10);
+    metal::float4 _e3 = weight_5_(b_19, so_10);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_3_(
+Eight eight_3_(
     Block b_20,
-    metal::float2 so_11
+    HalfScale so_11
 ) {
-    metal::float4 _e2 = weight_3_(b_20, so_11);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_4_(
-    Block b_21,
-    metal::float2 so_12
-) {
-    metal::float4 _e2 = weight_4_(b_21, so_12);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_5_(
-    Block b_22,
-    metal::float2 so_13
-) {
-    metal::float4 _e2 = weight_5_(b_22, so_13);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_6_(
-    Block b_23,
-    metal::float2 so_14
-) {
-    metal::float4 _e2 = weight_6_(b_23, so_14);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_7_(
-    Block b_24,
-    metal::float2 so_15
-) {
-    metal::float4 _e2 = weight_7_(b_24, so_15);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_6_(b_20, so_11);
+    metal::float4 _e3 = weight_7_(b_20, so_11);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
 void store(
@@ -445,7 +419,7 @@ struct main_Input {
     metal::simdgroup_float8x8 sum_0_2_ = {};
     metal::simdgroup_float8x8 sum_0_3_ = {};
     Block codes_0_ = {};
-    metal::float2 so_0_0_ = {};
+    HalfScale so_0_0_ = {};
     uint i_1 = 0u;
     float total_0_ = 0.0;
     uint round = {};
@@ -488,7 +462,7 @@ struct main_Input {
     codes_0_ = _e64;
     RawScale _e72 = raw_scale(tile_3, metal::min(first, blocks_2 - 1u), blocks_2, 0u, lane + 0u, weight_scales, _buffer_sizes);
     float _e79 = params.global_scale;
-    metal::float2 _e80 = half_scale(_e72, metal::min(first, blocks_2 - 1u), 0u, _e79);
+    HalfScale _e80 = half_scale(_e72, metal::min(first, blocks_2 - 1u), 0u, _e79);
     so_0_0_ = _e80;
     uint2 loop_bound_1 = uint2(4294967295u);
     bool loop_init_1 = true;
@@ -496,8 +470,8 @@ struct main_Input {
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
         if (!loop_init_1) {
-            uint _e382 = i_1;
-            i_1 = _e382 + 1u;
+            uint _e378 = i_1;
+            i_1 = _e378 + 1u;
         }
         loop_init_1 = false;
         uint _e84 = i_1;
@@ -512,116 +486,104 @@ struct main_Input {
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
             {
                 uint at_2 = here + ((lane + 0u) * 40u);
-                Block _e100 = codes_0_;
-                metal::float2 _e101 = so_0_0_;
-                metal::half4 _e102 = half_0_(_e100, _e101);
-                stage(at_2 + 0u, (block_5 < end) ? _e102 : metal::half4(0.0h), staged);
-                Block _e109 = codes_0_;
-                metal::float2 _e110 = so_0_0_;
-                metal::half4 _e111 = half_1_(_e109, _e110);
-                stage(at_2 + 4u, (block_5 < end) ? _e111 : metal::half4(0.0h), staged);
-                Block _e118 = codes_0_;
-                metal::float2 _e119 = so_0_0_;
-                metal::half4 _e120 = half_2_(_e118, _e119);
-                stage(at_2 + 8u, (block_5 < end) ? _e120 : metal::half4(0.0h), staged);
-                Block _e127 = codes_0_;
-                metal::float2 _e128 = so_0_0_;
-                metal::half4 _e129 = half_3_(_e127, _e128);
-                stage(at_2 + 12u, (block_5 < end) ? _e129 : metal::half4(0.0h), staged);
-                Block _e136 = codes_0_;
-                metal::float2 _e137 = so_0_0_;
-                metal::half4 _e138 = half_4_(_e136, _e137);
-                stage(at_2 + 16u, (block_5 < end) ? _e138 : metal::half4(0.0h), staged);
-                Block _e145 = codes_0_;
-                metal::float2 _e146 = so_0_0_;
-                metal::half4 _e147 = half_5_(_e145, _e146);
-                stage(at_2 + 20u, (block_5 < end) ? _e147 : metal::half4(0.0h), staged);
-                Block _e154 = codes_0_;
-                metal::float2 _e155 = so_0_0_;
-                metal::half4 _e156 = half_6_(_e154, _e155);
-                stage(at_2 + 24u, (block_5 < end) ? _e156 : metal::half4(0.0h), staged);
-                Block _e163 = codes_0_;
-                metal::float2 _e164 = so_0_0_;
-                metal::half4 _e165 = half_7_(_e163, _e164);
-                stage(at_2 + 28u, (block_5 < end) ? _e165 : metal::half4(0.0h), staged);
+                Block _e96 = codes_0_;
+                HalfScale _e97 = so_0_0_;
+                Eight _e98 = eight_0_(_e96, _e97);
+                stage(at_2 + 0u, (block_5 < end) ? _e98.low : metal::half4(0.0h), staged);
+                stage(at_2 + 4u, (block_5 < end) ? _e98.high : metal::half4(0.0h), staged);
+                Block _e113 = codes_0_;
+                HalfScale _e114 = so_0_0_;
+                Eight _e115 = eight_1_(_e113, _e114);
+                stage(at_2 + 8u, (block_5 < end) ? _e115.low : metal::half4(0.0h), staged);
+                stage(at_2 + 12u, (block_5 < end) ? _e115.high : metal::half4(0.0h), staged);
+                Block _e130 = codes_0_;
+                HalfScale _e131 = so_0_0_;
+                Eight _e132 = eight_2_(_e130, _e131);
+                stage(at_2 + 16u, (block_5 < end) ? _e132.low : metal::half4(0.0h), staged);
+                stage(at_2 + 20u, (block_5 < end) ? _e132.high : metal::half4(0.0h), staged);
+                Block _e147 = codes_0_;
+                HalfScale _e148 = so_0_0_;
+                Eight _e149 = eight_3_(_e147, _e148);
+                stage(at_2 + 24u, (block_5 < end) ? _e149.low : metal::half4(0.0h), staged);
+                stage(at_2 + 28u, (block_5 < end) ? _e149.high : metal::half4(0.0h), staged);
             }
             uint next = metal::min(block_5 + 1u, blocks_2 - 1u);
-            Block _e177 = load_block((tile_3 * blocks_2) + next, lane + 0u, weight_codes, _buffer_sizes);
-            codes_0_ = _e177;
-            RawScale _e181 = raw_scale(tile_3, next, blocks_2, 0u, lane + 0u, weight_scales, _buffer_sizes);
-            float _e185 = params.global_scale;
-            metal::float2 _e186 = half_scale(_e181, next, 0u, _e185);
-            so_0_0_ = _e186;
+            Block _e173 = load_block((tile_3 * blocks_2) + next, lane + 0u, weight_codes, _buffer_sizes);
+            codes_0_ = _e173;
+            RawScale _e177 = raw_scale(tile_3, next, blocks_2, 0u, lane + 0u, weight_scales, _buffer_sizes);
+            float _e181 = params.global_scale;
+            HalfScale _e182 = half_scale(_e177, next, 0u, _e181);
+            so_0_0_ = _e182;
             metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-            uint _e189 = params.x_stride;
-            uint x_at = (first_row * _e189) + (metal::min(block_5, blocks_2 - 1u) * 32u);
+            uint _e185 = params.x_stride;
+            uint x_at = (first_row * _e185) + (metal::min(block_5, blocks_2 - 1u) * 32u);
             {
-                uint _e201 = params.x_stride;
-                uint _e209 = params.x_stride;
-                metal::simdgroup_half8x8 a_0_ = NagaCooperativeLoad(&x[(x_at + (0u * _e201)) + 0u], _e209, false);
+                uint _e197 = params.x_stride;
+                uint _e205 = params.x_stride;
+                metal::simdgroup_half8x8 a_0_ = NagaCooperativeLoad(&x[(x_at + (0u * _e197)) + 0u], _e205, false);
                 metal::simdgroup_half8x8 b_0_ = NagaCooperativeLoad(&staged.inner[here + 0u], 40u, true);
-                metal::simdgroup_float8x8 _e217 = sum_0_0_;
-                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_, b_0_, _e217);
+                metal::simdgroup_float8x8 _e213 = sum_0_0_;
+                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_, b_0_, _e213);
                 metal::simdgroup_half8x8 b_1_ = NagaCooperativeLoad(&staged.inner[here + 320u], 40u, true);
-                metal::simdgroup_float8x8 _e225 = sum_0_1_;
-                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_, b_1_, _e225);
+                metal::simdgroup_float8x8 _e221 = sum_0_1_;
+                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_, b_1_, _e221);
                 metal::simdgroup_half8x8 b_2_ = NagaCooperativeLoad(&staged.inner[here + 640u], 40u, true);
-                metal::simdgroup_float8x8 _e233 = sum_0_2_;
-                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_, b_2_, _e233);
+                metal::simdgroup_float8x8 _e229 = sum_0_2_;
+                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_, b_2_, _e229);
                 metal::simdgroup_half8x8 b_3_ = NagaCooperativeLoad(&staged.inner[here + 960u], 40u, true);
-                metal::simdgroup_float8x8 _e241 = sum_0_3_;
-                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_, b_3_, _e241);
+                metal::simdgroup_float8x8 _e237 = sum_0_3_;
+                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_, b_3_, _e237);
             }
             {
-                uint _e247 = params.x_stride;
-                uint _e255 = params.x_stride;
-                metal::simdgroup_half8x8 a_0_1 = NagaCooperativeLoad(&x[(x_at + (0u * _e247)) + 8u], _e255, false);
+                uint _e243 = params.x_stride;
+                uint _e251 = params.x_stride;
+                metal::simdgroup_half8x8 a_0_1 = NagaCooperativeLoad(&x[(x_at + (0u * _e243)) + 8u], _e251, false);
                 metal::simdgroup_half8x8 b_0_1 = NagaCooperativeLoad(&staged.inner[here + 8u], 40u, true);
-                metal::simdgroup_float8x8 _e263 = sum_0_0_;
-                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_1, b_0_1, _e263);
+                metal::simdgroup_float8x8 _e259 = sum_0_0_;
+                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_1, b_0_1, _e259);
                 metal::simdgroup_half8x8 b_1_1 = NagaCooperativeLoad(&staged.inner[here + 328u], 40u, true);
-                metal::simdgroup_float8x8 _e271 = sum_0_1_;
-                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_1, b_1_1, _e271);
+                metal::simdgroup_float8x8 _e267 = sum_0_1_;
+                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_1, b_1_1, _e267);
                 metal::simdgroup_half8x8 b_2_1 = NagaCooperativeLoad(&staged.inner[here + 648u], 40u, true);
-                metal::simdgroup_float8x8 _e279 = sum_0_2_;
-                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_1, b_2_1, _e279);
+                metal::simdgroup_float8x8 _e275 = sum_0_2_;
+                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_1, b_2_1, _e275);
                 metal::simdgroup_half8x8 b_3_1 = NagaCooperativeLoad(&staged.inner[here + 968u], 40u, true);
-                metal::simdgroup_float8x8 _e287 = sum_0_3_;
-                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_1, b_3_1, _e287);
+                metal::simdgroup_float8x8 _e283 = sum_0_3_;
+                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_1, b_3_1, _e283);
             }
             {
-                uint _e293 = params.x_stride;
-                uint _e301 = params.x_stride;
-                metal::simdgroup_half8x8 a_0_2 = NagaCooperativeLoad(&x[(x_at + (0u * _e293)) + 16u], _e301, false);
+                uint _e289 = params.x_stride;
+                uint _e297 = params.x_stride;
+                metal::simdgroup_half8x8 a_0_2 = NagaCooperativeLoad(&x[(x_at + (0u * _e289)) + 16u], _e297, false);
                 metal::simdgroup_half8x8 b_0_2 = NagaCooperativeLoad(&staged.inner[here + 16u], 40u, true);
-                metal::simdgroup_float8x8 _e309 = sum_0_0_;
-                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_2, b_0_2, _e309);
+                metal::simdgroup_float8x8 _e305 = sum_0_0_;
+                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_2, b_0_2, _e305);
                 metal::simdgroup_half8x8 b_1_2 = NagaCooperativeLoad(&staged.inner[here + 336u], 40u, true);
-                metal::simdgroup_float8x8 _e317 = sum_0_1_;
-                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_2, b_1_2, _e317);
+                metal::simdgroup_float8x8 _e313 = sum_0_1_;
+                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_2, b_1_2, _e313);
                 metal::simdgroup_half8x8 b_2_2 = NagaCooperativeLoad(&staged.inner[here + 656u], 40u, true);
-                metal::simdgroup_float8x8 _e325 = sum_0_2_;
-                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_2, b_2_2, _e325);
+                metal::simdgroup_float8x8 _e321 = sum_0_2_;
+                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_2, b_2_2, _e321);
                 metal::simdgroup_half8x8 b_3_2 = NagaCooperativeLoad(&staged.inner[here + 976u], 40u, true);
-                metal::simdgroup_float8x8 _e333 = sum_0_3_;
-                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_2, b_3_2, _e333);
+                metal::simdgroup_float8x8 _e329 = sum_0_3_;
+                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_2, b_3_2, _e329);
             }
             {
-                uint _e339 = params.x_stride;
-                uint _e347 = params.x_stride;
-                metal::simdgroup_half8x8 a_0_3 = NagaCooperativeLoad(&x[(x_at + (0u * _e339)) + 24u], _e347, false);
+                uint _e335 = params.x_stride;
+                uint _e343 = params.x_stride;
+                metal::simdgroup_half8x8 a_0_3 = NagaCooperativeLoad(&x[(x_at + (0u * _e335)) + 24u], _e343, false);
                 metal::simdgroup_half8x8 b_0_3 = NagaCooperativeLoad(&staged.inner[here + 24u], 40u, true);
-                metal::simdgroup_float8x8 _e355 = sum_0_0_;
-                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_3, b_0_3, _e355);
+                metal::simdgroup_float8x8 _e351 = sum_0_0_;
+                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_3, b_0_3, _e351);
                 metal::simdgroup_half8x8 b_1_3 = NagaCooperativeLoad(&staged.inner[here + 344u], 40u, true);
-                metal::simdgroup_float8x8 _e363 = sum_0_1_;
-                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_3, b_1_3, _e363);
+                metal::simdgroup_float8x8 _e359 = sum_0_1_;
+                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_3, b_1_3, _e359);
                 metal::simdgroup_half8x8 b_2_3 = NagaCooperativeLoad(&staged.inner[here + 664u], 40u, true);
-                metal::simdgroup_float8x8 _e371 = sum_0_2_;
-                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_3, b_2_3, _e371);
+                metal::simdgroup_float8x8 _e367 = sum_0_2_;
+                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_3, b_2_3, _e367);
                 metal::simdgroup_half8x8 b_3_3 = NagaCooperativeLoad(&staged.inner[here + 984u], 40u, true);
-                metal::simdgroup_float8x8 _e379 = sum_0_3_;
-                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_3, b_3_3, _e379);
+                metal::simdgroup_float8x8 _e375 = sum_0_3_;
+                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_3, b_3_3, _e375);
             }
         }
     }
@@ -636,52 +598,52 @@ struct main_Input {
             round = 8u;
         }
         loop_init_2 = false;
-        uint _e389 = round;
-        if (_e389 == 0u) {
+        uint _e385 = round;
+        if (_e385 == 0u) {
         } else {
             break;
         }
         {
-            metal::simdgroup_float8x8 _e392 = sum_0_0_;
-            simdgroup_store(_e392, &sums.inner[(((naga_mod(part, 8u) * 8u) + 0u) * 32u) + 0u], 32u);
-            metal::simdgroup_float8x8 _e406 = sum_0_1_;
-            simdgroup_store(_e406, &sums.inner[(((naga_mod(part, 8u) * 8u) + 0u) * 32u) + 8u], 32u);
-            metal::simdgroup_float8x8 _e420 = sum_0_2_;
-            simdgroup_store(_e420, &sums.inner[(((naga_mod(part, 8u) * 8u) + 0u) * 32u) + 16u], 32u);
-            metal::simdgroup_float8x8 _e434 = sum_0_3_;
-            simdgroup_store(_e434, &sums.inner[(((naga_mod(part, 8u) * 8u) + 0u) * 32u) + 24u], 32u);
+            metal::simdgroup_float8x8 _e388 = sum_0_0_;
+            simdgroup_store(_e388, &sums.inner[(((naga_mod(part, 8u) * 8u) + 0u) * 32u) + 0u], 32u);
+            metal::simdgroup_float8x8 _e402 = sum_0_1_;
+            simdgroup_store(_e402, &sums.inner[(((naga_mod(part, 8u) * 8u) + 0u) * 32u) + 8u], 32u);
+            metal::simdgroup_float8x8 _e416 = sum_0_2_;
+            simdgroup_store(_e416, &sums.inner[(((naga_mod(part, 8u) * 8u) + 0u) * 32u) + 16u], 32u);
+            metal::simdgroup_float8x8 _e430 = sum_0_3_;
+            simdgroup_store(_e430, &sums.inner[(((naga_mod(part, 8u) * 8u) + 0u) * 32u) + 24u], 32u);
         }
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    float _e449 = total_0_;
-    float _e454 = sums.inner[0u + thread_];
-    total_0_ = _e449 + _e454;
-    float _e456 = total_0_;
-    float _e461 = sums.inner[256u + thread_];
-    total_0_ = _e456 + _e461;
-    float _e463 = total_0_;
-    float _e468 = sums.inner[512u + thread_];
-    total_0_ = _e463 + _e468;
-    float _e470 = total_0_;
-    float _e475 = sums.inner[768u + thread_];
-    total_0_ = _e470 + _e475;
-    float _e477 = total_0_;
-    float _e482 = sums.inner[1024u + thread_];
-    total_0_ = _e477 + _e482;
-    float _e484 = total_0_;
-    float _e489 = sums.inner[1280u + thread_];
-    total_0_ = _e484 + _e489;
-    float _e491 = total_0_;
-    float _e496 = sums.inner[1536u + thread_];
-    total_0_ = _e491 + _e496;
-    float _e498 = total_0_;
-    float _e503 = sums.inner[1792u + thread_];
-    total_0_ = _e498 + _e503;
+    float _e445 = total_0_;
+    float _e450 = sums.inner[0u + thread_];
+    total_0_ = _e445 + _e450;
+    float _e452 = total_0_;
+    float _e457 = sums.inner[256u + thread_];
+    total_0_ = _e452 + _e457;
+    float _e459 = total_0_;
+    float _e464 = sums.inner[512u + thread_];
+    total_0_ = _e459 + _e464;
+    float _e466 = total_0_;
+    float _e471 = sums.inner[768u + thread_];
+    total_0_ = _e466 + _e471;
+    float _e473 = total_0_;
+    float _e478 = sums.inner[1024u + thread_];
+    total_0_ = _e473 + _e478;
+    float _e480 = total_0_;
+    float _e485 = sums.inner[1280u + thread_];
+    total_0_ = _e480 + _e485;
+    float _e487 = total_0_;
+    float _e492 = sums.inner[1536u + thread_];
+    total_0_ = _e487 + _e492;
+    float _e494 = total_0_;
+    float _e499 = sums.inner[1792u + thread_];
+    total_0_ = _e494 + _e499;
     {
         uint row_1 = first_row + naga_div(thread_ + 0u, 32u);
-        float _e517 = total_0_;
-        float _e520 = factors[row_1];
-        store(row_1, (tile_3 * 32u) + naga_mod(thread_ + 0u, 32u), (_e517 * _e520) * 0.015625, out, params, _buffer_sizes);
+        float _e513 = total_0_;
+        float _e516 = factors[row_1];
+        store(row_1, (tile_3 * 32u) + naga_mod(thread_ + 0u, 32u), (_e513 * _e516) * 0.015625, out, params, _buffer_sizes);
         return;
     }
 }

@@ -19,9 +19,9 @@ struct _mslBufferSizes {
 typedef metal::simdgroup_half8x8 MatrixA;
 typedef metal::simdgroup_half8x8 MatrixB;
 typedef metal::simdgroup_float8x8 MatrixC;
-typedef float type_3[1];
-typedef metal::uint2 type_5[1];
-typedef uint type_6[1];
+typedef metal::float4 type_4[1];
+typedef metal::uint2 type_6[1];
+typedef uint type_7[1];
 struct Block {
     metal::uint2 p0_;
 };
@@ -29,34 +29,36 @@ struct RawScale {
     uint scale;
     uint other;
 };
+typedef float type_10[1];
 struct Params {
-    uint rows;
-    uint first_row;
     uint features;
     uint columns;
     uint x_stride;
-    uint out_stride;
-    uint part_blocks;
-    float global_scale;
-    uint out_first;
     float epsilon;
+    float global_scale;
     float alpha;
     float limit;
+    uint out_first;
 };
+struct Eight {
+    metal::half4 low;
+    metal::half4 high;
+};
+typedef metal::float2 HalfScale;
 struct type_12 {
-    half inner[10240];
+    half inner[9216];
 };
 struct type_13 {
     float inner[64];
 };
 struct type_14 {
-    float inner[512];
+    float inner[1024];
 };
 struct type_15 {
     half inner[4128];
 };
 struct type_16 {
-    float inner[8];
+    uint inner[8];
 };
 constant uint CODE = 2u;
 constant uint SCALE = 2u;
@@ -64,14 +66,17 @@ constant uint GROUP = 32u;
 constant uint ZERO = 0u;
 constant uint BIAS = 0u;
 constant uint RESIDUAL = 0u;
+constant uint INPUT = 0u;
+constant uint GATE = 0u;
+constant uint QUADS = 1u;
+constant uint PAIRED = 0u;
 constant uint MATRIX = 8u;
 constant uint SUBGROUP = 32u;
 constant uint UNIT = 1u;
-constant uint DEPTH = 2u;
-constant uint EACH = 4u;
+constant uint EACH = 2u;
+constant uint FEATURES = 16u;
 constant uint AT_ONCE = 2u;
-constant uint INPUT = 0u;
-constant uint GATE = 0u;
+constant uint DEPTH = 4u;
 constant metal::float4 PRESCALE = metal::float4(1.0, 0.25, 0.0625, 0.015625);
 
 float f_negative(
@@ -308,7 +313,7 @@ float f_select(
 Block load_block(
     uint block,
     uint lane_1,
-    device type_5 const& weight_codes,
+    device type_6 const& weight_codes,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     Block b_11 = {};
@@ -449,7 +454,7 @@ RawScale load_scale(
     uint group_1,
     uint groups,
     uint lane_2,
-    device type_6 const& weight_scales,
+    device type_7 const& weight_scales,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     RawScale raw = {};
@@ -484,7 +489,7 @@ RawScale raw_scale(
     uint blocks,
     uint half_1,
     uint lane_3,
-    device type_6 const& weight_scales,
+    device type_7 const& weight_scales,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     uint _e5 = group_of(block_2, half_1);
@@ -499,7 +504,7 @@ metal::float2 scale_offset(
     uint half_2,
     uint lane_4,
     float global_1,
-    device type_6 const& weight_scales,
+    device type_7 const& weight_scales,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     RawScale _e6 = raw_scale(tile_2, block_3, blocks_1, half_2, lane_4, weight_scales, _buffer_sizes);
@@ -508,7 +513,7 @@ metal::float2 scale_offset(
     return _e8;
 }
 
-metal::float2 half_scale(
+HalfScale half_scale(
     RawScale raw_2,
     uint block_4,
     uint half_3,
@@ -516,115 +521,153 @@ metal::float2 half_scale(
 ) {
     uint _e4 = group_of(block_4, half_3);
     metal::float2 _e5 = decode_scale(raw_2, _e4, global_2);
-    return 64.0 * _e5;
+    return static_cast<metal::float2>(64.0 * _e5);
 }
 
-metal::half4 half_0_(
+Eight eight_0_(
     Block b_28,
-    metal::float2 so_8
+    HalfScale so_8
 ) {
     metal::float4 _e2 = weight_0_(b_28, so_8);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e3 = weight_1_(b_28, so_8);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_1_(
+Eight eight_1_(
     Block b_29,
-    metal::float2 so_9
+    HalfScale so_9
 ) {
-    metal::float4 _e2 = weight_1_(b_29, so_9);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_2_(b_29, so_9);
+    metal::float4 _e3 = weight_3_(b_29, so_9);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_2_(
+Eight eight_2_(
     Block b_30,
-    metal::float2 so_10
+    HalfScale so_10
 ) {
-    metal::float4 _e2 = weight_2_(b_30, so_10);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_4_(b_30, so_10);
+    metal::float4 _e3 = weight_5_(b_30, so_10);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_3_(
+Eight eight_3_(
     Block b_31,
-    metal::float2 so_11
+    HalfScale so_11
 ) {
-    metal::float4 _e2 = weight_3_(b_31, so_11);
-    return static_cast<metal::half4>(_e2);
+    metal::float4 _e2 = weight_6_(b_31, so_11);
+    metal::float4 _e3 = weight_7_(b_31, so_11);
+    return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
-metal::half4 half_4_(
-    Block b_32,
-    metal::float2 so_12
-) {
-    metal::float4 _e2 = weight_4_(b_32, so_12);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_5_(
-    Block b_33,
-    metal::float2 so_13
-) {
-    metal::float4 _e2 = weight_5_(b_33, so_13);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_6_(
-    Block b_34,
-    metal::float2 so_14
-) {
-    metal::float4 _e2 = weight_6_(b_34, so_14);
-    return static_cast<metal::half4>(_e2);
-}
-
-metal::half4 half_7_(
-    Block b_35,
-    metal::float2 so_15
-) {
-    metal::float4 _e2 = weight_7_(b_35, so_15);
-    return static_cast<metal::half4>(_e2);
-}
-
-void store(
+metal::float4 plain_quad(
     uint row,
-    uint feature,
-    float value,
-    device type_3& out,
+    uint k,
+    device type_4 const& x_22,
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    bool local = {};
-    float sum = {};
-    uint _e5 = params.rows;
-    if (!((row >= _e5))) {
-        uint _e12 = params.features;
-        local = feature >= _e12;
-    } else {
-        local = true;
+    uint _e4 = params.columns;
+    if (k >= _e4) {
+        return metal::float4(0.0);
     }
-    bool _e15 = local;
-    if (_e15) {
-        return;
+    uint _e11 = params.x_stride;
+    metal::float4 _e17 = x_22[naga_div((row * _e11) + k, 4u)];
+    return _e17;
+}
+
+metal::float4 norm_quad(
+    uint k_1,
+    device type_4 const& norm_weight,
+    constant Params& params,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    uint _e3 = params.columns;
+    if (k_1 >= _e3) {
+        return metal::float4(0.0);
     }
-    sum = value;
-    uint _e19 = params.first_row;
-    uint _e23 = params.out_stride;
-    uint _e27 = params.out_first;
-    uint at_1 = (((_e19 + row) * _e23) + _e27) + feature;
-    float _e32 = sum;
-    out[at_1] = _e32;
-    return;
+    metal::float4 _e11 = norm_weight[naga_div(k_1, 4u)];
+    return _e11;
+}
+
+metal::float4 input_quad(
+    uint row_1,
+    uint k_2,
+    float inverse,
+    device type_4 const& x_22,
+    constant Params& params,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    uint _e5 = params.columns;
+    if (k_2 >= _e5) {
+        return metal::float4(0.0);
+    }
+    uint _e11 = params.x_stride;
+    uint at_2 = naga_div((row_1 * _e11) + k_2, 4u);
+    metal::float4 _e18 = x_22[at_2];
+    return _e18;
 }
 
 void stage(
     uint at,
-    metal::half4 value_1,
+    metal::half4 value,
     threadgroup type_12& staged
 ) {
-    staged.inner[at] = value_1.x;
-    staged.inner[at + 1u] = value_1.y;
-    staged.inner[at + 2u] = value_1.z;
-    staged.inner[at + 3u] = value_1.w;
+    staged.inner[at] = value.x;
+    staged.inner[at + 1u] = value.y;
+    staged.inner[at + 2u] = value.z;
+    staged.inner[at + 3u] = value.w;
     return;
 }
+
+void lay(
+    uint at_1,
+    metal::half4 value_1,
+    threadgroup type_15& row_halves
+) {
+    row_halves.inner[at_1] = value_1.x;
+    row_halves.inner[at_1 + 1u] = value_1.y;
+    row_halves.inner[at_1 + 2u] = value_1.z;
+    row_halves.inner[at_1 + 3u] = value_1.w;
+    return;
+}
+
+float joined(
+    uint first,
+    threadgroup type_14& sums
+) {
+    float whole = 0.0;
+    float _e3 = whole;
+    float _e8 = sums.inner[first + 0u];
+    whole = _e3 + _e8;
+    float _e10 = whole;
+    float _e15 = sums.inner[first + 128u];
+    whole = _e10 + _e15;
+    float _e17 = whole;
+    float _e22 = sums.inner[first + 256u];
+    whole = _e17 + _e22;
+    float _e24 = whole;
+    float _e29 = sums.inner[first + 384u];
+    whole = _e24 + _e29;
+    float _e31 = whole;
+    float _e36 = sums.inner[first + 512u];
+    whole = _e31 + _e36;
+    float _e38 = whole;
+    float _e43 = sums.inner[first + 640u];
+    whole = _e38 + _e43;
+    float _e45 = whole;
+    float _e50 = sums.inner[first + 768u];
+    whole = _e45 + _e50;
+    float _e52 = whole;
+    float _e57 = sums.inner[first + 896u];
+    whole = _e52 + _e57;
+    float _e59 = whole;
+    return _e59;
+}
+uint naga_mod(uint lhs, uint rhs) {
+    return lhs % metal::select(rhs, 1u, rhs == 0u);
+}
+
 metal::simdgroup_float8x8 NagaCooperativeLoad(const threadgroup float* ptr, int stride, bool is_row_major) {
     metal::simdgroup_float8x8 m;
     simdgroup_load(m, ptr, stride, 0, is_row_major);
@@ -643,10 +686,6 @@ metal::simdgroup_float8x8 NagaCooperativeMultiplyAdd(const thread metal::simdgro
     return d;
 }
 
-uint naga_mod(uint lhs, uint rhs) {
-    return lhs % metal::select(rhs, 1u, rhs == 0u);
-}
-
 
 struct main_Input {
 };
@@ -655,10 +694,10 @@ struct main_Input {
 , uint thread_ [[thread_index_in_threadgroup]]
 , uint subgroup [[simdgroup_index_in_threadgroup]]
 , uint lane [[thread_index_in_simdgroup]]
-, device type_3 const& x_22 [[user(fake0)]]
-, device type_5 const& weight_codes [[user(fake0)]]
-, device type_6 const& weight_scales [[user(fake0)]]
-, device type_3& out [[user(fake0)]]
+, device type_4 const& x_22 [[user(fake0)]]
+, device type_6 const& weight_codes [[user(fake0)]]
+, device type_7 const& weight_scales [[user(fake0)]]
+, device type_10& out [[user(fake0)]]
 , constant Params& params [[user(fake0)]]
 , threadgroup type_12& staged
 , threadgroup type_13& zeros
@@ -675,47 +714,55 @@ struct main_Input {
         maxima = {};
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    uint i = {};
     Block codes_0_0_ = {};
     RawScale raw_0_0_0_ = {};
-    Block codes_1_0_ = {};
-    RawScale raw_1_0_0_ = {};
-    float value_0_0_ = 0.0;
-    float value_0_1_ = 0.0;
-    float value_0_2_ = 0.0;
-    float value_0_3_ = 0.0;
-    float value_1_0_ = 0.0;
-    float value_1_1_ = 0.0;
-    float value_1_2_ = 0.0;
-    float value_1_3_ = 0.0;
-    float value_2_0_ = 0.0;
-    float value_2_1_ = 0.0;
-    float value_2_2_ = 0.0;
-    float value_2_3_ = 0.0;
-    float value_3_0_ = 0.0;
-    float value_3_1_ = 0.0;
-    float value_3_2_ = 0.0;
-    float value_3_3_ = 0.0;
-    float largest = 0.0;
-    uint i_1 = {};
-    metal::simdgroup_float8x8 sum_0_0_ = {};
-    metal::simdgroup_float8x8 sum_0_1_ = {};
-    metal::simdgroup_float8x8 sum_0_2_ = {};
-    metal::simdgroup_float8x8 sum_0_3_ = {};
-    uint i_2 = 0u;
-    float total_0_ = 0.0;
-    uint round = {};
-    uint round_1 = {};
-    uint round_2 = {};
-    uint round_3 = {};
-    uint _e6 = params.columns;
-    uint blocks_2 = naga_div(_e6 + 31u, 32u);
-    uint tile_3 = group.x;
-    uint _e14 = params.part_blocks;
-    uint first = subgroup * _e14;
-    uint _e18 = params.part_blocks;
-    uint end = metal::min(first + _e18, blocks_2);
-    uint here = subgroup * 1280u;
+    Block codes_0_1_ = {};
+    RawScale raw_0_1_0_ = {};
+    Block codes_0_2_ = {};
+    RawScale raw_0_2_0_ = {};
+    Block codes_0_3_ = {};
+    RawScale raw_0_3_0_ = {};
+    uint i = {};
+    uint largest = 0u;
+    metal::simdgroup_float8x8 sum_0_ = {};
+    metal::simdgroup_float8x8 sum_1_ = {};
+    uint i_1 = 0u;
+    bool local = {};
+    float sum = {};
+    uint _e7 = params.columns;
+    uint blocks_2 = naga_div(_e7 + 31u, 32u);
+    uint part_blocks = naga_div(blocks_2 + 7u, 8u);
+    uint first_1 = subgroup * part_blocks;
+    uint end = metal::min(first_1 + part_blocks, blocks_2);
+    uint _e21 = params.features;
+    uint last_tile = naga_div(_e21 + 31u, 32u) - 1u;
+    uint here = subgroup * 1152u;
+    uint item_0_ = lane + 0u;
+    uint of_0_ = naga_mod(item_0_, 16u) + 0u;
+    uint feature_0_ = (group.x * 16u) + of_0_;
+    uint tile_0_ = metal::min(naga_div(feature_0_, 32u), last_tile);
+    uint place_0_ = naga_mod(feature_0_, 32u);
+    uint staged_0_ = (here + (naga_mod(item_0_, 16u) * 72u)) + (naga_div(item_0_, 16u) * 32u);
+    uint block_0_0_ = metal::min((first_1 + 0u) + naga_div(item_0_, 16u), blocks_2 - 1u);
+    Block _e65 = load_block((tile_0_ * blocks_2) + block_0_0_, place_0_, weight_codes, _buffer_sizes);
+    codes_0_0_ = _e65;
+    RawScale _e68 = raw_scale(tile_0_, block_0_0_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+    raw_0_0_0_ = _e68;
+    uint block_0_1_ = metal::min((first_1 + 2u) + naga_div(item_0_, 16u), blocks_2 - 1u);
+    Block _e80 = load_block((tile_0_ * blocks_2) + block_0_1_, place_0_, weight_codes, _buffer_sizes);
+    codes_0_1_ = _e80;
+    RawScale _e83 = raw_scale(tile_0_, block_0_1_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+    raw_0_1_0_ = _e83;
+    uint block_0_2_ = metal::min((first_1 + 4u) + naga_div(item_0_, 16u), blocks_2 - 1u);
+    Block _e95 = load_block((tile_0_ * blocks_2) + block_0_2_, place_0_, weight_codes, _buffer_sizes);
+    codes_0_2_ = _e95;
+    RawScale _e98 = raw_scale(tile_0_, block_0_2_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+    raw_0_2_0_ = _e98;
+    uint block_0_3_ = metal::min((first_1 + 6u) + naga_div(item_0_, 16u), blocks_2 - 1u);
+    Block _e110 = load_block((tile_0_ * blocks_2) + block_0_3_, place_0_, weight_codes, _buffer_sizes);
+    codes_0_3_ = _e110;
+    RawScale _e113 = raw_scale(tile_0_, block_0_3_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+    raw_0_3_0_ = _e113;
     i = thread_;
     uint2 loop_bound = uint2(4294967295u);
     bool loop_init = true;
@@ -723,522 +770,233 @@ struct main_Input {
         if (metal::all(loop_bound == uint2(0u))) { break; }
         loop_bound -= uint2(loop_bound.y == 0u, 1u);
         if (!loop_init) {
-            uint _e31 = i;
-            i = _e31 + 256u;
+            uint _e123 = i;
+            i = _e123 + 256u;
         }
         loop_init = false;
-        uint _e24 = i;
-        if (_e24 < 64u) {
+        uint _e116 = i;
+        if (_e116 < 64u) {
         } else {
             break;
         }
         {
-            uint _e28 = i;
-            zeros.inner[_e28] = 0.0;
+            uint _e120 = i;
+            zeros.inner[_e120] = 0.0;
         }
     }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    uint block_0_ = metal::min(first + 0u, blocks_2 - 1u);
-    Block _e43 = load_block((tile_3 * blocks_2) + block_0_, lane + 0u, weight_codes, _buffer_sizes);
-    codes_0_0_ = _e43;
-    RawScale _e48 = raw_scale(tile_3, block_0_, blocks_2, 0u, lane + 0u, weight_scales, _buffer_sizes);
-    raw_0_0_0_ = _e48;
-    uint block_1_ = metal::min(first + 1u, blocks_2 - 1u);
-    Block _e59 = load_block((tile_3 * blocks_2) + block_1_, lane + 0u, weight_codes, _buffer_sizes);
-    codes_1_0_ = _e59;
-    RawScale _e64 = raw_scale(tile_3, block_1_, blocks_2, 0u, lane + 0u, weight_scales, _buffer_sizes);
-    raw_1_0_0_ = _e64;
-    uint _e68 = params.first_row;
-    uint _e71 = params.x_stride;
-    uint at_2 = _e68 * _e71;
-    uint _e79 = params.columns;
-    if ((thread_ + 0u) < _e79) {
-        uint k = (at_2 + thread_) + 0u;
-        float _e86 = x_22[k];
-        value_0_0_ = _e86;
+    if (thread_ < 8u) {
+        lay(4096u + (thread_ * 4u), metal::half4(0.0h), row_halves);
     }
-    uint _e93 = params.columns;
-    if ((thread_ + 1024u) < _e93) {
-        uint k_1 = (at_2 + thread_) + 1024u;
-        float _e100 = x_22[k_1];
-        value_0_1_ = _e100;
+    uint column_0_ = ((thread_ + 0u) * 8u) + 0u;
+    metal::float4 _e141 = input_quad(0u, column_0_, 1.0, x_22, params, _buffer_sizes);
+    uint column_1_ = ((thread_ + 0u) * 8u) + 4u;
+    metal::float4 _e149 = input_quad(0u, column_1_, 1.0, x_22, params, _buffer_sizes);
+    uint column_2_ = ((thread_ + 256u) * 8u) + 0u;
+    metal::float4 _e157 = input_quad(0u, column_2_, 1.0, x_22, params, _buffer_sizes);
+    uint column_3_ = ((thread_ + 256u) * 8u) + 4u;
+    metal::float4 _e165 = input_quad(0u, column_3_, 1.0, x_22, params, _buffer_sizes);
+    {
+        metal::float4 size = metal::abs(_e141);
+        uint _e169 = largest;
+        largest = metal::max(_e169, as_type<uint>(metal::max(metal::max(size.x, size.y), metal::max(size.z, size.w))));
     }
-    uint _e107 = params.columns;
-    if ((thread_ + 2048u) < _e107) {
-        uint k_2 = (at_2 + thread_) + 2048u;
-        float _e114 = x_22[k_2];
-        value_0_2_ = _e114;
+    {
+        metal::float4 size_1 = metal::abs(_e149);
+        uint _e180 = largest;
+        largest = metal::max(_e180, as_type<uint>(metal::max(metal::max(size_1.x, size_1.y), metal::max(size_1.z, size_1.w))));
     }
-    uint _e121 = params.columns;
-    if ((thread_ + 3072u) < _e121) {
-        uint k_3 = (at_2 + thread_) + 3072u;
-        float _e128 = x_22[k_3];
-        value_0_3_ = _e128;
+    {
+        metal::float4 size_2 = metal::abs(_e157);
+        uint _e191 = largest;
+        largest = metal::max(_e191, as_type<uint>(metal::max(metal::max(size_2.x, size_2.y), metal::max(size_2.z, size_2.w))));
     }
-    uint _e135 = params.columns;
-    if ((thread_ + 256u) < _e135) {
-        uint k_4 = (at_2 + thread_) + 256u;
-        float _e142 = x_22[k_4];
-        value_1_0_ = _e142;
+    {
+        metal::float4 size_3 = metal::abs(_e165);
+        uint _e202 = largest;
+        largest = metal::max(_e202, as_type<uint>(metal::max(metal::max(size_3.x, size_3.y), metal::max(size_3.z, size_3.w))));
     }
-    uint _e149 = params.columns;
-    if ((thread_ + 1280u) < _e149) {
-        uint k_5 = (at_2 + thread_) + 1280u;
-        float _e156 = x_22[k_5];
-        value_1_1_ = _e156;
-    }
-    uint _e163 = params.columns;
-    if ((thread_ + 2304u) < _e163) {
-        uint k_6 = (at_2 + thread_) + 2304u;
-        float _e170 = x_22[k_6];
-        value_1_2_ = _e170;
-    }
-    uint _e177 = params.columns;
-    if ((thread_ + 3328u) < _e177) {
-        uint k_7 = (at_2 + thread_) + 3328u;
-        float _e184 = x_22[k_7];
-        value_1_3_ = _e184;
-    }
-    uint _e191 = params.columns;
-    if ((thread_ + 512u) < _e191) {
-        uint k_8 = (at_2 + thread_) + 512u;
-        float _e198 = x_22[k_8];
-        value_2_0_ = _e198;
-    }
-    uint _e205 = params.columns;
-    if ((thread_ + 1536u) < _e205) {
-        uint k_9 = (at_2 + thread_) + 1536u;
-        float _e212 = x_22[k_9];
-        value_2_1_ = _e212;
-    }
-    uint _e219 = params.columns;
-    if ((thread_ + 2560u) < _e219) {
-        uint k_10 = (at_2 + thread_) + 2560u;
-        float _e226 = x_22[k_10];
-        value_2_2_ = _e226;
-    }
-    uint _e233 = params.columns;
-    if ((thread_ + 3584u) < _e233) {
-        uint k_11 = (at_2 + thread_) + 3584u;
-        float _e240 = x_22[k_11];
-        value_2_3_ = _e240;
-    }
-    uint _e247 = params.columns;
-    if ((thread_ + 768u) < _e247) {
-        uint k_12 = (at_2 + thread_) + 768u;
-        float _e254 = x_22[k_12];
-        value_3_0_ = _e254;
-    }
-    uint _e261 = params.columns;
-    if ((thread_ + 1792u) < _e261) {
-        uint k_13 = (at_2 + thread_) + 1792u;
-        float _e268 = x_22[k_13];
-        value_3_1_ = _e268;
-    }
-    uint _e275 = params.columns;
-    if ((thread_ + 2816u) < _e275) {
-        uint k_14 = (at_2 + thread_) + 2816u;
-        float _e282 = x_22[k_14];
-        value_3_2_ = _e282;
-    }
-    uint _e289 = params.columns;
-    if ((thread_ + 3840u) < _e289) {
-        uint k_15 = (at_2 + thread_) + 3840u;
-        float _e296 = x_22[k_15];
-        value_3_3_ = _e296;
-    }
-    float _e299 = largest;
-    float _e300 = value_0_0_;
-    largest = metal::max(_e299, metal::abs(_e300));
-    float _e303 = largest;
-    float _e304 = value_0_1_;
-    largest = metal::max(_e303, metal::abs(_e304));
-    float _e307 = largest;
-    float _e308 = value_0_2_;
-    largest = metal::max(_e307, metal::abs(_e308));
-    float _e311 = largest;
-    float _e312 = value_0_3_;
-    largest = metal::max(_e311, metal::abs(_e312));
-    float _e315 = largest;
-    float _e316 = value_1_0_;
-    largest = metal::max(_e315, metal::abs(_e316));
-    float _e319 = largest;
-    float _e320 = value_1_1_;
-    largest = metal::max(_e319, metal::abs(_e320));
-    float _e323 = largest;
-    float _e324 = value_1_2_;
-    largest = metal::max(_e323, metal::abs(_e324));
-    float _e327 = largest;
-    float _e328 = value_1_3_;
-    largest = metal::max(_e327, metal::abs(_e328));
-    float _e331 = largest;
-    float _e332 = value_2_0_;
-    largest = metal::max(_e331, metal::abs(_e332));
-    float _e335 = largest;
-    float _e336 = value_2_1_;
-    largest = metal::max(_e335, metal::abs(_e336));
-    float _e339 = largest;
-    float _e340 = value_2_2_;
-    largest = metal::max(_e339, metal::abs(_e340));
-    float _e343 = largest;
-    float _e344 = value_2_3_;
-    largest = metal::max(_e343, metal::abs(_e344));
-    float _e347 = largest;
-    float _e348 = value_3_0_;
-    largest = metal::max(_e347, metal::abs(_e348));
-    float _e351 = largest;
-    float _e352 = value_3_1_;
-    largest = metal::max(_e351, metal::abs(_e352));
-    float _e355 = largest;
-    float _e356 = value_3_2_;
-    largest = metal::max(_e355, metal::abs(_e356));
-    float _e359 = largest;
-    float _e360 = value_3_3_;
-    largest = metal::max(_e359, metal::abs(_e360));
-    float _e363 = largest;
-    float unnamed = metal::simd_max(_e363);
+    uint _e212 = largest;
+    uint unnamed = metal::simd_max(_e212);
     largest = unnamed;
     if (lane == 0u) {
-        float _e369 = largest;
-        maxima.inner[subgroup] = _e369;
+        uint _e218 = largest;
+        maxima.inner[subgroup] = _e218;
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    largest = 0.0;
-    i_1 = lane;
+    uint _e221 = maxima.inner[0];
+    uint _e224 = maxima.inner[1];
+    uint _e228 = maxima.inner[2];
+    uint _e231 = maxima.inner[3];
+    uint _e236 = maxima.inner[4];
+    uint _e239 = maxima.inner[5];
+    uint _e243 = maxima.inner[6];
+    uint _e246 = maxima.inner[7];
+    largest = metal::max(metal::max(metal::max(_e221, _e224), metal::max(_e228, _e231)), metal::max(metal::max(_e236, _e239), metal::max(_e243, _e246)));
+    uint _e250 = largest;
+    uint exponent = metal::max(_e250 >> 23u, 40u);
+    float inverse_factor = as_type<float>((exponent - 13u) << 23u);
+    float factor = as_type<float>((267u - exponent) << 23u);
+    metal::float4 low_0_ = _e141 * factor;
+    metal::float4 high_0_ = _e149 * factor;
+    metal::half4 first_0_ = static_cast<metal::half4>(metal::float4(low_0_.x, high_0_.x, low_0_.y, high_0_.y));
+    metal::half4 second_0_ = static_cast<metal::half4>(metal::float4(low_0_.z, high_0_.z, low_0_.w, high_0_.w));
+    metal::float4 low_1_ = _e157 * factor;
+    metal::float4 high_1_ = _e165 * factor;
+    metal::half4 first_1_ = static_cast<metal::half4>(metal::float4(low_1_.x, high_1_.x, low_1_.y, high_1_.y));
+    metal::half4 second_1_ = static_cast<metal::half4>(metal::float4(low_1_.z, high_1_.z, low_1_.w, high_1_.w));
+    lay(column_0_, first_0_, row_halves);
+    lay(column_1_, second_0_, row_halves);
+    lay(column_2_, first_1_, row_halves);
+    lay(column_3_, second_1_, row_halves);
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    sum_0_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
+    sum_1_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
     uint2 loop_bound_1 = uint2(4294967295u);
     bool loop_init_1 = true;
     while(true) {
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
         if (!loop_init_1) {
-            uint _e381 = i_1;
-            i_1 = _e381 + 32u;
+            uint _e576 = i_1;
+            i_1 = _e576 + 2u;
         }
         loop_init_1 = false;
-        uint _e372 = i_1;
-        if (_e372 < 8u) {
+        uint _e305 = i_1;
+        if (_e305 < part_blocks) {
         } else {
             break;
         }
         {
-            float _e375 = largest;
-            uint _e377 = i_1;
-            float _e379 = maxima.inner[_e377];
-            largest = metal::max(_e375, _e379);
-        }
-    }
-    float _e384 = largest;
-    float unnamed_1 = metal::simd_max(_e384);
-    largest = unnamed_1;
-    float _e386 = largest;
-    uint exponent = metal::max((as_type<uint>(_e386) >> 23u) & 255u, 14u);
-    float factor = as_type<float>((267u - exponent) << 23u);
-    float inverse_factor = as_type<float>((exponent - 13u) << 23u);
-    float _e408 = value_0_0_;
-    row_halves.inner[thread_ + 0u] = static_cast<half>(_e408 * factor);
-    float _e415 = value_0_1_;
-    row_halves.inner[thread_ + 1024u] = static_cast<half>(_e415 * factor);
-    float _e422 = value_0_2_;
-    row_halves.inner[thread_ + 2048u] = static_cast<half>(_e422 * factor);
-    float _e429 = value_0_3_;
-    row_halves.inner[thread_ + 3072u] = static_cast<half>(_e429 * factor);
-    float _e436 = value_1_0_;
-    row_halves.inner[thread_ + 256u] = static_cast<half>(_e436 * factor);
-    float _e443 = value_1_1_;
-    row_halves.inner[thread_ + 1280u] = static_cast<half>(_e443 * factor);
-    float _e450 = value_1_2_;
-    row_halves.inner[thread_ + 2304u] = static_cast<half>(_e450 * factor);
-    float _e457 = value_1_3_;
-    row_halves.inner[thread_ + 3328u] = static_cast<half>(_e457 * factor);
-    float _e464 = value_2_0_;
-    row_halves.inner[thread_ + 512u] = static_cast<half>(_e464 * factor);
-    float _e471 = value_2_1_;
-    row_halves.inner[thread_ + 1536u] = static_cast<half>(_e471 * factor);
-    float _e478 = value_2_2_;
-    row_halves.inner[thread_ + 2560u] = static_cast<half>(_e478 * factor);
-    float _e485 = value_2_3_;
-    row_halves.inner[thread_ + 3584u] = static_cast<half>(_e485 * factor);
-    float _e492 = value_3_0_;
-    row_halves.inner[thread_ + 768u] = static_cast<half>(_e492 * factor);
-    float _e499 = value_3_1_;
-    row_halves.inner[thread_ + 1792u] = static_cast<half>(_e499 * factor);
-    float _e506 = value_3_2_;
-    row_halves.inner[thread_ + 2816u] = static_cast<half>(_e506 * factor);
-    float _e513 = value_3_3_;
-    row_halves.inner[thread_ + 3840u] = static_cast<half>(_e513 * factor);
-    if (thread_ < 32u) {
-        row_halves.inner[4096u + thread_] = 0.0h;
-    }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    sum_0_0_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
-    sum_0_1_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
-    sum_0_2_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
-    sum_0_3_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
-    uint2 loop_bound_2 = uint2(4294967295u);
-    bool loop_init_2 = true;
-    while(true) {
-        if (metal::all(loop_bound_2 == uint2(0u))) { break; }
-        loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
-        if (!loop_init_2) {
-            uint _e776 = i_2;
-            i_2 = _e776 + 1u;
-        }
-        loop_init_2 = false;
-        uint _e545 = i_2;
-        uint _e548 = params.part_blocks;
-        if (_e545 < _e548) {
-        } else {
-            break;
-        }
-        {
-            uint _e550 = i_2;
-            uint block_5 = metal::min(first + _e550, blocks_2 - 1u);
-            uint _e558 = i_2;
-            uint x_at = ((first + _e558) < end) ? (block_5 * 32u) : 4096u;
+            uint _e308 = i_1;
+            uint _e314 = i_1;
+            uint x_0_ = (((first_1 + _e314) + 0u) < end) ? (((first_1 + _e308) + 0u) * 32u) : 4096u;
+            metal::simdgroup_half8x8 a_0_0_ = NagaCooperativeLoad(&row_halves.inner[x_0_ + 0u], 0u, false);
+            metal::simdgroup_half8x8 a_0_1_ = NagaCooperativeLoad(&row_halves.inner[x_0_ + 8u], 0u, false);
+            metal::simdgroup_half8x8 a_0_2_ = NagaCooperativeLoad(&row_halves.inner[x_0_ + 16u], 0u, false);
+            metal::simdgroup_half8x8 a_0_3_ = NagaCooperativeLoad(&row_halves.inner[x_0_ + 24u], 0u, false);
+            uint _e345 = i_1;
+            uint _e351 = i_1;
+            uint x_1_ = (((first_1 + _e351) + 1u) < end) ? (((first_1 + _e345) + 1u) * 32u) : 4096u;
+            metal::simdgroup_half8x8 a_1_0_ = NagaCooperativeLoad(&row_halves.inner[x_1_ + 0u], 0u, false);
+            metal::simdgroup_half8x8 a_1_1_ = NagaCooperativeLoad(&row_halves.inner[x_1_ + 8u], 0u, false);
+            metal::simdgroup_half8x8 a_1_2_ = NagaCooperativeLoad(&row_halves.inner[x_1_ + 16u], 0u, false);
+            metal::simdgroup_half8x8 a_1_3_ = NagaCooperativeLoad(&row_halves.inner[x_1_ + 24u], 0u, false);
             {
-                uint at_3 = here + ((lane + 0u) * 40u);
-                RawScale _e567 = raw_0_0_0_;
-                float _e571 = params.global_scale;
-                metal::float2 _e572 = half_scale(_e567, block_5, 0u, _e571);
-                Block _e575 = codes_0_0_;
-                metal::half4 _e576 = half_0_(_e575, _e572);
-                stage(at_3 + 0u, _e576, staged);
-                Block _e579 = codes_0_0_;
-                metal::half4 _e580 = half_1_(_e579, _e572);
-                stage(at_3 + 4u, _e580, staged);
-                Block _e583 = codes_0_0_;
-                metal::half4 _e584 = half_2_(_e583, _e572);
-                stage(at_3 + 8u, _e584, staged);
-                Block _e587 = codes_0_0_;
-                metal::half4 _e588 = half_3_(_e587, _e572);
-                stage(at_3 + 12u, _e588, staged);
-                Block _e591 = codes_0_0_;
-                metal::half4 _e592 = half_4_(_e591, _e572);
-                stage(at_3 + 16u, _e592, staged);
-                Block _e595 = codes_0_0_;
-                metal::half4 _e596 = half_5_(_e595, _e572);
-                stage(at_3 + 20u, _e596, staged);
-                Block _e599 = codes_0_0_;
-                metal::half4 _e600 = half_6_(_e599, _e572);
-                stage(at_3 + 24u, _e600, staged);
-                Block _e603 = codes_0_0_;
-                metal::half4 _e604 = half_7_(_e603, _e572);
-                stage(at_3 + 28u, _e604, staged);
+                uint _e381 = i_1;
+                uint block_5 = metal::min((first_1 + _e381) + naga_div(item_0_, 16u), blocks_2 - 1u);
+                RawScale _e389 = raw_0_0_0_;
+                float _e393 = params.global_scale;
+                HalfScale _e394 = half_scale(_e389, block_5, 0u, _e393);
+                Block _e395 = codes_0_0_;
+                Eight _e396 = eight_0_(_e395, _e394);
+                stage(staged_0_ + 0u, _e396.low, staged);
+                stage(staged_0_ + 4u, _e396.high, staged);
+                Block _e403 = codes_0_0_;
+                Eight _e404 = eight_1_(_e403, _e394);
+                stage(staged_0_ + 8u, _e404.low, staged);
+                stage(staged_0_ + 12u, _e404.high, staged);
+                Block _e411 = codes_0_0_;
+                Eight _e412 = eight_2_(_e411, _e394);
+                stage(staged_0_ + 16u, _e412.low, staged);
+                stage(staged_0_ + 20u, _e412.high, staged);
+                Block _e419 = codes_0_0_;
+                Eight _e420 = eight_3_(_e419, _e394);
+                stage(staged_0_ + 24u, _e420.low, staged);
+                stage(staged_0_ + 28u, _e420.high, staged);
             }
-            Block _e605 = codes_1_0_;
-            codes_0_0_ = _e605;
-            RawScale _e606 = raw_1_0_0_;
-            raw_0_0_0_ = _e606;
-            uint _e607 = i_2;
-            uint next = metal::min((first + _e607) + 2u, blocks_2 - 1u);
-            Block _e618 = load_block((tile_3 * blocks_2) + next, lane + 0u, weight_codes, _buffer_sizes);
-            codes_1_0_ = _e618;
-            RawScale _e622 = raw_scale(tile_3, next, blocks_2, 0u, lane + 0u, weight_scales, _buffer_sizes);
-            raw_1_0_0_ = _e622;
+            Block _e427 = codes_0_1_;
+            codes_0_0_ = _e427;
+            RawScale _e428 = raw_0_1_0_;
+            raw_0_0_0_ = _e428;
+            Block _e429 = codes_0_2_;
+            codes_0_1_ = _e429;
+            RawScale _e430 = raw_0_2_0_;
+            raw_0_1_0_ = _e430;
+            Block _e431 = codes_0_3_;
+            codes_0_2_ = _e431;
+            RawScale _e432 = raw_0_3_0_;
+            raw_0_2_0_ = _e432;
+            uint _e433 = i_1;
+            uint next_0_ = metal::min(((first_1 + _e433) + 8u) + naga_div(item_0_, 16u), blocks_2 - 1u);
+            Block _e445 = load_block((tile_0_ * blocks_2) + next_0_, place_0_, weight_codes, _buffer_sizes);
+            codes_0_3_ = _e445;
+            RawScale _e447 = raw_scale(tile_0_, next_0_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+            raw_0_3_0_ = _e447;
             metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-            {
-                metal::simdgroup_half8x8 a_0_ = NagaCooperativeLoad(&row_halves.inner[x_at + 0u], 0u, false);
-                metal::simdgroup_half8x8 b_0_ = NagaCooperativeLoad(&staged.inner[here + 0u], 40u, true);
-                metal::simdgroup_float8x8 _e635 = sum_0_0_;
-                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_, b_0_, _e635);
-                metal::simdgroup_half8x8 b_1_ = NagaCooperativeLoad(&staged.inner[here + 320u], 40u, true);
-                metal::simdgroup_float8x8 _e643 = sum_0_1_;
-                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_, b_1_, _e643);
-                metal::simdgroup_half8x8 b_2_ = NagaCooperativeLoad(&staged.inner[here + 640u], 40u, true);
-                metal::simdgroup_float8x8 _e651 = sum_0_2_;
-                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_, b_2_, _e651);
-                metal::simdgroup_half8x8 b_3_ = NagaCooperativeLoad(&staged.inner[here + 960u], 40u, true);
-                metal::simdgroup_float8x8 _e659 = sum_0_3_;
-                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_, b_3_, _e659);
-            }
-            {
-                metal::simdgroup_half8x8 a_0_1 = NagaCooperativeLoad(&row_halves.inner[x_at + 8u], 0u, false);
-                metal::simdgroup_half8x8 b_0_1 = NagaCooperativeLoad(&staged.inner[here + 8u], 40u, true);
-                metal::simdgroup_float8x8 _e673 = sum_0_0_;
-                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_1, b_0_1, _e673);
-                metal::simdgroup_half8x8 b_1_1 = NagaCooperativeLoad(&staged.inner[here + 328u], 40u, true);
-                metal::simdgroup_float8x8 _e681 = sum_0_1_;
-                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_1, b_1_1, _e681);
-                metal::simdgroup_half8x8 b_2_1 = NagaCooperativeLoad(&staged.inner[here + 648u], 40u, true);
-                metal::simdgroup_float8x8 _e689 = sum_0_2_;
-                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_1, b_2_1, _e689);
-                metal::simdgroup_half8x8 b_3_1 = NagaCooperativeLoad(&staged.inner[here + 968u], 40u, true);
-                metal::simdgroup_float8x8 _e697 = sum_0_3_;
-                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_1, b_3_1, _e697);
-            }
-            {
-                metal::simdgroup_half8x8 a_0_2 = NagaCooperativeLoad(&row_halves.inner[x_at + 16u], 0u, false);
-                metal::simdgroup_half8x8 b_0_2 = NagaCooperativeLoad(&staged.inner[here + 16u], 40u, true);
-                metal::simdgroup_float8x8 _e711 = sum_0_0_;
-                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_2, b_0_2, _e711);
-                metal::simdgroup_half8x8 b_1_2 = NagaCooperativeLoad(&staged.inner[here + 336u], 40u, true);
-                metal::simdgroup_float8x8 _e719 = sum_0_1_;
-                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_2, b_1_2, _e719);
-                metal::simdgroup_half8x8 b_2_2 = NagaCooperativeLoad(&staged.inner[here + 656u], 40u, true);
-                metal::simdgroup_float8x8 _e727 = sum_0_2_;
-                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_2, b_2_2, _e727);
-                metal::simdgroup_half8x8 b_3_2 = NagaCooperativeLoad(&staged.inner[here + 976u], 40u, true);
-                metal::simdgroup_float8x8 _e735 = sum_0_3_;
-                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_2, b_3_2, _e735);
-            }
-            {
-                metal::simdgroup_half8x8 a_0_3 = NagaCooperativeLoad(&row_halves.inner[x_at + 24u], 0u, false);
-                metal::simdgroup_half8x8 b_0_3 = NagaCooperativeLoad(&staged.inner[here + 24u], 40u, true);
-                metal::simdgroup_float8x8 _e749 = sum_0_0_;
-                sum_0_0_ = NagaCooperativeMultiplyAdd(a_0_3, b_0_3, _e749);
-                metal::simdgroup_half8x8 b_1_3 = NagaCooperativeLoad(&staged.inner[here + 344u], 40u, true);
-                metal::simdgroup_float8x8 _e757 = sum_0_1_;
-                sum_0_1_ = NagaCooperativeMultiplyAdd(a_0_3, b_1_3, _e757);
-                metal::simdgroup_half8x8 b_2_3 = NagaCooperativeLoad(&staged.inner[here + 664u], 40u, true);
-                metal::simdgroup_float8x8 _e765 = sum_0_2_;
-                sum_0_2_ = NagaCooperativeMultiplyAdd(a_0_3, b_2_3, _e765);
-                metal::simdgroup_half8x8 b_3_3 = NagaCooperativeLoad(&staged.inner[here + 984u], 40u, true);
-                metal::simdgroup_float8x8 _e773 = sum_0_3_;
-                sum_0_3_ = NagaCooperativeMultiplyAdd(a_0_3, b_3_3, _e773);
-            }
+            metal::simdgroup_half8x8 b_0_0_0_0_ = NagaCooperativeLoad(&staged.inner[here + 0u], 72u, true);
+            metal::simdgroup_float8x8 _e454 = sum_0_;
+            sum_0_ = NagaCooperativeMultiplyAdd(a_0_0_, b_0_0_0_0_, _e454);
+            metal::simdgroup_half8x8 b_0_0_0_1_ = NagaCooperativeLoad(&staged.inner[here + 576u], 72u, true);
+            metal::simdgroup_float8x8 _e462 = sum_1_;
+            sum_1_ = NagaCooperativeMultiplyAdd(a_0_0_, b_0_0_0_1_, _e462);
+            metal::simdgroup_half8x8 b_0_0_1_0_ = NagaCooperativeLoad(&staged.inner[here + 8u], 72u, true);
+            metal::simdgroup_float8x8 _e470 = sum_0_;
+            sum_0_ = NagaCooperativeMultiplyAdd(a_0_1_, b_0_0_1_0_, _e470);
+            metal::simdgroup_half8x8 b_0_0_1_1_ = NagaCooperativeLoad(&staged.inner[here + 584u], 72u, true);
+            metal::simdgroup_float8x8 _e478 = sum_1_;
+            sum_1_ = NagaCooperativeMultiplyAdd(a_0_1_, b_0_0_1_1_, _e478);
+            metal::simdgroup_half8x8 b_0_0_2_0_ = NagaCooperativeLoad(&staged.inner[here + 16u], 72u, true);
+            metal::simdgroup_float8x8 _e486 = sum_0_;
+            sum_0_ = NagaCooperativeMultiplyAdd(a_0_2_, b_0_0_2_0_, _e486);
+            metal::simdgroup_half8x8 b_0_0_2_1_ = NagaCooperativeLoad(&staged.inner[here + 592u], 72u, true);
+            metal::simdgroup_float8x8 _e494 = sum_1_;
+            sum_1_ = NagaCooperativeMultiplyAdd(a_0_2_, b_0_0_2_1_, _e494);
+            metal::simdgroup_half8x8 b_0_0_3_0_ = NagaCooperativeLoad(&staged.inner[here + 24u], 72u, true);
+            metal::simdgroup_float8x8 _e502 = sum_0_;
+            sum_0_ = NagaCooperativeMultiplyAdd(a_0_3_, b_0_0_3_0_, _e502);
+            metal::simdgroup_half8x8 b_0_0_3_1_ = NagaCooperativeLoad(&staged.inner[here + 600u], 72u, true);
+            metal::simdgroup_float8x8 _e510 = sum_1_;
+            sum_1_ = NagaCooperativeMultiplyAdd(a_0_3_, b_0_0_3_1_, _e510);
+            metal::simdgroup_half8x8 b_0_1_0_0_ = NagaCooperativeLoad(&staged.inner[here + 32u], 72u, true);
+            metal::simdgroup_float8x8 _e518 = sum_0_;
+            sum_0_ = NagaCooperativeMultiplyAdd(a_1_0_, b_0_1_0_0_, _e518);
+            metal::simdgroup_half8x8 b_0_1_0_1_ = NagaCooperativeLoad(&staged.inner[here + 608u], 72u, true);
+            metal::simdgroup_float8x8 _e526 = sum_1_;
+            sum_1_ = NagaCooperativeMultiplyAdd(a_1_0_, b_0_1_0_1_, _e526);
+            metal::simdgroup_half8x8 b_0_1_1_0_ = NagaCooperativeLoad(&staged.inner[here + 40u], 72u, true);
+            metal::simdgroup_float8x8 _e534 = sum_0_;
+            sum_0_ = NagaCooperativeMultiplyAdd(a_1_1_, b_0_1_1_0_, _e534);
+            metal::simdgroup_half8x8 b_0_1_1_1_ = NagaCooperativeLoad(&staged.inner[here + 616u], 72u, true);
+            metal::simdgroup_float8x8 _e542 = sum_1_;
+            sum_1_ = NagaCooperativeMultiplyAdd(a_1_1_, b_0_1_1_1_, _e542);
+            metal::simdgroup_half8x8 b_0_1_2_0_ = NagaCooperativeLoad(&staged.inner[here + 48u], 72u, true);
+            metal::simdgroup_float8x8 _e550 = sum_0_;
+            sum_0_ = NagaCooperativeMultiplyAdd(a_1_2_, b_0_1_2_0_, _e550);
+            metal::simdgroup_half8x8 b_0_1_2_1_ = NagaCooperativeLoad(&staged.inner[here + 624u], 72u, true);
+            metal::simdgroup_float8x8 _e558 = sum_1_;
+            sum_1_ = NagaCooperativeMultiplyAdd(a_1_2_, b_0_1_2_1_, _e558);
+            metal::simdgroup_half8x8 b_0_1_3_0_ = NagaCooperativeLoad(&staged.inner[here + 56u], 72u, true);
+            metal::simdgroup_float8x8 _e566 = sum_0_;
+            sum_0_ = NagaCooperativeMultiplyAdd(a_1_3_, b_0_1_3_0_, _e566);
+            metal::simdgroup_half8x8 b_0_1_3_1_ = NagaCooperativeLoad(&staged.inner[here + 632u], 72u, true);
+            metal::simdgroup_float8x8 _e574 = sum_1_;
+            sum_1_ = NagaCooperativeMultiplyAdd(a_1_3_, b_0_1_3_1_, _e574);
             metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
         }
     }
+    metal::simdgroup_float8x8 _e579 = sum_0_;
+    simdgroup_store(_e579, &sums.inner[(subgroup * 128u) + 0u], 16u);
+    metal::simdgroup_float8x8 _e587 = sum_1_;
+    simdgroup_store(_e587, &sums.inner[(subgroup * 128u) + 8u], 16u);
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    round = naga_div(subgroup, 2u);
-    uint2 loop_bound_3 = uint2(4294967295u);
-    bool loop_init_3 = true;
-    while(true) {
-        if (metal::all(loop_bound_3 == uint2(0u))) { break; }
-        loop_bound_3 -= uint2(loop_bound_3.y == 0u, 1u);
-        if (!loop_init_3) {
-            round = 8u;
-        }
-        loop_init_3 = false;
-        uint _e783 = round;
-        if (_e783 == 0u) {
-        } else {
-            break;
-        }
-        {
-            metal::simdgroup_float8x8 _e786 = sum_0_0_;
-            simdgroup_store(_e786, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 0u], 32u);
-            metal::simdgroup_float8x8 _e800 = sum_0_1_;
-            simdgroup_store(_e800, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 8u], 32u);
-            metal::simdgroup_float8x8 _e814 = sum_0_2_;
-            simdgroup_store(_e814, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 16u], 32u);
-            metal::simdgroup_float8x8 _e828 = sum_0_3_;
-            simdgroup_store(_e828, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 24u], 32u);
-        }
+    uint feature = (group.x * 16u) + thread_;
+    if (thread_ < 16u) {
+        uint _e605 = params.features;
+        local = feature < _e605;
+    } else {
+        local = false;
     }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    float _e843 = total_0_;
-    float _e848 = sums.inner[0u + thread_];
-    total_0_ = _e843 + _e848;
-    float _e850 = total_0_;
-    float _e855 = sums.inner[256u + thread_];
-    total_0_ = _e850 + _e855;
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    round_1 = naga_div(subgroup, 2u);
-    uint2 loop_bound_4 = uint2(4294967295u);
-    bool loop_init_4 = true;
-    while(true) {
-        if (metal::all(loop_bound_4 == uint2(0u))) { break; }
-        loop_bound_4 -= uint2(loop_bound_4.y == 0u, 1u);
-        if (!loop_init_4) {
-            round_1 = 8u;
-        }
-        loop_init_4 = false;
-        uint _e860 = round_1;
-        if (_e860 == 1u) {
-        } else {
-            break;
-        }
-        {
-            metal::simdgroup_float8x8 _e863 = sum_0_0_;
-            simdgroup_store(_e863, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 0u], 32u);
-            metal::simdgroup_float8x8 _e877 = sum_0_1_;
-            simdgroup_store(_e877, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 8u], 32u);
-            metal::simdgroup_float8x8 _e891 = sum_0_2_;
-            simdgroup_store(_e891, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 16u], 32u);
-            metal::simdgroup_float8x8 _e905 = sum_0_3_;
-            simdgroup_store(_e905, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 24u], 32u);
-        }
-    }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    float _e920 = total_0_;
-    float _e925 = sums.inner[0u + thread_];
-    total_0_ = _e920 + _e925;
-    float _e927 = total_0_;
-    float _e932 = sums.inner[256u + thread_];
-    total_0_ = _e927 + _e932;
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    round_2 = naga_div(subgroup, 2u);
-    uint2 loop_bound_5 = uint2(4294967295u);
-    bool loop_init_5 = true;
-    while(true) {
-        if (metal::all(loop_bound_5 == uint2(0u))) { break; }
-        loop_bound_5 -= uint2(loop_bound_5.y == 0u, 1u);
-        if (!loop_init_5) {
-            round_2 = 8u;
-        }
-        loop_init_5 = false;
-        uint _e937 = round_2;
-        if (_e937 == 2u) {
-        } else {
-            break;
-        }
-        {
-            metal::simdgroup_float8x8 _e940 = sum_0_0_;
-            simdgroup_store(_e940, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 0u], 32u);
-            metal::simdgroup_float8x8 _e954 = sum_0_1_;
-            simdgroup_store(_e954, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 8u], 32u);
-            metal::simdgroup_float8x8 _e968 = sum_0_2_;
-            simdgroup_store(_e968, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 16u], 32u);
-            metal::simdgroup_float8x8 _e982 = sum_0_3_;
-            simdgroup_store(_e982, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 24u], 32u);
-        }
-    }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    float _e997 = total_0_;
-    float _e1002 = sums.inner[0u + thread_];
-    total_0_ = _e997 + _e1002;
-    float _e1004 = total_0_;
-    float _e1009 = sums.inner[256u + thread_];
-    total_0_ = _e1004 + _e1009;
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    round_3 = naga_div(subgroup, 2u);
-    uint2 loop_bound_6 = uint2(4294967295u);
-    bool loop_init_6 = true;
-    while(true) {
-        if (metal::all(loop_bound_6 == uint2(0u))) { break; }
-        loop_bound_6 -= uint2(loop_bound_6.y == 0u, 1u);
-        if (!loop_init_6) {
-            round_3 = 8u;
-        }
-        loop_init_6 = false;
-        uint _e1014 = round_3;
-        if (_e1014 == 3u) {
-        } else {
-            break;
-        }
-        {
-            metal::simdgroup_float8x8 _e1017 = sum_0_0_;
-            simdgroup_store(_e1017, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 0u], 32u);
-            metal::simdgroup_float8x8 _e1031 = sum_0_1_;
-            simdgroup_store(_e1031, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 8u], 32u);
-            metal::simdgroup_float8x8 _e1045 = sum_0_2_;
-            simdgroup_store(_e1045, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 16u], 32u);
-            metal::simdgroup_float8x8 _e1059 = sum_0_3_;
-            simdgroup_store(_e1059, &sums.inner[(((naga_mod(subgroup, 2u) * 8u) + 0u) * 32u) + 24u], 32u);
-        }
-    }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    float _e1074 = total_0_;
-    float _e1079 = sums.inner[0u + thread_];
-    total_0_ = _e1074 + _e1079;
-    float _e1081 = total_0_;
-    float _e1086 = sums.inner[256u + thread_];
-    total_0_ = _e1081 + _e1086;
-    {
-        uint row_1 = naga_div(thread_ + 0u, 32u);
-        float _e1099 = total_0_;
-        store(row_1, (tile_3 * 32u) + naga_mod(thread_ + 0u, 32u), (_e1099 * inverse_factor) * 0.015625, out, params, _buffer_sizes);
+    bool _e608 = local;
+    if (_e608) {
+        float back = inverse_factor * 0.015625;
+        float _e611 = joined(thread_, sums);
+        sum = _e611 * back;
+        uint _e616 = params.out_first;
+        uint at_3 = _e616 + feature;
+        float _e620 = sum;
+        out[at_3] = _e620;
+        return;
+    } else {
         return;
     }
 }

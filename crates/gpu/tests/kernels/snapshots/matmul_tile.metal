@@ -36,9 +36,6 @@ struct Params {
     uint part_blocks;
     float global_scale;
     uint out_first;
-    float epsilon;
-    float alpha;
-    float limit;
 };
 struct type_11 {
     metal::float4 inner[512];
