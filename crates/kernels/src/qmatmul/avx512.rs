@@ -40,8 +40,16 @@ trait Codes {
     const FETCHES: bool = true;
     /// Whether the registers of a unit are its steps, in order.
     const PLAIN: bool = false;
+    /// A unit of a stream: its registers, or where they are.
+    type Unit: Unit;
     /// What the four steps of half a unit have in common.
     type Half: Copy;
+
+    /// The unit at `at` of values that are read as a stream: see [`few`].
+    ///
+    /// # Safety
+    /// As [`Codes::half`].
+    unsafe fn unit(at: *const u8) -> Self::Unit;
 
     /// The lower or upper 16 columns of all 16 rows.
     ///
@@ -53,7 +61,35 @@ trait Codes {
     ///
     /// # Safety
     /// As [`Codes::half`].
-    unsafe fn step<const STEP: usize>(unit: *const u8, half: Self::Half) -> __m512i;
+    unsafe fn step<const STEP: usize, U: Unit>(unit: U, half: Self::Half) -> __m512i;
+}
+
+/// The registers of a unit of stored values.
+trait Unit: Copy {
+    /// One of them.
+    ///
+    /// # Safety
+    /// As [`Codes::half`].
+    unsafe fn register(self, index: usize) -> __m512i;
+}
+
+/// In memory.
+impl Unit for *const u8 {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn register(self, index: usize) -> __m512i {
+        // SAFETY: passed on.
+        unsafe { _mm512_loadu_si512(self.add(index * 64).cast()) }
+    }
+}
+
+/// Loaded before.
+impl<const COUNT: usize> Unit for [__m512i; COUNT] {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn register(self, index: usize) -> __m512i {
+        self[index]
+    }
 }
 
 struct Open;
@@ -68,17 +104,32 @@ struct Iq4;
 
 macro_rules! codes {
     ($name:ident, $registers:literal, $fetches:literal, $unit:ident, $step:ident, $body:expr) => {
+        codes!(@ $name, $registers, $fetches, *const u8, at, at, $unit, $step, $body);
+    };
+    ($name:ident, [$($register:literal)*], $unit:ident, $step:ident, $body:expr) => {
+        codes!(@ $name, [$($register),*].len(), true, [__m512i; [$($register),*].len()], at, [$(in_order::<{ $register * 64 }>(at)),*], $unit, $step, $body);
+    };
+    (@ $name:ident, $registers:expr, $fetches:literal, $from:ty, $at:ident, $load:expr, $unit:ident, $step:ident, $body:expr) => {
         impl Codes for $name {
             const BYTES: usize = 64 * $registers;
             const FETCHES: bool = $fetches;
             const PLAIN: bool = !$fetches;
+            type Unit = $from;
             type Half = ();
+
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw")]
+            unsafe fn unit($at: *const u8) -> $from {
+                // SAFETY: passed on.
+                #[allow(unused_unsafe)]
+                unsafe { $load }
+            }
 
             unsafe fn half<const LOWER: bool>(_: *const u8) {}
 
             #[inline]
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-            unsafe fn step<const $step: usize>($unit: *const u8, _: ()) -> __m512i {
+            unsafe fn step<const $step: usize, U: Unit>($unit: U, _: ()) -> __m512i {
                 // SAFETY: the caller vouches for the unit.
                 unsafe { $body }
             }
@@ -86,24 +137,33 @@ macro_rules! codes {
     };
 }
 
-codes!(Open, 8, false, unit, STEP, load(unit, STEP));
-codes!(Bits8, 8, true, unit, STEP, load(unit, STEP));
-codes!(Bits4, 4, true, unit, STEP, field(load(unit, STEP % 4), STEP / 4 * 4, 0, 15));
-codes!(Bits2, 2, true, unit, STEP, field(load(unit, STEP % 2), STEP / 2 * 2, 0, 3));
-codes!(Bits3, 3, true, unit, STEP, _mm512_or_si512(Bits2::step::<STEP>(unit, ()), bit(load(unit, 2), STEP, 2)));
-codes!(Bits5, 5, true, unit, STEP, _mm512_or_si512(Bits4::step::<STEP>(unit, ()), bit(load(unit, 4), STEP, 4)));
-codes!(Bits6, 6, true, unit, STEP, {
-    _mm512_or_si512(Bits4::step::<STEP>(unit, ()), field(load(unit, 4 + STEP % 2), STEP / 2 * 2, 4, 3))
+codes!(Open, 8, false, unit, STEP, unit.register(STEP));
+codes!(Bits8, 8, true, unit, STEP, unit.register(STEP));
+codes!(Bits4, [0 1 2 3], unit, STEP, field(unit.register(STEP % 4), STEP / 4 * 4, 0, 15));
+codes!(Bits2, [0 1], unit, STEP, field(unit.register(STEP % 2), STEP / 2 * 2, 0, 3));
+codes!(Bits3, [0 1 2], unit, STEP, {
+    _mm512_or_si512(Bits2::step::<STEP, U>(unit, ()), field(unit.register(2), STEP, 2, 1))
 });
-codes!(E2m1, 4, true, unit, STEP, _mm512_shuffle_epi8(table(&E2M1_TABLE), Bits4::step::<STEP>(unit, ())));
-codes!(Iq4, 4, true, unit, STEP, _mm512_shuffle_epi8(table(&IQ4_TABLE), Bits4::step::<STEP>(unit, ())));
+codes!(Bits5, [0 1 2 3 4], unit, STEP, {
+    _mm512_or_si512(Bits4::step::<STEP, U>(unit, ()), field(unit.register(4), STEP, 4, 1))
+});
+codes!(Bits6, [0 1 2 3 4 5], unit, STEP, {
+    _mm512_or_si512(Bits4::step::<STEP, U>(unit, ()), field(unit.register(4 + STEP % 2), STEP / 2 * 2, 4, 3))
+});
+codes!(E2m1, [0 1 2 3], unit, STEP, _mm512_shuffle_epi8(table(&E2M1_TABLE), Bits4::step::<STEP, U>(unit, ())));
+codes!(Iq4, [0 1 2 3], unit, STEP, _mm512_shuffle_epi8(table(&IQ4_TABLE), Bits4::step::<STEP, U>(unit, ())));
 
-/// Register `index` of a unit.
+/// The register at `at + OFFSET`, loaded behind those before it and before those behind it.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn load(unit: *const u8, index: usize) -> __m512i {
-    // SAFETY: passed on.
-    unsafe { _mm512_loadu_si512(unit.add(index * 64).cast()) }
+unsafe fn in_order<const OFFSET: usize>(at: *const u8) -> __m512i {
+    let register;
+    // SAFETY: the caller vouches for the 64 bytes. Not `pure`, so that compilers leave them in their order.
+    unsafe {
+        std::arch::asm!("vmovdqu64 {}, zmmword ptr [{} + {}]", out(zmm_reg) register, in(reg) at, const OFFSET,
+            options(nostack, preserves_flags, readonly));
+    }
+    register
 }
 
 /// The bits of `mask` from bit `from` of every byte, moved to bit `to`.
@@ -113,14 +173,6 @@ fn field(x: __m512i, from: usize, to: usize, mask: u8) -> __m512i {
     let count = _mm_cvtsi32_si128(from.abs_diff(to) as i32);
     let moved = if from >= to { _mm512_srl_epi16(x, count) } else { _mm512_sll_epi16(x, count) };
     _mm512_and_si512(moved, _mm512_set1_epi8((mask << to) as i8))
-}
-
-/// Bit `from` of every byte, moved to bit `to`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn bit(x: __m512i, from: usize, to: usize) -> __m512i {
-    let set = _mm512_test_epi8_mask(x, _mm512_set1_epi8((1u8 << from) as i8));
-    _mm512_maskz_mov_epi8(set, _mm512_set1_epi8(1 << to))
 }
 
 #[inline]
@@ -168,7 +220,7 @@ unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8) {
             macro_rules! keep {
                 ($step:literal) => {
                     let half = if $step < 4 { lower } else { upper };
-                    _mm512_storeu_si512(out.add($step * 64).cast(), V::step::<$step>(input, half))
+                    _mm512_storeu_si512(out.add($step * 64).cast(), V::step::<$step, _>(input, half))
                 };
             }
             steps!(keep, 0 1 2 3 4 5 6 7);
@@ -274,17 +326,38 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
         let mut group = 0;
         while group < tile.groups {
             let mut dots = offsets(&rows, sums_at, shift);
-            half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
+            half_unit::<V, _, ROWS, PANELS, true>(&rows, &at.units(tile.stride), at, tile.stride, values_at, &mut dots);
             if HALVES {
                 scale(load_floats(scales), &dots, &mut sums);
                 (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
                 dots = offsets(&rows, sums_at, shift);
             }
-            half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
+            half_unit::<V, _, ROWS, PANELS, false>(
+                &rows,
+                &at.units(tile.stride),
+                at,
+                tile.stride,
+                values_at,
+                &mut dots,
+            );
             (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             for _ in 1..tile.group / UNIT_COLUMNS {
-                half_unit::<V, ROWS, PANELS, true>(&rows, at, tile.stride, values_at, &mut dots);
-                half_unit::<V, ROWS, PANELS, false>(&rows, at, tile.stride, values_at, &mut dots);
+                half_unit::<V, _, ROWS, PANELS, true>(
+                    &rows,
+                    &at.units(tile.stride),
+                    at,
+                    tile.stride,
+                    values_at,
+                    &mut dots,
+                );
+                half_unit::<V, _, ROWS, PANELS, false>(
+                    &rows,
+                    &at.units(tile.stride),
+                    at,
+                    tile.stride,
+                    values_at,
+                    &mut dots,
+                );
                 (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             }
             scale(load_floats(scales), &dots, &mut sums);
@@ -381,6 +454,11 @@ impl Place {
         let ahead = self.ahead.wrapping_add(V::BYTES * PANELS);
         Place { values: self.values.wrapping_add(V::BYTES), ahead }
     }
+
+    /// The unit of each panel.
+    fn units<const PANELS: usize>(self, stride: usize) -> [*const u8; PANELS] {
+        std::array::from_fn(|p| self.values.wrapping_add(p * stride))
+    }
 }
 
 /// Four bytes in all lanes.
@@ -407,8 +485,9 @@ fn ask<V: Codes>(line: *const u8) {
 /// The lower or upper 16 columns of a unit of all rows and panels.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWER: bool>(
+unsafe fn half_unit<V: Codes, U: Unit, const ROWS: usize, const PANELS: usize, const LOWER: bool>(
     rows: &[*const u8; ROWS],
+    units: &[U; PANELS],
     at: Place,
     stride: usize,
     values_at: usize,
@@ -426,8 +505,8 @@ unsafe fn half_unit<V: Codes, const ROWS: usize, const PANELS: usize, const LOWE
             for (p, w) in w.iter_mut().enumerate() {
                 // SAFETY: the caller has a unit of all panels here; fetching ahead touches nothing.
                 unsafe {
-                    *w = V::step::<$step>(at.values.add(p * stride), halves[p]);
-                    if V::FETCHES && $step < V::BYTES.div_ceil(64) {
+                    *w = V::step::<$step, U>(units[p], halves[p]);
+                    if V::FETCHES && (PANELS > 1 || ROWS > few::STREAM_ROWS) && $step < V::BYTES.div_ceil(64) {
                         ask::<V>(at.ahead.wrapping_add(($step * PANELS + p) * 64));
                     }
                 }

@@ -1,8 +1,10 @@
 //! One to four rows: a stream of memory, a panel at a time.
 //!
 //! Such a product takes as long as its weights take to come, if what it does with them is hidden behind that. So scales
-//! are read where they are needed, nothing is stored but the totals, and memory is asked for in the order in which it is
-//! read, headers and all, line by line and far enough ahead.
+//! are read where they are needed, and nothing is stored but the totals. Processors themselves ask for what comes, far
+//! enough ahead, as long as lines are read in the order in which they lie: a unit's planes are loaded before its steps
+//! begin. Planes read in turns, or a hint for each line, leave up to a third of what one core can read. Only where a
+//! header is read in turns with the values its lines are touched before, and a hint a unit shows the way.
 //! Order of operations: [`super::super::tile`], as everywhere. Read next: [`super::scales`].
 
 use super::super::layout::{Scales, Values};
@@ -14,8 +16,13 @@ use super::*;
 /// Rows that are few.
 pub const ROWS: usize = 4;
 
-/// How far ahead of what is read memory is asked for: two slabs of three panels of 4 bits.
-const AHEAD_BYTES: usize = 14 << 10;
+/// Rows that are few enough to wait for memory alone. More of them compute for so long that each line is asked for.
+pub const STREAM_ROWS: usize = 2;
+
+/// How far ahead of a unit its hint is, where it has one.
+const AHEAD_BYTES: usize = 2 << 10;
+/// How far ahead each line is asked for: two slabs of three panels of 4 bits.
+const LINES_AHEAD_BYTES: usize = 14 << 10;
 
 /// All rows of a tile against packed values and their headers.
 pub unsafe fn tile_few(tile: &Tile, values: Values) {
@@ -74,8 +81,13 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ROWS: usize>(ti
     unsafe {
         let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows.add(i).read());
         let (header, values) = (tile.header.add(panel * tile.stride), tile.values.add(panel * tile.stride));
-        for line in 0..(values as usize - header as usize).div_ceil(64) {
-            _mm_prefetch::<_MM_HINT_T0>(header.wrapping_add(AHEAD_BYTES + line * 64).cast());
+        if S::SPLIT && ROWS == 1 {
+            (0..values as usize - header as usize).step_by(64).for_each(|at| touch(header.wrapping_add(at)));
+        }
+        if ROWS > STREAM_ROWS {
+            (0..values as usize - header as usize)
+                .step_by(64)
+                .for_each(|at| touch(header.wrapping_add(LINES_AHEAD_BYTES + at)));
         }
         let mut sums = [[_mm512_setzero_ps(); 1]; ROWS];
         for group in 0..if S::BIASED { tile.groups } else { 0 } {
@@ -90,21 +102,35 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ROWS: usize>(ti
             true => [[_mm512_setzero_si512(); 1]; ROWS],
             false => offsets(&rows, tile.sums_at + group * 4, shift),
         };
-        let mut at = Place { values, ahead: values.wrapping_add(AHEAD_BYTES) };
+        let streams = const { ROWS <= STREAM_ROWS };
+        macro_rules! half {
+            ($unit:ident, $at:ident, $values_at:ident, $dots:ident, $lower:literal) => {
+                match &$unit {
+                    Some(unit) => half_unit::<V, _, ROWS, 1, $lower>(&rows, unit, $at, 0, $values_at, &mut $dots),
+                    None => half_unit::<V, _, ROWS, 1, $lower>(&rows, &$at.units(0), $at, 0, $values_at, &mut $dots),
+                }
+            };
+        }
+        let mut at = Place { values, ahead: values.wrapping_add(LINES_AHEAD_BYTES) };
         let (mut values_at, mut group) = (tile.values_at, 0);
         while group < tile.groups {
             let mut dots = start(group);
-            half_unit::<V, ROWS, 1, true>(&rows, at, tile.stride, values_at, &mut dots);
+            if S::SPLIT && ROWS == 1 {
+                touch(at.values.wrapping_add(AHEAD_BYTES));
+            }
+            let mut unit = if streams { Some([V::unit(at.values)]) } else { None };
+            half!(unit, at, values_at, dots, true);
             if HALVES {
                 scale([form.read(header, tile.groups, group).0], &dots, &mut sums);
                 group += 1;
                 dots = start(group);
             }
-            half_unit::<V, ROWS, 1, false>(&rows, at, tile.stride, values_at, &mut dots);
+            half!(unit, at, values_at, dots, false);
             (at, values_at) = (at.next::<V, 1>(), values_at + UNIT_COLUMNS);
             for _ in 1..tile.group / UNIT_COLUMNS {
-                half_unit::<V, ROWS, 1, true>(&rows, at, tile.stride, values_at, &mut dots);
-                half_unit::<V, ROWS, 1, false>(&rows, at, tile.stride, values_at, &mut dots);
+                unit = if streams { Some([V::unit(at.values)]) } else { None };
+                half!(unit, at, values_at, dots, true);
+                half!(unit, at, values_at, dots, false);
                 (at, values_at) = (at.next::<V, 1>(), values_at + UNIT_COLUMNS);
             }
             scale([form.read(header, tile.groups, group).0], &dots, &mut sums);
@@ -116,4 +142,11 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ROWS: usize>(ti
             _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][0], scale, _mm512_loadu_ps(total)));
         });
     }
+}
+
+/// Ask for a line, where the source does.
+#[inline(always)]
+fn touch(line: *const u8) {
+    // SAFETY: a hint; any address will do.
+    unsafe { std::arch::asm!("prefetcht0 byte ptr [{}]", in(reg) line, options(nostack, preserves_flags, readonly)) };
 }

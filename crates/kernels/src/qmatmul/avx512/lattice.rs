@@ -4,7 +4,7 @@
 //! A gather of 16 points takes longer than all of this, but for the 2048 points of IQ1. Read next: [`crate::qmatmul::lattice`], the order of what is
 //! read here, and [`crate::quant::gguf_iq_tables`].
 
-use super::Codes;
+use super::{Codes, Unit};
 use crate::qmatmul::lattice::Places;
 use crate::qmatmul::sizes::PANEL_ROWS;
 use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs, Lattice};
@@ -24,7 +24,12 @@ macro_rules! lattices {
     ($($name:ident: $half:ident, $words:ident, $values:ident;)*) => {
         $(impl Codes for $name {
             const BYTES: usize = Places::of::<$name>().bytes;
+            type Unit = *const u8;
             type Half = [__m512i; 4];
+
+            unsafe fn unit(at: *const u8) -> *const u8 {
+                at
+            }
 
             #[inline]
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
@@ -35,7 +40,7 @@ macro_rules! lattices {
 
             #[inline]
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-            unsafe fn step<const STEP: usize>(_: *const u8, half: [__m512i; 4]) -> __m512i {
+            unsafe fn step<const STEP: usize, U: Unit>(_: U, half: [__m512i; 4]) -> __m512i {
                 half[STEP % 4]
             }
         })*

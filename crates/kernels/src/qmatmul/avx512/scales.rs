@@ -14,6 +14,8 @@ use std::arch::x86_64::*;
 pub trait Floats: Copy {
     /// Whether there are biases.
     const BIASED: bool = false;
+    /// Whether a group reads several places of the header, which so is not read in the order in which it lies.
+    const SPLIT: bool = false;
 
     /// Scales and biases of a group, one of `groups`; without biases the latter are zeros.
     ///
@@ -48,9 +50,10 @@ pub struct E8m0;
 pub struct E4m3;
 
 macro_rules! floats {
-    ($name:ident, $biased:literal, |$this:ident, $at:ident, $groups:pat_param, $group:ident| $body:expr) => {
+    ($name:ident, $biased:literal, $split:literal, |$this:ident, $at:ident, $groups:pat_param, $group:ident| $body:expr) => {
         impl Floats for $name {
             const BIASED: bool = $biased;
+            const SPLIT: bool = $split;
 
             #[inline]
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
@@ -62,32 +65,32 @@ macro_rules! floats {
     };
 }
 
-floats!(Plain, false, |self, at, _, group| (float(self.0, at, group), _mm512_setzero_ps()));
-floats!(Biased, true, |self, at, _, group| (float(self.0, at, 2 * group), float(self.0, at, 2 * group + 1)));
-floats!(Signed, false, |self, at, _, group| {
+floats!(Plain, false, false, |self, at, _, group| (float(self.0, at, group), _mm512_setzero_ps()));
+floats!(Biased, true, false, |self, at, _, group| (float(self.0, at, 2 * group), float(self.0, at, 2 * group + 1)));
+floats!(Signed, false, true, |self, at, _, group| {
     let factors = _mm512_cvtepi8_epi32(_mm_loadu_si128(at.add(32 + group * PANEL_ROWS).cast()));
     (_mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(factors)), _mm512_setzero_ps())
 });
-floats!(Minimum8, true, |self, at, groups, group| {
+floats!(Minimum8, true, true, |self, at, groups, group| {
     let scale = _mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(words(at.add(64), group)));
     let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(words(at.add(64), groups + group)));
     (scale, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)))
 });
-floats!(Minimum4, true, |self, at, _, group| {
+floats!(Minimum4, true, true, |self, at, _, group| {
     let both = words(at.add(64), group);
     let factor = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
     let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(_mm512_srli_epi32::<4>(both)));
     (_mm512_mul_ps(half(at, 0), factor), _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)))
 });
-floats!(Odd, false, |self, at, _, group| {
+floats!(Odd, false, false, |self, at, _, group| {
     let levels = _mm512_srl_epi32(words(at.add(32), group / 2), _mm_cvtsi32_si128(group as i32 % 2 * 4));
     let twice = _mm512_slli_epi32::<1>(_mm512_and_si512(levels, _mm512_set1_epi32(15)));
     let steps = _mm512_cvtepi32_ps(_mm512_or_si512(twice, _mm512_set1_epi32(1)));
     let scale = _mm512_mul_ps(half(at, 0), steps);
     (_mm512_mul_ps(scale, _mm512_set1_ps(0.125 * self.0 as f32)), _mm512_setzero_ps())
 });
-floats!(E8m0, false, |self, at, _, group| (e8m0_halved(words(at, group)), _mm512_setzero_ps()));
-floats!(E4m3, false, |self, at, _, group| {
+floats!(E8m0, false, false, |self, at, _, group| (e8m0_halved(words(at, group)), _mm512_setzero_ps()));
+floats!(E4m3, false, true, |self, at, _, group| {
     let product = _mm512_mul_ps(_mm512_loadu_ps(at.cast()), e4m3(words(at.add(64), group)));
     (_mm512_mul_ps(_mm512_set1_ps(0.5), product), _mm512_setzero_ps())
 });
