@@ -209,7 +209,7 @@ impl<'a> FileMatrix<'a> {
         Ok(largest)
     }
 
-    /// Lay out some tiles, each core its share. The largest magnitudes of scales and offsets, of codes of 4 bits.
+    /// Lay out some tiles, each core its share. The largest magnitudes of scales and offsets, of codes of 4 to 6 bits.
     fn lay(&self, tiles: Range<usize>, parts: &mut Parts) -> [f32; 2] {
         let bytes = self.layout.part_bytes(1, self.blocks());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
