@@ -326,38 +326,23 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
         let mut group = 0;
         while group < tile.groups {
             let mut dots = offsets(&rows, sums_at, shift);
-            half_unit::<V, _, ROWS, PANELS, true>(&rows, &at.units(tile.stride), at, tile.stride, values_at, &mut dots);
+            macro_rules! half {
+                ($lower:literal) => {
+                    let units = at.units(tile.stride);
+                    half_unit::<V, _, ROWS, PANELS, $lower>(&rows, &units, at, tile.stride, values_at, &mut dots)
+                };
+            }
+            half!(true);
             if HALVES {
                 scale(load_floats(scales), &dots, &mut sums);
                 (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
                 dots = offsets(&rows, sums_at, shift);
             }
-            half_unit::<V, _, ROWS, PANELS, false>(
-                &rows,
-                &at.units(tile.stride),
-                at,
-                tile.stride,
-                values_at,
-                &mut dots,
-            );
+            half!(false);
             (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             for _ in 1..tile.group / UNIT_COLUMNS {
-                half_unit::<V, _, ROWS, PANELS, true>(
-                    &rows,
-                    &at.units(tile.stride),
-                    at,
-                    tile.stride,
-                    values_at,
-                    &mut dots,
-                );
-                half_unit::<V, _, ROWS, PANELS, false>(
-                    &rows,
-                    &at.units(tile.stride),
-                    at,
-                    tile.stride,
-                    values_at,
-                    &mut dots,
-                );
+                half!(true);
+                half!(false);
                 (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             }
             scale(load_floats(scales), &dots, &mut sums);
