@@ -197,23 +197,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var sum = whole;
 #if EXPERTS == 1
         let to = pairs[share.y + m];
+        let bias_at = share.x * params.features + feature;
 #else
         let to = group.y * ${ROWS}u + m;
+        let bias_at = params.out_first + feature;
 #end
         let at = to * params.out_stride + params.out_first + feature;
-#if BIAS == 1
-#if EXPERTS == 1
-        sum += bias[share.x * params.features + feature];
-#else
-        sum += bias[params.out_first + feature];
-#end
-#end
-#if RESIDUAL == 2
-        plain[at] = sum;
-#end
-#if RESIDUAL > 0
-        sum = residual[at] + sum;
-#end
-        out[at] = sum;
+#include matmul_end
     }
 }

@@ -1,15 +1,7 @@
         // The end of feature `feature` of a lone row, whose sum is `sum`; where it is a gate, `up` is its up's.
-        let at = params.out_first + feature;
-#if BIAS == 1
-        sum += bias[at];
-#end
-#if RESIDUAL == 2
-        plain[at] = sum;
-#end
-#if RESIDUAL > 0
-        sum = residual[at] + sum;
-#end
-        out[at] = sum;
+        let bias_at = params.out_first + feature;
+        let at = bias_at;
+#include matmul_end
 #if PAIRED == 1
 #if BIAS == 1
         up += bias[at + params.features];

@@ -16,15 +16,7 @@ var<immediate> params: Params;
 fn store(row: u32, feature: u32, value: f32) {
     if (row >= params.rows || feature >= params.features) { return; }
     var sum = value;
-    let at = (params.first_row + row) * params.out_stride + params.out_first + feature;
-#if BIAS == 1
-    sum += bias[params.out_first + feature];
-#end
-#if RESIDUAL == 2
-    plain[at] = sum;
-#end
-#if RESIDUAL > 0
-    sum = residual[at] + sum;
-#end
-    out[at] = sum;
+    let bias_at = params.out_first + feature;
+    let at = (params.first_row + row) * params.out_stride + bias_at;
+#include matmul_end
 }

@@ -35,6 +35,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("matmul_outputs", include_str!("matmul_outputs.wgsl")),
     ("matmul_row", include_str!("matmul_row.wgsl")),
     ("matmul_row_block", include_str!("matmul_row_block.wgsl")),
+    ("matmul_end", include_str!("matmul_end.wgsl")),
     ("matmul_row_end", include_str!("matmul_row_end.wgsl")),
     ("matmul_row_next", include_str!("matmul_row_next.wgsl")),
     ("matmul_row_params", include_str!("matmul_row_params.wgsl")),

@@ -340,10 +340,11 @@ void store(
         return;
     }
     sum = value;
-    uint _e19 = params.first_row;
-    uint _e23 = params.out_stride;
-    uint _e27 = params.out_first;
-    uint at_1 = (((_e19 + row) * _e23) + _e27) + feature;
+    uint _e19 = params.out_first;
+    uint bias_at = _e19 + feature;
+    uint _e23 = params.first_row;
+    uint _e27 = params.out_stride;
+    uint at_1 = ((_e23 + row) * _e27) + bias_at;
     float _e32 = sum;
     out[at_1] = _e32;
     return;
