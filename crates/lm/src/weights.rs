@@ -19,6 +19,9 @@ use crate::config::Config;
 use crate::families::family::Family;
 use crate::families::names::{COMMON_NAMES, GGUF_NAMES};
 
+/// Fewest bytes copied that are worth a thread.
+const THREAD_BYTES: usize = 1 << 20;
+
 /// A checkpoint and how its tensors are named.
 pub struct Weights {
     file: PathBuf,
@@ -534,17 +537,7 @@ impl WeightTensor {
         {
             return Err(format!("columns {ranges:?} are no whole blocks of {block} ({})", format.name()));
         }
-        let part = |bytes: &Bytes| {
-            let row_bytes = bytes.len() / rows.max(1);
-            let mut picked =
-                Vec::with_capacity(bytes.len() / columns.max(1) * ranges.iter().map(Range::len).sum::<usize>());
-            for row in bytes.as_slice().chunks_exact(row_bytes.max(1)) {
-                for range in ranges {
-                    picked.extend_from_slice(&row[row_bytes * range.start / columns..row_bytes * range.end / columns]);
-                }
-            }
-            Bytes::from_vec(&self.name, picked)
-        };
+        let part = |bytes: &Bytes| Bytes::from_vec(&self.name, picked(bytes.as_slice(), rows, columns.max(1), ranges));
         let shape = vec![rows, ranges.iter().map(Range::len).sum()];
         Ok(WeightTensor { name: self.name.clone(), shape, storage: self.storage.map(part) })
     }
@@ -672,4 +665,33 @@ pub fn dense_type(dtype: TensorType) -> Option<olivine_kernels::dense::DenseType
         TensorType::Bf16 => Some(DenseType::Bf16),
         _ => None,
     }
+}
+/// Columns of `rows` rows of bytes. Each core copies rows of its own, for what costs most is new memory's first touch.
+fn picked(bytes: &[u8], rows: usize, columns: usize, ranges: &[Range<usize>]) -> Vec<u8> {
+    let row_bytes = bytes.len() / rows.max(1);
+    let places: Vec<Range<usize>> =
+        ranges.iter().map(|range| row_bytes * range.start / columns..row_bytes * range.end / columns).collect();
+    let own_bytes = places.iter().map(Range::len).sum::<usize>();
+    if own_bytes == 0 {
+        return Vec::new();
+    }
+    let mut out = vec![0; rows * own_bytes];
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = rows.div_ceil(cores.min(out.len() / THREAD_BYTES).max(1));
+    let copy = |first: usize, out: &mut [u8]| {
+        for (row, out) in bytes[first * row_bytes..].chunks_exact(row_bytes).zip(out.chunks_exact_mut(own_bytes)) {
+            let mut at = 0;
+            for place in &places {
+                out[at..at + place.len()].copy_from_slice(&row[place.clone()]);
+                at += place.len();
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let mut shares = out.chunks_mut(share * own_bytes).enumerate();
+        let own = shares.next();
+        shares.for_each(|(index, out)| drop(scope.spawn(move || copy(index * share, out))));
+        own.into_iter().for_each(|(_, out)| copy(0, out));
+    });
+    out
 }
