@@ -34,7 +34,7 @@ DEV u32 position(u32 arrangement, u32 order, u32 k) {
 
 // The numbers of ops/weights.rs.
 enum Code { BITS2 = 2, BITS3 = 3, BITS4 = 4, BITS5 = 5, BITS6 = 6, BITS8 = 8, SIGNED8 = 9, E2M1 = 20, CODE_E4M3 = 21, CODE_BF16 = 30, CODE_F16 = 31, CODE_F32 = 32 };
-enum ScaleKind { NONE = 0, PAIR_F16 = 1, PAIR_BF16 = 2, PAIR_F32 = 3, SINGLE = 4, MINIMA = 5, SIGNED = 6, E8M0 = 7, E4M3 = 8 };
+enum ScaleKind { NONE = 0, PAIR_F16 = 1, PAIR_BF16 = 2, PAIR_F32 = 3, SINGLE = 4, MINIMA = 5, SIGNED = 6, E8M0 = 7, E4M3 = 8, E4M3_EACH = 9 };
 
 struct Weights {
     const u8 *codes;
@@ -85,6 +85,7 @@ DEV float2 scale_offset(const Weights &w, int kind, u32 word, u32 super_word, u3
         break;
     default:
         s = e4m3((word >> (8 * (group & 3))) & 255);
+        if (kind == E4M3_EACH) s *= bits_f32(super_word);
     }
     return make_float2(s, b);
 }
@@ -142,7 +143,7 @@ template <int CODE> DEV Place place_of(const Weights &w, u32 tile, u32 row, u32 
     place.codes = w.codes + block * T::BITS * 128 + row * (T::BITS == 2 ? 8 : 16) + (T::BITS == 16 ? (t >> 1) * 512 + (t & 1) * 8 : 0);
     place.high = w.high + (block * 32 + row) * T::HIGH * 4;
     place.scales = w.scales + (u64)tile * w.words * 32 + row;
-    place.supers = w.supers + (u64)tile * (w.blocks >> 3) * 32 + row;
+    place.supers = w.supers + (u64)tile * ((w.blocks + 7) >> 3) * 32 + row;
     return place;
 }
 

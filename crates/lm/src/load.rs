@@ -198,14 +198,15 @@ impl Loader<'_> {
     }
 
     fn unlike(&self, tensor: &WeightTensor) -> ModelError {
-        let problem = "and its neighbours are not stored alike (their types, or the scales of whole tensors, differ), which no GPU can have: use --device cpu";
+        let problem = "and its neighbours are not stored alike, which no GPU can have: use --device cpu";
         self.weights.error(&tensor.name, problem)
     }
 
     /// Whether tensors with one input become one matrix.
     pub fn joins(&self, a: &WeightTensor, b: &WeightTensor) -> bool {
         // On the CPU dense ones stay where they lie in the file.
-        a.is_quantized() && a.joins(b) || self.gpu.borrow().is_some() && a.is_dense_like(b)
+        let on_gpu = self.gpu.borrow().is_some();
+        a.joins(b, on_gpu) || on_gpu && a.is_dense_like(b)
     }
 
     /// A linear layer whose outputs are those of `modules` side by side: `(canonical name, rows)`.

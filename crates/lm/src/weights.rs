@@ -587,13 +587,16 @@ impl WeightTensor {
         matches!(self.storage, Storage::Quantized { .. })
     }
 
-    /// Whether `next` can stand below this one in one packed matrix.
-    pub fn joins(&self, next: &WeightTensor) -> bool {
+    /// Whether `next` can stand below this one in one packed matrix; `with_scales` of whole tensors, which may differ, too.
+    pub fn joins(&self, next: &WeightTensor, with_scales: bool) -> bool {
         match (&self.storage, &next.storage) {
             (
-                Storage::Quantized { format: a, scale_type: x, global_scale: None, .. },
-                Storage::Quantized { format: b, scale_type: y, global_scale: None, .. },
-            ) => a == b && x == y && self.columns() == next.columns(),
+                Storage::Quantized { format: a, scale_type: x, global_scale: one, .. },
+                Storage::Quantized { format: b, scale_type: y, global_scale: other, .. },
+            ) => {
+                let have_none = one.is_none() && other.is_none();
+                a == b && x == y && self.columns() == next.columns() && (with_scales || have_none)
+            }
             _ => false,
         }
     }

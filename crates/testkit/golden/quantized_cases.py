@@ -331,9 +331,10 @@ def glm4_moe_lite_mlx():
     return config, out, restore
 
 
-def hub_nvfp4(names: dict, global_scale: float, divide: bool, quantization: dict):
+def hub_nvfp4(model: tuple, names: dict, global_scale: float, divide: bool, quantization: dict):
     """Packed E2M1 bytes, E4M3 scales of 16 values and one float32 scale a matrix, which multiplies or divides."""
-    config, specs = qwen3_plain(tie_word_embeddings=False)
+    config, specs = model
+    factor = 1 / global_scale if divide else global_scale
     out, quantized = [], []
     for spec in specs:
         if not spec["name"].endswith("_proj.weight"):
@@ -342,8 +343,8 @@ def hub_nvfp4(names: dict, global_scale: float, divide: bool, quantization: dict
         path = spec["name"].removesuffix(".weight")
         rows, columns = spec["shape"]
         quantized.append(path)
-        middle = round((math.log2(spec["scale"] / math.sqrt(3) / E2M1_RMS / 2.0**-5) + 7) * 8)
-        scalars = {"scale": float(f"{0.2 * global_scale:.6g}"), "offset": global_scale}
+        middle = round((math.log2(spec["scale"] / math.sqrt(3) / E2M1_RMS / factor) + 7) * 8)
+        scalars = {"scale": float(f"{names['spread'] * global_scale:.6g}"), "offset": global_scale}
         shape = names["scalar_shape"]
         out += [
             {"name": f"{path}.{names['weight']}", "dtype": "U8", "shape": [rows, columns // 2], "low": 0, "high": 255},
@@ -364,9 +365,8 @@ def hub_nvfp4(names: dict, global_scale: float, divide: bool, quantization: dict
     return {**config, "quantization_config": quantization}, out, restore
 
 
-@case
-def qwen3_nvfp4_modelopt():
-    """Qwen3 as NVIDIA's ModelOpt writes NVFP4: `weight` bytes, `weight_scale`, `weight_scale_2` (a factor)."""
+def modelopt(model: tuple, global_scale: float, spread: float):
+    """`weight` bytes, `weight_scale`, `weight_scale_2` (a factor)."""
     quantization = {
         "config_groups": {
             "group_0": {
@@ -380,8 +380,20 @@ def qwen3_nvfp4_modelopt():
         "producer": {"name": "modelopt", "version": "0.35.0"},
         "quant_method": "modelopt",
     }
-    names = {"weight": "weight", "global": "weight_scale_2", "input": "input_scale", "scalar_shape": []}
-    return hub_nvfp4(names, 2.0**-5, False, quantization)
+    names = {"weight": "weight", "global": "weight_scale_2", "input": "input_scale", "scalar_shape": [], "spread": spread}
+    return hub_nvfp4(model, names, global_scale, False, quantization)
+
+
+@case
+def qwen3_nvfp4_modelopt():
+    """Qwen3 as NVIDIA's ModelOpt writes NVFP4: `weight` bytes, `weight_scale`, `weight_scale_2` (a factor)."""
+    return modelopt(qwen3_plain(tie_word_embeddings=False), 2.0**-5, 0.2)
+
+
+@case
+def qwen3_moe_nvfp4_modelopt():
+    """Qwen3-MoE as NVIDIA's ModelOpt writes NVFP4: `weight_scale` near its largest, experts' `weight_scale_2` differ."""
+    return modelopt(family_cases.qwen3_moe_weights(family_cases.qwen3_moe_config()), 2.0**-12, 0.5)
 
 
 @case
@@ -401,5 +413,5 @@ def qwen3_nvfp4_compressed():
         "quant_method": "compressed-tensors",
         "quantization_status": "compressed",
     }
-    names = {"weight": "weight_packed", "global": "weight_global_scale", "input": "input_global_scale", "scalar_shape": [1]}
-    return hub_nvfp4(names, 2.0**5, True, quantization)
+    names = {"weight": "weight_packed", "global": "weight_global_scale", "input": "input_global_scale", "scalar_shape": [1], "spread": 0.2}
+    return hub_nvfp4(qwen3_plain(tie_word_embeddings=False), names, 2.0**5, True, quantization)

@@ -35,7 +35,7 @@ impl Weights {
     /// [`Matrix`]: crate::ops::weights::Matrix
     pub fn of(call: &Call, first: usize, columns: u32, factor: f32, scale_up: f32) -> Result<Weights, GpuError> {
         let [code, kind, group, zero] = ["CODE", "SCALE", "GROUP", "ZERO"].map(|name| call.constant(name));
-        let there = [true, matches!(code, 3 | 5 | 6), kind != 0, kind == 5 || kind == 6];
+        let there = [true, matches!(code, 3 | 5 | 6), kind != 0, matches!(kind, 5 | 6 | 9)];
         let parts = [0, 1, 2, 3].map(|part| call.address_if(there[part], first + part));
         if !matches!(code, 2 | 3 | 4 | 5 | 6 | 8 | 9 | 20 | 21 | 30 | 31 | F32) {
             return Err(call.error(format!("weights of code {code}")));
@@ -112,21 +112,26 @@ impl Weights {
     pub fn ups(&self) -> [f32; 2] {
         match self.code {
             4..=6 => [self.scale_up * (1 << 24) as f32, self.scale_up],
-            20 => [16384.0, 0.0],
+            20 => [self.scale_up * 16384.0, 0.0],
+            21 => [self.scale_up * 256.0, 0.0],
             _ => [256.0, 256.0],
         }
     }
 
     /// What products are multiplied by in the end.
     pub fn result_factor(&self) -> f32 {
-        if self.is_dense() || matches!(self.code, 20 | 21) { self.factor } else { self.factor / self.ups()[1] }
+        match self.code {
+            20 | 21 => self.factor / self.scale_up,
+            _ if self.is_dense() => self.factor,
+            _ => self.factor / self.ups()[1],
+        }
     }
 
     /// Groups whose scales share a word.
     pub fn groups_of_word_log2(&self) -> u32 {
         match self.kind {
             4 | 5 => 1,
-            6..=8 => 2,
+            6..=9 => 2,
             _ => 0,
         }
     }

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use olivine_kernels::f16;
 use olivine_kernels::quant::gguf_k::{q3_k_scale, scale_and_minimum};
+use olivine_kernels::quant::mx::e4m3_to_f32;
 use olivine_kernels::quant::{Format, Stored};
 
 use crate::device::Device;
 use crate::error::GpuError;
-use crate::ops::weights::{BLOCK, Code, Layout, Matrix, Scale, TILE, high_bit};
+use crate::ops::weights::{BLOCK, Code, Layout, Matrix, Scale, TILE, high_bit, supers};
 
 /// So much of a matrix is laid out at a time.
 const CHUNK_BYTES: usize = 32 << 20;
@@ -92,7 +93,7 @@ impl<'a> FileMatrix<'a> {
     }
 
     /// Several matrices of one input under one another, so that one dispatch makes all their outputs side by side; `None`
-    /// where they are not stored alike.
+    /// where they are not stored alike. Factors of whole matrices may differ.
     pub fn stack(matrices: Vec<FileMatrix<'a>>) -> Option<FileMatrix<'a>> {
         FileMatrix::under_one_another(matrices, 1)
     }
@@ -107,9 +108,18 @@ impl<'a> FileMatrix<'a> {
         let mut whole = matrices.next()?;
         let mut end = whole.end();
         for matrix in matrices {
-            let same = (matrix.layout, matrix.columns, matrix.global_scale);
-            if same != (whole.layout, whole.columns, whole.global_scale) {
+            let alike = |layout: Layout| match layout.scale {
+                Scale::E4m3Each => Layout { scale: Scale::E4m3, ..layout },
+                _ => layout,
+            };
+            if (alike(matrix.layout), matrix.columns) != (alike(whole.layout), whole.columns) {
                 return None;
+            }
+            if matrix.layout != whole.layout || matrix.global_scale != whole.global_scale {
+                whole.layout.scale = Scale::E4m3Each;
+                if matrix.global_scale.abs() > whole.global_scale.abs() {
+                    whole.global_scale = matrix.global_scale;
+                }
             }
             let first = end.next_multiple_of(step);
             end = first + matrix.end();
@@ -173,9 +183,7 @@ impl<'a> FileMatrix<'a> {
             }
             largest
         };
-        if has_small_codes(layout.code) {
-            matrix.scale_up = scale_up(largest);
-        }
+        matrix.scale_up = scale_up(layout.code, largest);
         Ok(matrix)
     }
 
@@ -209,7 +217,7 @@ impl<'a> FileMatrix<'a> {
         Ok(largest)
     }
 
-    /// Lay out some tiles, each core its share. The largest magnitudes of scales and offsets, of codes of 4 to 6 bits.
+    /// Lay out some tiles, each core its share. What [`Writer::largest`] gives.
     fn lay(&self, tiles: Range<usize>, parts: &mut Parts) -> [f32; 2] {
         let bytes = self.layout.part_bytes(1, self.blocks());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -226,7 +234,8 @@ impl<'a> FileMatrix<'a> {
                     index += 1;
                     taken
                 });
-                let writer = Writer { layout: self.layout, blocks: self.blocks(), parts, row: 0 };
+                let (layout, global_scale) = (self.layout, self.global_scale);
+                let writer = Writer { layout, global_scale, blocks: self.blocks(), parts, row: 0 };
                 let work = move || self.lay_share(own, writer);
                 if threads == 1 {
                     return work();
@@ -276,18 +285,25 @@ fn both(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
     [a[0].max(b[0]), a[1].max(b[1])]
 }
 
-/// The largest power of two that leaves scales below 2^-8, times which 2^24 is a half, and offsets below 2^14. What is too
-/// small beside the matrix's largest loses bits only below 2^-20 of the largest weight.
-fn scale_up([scale, offset]: [f32; 2]) -> f32 {
+/// The largest power of two that leaves scales of codes of 4 to 6 bits below 2^-8, times which 2^24 is a half, those of
+/// small floats below 1, and offsets below 2^14. What is too small beside the matrix's largest loses bits only below 2^-20
+/// of the largest weight.
+fn scale_up(code: Code, [scale, offset]: [f32; 2]) -> f32 {
+    let most = match code {
+        Code::Bits4 | Code::Bits5 | Code::Bits6 => -8,
+        Code::E2m1 | Code::E4m3 => 0,
+        _ => return 1.0,
+    };
     // Magnitudes are below two to the power of this, the last of them rounded to a half too.
     let above = |magnitude: f32| ((magnitude * 1.001).to_bits() >> 23) as i32 - 126;
-    let power = (-8 - above(scale)).min(14 - above(offset)).clamp(-100, 100);
+    let power = (most - above(scale)).min(14 - above(offset)).clamp(-100, 100);
     f32::from_bits(((power + 127) as u32) << 23)
 }
 
 /// Writes one row of some tiles.
 struct Writer<'a> {
     layout: Layout,
+    global_scale: f32,
     blocks: usize,
     parts: [&'a mut [u8]; 4],
     row: usize,
@@ -336,10 +352,16 @@ impl Writer<'_> {
         self.parts[1][at..at + N].copy_from_slice(&bytes);
     }
 
+    /// Words of scales of a row.
+    fn words(&self) -> usize {
+        let scale = self.layout.scale;
+        (self.blocks * BLOCK / self.layout.group as usize).div_ceil(scale.groups()) * scale.words()
+    }
+
     /// The scale bytes of a group: 4 (pairs), 8 (pairs of f32), 2 or 1.
     fn scale(&mut self, group: usize, bytes: &[u8]) {
         let scale = self.layout.scale;
-        let words = (self.blocks * BLOCK / self.layout.group as usize).div_ceil(scale.groups()) * scale.words();
+        let words = self.words();
         let (tile, lane) = (self.row / TILE, self.row % TILE);
         let word = group / scale.groups() * scale.words();
         if let Some(bytes) = bytes.as_array::<4>() {
@@ -353,13 +375,19 @@ impl Writer<'_> {
         }
     }
 
-    /// The largest magnitudes of what codes of 4 to 6 bits are multiplied by, and of what is added then.
+    /// The largest magnitudes of what codes of 4 to 6 bits and small floats are multiplied by, and of what is added then.
     fn largest(&self) -> [f32; 2] {
         let Layout { code, scale, group, zero } = self.layout;
-        if !has_small_codes(code) {
+        if !matches!(code, Code::Bits4 | Code::Bits5 | Code::Bits6 | Code::E2m1 | Code::E4m3) {
             return [0.0; 2];
         }
-        let word_at = |bytes: &[u8]| u32::from_le_bytes(*bytes.as_array().expect("a word"));
+        let (supers, words_of_row) = (supers(self.blocks), self.words());
+        // The super of a word of scales.
+        let factors_of = |index: usize| {
+            let (tile, place, lane) = (index / TILE / words_of_row, index / TILE % words_of_row, index % TILE);
+            let at = place * scale.groups() * group as usize / (8 * BLOCK);
+            word_at(&self.parts[3][((tile * supers + at) * TILE + lane) * 4..][..4])
+        };
         let words = self.parts[2].chunks_exact(4).map(word_at);
         let half = |bits: u32| f16::from_bits(bits as u16 & 0x7fff).to_f32();
         match scale {
@@ -380,35 +408,35 @@ impl Writer<'_> {
                     most
                 })
             }
-            Scale::Minima => {
-                let (supers, of_row) = (self.blocks / 8, self.blocks * BLOCK / group as usize / 2);
-                words.enumerate().fold([0.0; 2], |most, (index, word)| {
-                    let (tile, place, lane) = (index / TILE / of_row, index / TILE % of_row, index % TILE);
-                    let at = ((tile * supers + place * supers / of_row) * TILE + lane) * 4;
-                    let factors = word_at(&self.parts[3][at..at + 4]);
-                    let largest = |shift: u32| (word >> shift & 255).max(word >> (16 + shift) & 255) as f32;
-                    both(most, [half(factors) * largest(0), half(factors >> 16) * largest(8)])
-                })
+            Scale::Minima => words.enumerate().fold([0.0; 2], |most, (index, word)| {
+                let factors = factors_of(index);
+                let largest = |shift: u32| (word >> shift & 255).max(word >> (16 + shift) & 255) as f32;
+                both(most, [half(factors) * largest(0), half(factors >> 16) * largest(8)])
+            }),
+            Scale::Signed => words.enumerate().fold([0.0; 2], |most, (index, word)| {
+                let largest = word.to_le_bytes().map(|scale| (scale as i8).unsigned_abs()).into_iter().max();
+                let scale = half(factors_of(index)) * f32::from(largest.expect("four scales"));
+                both(most, [scale, scale * zero as f32])
+            }),
+            Scale::E8m0 => {
+                let largest = self.parts[2].iter().copied().max().unwrap_or(0);
+                [f32::from_bits(u32::from(largest) << 23), 0.0]
             }
-            Scale::Signed => {
-                let (supers, of_row) = (self.blocks / 8, self.blocks * BLOCK / group as usize / 4);
-                words.enumerate().fold([0.0; 2], |most, (index, word)| {
-                    let (tile, place, lane) = (index / TILE / of_row, index / TILE % of_row, index % TILE);
-                    let at = ((tile * supers + place * supers / of_row) * TILE + lane) * 4;
-                    let largest = word.to_le_bytes().map(|scale| (scale as i8).unsigned_abs()).into_iter().max();
-                    let scale = half(word_at(&self.parts[3][at..at + 4])) * f32::from(largest.expect("four scales"));
-                    both(most, [scale, scale * zero as f32])
-                })
-            }
-            _ => unreachable!("no codes of 4 to 6 bits have scales like {scale:?}"),
+            Scale::E4m3 | Scale::E4m3Each => words.enumerate().fold([0.0; 2], |most, (index, word)| {
+                // Magnitudes are ordered as their bits.
+                let largest = word.to_le_bytes().map(|scale| scale & 0x7f).into_iter().max().expect("four scales");
+                let factor = if scale == Scale::E4m3 { 1.0 } else { f32::from_bits(factors_of(index)).abs() };
+                both(most, [e4m3_to_f32(largest) * factor, 0.0])
+            }),
+            Scale::None => unreachable!("codes of {code:?} have scales"),
         }
     }
 
-    fn super_scale(&mut self, index: usize, scale: [u8; 2], minimum: [u8; 2]) {
+    /// What belongs to all scales of 256 columns.
+    fn super_scale(&mut self, index: usize, bytes: [u8; 4]) {
         let (tile, lane) = (self.row / TILE, self.row % TILE);
-        let at = ((tile * (self.blocks / 8) + index) * TILE + lane) * 4;
-        self.parts[3][at..at + 2].copy_from_slice(&scale);
-        self.parts[3][at + 2..at + 4].copy_from_slice(&minimum);
+        let at = ((tile * supers(self.blocks) + index) * TILE + lane) * 4;
+        self.parts[3][at..at + 4].copy_from_slice(&bytes);
     }
 }
 
@@ -441,6 +469,10 @@ fn write_quantized(stored: &Stored, index: usize, writer: &mut Writer) {
             }
             for (group, scale) in row.scales.iter().enumerate() {
                 writer.scale(group, &[*scale]);
+            }
+            if writer.layout.scale == Scale::E4m3Each {
+                let factor = stored.global_scale.unwrap_or(1.0) / writer.global_scale;
+                (0..supers(writer.blocks)).for_each(|index| writer.super_scale(index, factor.to_le_bytes()));
             }
         }
         Format::Q2K | Format::Q3K | Format::Q4K | Format::Q5K | Format::Q6K => {
@@ -497,14 +529,15 @@ fn write_legacy(format: Format, block: usize, bytes: &[u8], writer: &mut Writer)
 
 /// A block of 256 values of GGUF's K-quants.
 fn write_k(format: Format, index: usize, bytes: &[u8], writer: &mut Writer) {
-    let two = |at: usize| [bytes[at], bytes[at + 1]];
-    let (scale, minimum) = match format {
-        Format::Q2K => (two(80), two(82)),
-        Format::Q3K => (two(108), [0; 2]),
-        Format::Q6K => (two(208), [0; 2]),
-        _ => (two(0), two(2)),
-    };
-    writer.super_scale(index, scale, minimum);
+    writer.super_scale(
+        index,
+        match format {
+            Format::Q2K => [bytes[80], bytes[81], bytes[82], bytes[83]],
+            Format::Q3K => [bytes[108], bytes[109], 0, 0],
+            Format::Q6K => [bytes[208], bytes[209], 0, 0],
+            _ => [bytes[0], bytes[1], bytes[2], bytes[3]],
+        },
+    );
     let groups = if writer.layout.group == 16 { 16 } else { 8 };
     let packed: &[u8; 12] = match format {
         Format::Q3K => bytes[96..108].as_array().expect("12 bytes"),
@@ -564,9 +597,8 @@ fn high_word<const WIDTH: usize>(values: &[u8]) -> u32 {
     bits.fold(0, |word, (index, value)| word | u32::from(value >> 4) << high_bit(WIDTH, index))
 }
 
-/// Codes whose low four bits lie in nibbles: kernels take them for halves as they are, and want scales to fit them.
-fn has_small_codes(code: Code) -> bool {
-    matches!(code, Code::Bits4 | Code::Bits5 | Code::Bits6)
+fn word_at(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes(*bytes.as_array().expect("a word"))
 }
 
 /// BITS bits of each value, from bit `first` on, the earliest lowest.
@@ -640,20 +672,31 @@ mod tests {
     }
 
     #[test]
-    fn matrices_with_scales_of_their_own_are_no_stack() {
-        let (data, scales) = ([0; 32 * 16], [0; 32 * 2]);
+    fn matrices_with_factors_of_their_own_have_them_beside_their_scales() {
+        let (data, scales) = ([0; 40 * 288 / 2], [0x7e; 40 * 288 / 16]);
         let of = |global_scale| Stored {
             format: Format::Nvfp4,
-            rows: 32,
-            columns: 32,
+            rows: 40,
+            columns: 288,
             data: &data,
             scales: &scales,
             biases: &[],
             scale_type: olivine_kernels::quant::ScaleType::F32,
             global_scale: Some(global_scale),
         };
-        let [one, two] = [1.0, 2.0].map(|scale| FileMatrix::quantized(&of(scale)).unwrap());
-        assert!(FileMatrix::of_experts(vec![one.clone(), two]).is_none());
-        assert!(FileMatrix::of_experts(vec![one.clone(), one]).is_some());
+        let stack = |scales: &[f32]| {
+            let matrices = scales.iter().map(|scale| FileMatrix::quantized(&of(*scale)).unwrap());
+            FileMatrix::of_experts(matrices.collect()).unwrap()
+        };
+        assert_eq!(stack(&[3.0, 3.0]).layout.scale, Scale::E4m3);
+        let stack = stack(&[0.5, 2.0, 2.0]);
+        assert_eq!((stack.layout.scale, stack.global_scale), (Scale::E4m3Each, 2.0));
+        let [(parts, largest), (met, _)] = laid(&stack);
+        assert_eq!((&parts, largest), (&met, [448.0, 0.0]));
+        // Each of 64 rows, two words: of the first 256 columns and of the rest.
+        let factors: Vec<f32> = parts[3].chunks(4).map(|word| f32::from_bits(word_at(word))).collect();
+        let (rows, none) = (|tile: usize, lane| tile * TILE * 2 + lane, 0.0);
+        assert_eq!([rows(0, 0), rows(0, 63), rows(1, 7), rows(2, 0)].map(|at| factors[at]), [0.25, 0.25, 0.25, 1.0]);
+        assert_eq!((factors.len(), factors[rows(1, 8)]), (6 * TILE * 2, none));
     }
 }

@@ -103,6 +103,8 @@ pub enum Scale {
     E8m0 = 7,
     /// `g e4m3(e) q`; a word holds `e` of four groups.
     E4m3 = 8,
+    /// `g d e4m3(e) q` of matrices whose `g` differ, under one another: the same, and supers hold f32 `d`.
+    E4m3Each = 9,
 }
 
 impl Scale {
@@ -111,7 +113,7 @@ impl Scale {
         match self {
             Scale::None | Scale::PairF16 | Scale::PairBf16 | Scale::PairF32 => 1,
             Scale::Single | Scale::Minima => 2,
-            Scale::Signed | Scale::E8m0 | Scale::E4m3 => 4,
+            Scale::Signed | Scale::E8m0 | Scale::E4m3 | Scale::E4m3Each => 4,
         }
     }
 
@@ -192,10 +194,16 @@ impl Layout {
         let groups = blocks * BLOCK / self.group as usize;
         let words =
             if self.scale == Scale::None { 0 } else { groups.div_ceil(self.scale.groups()) * self.scale.words() };
-        let supers = if matches!(self.scale, Scale::Minima | Scale::Signed) { blocks / 8 } else { 0 };
+        let has_supers = matches!(self.scale, Scale::Minima | Scale::Signed | Scale::E4m3Each);
+        let supers = if has_supers { supers(blocks) } else { 0 };
         let rows = tiles * TILE;
         [rows * blocks * low * 4, rows * blocks * high * 4, rows * words * 4, rows * supers * 4]
     }
+}
+
+/// Supers of a row of so many blocks: one for 256 columns.
+pub(super) fn supers(blocks: usize) -> usize {
+    blocks.div_ceil(8)
 }
 
 /// A matrix on a device: what kernels read.
@@ -209,8 +217,8 @@ pub struct Matrix {
     pub columns: usize,
     /// Factor of all values.
     pub global_scale: f32,
-    /// Codes of 4 to 6 bits: the power of two that brings the largest scale just below 2^-8, so that 2^24 times that is a half
-    /// and so are offsets; else 1.
+    /// The power of two that brings the largest scale so low that its products with codes are halves: of codes of 4 to 6
+    /// bits just below 2^-8, so that 2^24 times that is a half and so are offsets, of small floats below 1; else 1.
     pub scale_up: f32,
     /// Codes, high, scales, supers.
     pub parts: [Option<Memory>; 4],

@@ -179,11 +179,11 @@ fn load_scale(tile: u32, group: u32, groups: u32, lane: u32) -> RawScale {
     raw.other = weight_scales[(tile * groups + group) * 64u + lane + 32u];
 #elif SCALE == 4 || SCALE == 5
     raw.scale = weight_scales[(tile * ((groups + 1u) / 2u) + group / 2u) * 32u + lane];
-#elif SCALE >= 6 && SCALE <= 8
+#elif SCALE >= 6 && SCALE <= 9
     raw.scale = weight_scales[(tile * ((groups + 3u) / 4u) + group / 4u) * 32u + lane];
 #end
-#if SCALE == 5 || SCALE == 6
-    raw.other = weight_supers[(tile * (groups * ${GROUP}u / 256u) + group * ${GROUP}u / 256u) * 32u + lane];
+#if SCALE == 5 || SCALE == 6 || SCALE == 9
+    raw.other = weight_supers[(tile * ((groups * ${GROUP}u + 255u) / 256u) + group * ${GROUP}u / 256u) * 32u + lane];
 #end
     return raw;
 }
@@ -210,10 +210,14 @@ fn decode_scale(raw: RawScale, group: u32, global: f32) -> vec2<f32> {
 #elif SCALE == 7
     let w = (raw.scale >> ((group & 3u) * 8u)) & 0xffu;
     return vec2<f32>(bitcast<f32>(max(w << 23u, 0x400000u)), 0.0);
-#elif SCALE == 8
+#elif SCALE == 8 || SCALE == 9
     let w = (raw.scale >> ((group & 3u) * 8u)) & 0x7fu;
     let s = select(bitcast<f32>((w << 20u) + 0x3c000000u), f32(w) * 0.001953125, w < 8u);
+#if SCALE == 9
+    return vec2<f32>(s * bitcast<f32>(raw.other) * global, 0.0);
+#else
     return vec2<f32>(s * global, 0.0);
+#end
 #else
     return vec2<f32>(1.0, 0.0);
 #end

@@ -8,7 +8,7 @@ use olivine_gpu::ops::elementwise::{Operand, elementwise};
 use olivine_gpu::ops::embedding::embedding;
 use olivine_gpu::ops::laying::FileMatrix;
 use olivine_gpu::ops::matmul::{Gate, Input, Matmul, matmul};
-use olivine_gpu::ops::weights::{Code, Matrix};
+use olivine_gpu::ops::weights::{Code, Matrix, Scale};
 use olivine_gpu::{Device, List, Memory};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::quant::{FORMATS, Format, StoredOwned, quantize};
@@ -28,6 +28,27 @@ pub fn decoded(stored: &StoredOwned) -> Vec<f32> {
         stored.as_stored().row_dequantize(row, out);
     }
     all
+}
+
+/// NVFP4 as checkpoints have it, scales near their largest and a factor for each of `parts` runs of rows, and its values.
+pub fn nvfp4_with_factors(
+    device: &dyn Device,
+    parts: usize,
+    rows: usize,
+    columns: usize,
+    source: &[f32],
+) -> (Matrix, Vec<f32>) {
+    let run = |(part, run): (usize, &[f32])| {
+        let factor = (part + 1) as f32 / 2400.0;
+        let large: Vec<f32> = run.iter().map(|value| value / factor).collect();
+        let stored = quantize(&Pool::new(1), Format::Nvfp4, rows, columns, &large[..]).expect("a known format");
+        StoredOwned { global_scale: Some(factor), ..stored }
+    };
+    let runs: Vec<StoredOwned> = source.chunks_exact(rows * columns).take(parts).enumerate().map(run).collect();
+    let matrices = runs.iter().map(|run| FileMatrix::quantized(&run.as_stored()).expect("a layout"));
+    let stack = FileMatrix::stack(matrices.collect()).expect("stored alike");
+    assert_eq!(stack.layout.scale, Scale::E4m3Each);
+    (stack.upload(device).expect("room"), runs.iter().flat_map(decoded).collect())
 }
 
 fn run_plain(device: &dyn Device, matrix: &olivine_gpu::ops::weights::Matrix, x: &[f32], options: &Matmul) -> Vec<f32> {

@@ -11,7 +11,7 @@ use olivine_kernels::quant::{FORMATS, Format};
 use olivine_kernels::recurrent as cpu;
 
 use crate::common::*;
-use crate::matmul::{decoded, product, with_every_scale};
+use crate::matmul::{decoded, nvfp4_with_factors, product, with_every_scale};
 
 /// Experts and weights of a token, best first.
 fn chosen(router: &Router, correction: &[f32], logits: &[f32]) -> Vec<(usize, f32)> {
@@ -193,6 +193,13 @@ impl Layer {
             let values = [up.1, down.1];
             layers.push(Layer { what, experts, active, hidden, inner, matrices, values, biases, gate });
         };
+        if formats.contains(&Format::Nvfp4) {
+            let made = [0, 1].map(|which: usize| {
+                let (rows, columns) = shapes[which];
+                nvfp4_with_factors(device, experts, rows, columns, &sources[which])
+            });
+            add("Nvfp4 with factors".into(), made);
+        }
         for &format in formats {
             let [ups, downs] = [0, 1].map(|which: usize| {
                 let (rows, columns) = shapes[which];

@@ -9,7 +9,7 @@ use olivine_kernels::pool::Pool;
 use olivine_kernels::quant::{Format, quantize};
 
 use crate::common::*;
-use crate::matmul::{decoded, product};
+use crate::matmul::{decoded, nvfp4_with_factors, product};
 
 /// Formats whose codes, scales and offsets differ in kind.
 const KINDS: [Format; 8] = [
@@ -35,6 +35,8 @@ fn matrices(device: &dyn Device, features: usize, columns: usize) -> Vec<(Matrix
         let matrix = FileMatrix::quantized(&stored.as_stored()).expect("a layout").upload(device).expect("room");
         made.push((matrix, decoded(&stored), format!("{format:?}")));
     }
+    let (matrix, exact) = nvfp4_with_factors(device, 2, features / 2, columns, &source);
+    made.push((matrix, exact, "Nvfp4 with factors".into()));
     let brains: Vec<half::bf16> = source.iter().map(|&w| half::bf16::from_f32(w)).collect();
     let halves: Vec<half::f16> = source.iter().map(|&w| half::f16::from_f32(w)).collect();
     let dense: [(Code, &[u8], Vec<f32>); 3] = [
