@@ -1,9 +1,10 @@
 // Attention of decoding rows on Hopper, whose tiles of keys and values the tensor copy engine brings.
 //
 // `step`: rows of a sequence each. One kernel norms and rotates the heads, writes the new key and value, attends and
-// merges: a cluster of blocks has a row and KV head, or where rows are many a lone block (`lone`), and what it sums stays in
-// shared memory. Old keys come while the kernel in front still runs: nobody writes them in this list. `long`: many keys, heads made before; each block has an equal share
-// of all tiles in whole spans, which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention_tile.cuh.
+// merges: a cluster of blocks has a row and KV head, or where rows are many or keys few a lone block (`lone`), and what it
+// sums stays in shared memory, that of the block which merges it. Old keys come while the kernel in front still runs: nobody
+// writes them in this list. `long`: many keys, heads made before; each block has an equal share of all tiles in whole spans,
+// which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention_tile.cuh.
 #include "attention_tile.cuh"
 #include "heads.cuh"
 #include "left.cuh"
@@ -24,21 +25,28 @@ struct StepArgs {
     LeftRows leaves;                    // what is left to the next product
 };
 
-// Sums of a tile in shared memory: so many floats from one head to the next.
-template <int DIM> constexpr u32 KEPT = DIM + 2;
-// Normed heads as they wait for their use: no two rows begin in the same bank.
-template <int DIM> constexpr u32 HEAD = DIM + 8;
+// Heads and rounded heads as they wait for their use: so many elements from one to the next, that no two begin in the same bank.
+template <int DIM> constexpr u32 APART = DIM + 8;
 
-DEV float2 load_cluster(u32 address) {
-    float2 v;
-    asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(address) : "memory");
-    return v;
+// Sums of a tile are kept as those do who merge them: 64 columns, behind them the largest score and the total of their head.
+constexpr u32 UNIT = 64, KEPT = UNIT + 4;
+
+// A cluster's threads come somewhere, and wait until all have come: what they wrote need not be seen.
+DEV void cluster_arrive() { asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory"); }
+DEV void cluster_wait() { asm volatile("barrier.cluster.wait;" ::: "memory"); }
+
+// Two floats to the memory of a block of the cluster, at whose barrier they arrive by themselves.
+DEV void put_pair(u32 to, u32 barrier, float2 v) {
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.f32 [%0], {%1, %2}, [%3];" ::"r"(to), "f"(v.x), "f"(v.y), "r"(barrier) : "memory");
 }
+
+// Keys of a page are a power of two.
+DEV u32 page_log2(const AttentionArgs &a) { return 31 - __clz(a.page); }
 
 // The page of the box that this lane brings of a tile.
 DEV u32 page_number(const AttentionArgs &a, uint2 row, u32 tile) {
     const u32 key = tile * KEYS + (threadIdx.x & 31) * minimum(a.page, KEYS);
-    return load_word(a.tables + row.y + minimum(key, row.x) / a.page);
+    return load_word(a.tables + row.y + (minimum(key, row.x) >> page_log2(a)));
 }
 
 // Have the rows of a box brought: keys or values from this one on.
@@ -52,28 +60,29 @@ DEV void load_rows(u32 to, const TensorMap *map, u32 row, u32 barrier) {
 template <int DIM> DEV void bring_tile(const StepArgs &args, u32 to, u32 barrier, u32 number, u32 head, uint2 row, u32 tile, u32 values) {
     const AttentionArgs &a = args.attention;
     const u32 lane = threadIdx.x & 31, box = minimum(a.page, KEYS), start = tile * KEYS;
-    const u32 boxes = minimum((row.x - start) / box + 1, KEYS / box);
+    const u32 box_log2 = 31 - __clz(box), boxes = minimum(((row.x - start) >> box_log2) + 1, KEYS >> box_log2);
     if (lane == 0) barrier_expect(barrier, boxes * box * DIM * 2);
     __syncwarp();
     if (lane >= boxes) return;
-    const u32 from = ((number * a.kv_heads + head) * 2 + values) * a.page + (start + lane * box) % a.page;
+    const u32 from = ((number * a.kv_heads + head) * 2 + values) * a.page + ((start + lane * box) & (a.page - 1));
     load_rows(to + lane * box * DIM * 2, &args.pages, from, barrier);
 }
 
 // What a block of `step` has beside tiles.
 template <int DIM> struct Room {
-    float *queries; // [here][HEAD]
-    float *fresh;   // the key, normed, then the value
-    float *factors; // of each warp [3][tiles]
-    float *kept;    // [tiles of the block][here][KEPT]
+    float *heads;       // [here + 2][APART]: queries, normed and rotated, the new key, the new value
+    u16 *rounded;       // the same as elements of the cache, and a row of zeros behind them
+    u32 kept, per_tile; // where sums are kept, [tiles][units that this block merges][KEPT], and bytes of a tile
+    u32 full;           // the barrier at which they arrive, in a cluster
     Exchange *exchange; // of each four warps
 };
 
-// The heads of a block's queries; of the block that has the last tile, the new key and value too, to their page as well.
-template <int ELEMENT, int DIM>
-DEV void make_heads(const StepArgs &args, const Room<DIM> &room, uint2 row, u32 head, u32 of_group, u32 here, bool has_last) {
+// The heads of a block's queries; of the block that has the last tile, the new key and value too. A warp makes those from
+// `first` on, N beside each other. `meanwhile` is called while they are on their way.
+template <int ELEMENT, int DIM, u32 N, typename Meanwhile>
+DEV void make_block(const StepArgs &args, const Room<DIM> &room, u32 head, u32 of_group, u32 here, bool has_last, u32 first, Meanwhile meanwhile) {
     const AttentionArgs &a = args.attention;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+    const u32 lane = threadIdx.x & 31, warps = blockDim.x >> 5, items = here + (has_last ? 2 : 0);
     float2 angles[2] = {make_float2(1.0f, 0.0f), make_float2(1.0f, 0.0f)};
     float query_weights[DIM / 32], key_weights[DIM / 32];
 #pragma unroll
@@ -85,52 +94,88 @@ DEV void make_heads(const StepArgs &args, const Room<DIM> &room, uint2 row, u32 
         query_weights[j] = args.query_norm ? load_again_4(args.query_norm + lane + 32 * j) : 1.0f;
         key_weights[j] = args.query_norm ? load_again_4(args.key_norm + lane + 32 * j) : 1.0f;
     }
-    u64 page = 0;
-    if (has_last) page = (u64)(load_word(a.tables + row.y + row.x / a.page) * a.kv_heads + head) * 2 * a.page + row.x % a.page;
-    previous_done();
-    const float *from = args.qkv + (u64)blockIdx.z * a.row_stride, *key = from + args.keys + head * DIM;
-    const float *queries = from + (head * a.group + of_group) * DIM;
-    // The new key first: it is the longest way.
-    if (has_last && warp == warps - 1) {
-        float v[DIM / 32], value[DIM / 32];
+    const float *of_row = args.qkv + (u64)blockIdx.z * a.row_stride, *queries = of_row + (head * a.group + of_group) * DIM, *key = of_row + args.keys + head * DIM;
+    float v[N][DIM / 32];
+    auto load = [&]() {
 #pragma unroll
-        for (u32 j = 0; j < DIM / 32; j++) v[j] = load_again_4(key + lane + 32 * j), value[j] = load_again_4(key + a.kv_heads * DIM + lane + 32 * j);
-        make_head<DIM>(args.pass, v, key_weights, angles, room.fresh);
+        for (u32 n = 0; n < N; n++) {
+            const u32 item = minimum(first + n * warps, items - 1);
+            const float *from = item < here ? queries + item * DIM : key + (item - here) * a.kv_heads * DIM;
 #pragma unroll
-        for (u32 j = 0; j < DIM / 32; j++) room.fresh[DIM + lane + 32 * j] = value[j];
-        __syncwarp();
-        u32 *to = (u32 *)a.pages;
-        for (u32 i = lane; i < DIM && of_group == 0; i += 32) {
-            const u32 at = i % (DIM / 2), is_value = i / (DIM / 2);
-            const float *pair = room.fresh + is_value * DIM + 2 * at;
-            to[(page + is_value * a.page) * (DIM / 2) + at] = pack<ELEMENT>(pair[0], pair[1]);
+            for (u32 j = 0; j < DIM / 32; j++) v[n][j] = load_again_4(from + lane + 32 * j);
         }
-    }
-    for (u32 of = warp; of < here; of += 2 * warps) {
-        float v[2][DIM / 32];
+    };
+    previous_done();
+    if (first < items) load();
+    meanwhile();
+#pragma unroll 1
+    while (first < items) {
+        float made[N][DIM / 32], weights[N][DIM / 32], *to[N];
 #pragma unroll
-        for (u32 n = 0; n < 2; n++) {
+        for (u32 n = 0; n < N; n++) {
+            const u32 item = first + n * warps;
+            to[n] = room.heads + item * APART<DIM>;
+#pragma unroll
+            for (u32 j = 0; j < DIM / 32; j++) made[n][j] = v[n][j], weights[n][j] = item < here ? query_weights[j] : key_weights[j];
+        }
+        make_heads<DIM, N>(args.pass, made, weights, angles, to, minimum((items - first + warps - 1) / warps, N));
+#pragma unroll
+        for (u32 n = 0; n < N; n++) {
+            const u32 item = first + n * warps;
+            if (item >= items) break;
+            u16 *rounded = room.rounded + item * APART<DIM>;
 #pragma unroll
             for (u32 j = 0; j < DIM / 32; j++) {
-                if (of + n * warps < here) v[n][j] = load_again_4(queries + (of + n * warps) * DIM + lane + 32 * j);
+                const float of = item <= here ? made[n][j] : v[n][j];
+                to[n][lane + 32 * j] = of, rounded[lane + 32 * j] = pack<ELEMENT>(of, 0.0f);
             }
         }
-#pragma unroll
-        for (u32 n = 0; n < 2; n++) {
-            if (of + n * warps < here) make_head<DIM>(args.pass, v[n], query_weights, angles, room.queries + (of + n * warps) * HEAD<DIM>);
+        first += N * warps;
+        if (first < items) load();
+    }
+}
+
+// Leave normed and rotated heads as `heads` does, and the new key and value in their page: the last threads first, for the
+// first ones merge.
+template <int DIM> DEV void leave_heads(const StepArgs &args, const Room<DIM> &room, u32 page, u32 position, u32 head, u32 of_group, u32 here) {
+    constexpr u32 QUADS = DIM / 4;
+    const AttentionArgs &a = args.attention;
+    float *of_row = args.qkv + (u64)blockIdx.z * a.row_stride, *queries = of_row + (head * a.group + of_group) * DIM, *key = of_row + args.keys + head * DIM;
+    const u32 heads = here + (of_group == 0);
+#pragma unroll 1
+    for (u32 i = blockDim.x - 1 - threadIdx.x; i < (heads + (of_group == 0)) * QUADS; i += blockDim.x) {
+        const u32 of = i / QUADS, at = i % QUADS;
+        if (of < heads) {
+            *(float4 *)((of < here ? queries + of * DIM : key) + 4 * at) = *(const float4 *)(room.heads + of * APART<DIM> + 4 * at);
+        } else {
+            const u32 is_value = at / (DIM / 8), piece = at % (DIM / 8);
+            const u64 to = ((u64)(page * a.kv_heads + head) * 2 + is_value) * a.page + (position & (a.page - 1));
+            *(uint4 *)((u16 *)a.pages + to * DIM + piece * 8) = *(const uint4 *)(room.rounded + (here + is_value) * APART<DIM> + piece * 8);
         }
     }
-    __syncthreads();
+}
+
+// Where two neighbours of a row are left, and the exponent of those that the lanes beside have.
+struct PairPlace {
+    u16 *low, *high;
+    u8 *exponent; // null: another lane leaves it
+};
+
+DEV PairPlace pair_place(const LeftRows &left, u32 row, u32 column) {
+    const bool is_wide = left.arrangement == REGISTERS, leaves = left.exponents && column % (is_wide ? 32 : 16) == 0;
+    return {left_place(left, row, column), left_place(left, row, column + 1),
+            !leaves ? nullptr : is_wide ? wide_exponent_place(left, row, column) : exponent_place(left, row, column)};
 }
 
 // Leave two neighbours of a row, of whose 16 or 32 the lanes beside have the others: a warp together.
-DEV void leave_pair(const LeftRows &left, u32 row, u32 column, float2 v) {
-    const bool is_wide = left.arrangement == REGISTERS;
+DEV void leave_pair(const LeftRows &left, const PairPlace &to, float2 v) {
+    *to.low = left_element(left, v.x), *to.high = left_element(left, v.y);
+    if (!left.exponents) return;
     float most = fmaxf(fabsf(v.x), fabsf(v.y));
-    for (u32 apart = 1; left.exponents && apart < (is_wide ? 16 : 8); apart *= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, apart));
-    leave(left, row, column, v.x), leave(left, row, column + 1, v.y);
-    if (is_wide && column % 32 == 0) leave_wide_exponent(left, row, column, most);
-    if (!is_wide && column % 16 == 0) leave_exponent(left, row, column, most);
+#pragma unroll
+    for (u32 apart = 1; apart < 8; apart *= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, apart));
+    if (left.arrangement == REGISTERS) most = fmaxf(most, __shfl_xor_sync(~0u, most, 8));
+    if (to.exponent) *to.exponent = __float_as_uint(most) >> 23;
 }
 
 // The block that begins what is left.
@@ -138,66 +183,73 @@ DEV void first_begins(const LeftRows &left) {
     if ((blockIdx.x | blockIdx.y | blockIdx.z) == 0 && threadIdx.x < 32) begin_leaving(left);
 }
 
-// Merge what the blocks of a cluster, or a lone one, have kept: a warp takes 64 dimensions of a head at a time.
-template <int DIM, bool LEAVES, bool LONE> DEV void merge_kept(const AttentionArgs &a, const LeftRows &leaves, const Room<DIM> &room, u32 count, u32 here, u32 first_head) {
-    constexpr u32 PARTS = DIM / 64, HELD = 8;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5, quads = warps / 4, all = (LONE ? 1 : gridDim.x) * quads;
-    const u32 all_log2 = __popc(all - 1), quads_log2 = __popc(quads - 1);
-    float *before = room.factors + warp * 3 * a.spans, *after = before + a.spans, *totals = after + a.spans;
-    // Where tile i is kept: those of four warps of one block after those of others.
-    auto place = [&](u32 i, u32 of) {
-        if (LONE) return shared_address(room.kept) + (i * here + of) * KEPT<DIM> * 4;
-        const u32 at = shared_address(room.kept) + (((i >> all_log2 << quads_log2) + (i & (quads - 1))) * here + of) * KEPT<DIM> * 4;
-        return in_block(at, (i & (all - 1)) >> quads_log2);
-    };
-    auto load = [&](u32 at) {
-        if (!LONE) return load_cluster(at);
-        const uint2 v = load_shared_8(at);
+// What a warp merges: 64 columns of what the heads of a block give at a time, a lane two of them.
+template <int DIM> struct Merged {
+    u32 unit, units, step; // the next, how many there are, from one to the next
+    u32 column;            // of this lane
+    u32 at, own_at;        // where they, and their head's largest score and total, are kept of a tile
+    PairPlace to;
+
+    __device__ __forceinline__ void find(const Room<DIM> &room, const LeftRows &left, u32 blocks, bool leaves, u32 first_column) {
+        column = unit * UNIT + (threadIdx.x & 31) * 2;
+        at = room.kept + (unit / blocks * KEPT + (threadIdx.x & 31) * 2) * 4, own_at = room.kept + (unit / blocks * KEPT + UNIT) * 4;
+        if (leaves) to = pair_place(left, blockIdx.z, first_column + column);
+    }
+};
+
+// Merge what is kept of all tiles.
+template <int DIM, bool LEAVES>
+DEV void merge_kept(const AttentionArgs &a, const LeftRows &leaves, const Room<DIM> &room, Merged<DIM> &merged, u32 blocks, u32 count, u32 first_head) {
+    constexpr u32 HELD = 8;
+    const u32 lane = threadIdx.x & 31;
+    auto load = [&](u32 i, u32 at) {
+        const uint2 v = load_shared_8(at + i * room.per_tile);
         return make_float2(bits_f32(v.x), bits_f32(v.y));
     };
-    for (u32 unit = (LONE ? 0 : blockIdx.x * warps) + warp; unit < here * PARTS; unit += (LONE ? 1 : gridDim.x) * warps) {
-        const u32 of = unit / PARTS, column = unit % PARTS * 64 + lane * 2;
-        float2 held[HELD];
-#pragma unroll
-        for (u32 i = 0; i < HELD; i++) {
-            held[i] = make_float2(0.0f, 0.0f);
-            if (i < count) held[i] = load(place(i, of) + column * 4);
-        }
-        float largest = LEAST;
+    while (merged.unit < merged.units) {
+        const u32 at = merged.at, own_at = merged.own_at;
+        float largest = LEAST, total = 0.0f;
+        float2 sums = make_float2(0.0f, 0.0f);
+#pragma unroll 1
         for (u32 first = 0; first < count; first += 32) {
-            const u32 i = first + lane;
-            float2 own = make_float2(LEAST, 0.0f);
-            if (i < count) own = load(place(i, of) + DIM * 4);
-            float most = own.x;
+            const u32 tiles = minimum(count - first, 32u);
+            float2 held[HELD], own = load(first + minimum(lane, tiles - 1), own_at);
 #pragma unroll
-            for (u32 step = 1; step < 32; step *= 2) {
+            for (u32 i = 0; i < HELD; i++) held[i] = load(first + minimum(i, tiles - 1), at);
+            if (lane >= tiles) own = make_float2(LEAST, 0.0f);
+            float most = own.x;
+#pragma unroll 1
+            for (u32 step = 1; step < tiles; step *= 2) {
                 const float other = __shfl_up_sync(~0u, most, step);
                 if (lane >= step) most = fmaxf(most, other);
             }
             float until = __shfl_up_sync(~0u, most, 1);
             until = lane ? fmaxf(until, largest) : largest;
-            const float now = fmaxf(most, largest);
-            if (i < count) before[i] = power(until - now), after[i] = power(own.x - now), totals[i] = own.y;
-            largest = __shfl_sync(~0u, now, 31);
-        }
-        __syncwarp();
-        float total = 0.0f;
-        float2 sums = make_float2(0.0f, 0.0f);
-        auto add = [&](u32 i, float2 v) {
-            total = fmaf(total, before[i], totals[i] * after[i]);
-            sums.x = fmaf(sums.x, before[i], v.x * after[i]), sums.y = fmaf(sums.y, before[i], v.y * after[i]);
-        };
+            const float now = fmaxf(most, largest), before = power(until - now), after = power(own.x - now), added = own.y * after;
+            largest = __shfl_sync(~0u, now, tiles - 1);
+#pragma unroll 1
+            for (u32 of_held = 0; of_held < tiles; of_held += HELD) {
+                float2 next[HELD];
 #pragma unroll
-        for (u32 i = 0; i < HELD; i++) {
-            if (i < count) add(i, held[i]);
+                for (u32 i = 0; i < HELD; i++) {
+                    next[i] = held[i];
+                    if (of_held + HELD < tiles) held[i] = load(first + minimum(of_held + HELD + i, tiles - 1), at);
+                }
+#pragma unroll
+                for (u32 i = 0; i < HELD; i++) {
+                    if (of_held + i >= tiles) break;
+                    const float by = __shfl_sync(~0u, before, of_held + i), of_own = __shfl_sync(~0u, after, of_held + i);
+                    total = fmaf(total, by, __shfl_sync(~0u, added, of_held + i));
+                    sums.x = fmaf(sums.x, by, next[i].x * of_own), sums.y = fmaf(sums.y, by, next[i].y * of_own);
+                }
+            }
         }
-#pragma unroll 4
-        for (u32 i = HELD; i < count; i++) add(i, load(place(i, of) + column * 4));
-        __syncwarp();
-        const float share = finish(a, largest, total, first_head + of);
+        const float share = finish(a, largest, total, first_head + merged.column / DIM);
         const float2 v = make_float2(sums.x * share, sums.y * share);
-        *(float2 *)(a.out + (u64)blockIdx.z * a.out_stride + (first_head + of) * DIM + column) = v;
-        if (LEAVES) leave_pair(leaves, blockIdx.z, (first_head + of) * DIM + column, v);
+        *(float2 *)(a.out + (u64)blockIdx.z * a.out_stride + first_head * DIM + merged.column) = v;
+        if (LEAVES) leave_pair(leaves, merged.to, v);
+        merged.unit += merged.step;
+        if (merged.unit < merged.units) merged.find(room, leaves, blocks, LEAVES, first_head * DIM);
     }
 }
 
@@ -213,7 +265,7 @@ DEV void leave_nothing(const LeftRows &left, u32 row, u32 column, u32 columns) {
 }
 
 // Grid (blocks of a cluster, KV heads * blocks of 16 heads, rows). Four warps take a tile. A lone block has up to four teams of
-// them and meets nobody else, which would be a fence for the whole device.
+// them. Blocks of a cluster never meet to see what others wrote, which would be a fence for the whole device.
 template <int ELEMENT, int DIM, bool LEAVES, bool LONE> DEV void attend(const StepArgs &args, u8 *memory) {
     constexpr u32 STAGE = KEYS * DIM * 4, QUADS = LONE ? 4 : 2;
     const AttentionArgs &a = args.attention;
@@ -222,54 +274,72 @@ template <int ELEMENT, int DIM, bool LEAVES, bool LONE> DEV void attend(const St
     const u32 g = lane >> 2, t = lane & 3;
     const u32 blocks = (a.group + 15) / 16, head = blockIdx.y / blocks, of_group = blockIdx.y % blocks * 16;
     const u32 here = minimum(16u, a.group - of_group), first_head = head * a.group + of_group;
-    next_may_start();
     const uint2 row = load_row(a, blockIdx.z);
+    const u32 stages = args.stages, tiles_at = shared_address(memory) + quad * stages * STAGE;
+    const u32 full = shared_address(memory) + quads * stages * STAGE + quad * 32;
+    Room<DIM> room;
+    room.exchange = (Exchange *)(memory + quads * stages * STAGE + 32 * 4);
+    room.heads = (float *)(room.exchange + quads);
+    room.rounded = (u16 *)(room.heads + (here + 2) * APART<DIM>);
+    room.kept = shared_address(room.rounded + (here + 3) * APART<DIM>);
+    const u32 blocks_log2 = LONE ? 0 : __popc(gridDim.x - 1), together = 1 << blocks_log2, units = here * (DIM / UNIT), own = LONE ? 0 : blockIdx.x;
+    room.per_tile = ((units + together - 1) >> blocks_log2) * (KEPT * 4);
+    room.full = shared_address(memory) + quads * stages * STAGE + 64;
+    // Of four warps the first has keys brought, the second values: stage after stage, of each their own barrier.
+    const u32 brings = part * STAGE / 2;
+    if (part < 2 && lane < stages) barrier_init(full + part * 8 + lane * 16, 1);
+    if (!LONE && threadIdx.x == 0) barrier_init(room.full, 1);
+    if (part < 2) asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    if (warp == warps - 1 && lane < DIM / 8) *(uint4 *)(room.rounded + (here + 2) * APART<DIM> + lane * 8) = make_uint4(0, 0, 0, 0);
+    __syncwarp();
     if (row.x == ~0u) {
         if (LEAVES && blockIdx.x == 0) leave_nothing(args.leaves, blockIdx.z, first_head * DIM, here * DIM);
         return;
     }
-    const u32 stages = args.stages, tiles_at = shared_address(memory) + quad * stages * STAGE;
-    const u32 full = shared_address(memory) + quads * stages * STAGE + quad * 32;
-    Room<DIM> room;
-    room.exchange = (Exchange *)(memory + quads * stages * STAGE + 32 * QUADS);
-    room.queries = (float *)(room.exchange + quads);
-    room.fresh = room.queries + here * HEAD<DIM>;
-    room.factors = room.fresh + 2 * DIM;
-    room.kept = room.factors + warps * 3 * a.spans;
     const u32 first = first_seen(a, row.x) / KEYS, last_tile = row.x / KEYS;
-    u32 tile = first + (LONE ? 0 : blockIdx.x * quads) + quad;
-    // Of four warps the first has keys brought, the second values: stage after stage, of each their own barrier.
-    const u32 brings = part * STAGE / 2;
-    if (part < 2 && lane < stages) barrier_init(full + part * 8 + lane * 16, 1);
-    if (part < 2) asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    __syncwarp();
-    u32 ahead = tile, number = 0;
-    auto bring = [&](u32 stage) {
-        if (ahead <= last_tile) bring_tile<DIM>(args, tiles_at + stage * STAGE + brings, full + stage * 16 + part * 8, number, head, row, ahead, part);
-        ahead += all, number = page_number(a, row, ahead);
-    };
-    if (part < 2) number = page_number(a, row, ahead);
-    for (u32 stage = 0; part < 2 && stage < stages; stage++) bring(stage);
-    const bool has_last = LONE || ((last_tile - first) & (all - 1)) / quads == blockIdx.x;
-    make_heads<ELEMENT, DIM>(args, room, row, head, of_group, here, has_last);
-    if (LEAVES) first_begins(args.leaves);
-    Queries<ELEMENT, DIM> q;
-#pragma unroll
-    for (u32 i = 0; i < DIM / 16; i++) {
-#pragma unroll
-        for (u32 of_part = 0; of_part < 4; of_part++) {
-            const u32 of = g + (of_part & 1) * 8;
-            const float2 v = of < here ? *(const float2 *)(room.queries + of * HEAD<DIM> + i * 16 + 2 * t + (of_part >> 1) * 8) : make_float2(0.0f, 0.0f);
-            q.parts[i][of_part] = pack<ELEMENT>(v.x, v.y);
-        }
+    if (!LONE) {
+        if (threadIdx.x == 0) barrier_expect(room.full, (last_tile - first + 1) * ((units - own + together - 1) >> blocks_log2) * ((UNIT + 2) * 4));
+        // Whoever puts something there knows that there is a barrier.
+        cluster_arrive();
     }
-    const u32 seen = first_seen(a, row.x), firsts[2] = {seen, seen}, lasts[2] = {row.x, row.x}, last_row = row.x % KEYS;
+    u32 tile = first + (LONE ? 0 : blockIdx.x * quads) + quad, ahead = tile, number = 0;
+    auto find = [&]() {
+        if (ahead <= last_tile) number = page_number(a, row, ahead);
+    };
+    auto bring = [&](u32 stage) {
+        if (ahead > last_tile) return;
+        bring_tile<DIM>(args, tiles_at + stage * STAGE + brings, full + stage * 16 + part * 8, number, head, row, ahead, part);
+        ahead += all, find();
+    };
+    if (part < 2) find();
+    const bool has_last = LONE || ((last_tile - first) & (all - 1)) / quads == blockIdx.x;
+    const u32 page = has_last ? load_word(a.tables + row.y + (row.x >> page_log2(a))) : 0;
+    for (u32 stage = 0; part < 2 && stage < stages; stage++) bring(stage);
+    Merged<DIM> merged = {(warp << blocks_log2) + own, units, warps << blocks_log2};
+    // Warps that have nothing brought come first.
+    make_block<ELEMENT, DIM, LONE ? 1 : 2>(args, room, head, of_group, here, has_last, (part < 2 ? warps / 2 : 0) + quad * 2 + (part & 1),
+                                           [&]() { merged.find(room, args.leaves, together, LEAVES, first_head * DIM); });
+    const u32 last_row = row.x % KEYS;
+    // Behind the new value; of a team's first tile while others still make heads.
+    auto clear = [&](u32 at) { clear_behind<DIM, DIM / 32>(at, last_row, part * (DIM / 32)); };
+    if (tile == last_tile) barrier_wait(full + 8, 0), clear(tiles_at + STAGE / 2);
+    __syncthreads();
+    // All blocks have read heads, when all have come here: who leaves them waits for that.
+    if (!LONE) cluster_wait(), cluster_arrive();
+    // What the next kernel asks for at once is in the way of this one's heads, and of many rows or a cluster in that of their sums.
+    const bool early = LONE && gridDim.z <= 16;
+    if (early) next_may_start();
+    Queries<ELEMENT, DIM> q;
+    const u32 query_at = shared_address(room.rounded) + ((lane & 15) < here ? lane & 15 : here + 2) * (APART<DIM> * 2) + (lane >> 4) * 16;
+#pragma unroll
+    for (u32 i = 0; i < DIM / 16; i++) load_matrices(q.parts[i], query_at + i * 32, false);
+    const u32 seen = first_seen(a, row.x), firsts[2] = {seen, seen}, lasts[2] = {row.x, row.x};
     u32 stage = 0, phase = 0;
-    for (u32 round = 0; tile <= last_tile; tile += all, round++) {
+    for (bool is_first = true; tile <= last_tile; tile += all, is_first = false) {
         const bool is_last = tile == last_tile;
         const u32 keys_at = tiles_at + stage * STAGE, values_at = keys_at + STAGE / 2;
         barrier_wait(full + stage * 16, phase);
-        if (is_last && last_row / 16 == part) patch_row<ELEMENT, DIM, DIM / 8>(keys_at, room.fresh, last_row, 0);
+        if (is_last && last_row / 16 == part) patch_row<DIM, DIM / 8>(keys_at, room.rounded + here * APART<DIM>, last_row, 0);
         __syncwarp();
         float sums[DIM / 32][4], largest[2], total[2];
         auto between = [&]() {
@@ -277,30 +347,40 @@ template <int ELEMENT, int DIM, bool LEAVES, bool LONE> DEV void attend(const St
         };
         auto values = [&]() {
             barrier_wait(full + stage * 16 + 8, phase);
-            if (is_last) patch_values<ELEMENT, DIM, DIM / 32>(values_at, room.fresh + DIM, last_row, part * (DIM / 32));
+            if (!is_last) return;
+            patch_row<DIM, DIM / 32>(values_at, room.rounded + (here + 1) * APART<DIM>, last_row, part * (DIM / 32));
+            if (is_first) __syncwarp();
+            else clear(values_at);
         };
         sum_tile<ELEMENT, DIM>(a, q, room.exchange[quad], 1 + quad, part, keys_at, values_at, tile * KEYS, firsts, lasts, sums, largest, total, between, values);
-        if (part == 1) meet(1 + QUADS + quad, 128), bring(stage);
-        else pass_by(1 + QUADS + quad, 128);
+        if (tile + stages * all <= last_tile) {
+            if (part == 1) meet(1 + QUADS + quad, 128), bring(stage);
+            else pass_by(1 + QUADS + quad, 128);
+        }
         if (++stage == stages) stage = 0, phase ^= 1;
 #pragma unroll
         for (u32 half = 0; half < 2; half++) {
             const u32 of = g + 8 * half;
             if (of >= here) continue;
-            float *to = room.kept + ((round * quads + quad) * here + of) * KEPT<DIM>;
+            // Two floats of these columns of the head, or behind the last.
+            auto keep = [&](u32 unit, u32 column, float2 v) {
+                const u32 to = room.kept + (tile - first) * room.per_tile + ((unit >> blocks_log2) * KEPT + column) * 4, block = unit & (together - 1);
+                if (LONE) store_shared_8(to, __float_as_uint(v.x), __float_as_uint(v.y));
+                else put_pair(in_block(to, block), in_block(room.full, block), v);
+            };
+            const u32 unit = of * (DIM / UNIT) + part * (DIM / 4) / UNIT, column = part * (DIM / 4) % UNIT + 2 * t;
 #pragma unroll
-            for (u32 d = 0; d < DIM / 32; d++) *(float2 *)(to + part * (DIM / 4) + d * 8 + 2 * t) = make_float2(sums[d][2 * half], sums[d][2 * half + 1]);
-            if (part == 0 && t == 0) *(float2 *)(to + DIM) = make_float2(largest[half], total[half]);
+            for (u32 d = 0; d < DIM / 32; d++) keep(unit, column + d * 8, make_float2(sums[d][2 * half], sums[d][2 * half + 1]));
+            if (part == 0 && t < DIM / UNIT) keep(of * (DIM / UNIT) + t, UNIT, make_float2(largest[half], total[half]));
         }
     }
     if (LONE) __syncthreads();
-    else cluster_meet();
-    merge_kept<DIM, LEAVES, LONE>(a, args.leaves, room, last_tile - first + 1, here, first_head);
-    float *left = args.qkv + (u64)blockIdx.z * a.row_stride;
-    for (u32 i = threadIdx.x; has_last && i < here * DIM; i += blockDim.x) left[first_head * DIM + i] = room.queries[i / DIM * HEAD<DIM> + i % DIM];
-    for (u32 i = threadIdx.x; has_last && of_group == 0 && i < DIM; i += blockDim.x) left[args.keys + head * DIM + i] = room.fresh[i];
-    // Nobody may go while others read what it has; what was written need not have arrived.
-    if (!LONE) cluster_part();
+    else if (own < units) wait_cluster(room.full, 0);
+    if (!early) next_may_start();
+    merge_kept<DIM, LEAVES>(a, args.leaves, room, merged, together, last_tile - first + 1, first_head);
+    if (LEAVES) first_begins(args.leaves);
+    if (!LONE) cluster_wait();
+    if (has_last) leave_heads<DIM>(args, room, page, row.x, head, of_group, here);
 }
 
 // Warps of a block of `long` that sum tiles, and most rows.
@@ -404,7 +484,7 @@ template <int ELEMENT, int DIM> DEV void attend_long(const StepArgs &args, u8 *m
     // Of each warp: whether all tiles in front of its own are merged. What a run gave so far: sums, then largest score and total.
     const u32 merged = empty + STAGES * 16;
     float *const run = (float *)(memory + STAGES * (2 * TILE + 32) + LONG_WARPS * 8);
-    Rows &rows = *(Rows *)(run + 16 * HEAD<DIM>);
+    Rows &rows = *(Rows *)(run + 16 * APART<DIM>);
     next_may_start();
     if (warp == 0) count_tiles(a, rows);
     if (warp == 1 && lane < 2 * STAGES) barrier_init(full + lane * 8, 1), barrier_init(empty + lane * 8, 1);
@@ -446,7 +526,7 @@ template <int ELEMENT, int DIM> DEV void attend_long(const StepArgs &args, u8 *m
         __syncwarp();
         if (lane == 0) barrier_arrive(empty + stage * 16 + 8);
         const bool begins = i == unit.begin || begins_span(tile), ends = i + 1 == unit.end || begins_span(tile + 1);
-        auto so_far = [&](u32 of) { return put_close(run + of * HEAD<DIM>, DIM); };
+        auto so_far = [&](u32 of) { return put_close(run + of * APART<DIM>, DIM); };
         if (turn > 0) barrier_wait(merged + warp * 8, (turn - 1) / LONG_WARPS & 1);
         if (!begins) merge_put<DIM>(sums, largest, total, here, so_far);
         if (!ends) put_sums<DIM>(sums, largest, total, here, so_far);

@@ -13,29 +13,32 @@ struct Exchange {
     float4 weights[KEYS / 8][32];
 };
 
-// Put pieces `first` to `first + PIECES` of the new key or value (`fresh`) at its place in the last tile.
-template <int ELEMENT, int DIM, u32 PIECES> DEV void patch_row(u32 tile_at, const float *fresh, u32 row, u32 first) {
+// Put pieces `first` to `first + PIECES` of the new key or value, rounded, at its place in the last tile.
+template <int DIM, u32 PIECES> DEV void patch_row(u32 tile_at, const u16 *fresh, u32 row, u32 first) {
     const u32 lane = threadIdx.x & 31;
     if (lane >= PIECES) return;
-    const float *v = fresh + (first + lane) * 8;
+    const uint4 v = *(const uint4 *)(fresh + (first + lane) * 8);
     const u32 at = tile_at + piece_place<DIM, true>(row, first + lane);
-    store_shared_8(at, pack<ELEMENT>(v[0], v[1]), pack<ELEMENT>(v[2], v[3]));
-    store_shared_8(at + 8, pack<ELEMENT>(v[4], v[5]), pack<ELEMENT>(v[6], v[7]));
+    store_shared_8(at, v.x, v.y), store_shared_8(at + 8, v.z, v.w);
 }
 
 // Zeros in these pieces behind row `row` of a tile's values: what stands there may be no number.
 template <int DIM, u32 PIECES> DEV void clear_behind(u32 tile_at, u32 row, u32 first) {
-    for (u32 i = threadIdx.x & 31; i < (KEYS - 1 - row) * PIECES; i += 32) {
-        const u32 at = tile_at + piece_place<DIM, true>(row + 1 + i / PIECES, first + i % PIECES);
-        store_shared_8(at, 0, 0), store_shared_8(at + 8, 0, 0);
+    constexpr u32 ROWS = 32 / PIECES;
+    const u32 lane = threadIdx.x & 31, begin = row + 1 + lane / PIECES, piece = first + lane % PIECES;
+    auto clear = [&](u32 at) { store_shared_8(at, 0, 0), store_shared_8(at + 8, 0, 0); };
+    if (ROWS % 8 == 0) {
+        // Of rows that are a multiple of eight apart pieces lie as far apart.
+        const u32 at = tile_at + piece_place<DIM, true>(begin, piece);
+#pragma unroll
+        for (u32 i = 0; i < KEYS / ROWS; i++) {
+            if (begin + i * ROWS < KEYS) clear(at + i * ROWS * DIM * 2);
+        }
+    } else {
+#pragma unroll 1
+        for (u32 i = begin; i < KEYS; i += ROWS) clear(tile_at + piece_place<DIM, true>(i, piece));
     }
     __syncwarp();
-}
-
-// The same of values, and zeros behind the new one.
-template <int ELEMENT, int DIM, u32 PIECES> DEV void patch_values(u32 tile_at, const float *fresh, u32 row, u32 first) {
-    patch_row<ELEMENT, DIM, PIECES>(tile_at, fresh, row, first);
-    clear_behind<DIM, PIECES>(tile_at, row, first);
 }
 
 // One tile by four warps, of which this is number `part`: each sums the scores of 16 keys, then a quarter of the dimensions.
@@ -44,10 +47,13 @@ template <int ELEMENT, int DIM, typename Between, typename Values>
 DEV void sum_tile(const AttentionArgs &a, const Queries<ELEMENT, DIM> &q, Exchange &exchange, u32 barrier, u32 part, u32 keys_at, u32 values_at, u32 start,
                   const u32 (&firsts)[2], const u32 (&lasts)[2], float (&sums)[DIM / 32][4], float (&largest)[2], float (&total)[2], Between between, Values values) {
     const u32 lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
+    // Pieces of a row are 16 bytes, two neighbours an exchange apart from the next two.
+    keys_at += piece_place<DIM, true>(part * 16 + (lane >> 4) * 8 + (lane & 7), (lane >> 3) & 1);
+    values_at += piece_place<DIM, true>(((lane >> 3) & 1) * 8 + (lane & 7), part * (DIM / 32) + (lane >> 4));
     float scores[2][4];
     u32 blocks[DIM / 16][4];
 #pragma unroll
-    for (u32 i = 0; i < DIM / 16; i++) load_matrices(blocks[i], keys_at + piece_place<DIM, true>(part * 16 + (lane >> 4) * 8 + (lane & 7), 2 * i + ((lane >> 3) & 1)), false);
+    for (u32 i = 0; i < DIM / 16; i++) load_matrices(blocks[i], (keys_at ^ (i % 4 << 5)) + i / 4 * 1024, false);
 #pragma unroll
     for (u32 i = 0; i < DIM / 16; i++) {
         mma_16816<ELEMENT>(scores[0], q.parts[i], blocks[i][0], blocks[i][1], i == 0);
@@ -71,10 +77,7 @@ DEV void sum_tile(const AttentionArgs &a, const Queries<ELEMENT, DIM> &q, Exchan
 #pragma unroll
     for (u32 n = 0; n < 4; n++) {
 #pragma unroll
-        for (u32 j = 0; j < PAIRS; j++) {
-            const u32 row = n * 16 + ((lane >> 3) & 1) * 8 + (lane & 7), piece = 2 * (part * PAIRS + j) + (lane >> 4);
-            load_matrices(columns[n][j], values_at + piece_place<DIM, true>(row, piece), true);
-        }
+        for (u32 j = 0; j < PAIRS; j++) load_matrices(columns[n][j], (values_at ^ (j << 5)) + n * DIM * 32, true);
     }
     meet(barrier, 128);
 #pragma unroll

@@ -367,10 +367,10 @@ def closely(S_, sub, most):
     S_.close = lambda: launch(fn("attention", f"attention_close_{NM[el]}_{dim}"), (1, kvh * -(-g // 16), hi - lo), 64, close_shared(tiles, min(16, g), dim), a)
     S_.close(); return out
 class StepA(C.Structure): _fields_ = [("map", Map), ("a", Att), ("qkv", V), ("qn", V), ("kn", V), ("angles", V), ("keys", U), ("normed", U), ("rotated", U), ("inter", U), ("eps", F), ("stages", U), ("leaves", Left)]
-def step_shared(blocks, quads, stages, tiles, here, dim): return quads * (stages * 64 * dim * 4 + 6400) + 128 + 4 * (here * (dim + 8) + 2 * dim + quads * 12 * tiles + -(-tiles // (blocks * quads)) * quads * here * (dim + 2))
+def step_shared(blocks, quads, stages, tiles, here, dim): return quads * (stages * 64 * dim * 4 + 6400) + 128 + (dim + 8) * (4 * (here + 2) + 2 * (here + 3)) + tiles * -(-(here * dim // 64) // blocks) * 272
 def cluster_of(tiles, others, here, dim):  # blocks, quads, stages, shared memory
     way = lambda blocks, quads, stages: (blocks, quads, stages, step_shared(blocks, quads, stages, tiles, here, dim)); resident = lambda w: min(233472 // (w[3] + 1024), 4 // w[1])
-    lone = [w for w in (way(1, 1, 2), way(1, 1, 1), way(1, 2, 1), way(1, 4, 1)) if resident(w)] if 2 * others > SMS or 4 * others > SMS and tiles <= 8 else []
+    lone = [w for w in (way(1, 1, 2), way(1, 1, 1), way(1, 2, 1), way(1, 4, 1)) if resident(w)] if 2 * others > SMS or tiles <= (8 if 4 * others > SMS else 4) else []
     if lone: return min(lone, key=lambda w: -(-others // (SMS * resident(w))) * (2 * -(-tiles // w[1]) + 4 + w[1] * (2 * others > SMS))) if tiles <= 64 else None
     quads, stages, most = ((2, 2, 1), (1, 2, 2), (1, 1, 2))[min(-(-others // SMS), 3) - 1]; least = next((b for b in (2, 4) if b * quads >= tiles or 2 * b * others > SMS), 8)
     return next((w for w in (way(b, quads, stages) for b in (2, 4, 8) if b >= least) if tiles <= 64 and most * (w[3] + 1024) <= 233472), None)

@@ -9,31 +9,61 @@ struct HeadPass {
     float epsilon;
 };
 
-// Norm and rotate a head: a warp does what 64 threads of `heads` do. `v`: elements lane + 32 j.
-template <int DIM>
-DEV void make_head(const HeadPass &pass, const float (&v)[DIM / 32], const float (&weights)[DIM / 32], const float2 (&angles)[2], float *head) {
+// Norm and rotate heads: a warp does what 64 threads of `heads` do, for `count` of N of them beside each other. `v`: elements
+// lane + 32 j; `room`: of each head.
+template <int DIM, u32 N>
+DEV void make_heads(const HeadPass &pass, float (&v)[N][DIM / 32], const float (&weights)[N][DIM / 32], const float2 (&angles)[2], float *const (&room)[N], u32 count) {
+    constexpr u32 PAIRS = DIM / 64;
     const u32 lane = threadIdx.x & 31;
-    float scale = 1.0f;
     if (pass.normed) {
-        float squares[2] = {0.0f, 0.0f};
+        float scales[N];
 #pragma unroll
-        for (u32 j = 0; j < DIM / 32; j++) squares[j & 1] = fmaf(v[j], v[j], squares[j & 1]);
-        const float low = warp_sum(squares[0]), high = warp_sum(squares[1]);
-        scale = 1.0f / sqrtf((low + high) / (float)DIM + pass.epsilon);
+        for (u32 n = 0; n < N; n++) {
+            float squares[2] = {0.0f, 0.0f};
+#pragma unroll
+            for (u32 j = 0; j < DIM / 32; j++) squares[j & 1] = fmaf(v[n][j], v[n][j], squares[j & 1]);
+            scales[n] = warp_sum(squares[0]) + warp_sum(squares[1]);
+        }
+#pragma unroll
+        for (u32 n = 0; n < N; n++) {
+            const float scale = 1.0f / sqrtf(scales[n] / (float)DIM + pass.epsilon);
+#pragma unroll
+            for (u32 j = 0; j < DIM / 32; j++) v[n][j] = v[n][j] * scale * weights[n][j];
+        }
+    }
+    if (pass.rotated == DIM && !pass.interleaved) {
+        // A lane has both of each pair.
+#pragma unroll
+        for (u32 n = 0; n < N; n++) {
+#pragma unroll
+            for (u32 j = 0; j < PAIRS; j++) {
+                const float a = v[n][j], b = v[n][j + PAIRS];
+                v[n][j] = fmaf(a, angles[j].x, -(b * angles[j].y));
+                v[n][j + PAIRS] = fmaf(b, angles[j].x, a * angles[j].y);
+            }
+        }
+        return;
     }
 #pragma unroll
-    for (u32 j = 0; j < DIM / 32; j++) head[lane + 32 * j] = pass.normed ? v[j] * scale * weights[j] : v[j];
-    __syncwarp();
+    for (u32 n = 0; n < N; n++) {
+        if (n >= count) break;
+        float *head = room[n];
 #pragma unroll
-    for (u32 j = 0; j < 2; j++) {
-        const u32 i = lane + 32 * j;
-        if (i >= pass.rotated / 2) continue;
-        const u32 low = pass.interleaved ? 2 * i : i, high = pass.interleaved ? 2 * i + 1 : i + pass.rotated / 2;
-        const float a = head[low], b = head[high];
-        head[low] = fmaf(a, angles[j].x, -(b * angles[j].y));
-        head[high] = fmaf(b, angles[j].x, a * angles[j].y);
+        for (u32 j = 0; j < DIM / 32; j++) head[lane + 32 * j] = v[n][j];
+        __syncwarp();
+#pragma unroll
+        for (u32 j = 0; j < 2; j++) {
+            const u32 i = lane + 32 * j;
+            if (i >= pass.rotated / 2) continue;
+            const u32 low = pass.interleaved ? 2 * i : i, high = pass.interleaved ? 2 * i + 1 : i + pass.rotated / 2;
+            const float a = head[low], b = head[high];
+            head[low] = fmaf(a, angles[j].x, -(b * angles[j].y));
+            head[high] = fmaf(b, angles[j].x, a * angles[j].y);
+        }
+        __syncwarp();
+#pragma unroll
+        for (u32 j = 0; j < DIM / 32; j++) v[n][j] = head[lane + 32 * j];
     }
-    __syncwarp();
 }
 
 // What four neighbours of a head, those at 4 (lane % (DIM / 4)), are turned by; the other of each pair is at the same place of
@@ -70,7 +100,7 @@ template <u32 STEP> DEV void halve(const float (&v)[4], float (&own)[2], float (
     for (u32 j = 0; j < 2; j++) own[j] = high ? v[j + 2] : v[j], others[j] = __shfl_xor_sync(~0u, high ? v[j] : v[j + 2], STEP);
 }
 
-// The sum of a head's squares, in the order of the other make_head: each of its sums is made by two lanes that have its parts.
+// The sum of a head's squares, in the order of make_heads: each of its sums is made by two lanes that have its parts.
 template <int DIM> DEV float sum_of_squares(const float4 &of) {
     constexpr u32 FIRST = DIM == 128 ? 16 : 4, SECOND = DIM == 128 ? 4 : 2;
     const float v[4] = {of.x, of.y, of.z, of.w};

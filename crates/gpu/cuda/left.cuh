@@ -38,15 +38,22 @@ DEV void begin_leaving(const LeftRows &left) {
     if (left.exponents && lane < 2) left_counts(left)[lane] = 0;
 }
 
-// Leave element `column` of a row, `v` multiplied by the norm's weight.
-DEV void leave(const LeftRows &left, u32 row, u32 column, float v) {
+// Where element `column` of a row is left.
+DEV u16 *left_place(const LeftRows &left, u32 row, u32 column) {
     const u32 at = position(left.arrangement, left.order, column);
-    u16 *to = left.rows + (left.arrangement == SIXTEEN ? row * 128 + (at ^ turn_of(row)) : row * left.columns + at);
-    *to = left.brain ? pack_bf16(v, 0.0f) : pack_f16(v * power_of_two(USUAL_UP), 0.0f);
+    return left.rows + (left.arrangement == SIXTEEN ? row * 128 + (at ^ turn_of(row)) : row * left.columns + at);
 }
 
+// As what an element is left, `v` multiplied by the norm's weight.
+DEV u16 left_element(const LeftRows &left, float v) { return left.brain ? pack_bf16(v, 0.0f) : pack_f16(v * power_of_two(USUAL_UP), 0.0f); }
+
+DEV void leave(const LeftRows &left, u32 row, u32 column, float v) { *left_place(left, row, column) = left_element(left, v); }
+
+// Where the exponent of 16 columns is left.
+DEV u8 *exponent_place(const LeftRows &left, u32 row, u32 column) { return left.exponents + row * (left.columns / 16) + column / 16; }
+
 DEV void leave_exponent(const LeftRows &left, u32 row, u32 column, float most) {
-    if (left.exponents) left.exponents[row * (left.columns / 16) + column / 16] = __float_as_uint(most) >> 23;
+    if (left.exponents) *exponent_place(left, row, column) = __float_as_uint(most) >> 23;
 }
 
 // The same by 16 lanes that have 16 neighbours, number one by one at lanes that differ by A, B, C, D: a warp together.
@@ -66,8 +73,10 @@ template <u32 A, u32 B, u32 C, u32 D> DEV void leave_sixteen(const LeftRows &lef
 }
 
 // The same of 32 columns of one of 33 to 64 rows.
+DEV u8 *wide_exponent_place(const LeftRows &left, u32 row, u32 column) { return left.exponents + column / 32 * MOST_LEFT + row; }
+
 DEV void leave_wide_exponent(const LeftRows &left, u32 row, u32 column, float most) {
-    if (left.exponents) left.exponents[column / 32 * MOST_LEFT + row] = __float_as_uint(most) >> 23;
+    if (left.exponents) *wide_exponent_place(left, row, column) = __float_as_uint(most) >> 23;
 }
 
 // Four elements at their places in one of 33 to 64 rows. Neighbouring lanes, which have eight columns, exchange halves where

@@ -133,7 +133,10 @@ fn is_alone(attention: &Call) -> bool {
 /// Bytes that four warps which sum a tile need to tell one another: struct Exchange of `attention_tile.cuh`.
 const EXCHANGE_BYTES: u32 = (4 * 16 + 4 * 32 * 4 + TILE_KEYS / 8 * 32 * 4) * 4;
 
-/// Bytes of the barriers of all warps that sum tiles.
+/// Columns that a warp merges.
+const UNIT_COLUMNS: u32 = 64;
+
+/// Bytes of the barriers of all warps that sum tiles, and of the one at which a cluster's sums arrive.
 const BARRIER_BYTES: u32 = 128;
 
 /// Tiles up to which a lone block is faster than a cluster though half of all processors have none.
@@ -161,21 +164,23 @@ struct Shares {
 }
 
 impl Cluster {
-    /// A lone block where rows are many, or else a cluster; or neither, for there is no room for what they sum.
+    /// A lone block where rows are many or each of its teams has a tile at most, or else a cluster; or neither, for there
+    /// is no room for what they sum.
     fn of(plan: &Plan, shares: Shares) -> Option<Cluster> {
         let Shares { tiles, others, .. } = shares;
         let processors = plan.chip.multiprocessors;
-        let is_half = 4 * others > processors && tiles <= FEW_TILES;
+        let is_short = tiles <= MOST_TEAMS || 4 * others > processors && tiles <= FEW_TILES;
         let is_many = 2 * others > processors;
-        let lone = (is_many || is_half).then(|| Cluster::lone(plan, shares, is_many)).flatten();
+        let lone = (is_many || is_short).then(|| Cluster::lone(plan, shares, is_many)).flatten();
         lone.or_else(|| Cluster::shared(plan, shares)).filter(|_| tiles <= STEP_TILES)
     }
 
     fn new(shares: Shares, blocks: u32, quads: u32, stages: u32) -> Cluster {
         let Shares { tiles, here, dim, .. } = shares;
-        let kept = tiles.div_ceil(blocks * quads) * quads * here * (dim + 2);
-        let floats = here * (dim + 8) + 2 * dim + quads * 4 * 3 * tiles + kept;
-        let shared = quads * (stages * 2 * TILE_KEYS * dim * 2 + EXCHANGE_BYTES) + BARRIER_BYTES + floats * 4;
+        // Queries, the new key and value; these rounded, and zeros; of all tiles the units that a block merges.
+        let heads = (here + 2) * (dim + 8) * 4 + (here + 3) * (dim + 8) * 2;
+        let kept = tiles * (here * dim / UNIT_COLUMNS).div_ceil(blocks) * (UNIT_COLUMNS + 4) * 4;
+        let shared = quads * (stages * 2 * TILE_KEYS * dim * 2 + EXCHANGE_BYTES) + BARRIER_BYTES + heads + kept;
         Cluster { blocks, quads, stages, shared }
     }
 
@@ -213,12 +218,12 @@ impl Cluster {
     }
 }
 
-/// Whether the copy engine can bring the tiles of this cache: Hopper's, whole boxes of pages.
+/// Whether the copy engine can bring the tiles of this cache: Hopper's, whole boxes of pages, whose keys are a power of two.
 fn is_brought(plan: &Plan, attention: &Call) -> bool {
     let page = attention.constant("PAGE");
     let boxes =
         if page < TILE_KEYS { page >= 8 && TILE_KEYS.is_multiple_of(page) } else { page.is_multiple_of(TILE_KEYS) };
-    plan.chip.major == 9 && boxes
+    plan.chip.major == 9 && boxes && page.is_power_of_two()
 }
 
 /// The pages as keys and values: 64 columns of 8 of them, the columns behind these, the next 8.
