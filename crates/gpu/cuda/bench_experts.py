@@ -15,8 +15,8 @@ class RouteSort(C.Structure): _fields_ = [("route", Route), ("sort", Sort)]
 class Spread(C.Structure): _fields_ = [("source", RowSource), ("places", V), ("rows", V), ("factors", V), ("x_stride", U), ("stride", U), ("order", U), ("arrangement", U), ("copies", U)]
 class RouteSortRows(C.Structure): _fields_ = [("sort", RouteSort), ("rows", Spread), ("ahead", V), ("apart", V), ("matrices", U), ("bytes", U)]
 class Mix(C.Structure): _fields_ = [("x", V), ("weights", V), ("residual", V), ("out", V), ("leaves", Left), ("count", U), ("dim", U), ("choices", U)]
-class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", Router), ("logits", V), ("bias", V), ("y", V), ("chosen", V), ("mixing", V), ("leaves", Left), ("width", U), ("k", U), ("stride", U), ("act", U), ("alpha", F), ("limit", F)]
-class Down(C.Structure): _fields_ = [("w", W), ("chosen", V), ("mixing", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("left", Left), ("leaves", Left), ("n", U), ("k", U), ("stride", U), ("active", U)]
+class Up(C.Structure): _fields_ = [("w", W), ("source", RowSource), ("router", Router), ("logits", V), ("awaited", V), ("bias", V), ("y", V), ("chosen", V), ("mixing", V), ("leaves", Left), ("width", U), ("k", U), ("stride", U), ("act", U), ("alpha", F), ("limit", F)]
+class Down(C.Structure): _fields_ = [("w", W), ("chosen", V), ("mixing", V), ("x", V), ("bias", V), ("residual", V), ("y", V), ("left", Left), ("leaves", Left), ("awaited", V), ("n", U), ("k", U), ("stride", U), ("active", U)]
 class ExpertsFew(C.Structure): _fields_ = [("w", W), ("tiles", V), ("filled", V), ("rows", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 class Experts(C.Structure): _fields_ = [("x", Map), ("w", W), ("tiles", V), ("filled", V), ("pairs", V), ("factors", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("panels", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
 class Own(C.Structure): _fields_ = [("codes", Map), ("scales", Map), ("w", W), ("tiles", V), ("rows", V), ("factors", V), ("values", V), ("pairs", V), ("bias", V), ("y", V), ("n", U), ("k", U), ("stride", U), ("choices", U), ("most", U), ("count", U), ("words_log2", U), ("depth", U), ("held", U), ("gated", U), ("act", U), ("alpha", F), ("limit", F)]
@@ -38,10 +38,10 @@ for shape in CHOSEN:
         first, alone, choice, mixing = torch.zeros(active, width, device=dv), torch.zeros(hidden, device=dv), I(active), torch.zeros(active, device=dv)
         between = Left()
         if width % 128 == 0: r0, e0 = H(active, width), torch.zeros(active, width // 16, device=dv, dtype=torch.uint8); between = Left(P(r0), P(e0), 0, 0, width, UPN[code], 0)
-        def up(M): launch(fn("chosen", f"chosen_up_{name(M)}"), (min(active * width // 16, SMS), 1, 1), 512, r128(hidden) * 2, Up(M.w, RowSource(P(x), P(norm), hidden, 1, 0, 0, 0, 1e-6), router, P(logits), 0, P(first), P(choice), P(mixing), between, width, hidden, r128(hidden), 0, 0, 0))
+        def up(M): launch(fn("chosen", f"chosen_up_{name(M)}"), (min(active * width // 16, SMS), 1, 1), 512, r128(hidden) * 2, Up(M.w, RowSource(P(x), P(norm), hidden, 1, 0, 0, 0, 1e-6), router, P(logits), 0, 0, P(first), P(choice), P(mixing), between, width, hidden, r128(hidden), 0, 0, 0))
         def down(M):
             length = (width + 1023) // 1024 * 128
-            launch(fn("chosen", f"chosen_down_{name(M)}"), (-(-hidden // 32) * 2, 1, 1), 256, active * (r128(width) * 2 + -(-width // length) * 64), Down(M.w, P(choice), P(mixing), P(first), 0, P(x), P(alone), between, Left(), hidden, width, r128(width), active))
+            launch(fn("chosen", f"chosen_down_{name(M)}"), (-(-hidden // 32) * 2, 1, 1), 256, active * (r128(width) * 2 + -(-width // length) * 64) + -(-active * width // 256) * 16, Down(M.w, P(choice), P(mixing), P(first), 0, P(x), P(alone), between, Left(), 0, hidden, width, r128(width), active))
         route = Route(router, P(logits), P(ids), P(weights), tokens); sort = Sort(P(ids), P(by), P(table), P(table) + most * 16, P(places), pairs, most, experts, n)
         def choose():
             if tokens <= 64: launch(fn("moe", "route_sort"), (1, 1, 1), 512, (16 * experts + 2 * tokens * active) * 4, RouteSort(route, sort)); return

@@ -1,7 +1,10 @@
-// Experts of a single token, two kernels: gates and ups of the chosen ones, joined; then their down products, mixed.
+// Experts of a single token, three kernels: the router's logits; gates and ups of the chosen ones, joined; then their down
+// products, mixed.
 //
-// Every block of `up` chooses the experts anew from the router's logits, which costs less than to wait for a kernel that
-// does, and makes the token's row, while the router is at work where that lets it; one leaves the choice to `down`, whose weights are then on
+// `logits` are few and its blocks small: they and those of `up` have room beside each other. `up` does not wait until they are done: it
+// takes the logits one by one as they come, from words of its own mixture that are NOT_THERE before; `down` empties them again.
+// Every block of `up` chooses the experts anew, which costs less than to wait for a kernel that
+// does, and makes the token's row meanwhile; one leaves the choice to `down`, whose weights are then on
 // their way while `up` still multiplies. `up`: a block has half tiles of gates and of the ups that belong to them; a warp has one slice of k
 // of one of the two; rows of results are left to `down`. `down`: a block has
 // one half tile of outputs for all chosen experts, a warp some of their slices; the experts are added in order.
@@ -16,7 +19,8 @@ struct ChosenUpArgs {
     Weights weights;  // of each expert gates, then ups
     RowSource source; // the token
     Router router;
-    const float *logits;
+    const float *logits; // or null: they are awaited
+    float *awaited;
     const float *bias; // [experts][2 width] or null
     float *y;          // [active][width], joined
     u32 *chosen;       // [active], left to `down`
@@ -25,7 +29,6 @@ struct ChosenUpArgs {
     u32 width, k, stride;
     u32 act;
     float alpha, limit;
-    u32 token_first; // the token is there before the kernel in front, which gives the logits, is done
 };
 
 // What a lane of a warp adds to the sums of 16 outputs: a stretch.
@@ -45,29 +48,151 @@ template <int CODE, int KIND> DEV void multiply(const Weights &weights, const Pi
     }
 }
 
-// One warp: the experts of the token, best first; whether their weights are found too.
-DEV bool choose(const ChosenUpArgs &args, float *scores, u32 *taken, float *weights) {
+// What blocks of a kernel are told by one that is not done: logits, and behind them that all in front of that kernel is done.
+// No rounding gives these bits.
+constexpr u32 NOT_THERE = ~0u;
+
+DEV u32 load_awaited(const float *from) {
+    u32 bits;
+    asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(bits) : "l"(from) : "memory");
+    return bits;
+}
+
+DEV void store_awaited(float *to, float value) { asm volatile("st.relaxed.gpu.global.f32 [%0], %1;" ::"l"(to), "f"(value) : "memory"); }
+
+DEV void say_front_is_done(float *awaited) { asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(awaited + MAX_EXPERTS), "r"(0) : "memory"); }
+
+DEV void await_front(const float *awaited) {
+    u32 word;
+    do asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(word) : "l"(awaited + MAX_EXPERTS) : "memory");
+    while (word == NOT_THERE);
+}
+
+struct LogitsArgs {
+    Weights weights;
+    RowSource source;  // the token
+    LeftRows left;     // the same, as the kernel in front left it; or nothing
+    const float *bias; // [experts] or null
+    float *logits;     // [experts]
+    float *awaited;    // the same for `up`
+    u32 experts, stride;
+};
+
+// A token is normed or as it is.
+DEV RowSource ungated(const RowSource &source) {
+    RowSource token = source;
+    token.mode &= NORM;
+    return token;
+}
+
+// A token's row by the first 8 warps, for products of CODE.
+template <int CODE, typename... Others> DEV float make_token(const RowSource &source, float *scratch, u16 *x, u32 stride, Others &...others) {
+    typedef Traits<CODE> T;
+    auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
+    const float factor = make_row<T::ELEMENT, 4, 256>(source, others..., scratch, put);
+    for (u32 i = (source.k + 3) / 4 * 4 + 4 * threadIdx.x; i < stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+    return factor;
+}
+
+// 16 experts a block; sums are those of few.cu.
+template <int CODE, int KIND> DEV void logits(const LogitsArgs &args, u8 *memory) {
+    typedef Traits<CODE> T;
+    constexpr u32 DEPTH = T::BITS >= 8 ? 2 : 4, THREADS = 32 * WARPS;
+    __shared__ float scratch[64], partials[SLICES][16];
+    const u32 lane = threadIdx.x & 31, slice = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    const u32 columns = args.source.k, length = slice_length(columns), slices = (columns + length - 1) / length;
+    const u32 first = slice * length / 128, stretches = slice < slices ? (minimum(length, columns - slice * length) + 127) / 128 : 0;
+    u16 *x = (u16 *)memory;
+    next_may_start();
+    Piece<CODE> low[DEPTH], high[DEPTH];
+    const Place place = place_of<CODE>(args.weights, blockIdx.x >> 1, (blockIdx.x & 1) * 16 + g, t);
+    auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high, u32 stretch) {
+        if (stretch >= stretches) return;
+        load_piece<CODE, KIND, 0>(to_low, args.weights, place, first + stretch, t);
+        load_piece<CODE, KIND, 8>(to_high, args.weights, place, first + stretch, t);
+    };
+#pragma unroll
+    for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d], d);
+    previous_done();
+    if (blockIdx.x == 0 && threadIdx.x == 0) say_front_is_done(args.awaited);
+    if (args.left.rows) {
+        for (u32 i = threadIdx.x; i < columns / 8; i += THREADS) copy_async<16>(shared_address(x) + i * 16, args.left.rows + i * 8);
+        copy_commit();
+        if (slice == WARPS - 1) {
+            LeftFactor of;
+            of.ask(args.left, 0);
+            const u32 biased = of.exponent(args.left, 0);
+            const float factor = of.norm(args.left, 0) * (T::ELEMENT == F16 ? scale_of(biased).factor : 1.0f);
+            if (lane == 0) scratch[32] = factor, scratch[33] = bits_f32(biased);
+        }
+        copy_wait<0>();
+    } else {
+        const float factor = make_token<CODE>(ungated(args.source), scratch, x, args.stride);
+        if (threadIdx.x == 0) scratch[32] = factor, scratch[33] = 0.0f;
+    }
+    __syncthreads();
+    if (T::ELEMENT == F16 && !is_usual(__float_as_uint(scratch[33]))) {
+        make_again(args.source, 0, 0, x, T::ORDER, LANES, 0, columns, __float_as_uint(scratch[33]), threadIdx.x, THREADS);
+        __syncthreads();
+    }
+    float sums[4] = {};
+#pragma unroll 1
+    for (u32 at = 0; at < stretches; at += DEPTH) {
+#pragma unroll
+        for (u32 d = 0; d < DEPTH; d++) {
+            const u32 stretch = at + d;
+            if (stretch >= stretches) continue;
+            multiply<CODE, KIND>(args.weights, low[d], high[d], first + stretch, shared_address(x) + t * 16 + (first + stretch) * 256, t, sums);
+            fetch(low[d], high[d], stretch + DEPTH);
+        }
+    }
+    if (t == 0) partials[slice][g] = sums[0], partials[slice][g + 8] = sums[2];
+    __syncthreads();
+    const u32 expert = blockIdx.x * 16 + threadIdx.x;
+    if (threadIdx.x >= 16 || expert >= args.experts) return;
+    float sum = partials[0][threadIdx.x];
+    for (u32 s = 1; s < slices; s++) sum += partials[s][threadIdx.x];
+    sum = with_bias(sum, scratch[32] * args.weights.factor, args.bias, expert);
+    store_awaited(args.awaited + expert, sum);
+    args.logits[expert] = sum;
+}
+
+// One warp: the experts of the token, best first, so many as are `needed`; whether their weights are found too. `waits`: until all logits are there.
+DEV bool choose(const ChosenUpArgs &args, bool waits, u32 needed, float *scores, u32 *taken, float *weights) {
     constexpr u32 EACH = FEW_EACH;
     const Router &router = args.router;
+    const float *logits = args.logits ? args.logits : args.awaited;
+    const u32 lane = threadIdx.x & 31;
     const bool by_logits = weighs_chosen(router) && !router.correction && router.groups <= 1 && router.experts <= 32 * EACH;
     if (!by_logits) {
-        route_token_among_many(router, args.logits, scores, taken, weights);
+        for (u32 e = lane; waits && e < router.experts; e += 32) {
+            while (load_awaited(logits + e) == NOT_THERE) {}
+        }
+        __syncwarp();
+        route_token_among_many(router, logits, scores, taken, weights);
         return true;
     }
     // The best logits are the best scores.
     u32 ranks[EACH];
+    bool lacks;
+    do {
+        lacks = false;
 #pragma unroll
-    for (u32 i = 0; i < EACH; i++) {
-        const u32 e = i * 32 + (threadIdx.x & 31);
-        ranks[i] = e < router.experts ? ordered(load_again_4(args.logits + e) + 0.0f) : 0;
-    }
-    take_best(router, ranks, taken);
+        for (u32 i = 0; i < EACH; i++) {
+            const u32 e = i * 32 + lane, bits = e < router.experts ? load_awaited(logits + e) : 0;
+            lacks |= bits == NOT_THERE, ranks[i] = e < router.experts ? ordered(bits_f32(bits) + 0.0f) : 0;
+        }
+    } while (waits && __any_sync(~0u, lacks));
+    Router first = router;
+    first.active = needed;
+    take_best(first, ranks, taken);
     return false;
 }
 
 // The same warp of one block: what `down` is to know.
 DEV void leave_choice(const ChosenUpArgs &args, bool has_weights, const u32 *taken, float *weights) {
-    if (!has_weights) weigh(args.router, true, taken, weights, [&](u32 e) { return load_again_4(args.logits + e) + 0.0f; });
+    const float *logits = args.logits ? args.logits : args.awaited;
+    if (!has_weights) weigh(args.router, true, taken, weights, [&](u32 e) { return load_again_4(logits + e) + 0.0f; });
     __syncwarp();
     for (u32 k = threadIdx.x & 31; k < args.router.active; k += 32) args.chosen[k] = taken[k], args.mixing[k] = weights[k];
     __threadfence();
@@ -90,24 +215,27 @@ template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) 
     u32 item = minimum(blockIdx.x * each, items), ahead_choice = item / halves, ahead_half = item % halves;
     const u32 end = minimum(item + each, items);
     float4 norm[4];
-    if (warp < 8) ask_norm<4, 256>(args.source, norm);
-    if (!args.token_first) previous_done();
+    const RowSource source = ungated(args.source);
+    if (warp < 8) ask_norm<4, 256>(source, norm);
+    const bool awaits = !args.logits;
+    if (!awaits) previous_done();
     if (warp < 8) {
-        auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };
-        const float factor = make_row<T::ELEMENT, 4, 256>(args.source, norm, scratch, put);
-        for (u32 i = (args.k + 3) / 4 * 4 + 4 * threadIdx.x; i < args.stride; i += 1024) put(i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
+        if (awaits) {
+            if (threadIdx.x == 0) await_front(args.awaited);
+            meet(1, 256);
+        }
+        const float factor = make_token<CODE>(source, scratch, x, args.stride, norm);
         if (threadIdx.x == 0) scratch[32] = factor;
     }
+    const bool leaves = blockIdx.x + 1 == gridDim.x;
     bool has_weights = false;
     // Who has time chooses once beforehand, by what logits there are, so that the instructions are near.
 #pragma unroll 1
-    for (u32 turn = !args.token_first; turn < 2; turn++) {
-        if (turn && args.token_first) previous_done();
-        if (warp == 8) has_weights = choose(args, scores, taken, weights);
+    for (u32 turn = !awaits; turn < 2; turn++) {
+        if (warp == 8) has_weights = choose(args, awaits && turn, leaves ? args.router.active : (end + halves - 1) / halves, scores, taken, weights);
     }
     __syncthreads();
     // What follows finds the choice. The last block has least to do.
-    const bool leaves = blockIdx.x + 1 == gridDim.x;
     if (leaves && warp == 8) leave_choice(args, has_weights, taken, weights);
     if (!leaves || warp == 8) next_may_start();
     const float factor = scratch[32] * args.weights.factor;
@@ -169,6 +297,7 @@ template <int CODE, int KIND> DEV void up(const ChosenUpArgs &args, u8 *memory) 
         }
         parity ^= 1, item += count, done = 0;
     }
+    if (awaits) previous_done();
 }
 
 struct ChosenDownArgs {
@@ -181,6 +310,7 @@ struct ChosenDownArgs {
     float *y;              // [n]
     LeftRows left;         // [active]: x, as `up` left it; or nothing
     LeftRows leaves;       // what is left to the next product
+    float *awaited;        // what `up` awaited; or null
     u32 n, k, stride, active;
 };
 
@@ -236,24 +366,32 @@ template <int CODE> DEV void make_rows(const ChosenDownArgs &args, u16 *rows, fl
     }
 }
 
-// Rows that `up` left; unusual ones are made again.
-template <int CODE> DEV void take_rows(const ChosenDownArgs &args, u16 *rows, float *factors) {
+// Rows that `up` left; unusual ones are made again. Their exponents are brought by few lanes of a block, for all blocks ask for the same
+// lines. `exponents`: room for them, to whole 16 bytes.
+template <int CODE> DEV void take_rows(const ChosenDownArgs &args, u16 *rows, u8 *exponents, float *factors) {
     typedef Traits<CODE> T;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, pieces = args.stride / 8 * args.active;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, pieces = args.stride / 8 * args.active, groups = args.left.columns / 16;
+    if (T::ELEMENT == F16) {
+        for (u32 i = threadIdx.x * 16; i < args.active * groups; i += 512 * WARPS) copy_async<16>(shared_address(exponents) + i, args.left.exponents + i);
+    }
+#pragma unroll 1
     for (u32 i = threadIdx.x; i < pieces; i += 32 * WARPS) copy_async<16>(shared_address(rows) + i * 16, args.left.rows + i * 8);
     copy_commit();
     const float usual = power_of_two(-USUAL_UP);
     bool again = false;
+    copy_wait<0>();
+    __syncthreads();
     for (u32 row = warp; row < args.active; row += WARPS) {
         float factor = 1.0f;
         if (T::ELEMENT == F16) {
-            LeftFactor of;
-            of.exponents = of.ask_exponents(args.left, row, 0);
-            factor = scale_of(of.exponent(args.left, row)).factor, again |= factor != usual;
+            u32 most = 0;
+#pragma unroll 1
+            for (u32 i = 4 * lane; i < groups; i += 128) most = __vmaxu4(most, *(const u32 *)(exponents + row * groups + i));
+            most = __vmaxu4(most, most >> 16);
+            factor = scale_of(__reduce_max_sync(~0u, maximum(most & 255, most >> 8 & 255))).factor, again |= factor != usual;
         }
         if (lane == 0) factors[row] = factor;
     }
-    copy_wait<0>();
     if (T::ELEMENT != F16 || !__syncthreads_or(again)) return;
     for (u32 row = warp; row < args.active; row += WARPS) {
         const float up = 1.0f / factors[row];
@@ -274,11 +412,14 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
     const u32 g = lane >> 2, t = lane & 3;
     u16 *rows = (u16 *)memory;
     float *partials = (float *)(memory + active * args.stride * 2);
+    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, of_slice = length / 128;
     next_may_start();
+    const u32 r = threadIdx.x & 15, output = blockIdx.x * 16 + r;
+    // All of these before the matrix: who writes them to shared memory would wait for what was asked for in between.
+    if (threadIdx.x < 16) norm[r] = args.leaves.weight && output < args.n ? args.leaves.weight[output] : 1.0f;
     if (threadIdx.x < active) taken[threadIdx.x] = __ldcg(args.chosen + threadIdx.x), weights[threadIdx.x] = load_again_4(args.mixing + threadIdx.x);
     __syncthreads();
 
-    const u32 length = slice_length(args.k), slices = (args.k + length - 1) / length, of_slice = length / 128;
     const u32 tiles = (args.n + 31) / 32, stretches = (args.k + 127) / 128;
     Piece<CODE> low[DEPTH], high[DEPTH];
     Unit unit = {0, 0};
@@ -302,12 +443,13 @@ template <int CODE, int KIND> DEV void down(const ChosenDownArgs &args, u8 *memo
 #pragma unroll
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d]);
 
-    const u32 r = threadIdx.x & 15, output = blockIdx.x * 16 + r;
-    if (threadIdx.x < 16) norm[r] = args.leaves.weight && output < args.n ? args.leaves.weight[output] : 1.0f;
     previous_done();
+    if (args.awaited && blockIdx.x == 0) {
+        for (u32 i = threadIdx.x; i <= MAX_EXPERTS; i += 32 * WARPS) args.awaited[i] = bits_f32(NOT_THERE);
+    }
     float residual = 0.0f;
     if (args.residual && threadIdx.x < 16 && output < args.n) residual = load_again_4(args.residual + output);
-    if (args.left.rows) take_rows<CODE>(args, rows, factors);
+    if (args.left.rows) take_rows<CODE>(args, rows, (u8 *)(partials + active * slices * 16), factors);
     else make_rows<CODE>(args, rows, factors, scratch);
     __syncthreads();
 
@@ -373,3 +515,14 @@ CHOSEN(e2m1, E2M1, -1, 128, 128)
 CHOSEN(e4m3, CODE_E4M3, -1, 128, 128)
 CHOSEN(bf16, CODE_BF16, NONE, 128, 128)
 CHOSEN(f16, CODE_F16, NONE, 128, 128)
+
+// Routers as they are stored.
+#define LOGITS(name, code, kind)                                                                                       \
+    extern "C" __global__ void __launch_bounds__(256, 2) chosen_logits_##name(const __grid_constant__ LogitsArgs args) {        \
+        extern __shared__ __align__(128) u8 memory[];                                                                \
+        logits<code, kind>(args, memory);                                                                            \
+    }
+
+LOGITS(bits4_pair, BITS4, PAIR_BF16)
+LOGITS(bits8, BITS8, -1)
+LOGITS(bf16, CODE_BF16, NONE)

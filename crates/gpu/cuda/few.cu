@@ -27,7 +27,6 @@ struct FewArgs {
     u32 halves;            // half tiles of a group
     u32 groups;
     u32 choices;           // experts: pairs that share a row of x
-    u32 late;              // the next kernel starts when the one in front is done: it reads what others left before that
 };
 
 constexpr u32 WARPS = 8;
@@ -43,7 +42,7 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     const u32 stretches = warp < slices ? (minimum(length, args.k - warp * length) + 127) / 128 : 0;
     u32 base = 0, begin = 0, columns = args.m;
 
-    if (!args.late) next_may_start();
+    next_may_start();
     if (COLUMNS > 1 && args.tiles) {
         previous_done();
         const uint4 tile = args.tiles[blockIdx.y];
@@ -91,7 +90,6 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     for (u32 d = 0; d < DEPTH; d++) fetch(low[d], high[d], d);
 
     previous_done();
-    if (args.late) next_may_start();
     float factor = 1.0f;
     if (COLUMNS == 1 && !args.rows) {
         auto put = [&](u32 i, float4 v) { put_four<T::ELEMENT>(x, T::ORDER, LANES, i, v); };

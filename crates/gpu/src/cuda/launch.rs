@@ -5,29 +5,27 @@
 
 use super::arguments::Arguments;
 use super::attention;
-use super::driver::Context;
 use super::formula;
 use super::layers;
 use super::left;
 use super::matmul;
 use super::mixture;
-use super::plan::{Call, Chip, Plan, Step, address};
+use super::plan::{Call, On, Plan, Step, address};
 use super::product::Weights;
 use crate::device::{Command, List, MAIL_FLOATS, MOST_CARDS};
 use crate::error::GpuError;
 
 /// The steps of a list. `scratch` gives memory of so many bytes for what the kernels of one command need between them.
 pub(super) fn steps(
-    context: &Context,
-    chip: Chip,
+    on: &On,
     list: &List,
     mut scratch: impl FnMut(u64) -> Result<u64, GpuError>,
 ) -> Result<Vec<Step>, GpuError> {
     // Only sizes count at first: any address that is aligned will do.
     const NOWHERE: u64 = 1 << 44;
-    let mut needed = plan(context, chip, list, NOWHERE)?.most;
+    let mut needed = plan(on, list, NOWHERE)?.most;
     loop {
-        let plan = plan(context, chip, list, scratch(needed)?)?;
+        let plan = plan(on, list, scratch(needed)?)?;
         // Another thread may have let go of a memory meanwhile, and what stands there goes to scratch memory then.
         if plan.most <= needed {
             return Ok(plan.steps);
@@ -36,8 +34,8 @@ pub(super) fn steps(
     }
 }
 
-fn plan<'a>(context: &'a Context, chip: Chip, list: &'a List, scratch: u64) -> Result<Plan<'a>, GpuError> {
-    let mut plan = Plan::new(context, chip, list, scratch, left::most_bytes(list));
+fn plan<'a>(on: &'a On, list: &'a List, scratch: u64) -> Result<Plan<'a>, GpuError> {
+    let mut plan = Plan::new(on, list, scratch, left::most_bytes(list));
     let mut rest = &list.commands[..];
     while let Some((command, behind)) = rest.split_first() {
         rest = behind;

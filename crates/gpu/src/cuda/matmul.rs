@@ -8,6 +8,7 @@
 use super::arguments::Arguments;
 use super::left;
 use super::made::{Arrangement, Made, SOME_ROWS, TEAM_ROWS, make, make_rows};
+use super::mixture;
 use super::plan::{Call, Left, Plan};
 use super::product::{Experts, F32, GATED, PLAIN, Product, first_byte};
 use super::team::{self, group_of};
@@ -37,6 +38,9 @@ pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<u
         }
     }
     let (product, done) = product.with_sum(rest);
+    if let Some(more) = mixture::routed(plan, &product, &rest[done..])? {
+        return Ok(done + more);
+    }
     one_or_more(plan, &product)?;
     Ok(done)
 }
@@ -175,15 +179,9 @@ fn one(plan: &mut Plan, product: &Product) -> Result<(), GpuError> {
         None => apart.then(|| make_rows(plan, product, 1, Arrangement::Lanes, 0)),
     };
     let leaves = left::of_product(plan, product);
-    let late = product.next.as_ref().is_some_and(|next| chooses_for_one(next, product.out));
-    few(plan, product, 0, 1, &Few { made, left: left.as_ref(), leaves: leaves.as_ref(), late })?;
-    (plan.leaves, plan.is_late) = (leaves, late);
+    few(plan, product, 0, 1, &Few { made, left: left.as_ref(), leaves: leaves.as_ref() })?;
+    plan.leaves = leaves;
     Ok(())
-}
-
-/// Whether a command chooses a single token's experts by these logits. Its kernel makes the token's row while they are made.
-fn chooses_for_one(next: &Call, logits: u64) -> bool {
-    next.kernel.name == "route" && next.groups[0] == 1 && next.address(0) == logits
 }
 
 /// Products of a few rows at a time; of experts, tile by tile.
@@ -212,8 +210,6 @@ struct Few<'a> {
     /// One row: what the rows' factors are found by instead, and what it leaves.
     left: Option<&'a Left>,
     leaves: Option<&'a Left>,
-    /// The next kernel starts when the one in front of this one is done.
-    late: bool,
 }
 
 /// A product of few rows, of one made inside or of `made` ones.
@@ -247,7 +243,7 @@ fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) 
     let arguments = arguments.address(of_row(product.plain)).inner(Left::arguments(around.left));
     let arguments = arguments.inner(Left::arguments(around.leaves));
     let sizes = [rows, product.features, weights.columns, product.stride, product.out_stride, of_group, groups];
-    let arguments = arguments.words(&sizes).words(&[product.choices, u32::from(around.late)]);
+    let arguments = arguments.words(&sizes).words(&[product.choices]);
     plan.launch(name, [across, stacks, 1], 256 * teams, shared_of(of_group), arguments);
     Ok(())
 }

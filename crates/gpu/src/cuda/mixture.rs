@@ -10,7 +10,7 @@ use super::left;
 use super::made::Arrangement;
 use super::own::{Own, Rows};
 use super::plan::{Call, Left, Plan};
-use super::product::{F32, GATED, NORM, Product};
+use super::product::{F32, GATED, NORM, Product, first_byte};
 use crate::device::Command;
 use crate::error::GpuError;
 use crate::ops::moe::max_tiles;
@@ -18,6 +18,9 @@ use crate::ops::moe::max_tiles;
 /// Most experts of a token in `chosen.cu`, and most columns of its input.
 const MAX_ACTIVE: u32 = 16;
 const LONG_ROW: u32 = 8192;
+
+/// Weights of routers whose product is known there.
+const ROUTERS: [&str; 3] = ["bits4_pair", "bits8", "bf16"];
 
 /// Up to so many tokens one block chooses and sorts.
 const FEW_TOKENS: u32 = 64;
@@ -108,6 +111,41 @@ pub(super) fn mixture(plan: &mut Plan, route: &Call, behind: &[Command]) -> Resu
     Ok(0)
 }
 
+/// The router's product of a single token, when behind it are the choice by what it gives and the rest of a mixture; how many
+/// commands of those are done then.
+pub(super) fn routed(plan: &mut Plan, router: &Product, behind: &[Command]) -> Result<Option<usize>, GpuError> {
+    let alone = router.rows == 1 && router.experts.is_none() && router.residual == 0 && first_byte(router.call) == 0;
+    let makes_row = router.input != GATED && router.weights.columns <= LONG_ROW;
+    let weights = router.weights.product_name();
+    let is_known = alone && makes_row && ROUTERS.contains(&&*weights);
+    let Some((route, rest)) = behind.split_first().filter(|_| is_known) else { return Ok(None) };
+    let chooses = |route: &Call| {
+        route.kernel.name == "route"
+            && (route.groups[0], route.address(0)) == (1, router.out)
+            && route.constant("EXPERTS") == router.features
+    };
+    let Some(route) = Call::of(route).filter(chooses) else { return Ok(None) };
+    let Some(mixture) = Mixture::of(&route, rest) else { return Ok(None) };
+    let products = mixture.products()?;
+    if !products.are_of_one_token(plan) {
+        return Ok(None);
+    }
+    let Some(awaited) = plan.await_words() else { return Ok(None) };
+    let left = plan.left.take();
+    let arguments = Arguments::new().inner(router.weights.arguments()).inner(router.source());
+    let arguments = arguments.inner(Left::arguments(left.as_ref())).address(router.bias).address(router.out);
+    let arguments = arguments.address(awaited).words(&[router.features, router.stride]);
+    plan.launch(
+        format!("chosen_logits_{weights}"),
+        [router.features.div_ceil(16), 1, 1],
+        256,
+        router.stride * 2,
+        arguments,
+    );
+    mixture.chosen(plan, &products, awaited);
+    Ok(Some(5))
+}
+
 impl<'a> Mixture<'a> {
     /// The mixture that a choice begins, when the commands behind it are the rest of one.
     fn of(route: &'a Call<'a>, behind: &'a [Command]) -> Option<Mixture<'a>> {
@@ -153,24 +191,16 @@ impl<'a> Mixture<'a> {
 
     /// Start its kernels, if there are some for it.
     fn start(&self, plan: &mut Plan) -> Result<bool, GpuError> {
-        let products = Products {
-            up: Product::of(&self.up)?,
-            down: Product::of(&self.down)?,
-            tokens: self.route.groups[0],
-            experts: self.route.constant("EXPERTS"),
-            active: self.route.constant("ACTIVE"),
-            width: self.down.params[2],
-        };
-        let Products { up, down, tokens, active, width, .. } = &products;
-        if [up.weights.code, down.weights.code].contains(&F32) || !width.is_multiple_of(32) {
+        let products = self.products()?;
+        if products.are_of_one_token(plan) {
+            self.chosen(plan, &products, 0);
+            return Ok(true);
+        }
+        let Products { up, down, .. } = &products;
+        if !products.are_known() {
             return Ok(false);
         }
         let room = plan.chip.shared_bytes - OWN_SHARED;
-        let is_short = *active <= MAX_ACTIVE && up.weights.columns <= LONG_ROW && products.down_shared() <= room;
-        if *tokens == 1 && is_short {
-            self.chosen(plan, &products);
-            return Ok(true);
-        }
         // Rows of results are written four values at a time, and a row is made in shared memory.
         let fits = down.features.is_multiple_of(4) && up.stride.max(down.stride) * 2 <= room;
         if plan.chip.major != 9 || !fits {
@@ -178,6 +208,17 @@ impl<'a> Mixture<'a> {
         }
         self.sorted(plan, &products)?;
         Ok(true)
+    }
+
+    fn products(&self) -> Result<Products<'_>, GpuError> {
+        Ok(Products {
+            up: Product::of(&self.up)?,
+            down: Product::of(&self.down)?,
+            tokens: self.route.groups[0],
+            experts: self.route.constant("EXPERTS"),
+            active: self.route.constant("ACTIVE"),
+            width: self.down.params[2],
+        })
     }
 
     /// The residual stream that the result is added to.
@@ -192,18 +233,20 @@ impl<'a> Mixture<'a> {
         left.filter(|left| !left.gated)
     }
 
-    /// Kernels of a single token.
-    fn chosen(&self, plan: &mut Plan, products: &Products) {
+    /// Kernels of a single token, whose logits are there, or are `awaited`.
+    fn chosen(&self, plan: &mut Plan, products: &Products, awaited: u64) {
         let Products { up, down, active, width, .. } = products;
-        let (router, logits) = (layers::router(self.route), self.route.address(0));
+        let router = layers::router(self.route);
+        let logits = if awaited == 0 { self.route.address(0) } else { 0 };
         let joined = plan.take(u64::from(active * width) * 4);
         let (choice, mixing) = (plan.take(u64::from(*active) * 4), plan.take(u64::from(*active) * 4));
-        let arguments = Arguments::new().inner(up.weights.arguments()).inner(up.source()).inner(router).address(logits);
-        let arguments = arguments.address(up.bias).address(joined).address(choice).address(mixing);
+        let arguments = Arguments::new().inner(up.weights.arguments()).inner(up.source()).inner(router);
+        let arguments =
+            arguments.address(logits).address(awaited).address(up.bias).address(joined).address(choice).address(mixing);
         let left = left::between(plan, &down.weights, *active);
         let arguments = arguments.inner(Left::arguments(left.as_ref()));
         let arguments = arguments.words(&[*width, up.weights.columns, up.stride, self.down.constant("GATE")]);
-        let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]).words(&[u32::from(plan.was_late)]);
+        let arguments = arguments.floats(&[self.down.float(8), self.down.float(9)]);
         let items = active * width / 16;
         let grid = [items.min(plan.chip.multiprocessors), 1, 1];
         plan.launch(format!("chosen_up_{}", up.weights.product_name()), grid, 512, up.stride * 2, arguments);
@@ -212,7 +255,7 @@ impl<'a> Mixture<'a> {
         let arguments = arguments.address(joined).address(down.bias).address(self.residual());
         let leaves = self.leaves(plan);
         let arguments = arguments.address(self.mix.address(3)).inner(Left::arguments(left.as_ref()));
-        let arguments = arguments.inner(Left::arguments(leaves.as_ref()));
+        let arguments = arguments.inner(Left::arguments(leaves.as_ref())).address(awaited);
         let arguments = arguments.words(&[down.features, *width, down.stride, *active]);
         plan.leaves = leaves;
         let name = format!("chosen_down_{}", down.weights.product_name());
@@ -347,6 +390,18 @@ impl Spread {
 }
 
 impl Products<'_> {
+    /// Whether there are kernels for such weights.
+    fn are_known(&self) -> bool {
+        ![self.up.weights.code, self.down.weights.code].contains(&F32) && self.width.is_multiple_of(32)
+    }
+
+    /// Whether they are those of `chosen.cu`.
+    fn are_of_one_token(&self, plan: &Plan) -> bool {
+        let room = plan.chip.shared_bytes - OWN_SHARED;
+        let is_short = self.active <= MAX_ACTIVE && self.up.weights.columns <= LONG_ROW && self.down_shared() <= room;
+        self.tokens == 1 && self.are_known() && is_short
+    }
+
     /// Whether one block chooses and sorts.
     fn are_few(&self) -> bool {
         self.tokens <= FEW_TOKENS && self.active <= FEW_ACTIVE
@@ -369,10 +424,11 @@ impl Products<'_> {
         (CHOOSERS / 32 * self.experts + 2 * self.tokens * self.active) * 4
     }
 
-    /// Shared memory of `chosen_down`: rows, and the sums of all slices.
+    /// Shared memory of `chosen_down`: rows, the sums of all slices, and exponents of rows that were left.
     fn down_shared(&self) -> u32 {
         let slice = self.width.div_ceil(1024) * 128;
-        self.active * (self.down.stride * 2 + self.width.div_ceil(slice) * 64)
+        let exponents = (self.active * self.width / 16).next_multiple_of(16);
+        self.active * (self.down.stride * 2 + self.width.div_ceil(slice) * 64) + exponents
     }
 
     /// Start a kernel for one of the products; `gate` is the call that says how units are gated.

@@ -2,6 +2,8 @@
 //!
 //! Read next: `launch`, which walks the commands, and `matmul`, `attention`, `mixture`, which choose their kernels.
 
+use std::ops::Range;
+
 use super::arguments::Arguments;
 use super::driver::{Context, Shape};
 use crate::device::{Buffers, Command, Kernel, List, Memory};
@@ -15,6 +17,18 @@ pub(super) struct Chip {
     pub multiprocessors: u32,
     pub shared_bytes: u32,
 }
+
+/// Where a list is to run.
+pub(super) struct On<'a> {
+    pub context: &'a Context,
+    pub chip: Chip,
+    /// Words that kernels wait for (`cuda/chosen.cu`): of so many mixtures of a list, each its own, all ones while no list runs.
+    pub awaited: u64,
+}
+
+/// Bytes of one mixture's, logits of the most experts and one word more, and so many mixtures.
+pub(super) const AWAITED_BYTES: u64 = 2304;
+pub(super) const MOST_AWAITED: u64 = 128;
 
 /// One thing that the driver starts.
 pub(super) enum Step {
@@ -38,10 +52,8 @@ pub(super) struct Plan<'a> {
     /// What is left to the next command, and what was left to this one.
     pub leaves: Option<Left>,
     pub left: Option<Left>,
-    /// Whether the kernel of this command lets the next one start no sooner than the one in front of it is done, and whether the
-    /// last command's did: then all that others than that one gave is there before it is done.
-    pub is_late: bool,
-    pub was_late: bool,
+    /// Words that kernels wait for, of the mixtures that are still to come.
+    awaited: Range<u64>,
     /// What the join of a split attention, which is next, is to start: it knows the output.
     pub split: Option<Split>,
 }
@@ -93,13 +105,13 @@ impl Left {
 
 impl<'a> Plan<'a> {
     /// Nothing yet of a list; what is left to one of its products takes at most so many bytes.
-    pub fn new(context: &'a Context, chip: Chip, list: &'a List, scratch: u64, left_bytes: u64) -> Plan<'a> {
+    pub fn new(on: &'a On<'a>, list: &'a List, scratch: u64, left_bytes: u64) -> Plan<'a> {
         let (taken, most) = (2 * left_bytes, 2 * left_bytes);
         let (steps, left_turn, leaves, left, split) = (vec![], 0, None, None, None);
-        let (is_late, was_late) = (false, false);
+        let awaited = on.awaited..on.awaited + AWAITED_BYTES * MOST_AWAITED;
         Plan {
-            context,
-            chip,
+            context: on.context,
+            chip: on.chip,
             steps,
             list,
             scratch,
@@ -109,8 +121,7 @@ impl<'a> Plan<'a> {
             left_turn,
             leaves,
             left,
-            is_late,
-            was_late,
+            awaited,
             split,
         }
     }
@@ -118,7 +129,6 @@ impl<'a> Plan<'a> {
     /// Go on with a command; with `with_scratch` it needs what the last one took.
     pub fn begin(&mut self, with_scratch: bool) {
         self.left = self.leaves.take();
-        self.was_late = std::mem::take(&mut self.is_late);
         if !with_scratch {
             self.taken = 2 * self.left_bytes;
         }
@@ -152,6 +162,15 @@ impl<'a> Plan<'a> {
         self.taken += bytes.next_multiple_of(256);
         self.most = self.most.max(self.taken);
         address
+    }
+
+    /// Words of one mixture that its kernels wait for, if there are some for another one in this list.
+    pub fn await_words(&mut self) -> Option<u64> {
+        let address = self.awaited.start;
+        (address < self.awaited.end).then(|| {
+            self.awaited.start += AWAITED_BYTES;
+            address
+        })
     }
 
     /// Start a kernel.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::driver::{Attribute, Context, Driver, Function, Graph};
 use super::image;
 use super::launch;
-use super::plan::{Chip, Step, address};
+use super::plan::{AWAITED_BYTES, Chip, MOST_AWAITED, On, Step, address};
 use crate::device::{
     ALIGNMENT, Allocation, Backend, Counters, Device, Info, Limits, List, MatrixShape, Memory, Recording, Replay,
 };
@@ -34,6 +34,8 @@ struct Shared {
     context: Context,
     chip: Chip,
     memory_bytes: u64,
+    /// What lists know as [`On::awaited`].
+    awaited: u64,
     /// Held while work is started, so that no other thread's work comes between.
     kernels: Mutex<Kernels>,
     memory: Arc<Used>,
@@ -119,12 +121,16 @@ impl Cuda {
                 shared_bytes: chip.shared_bytes,
             },
         };
+        let awaited = vec![0xff; (AWAITED_BYTES * MOST_AWAITED) as usize];
+        let words = context.allocate(awaited.len()).map_err(&unusable)?;
+        context.upload(words, &awaited).map_err(&unusable)?;
         let shared = Shared {
             name,
             number: DEVICES.fetch_add(1, Ordering::Relaxed),
             context,
             chip,
             memory_bytes,
+            awaited: words,
             kernels: Mutex::default(),
             memory: Arc::default(),
             lost: Mutex::default(),
@@ -198,7 +204,7 @@ impl Device for Cuda {
         let shared = &self.shared;
         shared.check()?;
         let mut kernels = lock(&shared.kernels);
-        let steps = launch::steps(&shared.context, shared.chip, list, |needed| {
+        let steps = launch::steps(&shared.on(), list, |needed| {
             if needed > kernels.scratch.1 {
                 // The old one is in use until everything before is done.
                 shared.done(shared.context.synchronize())?;
@@ -227,7 +233,7 @@ impl Device for Cuda {
         let shared = &self.shared;
         shared.check()?;
         let mut scratch = 0;
-        let steps = launch::steps(&shared.context, shared.chip, &list, |needed| {
+        let steps = launch::steps(&shared.on(), &list, |needed| {
             shared.context.free(std::mem::take(&mut scratch));
             let fail = |reason| GpuError::Memory { device: shared.name.clone(), bytes: needed, reason };
             scratch = shared.context.allocate(needed.max(ALIGNMENT) as usize).map_err(fail)?;
@@ -309,10 +315,15 @@ impl Drop for Recorded {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.free_spare(&mut lock(&self.memory.spare));
+        self.context.free(self.awaited);
     }
 }
 
 impl Shared {
+    fn on(&self) -> On<'_> {
+        On { context: &self.context, chip: self.chip, awaited: self.awaited }
+    }
+
     fn take_spare(&self, size: u64) -> Option<u64> {
         let mut spare = lock(&self.memory.spare);
         let handle = spare.blocks.get_mut(&size)?.pop()?;

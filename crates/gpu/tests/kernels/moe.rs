@@ -1,13 +1,13 @@
 //! Experts and recurrent layers, against plain arithmetic and the CPU's kernels.
 
-use olivine_gpu::Device;
 use olivine_gpu::ops::laying::FileMatrix;
 use olivine_gpu::ops::matmul::{Experts, Gate, Input, Matmul, matmul};
 use olivine_gpu::ops::moe::{Router, Scoring, max_tiles, mix, route, sort, tile_rows};
 use olivine_gpu::ops::recurrent::{Convolution, DeltaInputs, DeltaShape, States, convolution, gated_delta};
 use olivine_gpu::ops::weights::{Code, Matrix};
+use olivine_gpu::{Device, List, Memory};
 use olivine_kernels::pool::Pool;
-use olivine_kernels::quant::{FORMATS, Format};
+use olivine_kernels::quant::{FORMATS, Format, quantize};
 use olivine_kernels::recurrent as cpu;
 
 use crate::common::*;
@@ -226,38 +226,75 @@ impl Layer {
 
     /// The layer's kernels for some tokens: normed rows in, added to the tokens themselves.
     fn run(&self, device: &dyn Device, x: &[f32], logits: &[f32], norm: &[f32]) -> Vec<f32> {
+        let out = room(device, x.len());
+        let memories = [x, logits, norm].map(|values| upload(device, values));
+        run(device, |list| self.list(device, list, x.len() / self.hidden, &memories, &out));
+        download(device, &out)
+    }
+
+    /// The same in a list: tokens, their logits and the norm are in memory.
+    fn list(&self, device: &dyn Device, list: &mut List, tokens: usize, from: &[Memory; 3], out: &Memory) {
         let Layer { experts, active, hidden, inner, .. } = *self;
-        let tokens = x.len() / hidden;
         let pairs = tokens * active;
         let rows = tile_rows(pairs, experts);
         let tiles = max_tiles(pairs, experts, rows);
-        let [x, logits, norm] = [x, logits, norm].map(|values| upload(device, values));
+        let [x, logits, norm] = from;
         let biases = self.biases.as_ref().map(|biases| [&biases[0], &biases[1]].map(|values| upload(device, values)));
         let [up_bias, down_bias] = [0, 1].map(|which| biases.as_ref().map(|biases| &biases[which]));
         let words = [pairs, pairs, pairs, 4 * tiles, pairs * 2 * inner, pairs * hidden];
         let [ids, weights, sorted, table, middle, last] = words.map(|count| room(device, count));
-        let out = room(device, tokens * hidden);
-        run(device, |list| {
-            route(list, &self.router(), &logits, tokens, &ids, &weights);
-            sort(list, &ids, pairs, experts, rows, &sorted, &table);
-            let share = Experts {
-                tiles: &table,
-                pairs: &sorted,
-                max_tiles: tiles,
-                tile_rows: rows,
-                choices: active,
-                features: 2 * inner,
+        route(list, &self.router(), logits, tokens, &ids, &weights);
+        sort(list, &ids, pairs, experts, rows, &sorted, &table);
+        let share = Experts {
+            tiles: &table,
+            pairs: &sorted,
+            max_tiles: tiles,
+            tile_rows: rows,
+            choices: active,
+            features: 2 * inner,
+        };
+        let input = Input::Norm { weight: norm, epsilon: 1e-6 };
+        let options = Matmul { input, experts: Some(share), bias: up_bias, ..Matmul::default() };
+        matmul(list, &self.matrices[0], x, hidden, pairs, &options, &middle);
+        let share = Experts { choices: 1, features: hidden, ..share };
+        let input = Input::Gated(self.gate);
+        let options = Matmul { input, experts: Some(share), bias: down_bias, ..Matmul::default() };
+        matmul(list, &self.matrices[1], &middle, 2 * inner, pairs, &options, &last);
+        mix(list, &last, &weights, [tokens, active, hidden], Some(x), out);
+    }
+
+    /// A token that a product makes, its router and its experts, for each of some `inputs` in turn: in one list, which is sent twice,
+    /// or step by step. What there is of each: the token, its logits and what it becomes.
+    fn routed(&self, device: &dyn Device, matrices: [&Matrix; 2], inputs: &[f32], in_one: bool) -> Vec<Vec<f32>> {
+        let Layer { experts, hidden, .. } = *self;
+        let [front, router] = matrices;
+        let norm = upload(device, &values(5, hidden));
+        let bias = upload(device, &values(6, experts));
+        let mut lists = vec![List::new()];
+        let mut memories = vec![];
+        for input in inputs.chunks(front.columns) {
+            let mut next = || {
+                if !in_one {
+                    lists.push(List::new());
+                }
+                lists.len() - 1
             };
-            let input = Input::Norm { weight: &norm, epsilon: 1e-6 };
-            let options = Matmul { input, experts: Some(share), bias: up_bias, ..Matmul::default() };
-            matmul(list, &self.matrices[0], &x, hidden, pairs, &options, &middle);
-            let share = Experts { choices: 1, features: hidden, ..share };
-            let input = Input::Gated(self.gate);
-            let options = Matmul { input, experts: Some(share), bias: down_bias, ..Matmul::default() };
-            matmul(list, &self.matrices[1], &middle, 2 * inner, pairs, &options, &last);
-            mix(list, &last, &weights, [tokens, active, hidden], Some(&x), &out);
-        });
-        download(device, &out)
+            let steps = [next(), next(), next()];
+            let [x, logits, out] = [hidden, experts, hidden].map(|count| room(device, count));
+            let input = upload(device, input);
+            matmul(&mut lists[steps[0]], front, &input, front.columns, 1, &Matmul::default(), &x);
+            let normed = Input::Norm { weight: &norm, epsilon: 1e-6 };
+            let options = Matmul { input: normed, bias: Some(&bias), ..Matmul::default() };
+            matmul(&mut lists[steps[1]], router, &x, hidden, 1, &options, &logits);
+            let from = [x, logits, norm.clone()];
+            self.list(device, &mut lists[steps[2]], 1, &from, &out);
+            let [x, logits, _] = from;
+            memories.extend([x, logits, out]);
+        }
+        for _ in 0..2 {
+            lists.iter().for_each(|list| device.submit(list).expect("submitted"));
+        }
+        memories.iter().map(|memory| download(device, memory)).collect()
     }
 
     fn router(&self) -> Router<'static> {
@@ -342,6 +379,43 @@ fn tokens_of_a_mixture_have_the_same_bits_alone_and_among_others() {
     for (shape, counts) in shapes {
         for layer in Layer::all(&*device, shape, &formats, &[Code::Bf16]) {
             check_tokens(&*device, &layer, counts);
+        }
+    }
+}
+
+/// Devices may choose a token's experts while its router is at work; they give what the steps give. Tokens are of many sizes, up to
+/// what halves do not hold, and some have the same experts as the one before, others not.
+#[test]
+fn a_router_in_one_list_with_its_experts_is_what_its_steps_are() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(1);
+    let shapes = if device.info().software { &[(40, 384)][..] } else { &[(40, 384), (128, 2048), (20, 352)] };
+    for &(experts, hidden) in shapes {
+        let formats = [Format::Affine { bits: 4, group: 32 }, Format::Mxfp4];
+        let source = values(7, hidden * hidden);
+        let (front, _) = dense(&*device, Code::Bf16, hidden, 64, &source[..hidden * 64]);
+        let of_format = |bits| {
+            let format = Format::Affine { bits, group: 32 };
+            let stored = quantize(&pool, format, experts, hidden, &source[..experts * hidden]).unwrap();
+            FileMatrix::quantized(&stored.as_stored()).unwrap().upload(&*device).unwrap()
+        };
+        let dense = |code| dense(&*device, code, experts, hidden, &source[..experts * hidden]).0;
+        let routers = [dense(Code::Bf16), dense(Code::F32), of_format(4), of_format(8)];
+        let sized = |(at, value): (usize, f32)| value * [1.0, 1.0, 1e7, 1e-6, -1.0][at / 64];
+        let inputs: Vec<f32> = values(8, 5 * 64).into_iter().enumerate().map(sized).collect();
+        for layer in Layer::all(&*device, [experts, 4, hidden, 96], &formats, &[]).iter().take(2) {
+            for router in &routers {
+                let apart = layer.routed(&*device, [&front, router], &inputs, false);
+                let one = layer.routed(&*device, [&front, router], &inputs, true);
+                for (index, (one, apart)) in one.iter().zip(&apart).enumerate() {
+                    let code = router.layout.code;
+                    assert_bits(
+                        one,
+                        apart,
+                        &format!("{} {experts} x {hidden} by {code:?}, buffer {index}", layer.what),
+                    );
+                }
+            }
         }
     }
 }
