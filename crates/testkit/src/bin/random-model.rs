@@ -1,8 +1,8 @@
 //! `random-model SHAPE FORMAT FOLDER [LAYERS]`: a checkpoint of random weights with the shapes of a real model, for measuring speed
 //! where no model can be had. Its tokens mean nothing. One file of up to tens of GB, written by all cores.
 //!
-//! Formats: `bf16`, and `affine4`, `affine8` as MLX stores them (groups of 64, bf16 scales); `mxfp4`: experts as gpt-oss stores
-//! them, all else in bf16. Norms and routers stay bf16, or f32 where a shape's name says so.
+//! Formats: `bf16`, and `affine4`, `affine8` (groups of 64, bf16 scales) and `nvfp4` as MLX stores them; `mxfp4`: experts as
+//! gpt-oss stores them, all else in bf16. Norms and routers stay bf16, or f32 where a shape's name says so.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -19,6 +19,9 @@ const GROUP: usize = 64;
 /// Blocks of MXFP4 share a scale.
 const MX_BLOCK: usize = 32;
 
+/// Values of NVFP4 that share a scale.
+const NV_GROUP: usize = 16;
+
 /// What a model has besides its sizes.
 #[derive(Clone, Copy, PartialEq)]
 enum Family {
@@ -33,6 +36,7 @@ enum Family {
 enum Format {
     Bf16,
     Affine(usize),
+    Nvfp4,
     Mxfp4,
 }
 
@@ -214,7 +218,7 @@ fn main() -> ExitCode {
     let [shape, format, folder] = arguments else {
         let names: Vec<&str> = SHAPES.iter().map(|shape| shape.name).collect();
         eprintln!(
-            "random-model SHAPE FORMAT FOLDER [LAYERS]; shapes: {}; formats: bf16, affine4, affine8, mxfp4",
+            "random-model SHAPE FORMAT FOLDER [LAYERS]; shapes: {}; formats: bf16, affine4, affine8, nvfp4, mxfp4",
             names.join(", ")
         );
         return ExitCode::FAILURE;
@@ -223,9 +227,10 @@ fn main() -> ExitCode {
         "bf16" => Format::Bf16,
         "affine4" => Format::Affine(4),
         "affine8" => Format::Affine(8),
+        "nvfp4" => Format::Nvfp4,
         "mxfp4" => Format::Mxfp4,
         _ => {
-            eprintln!("random-model: no format {format}; there are bf16, affine4, affine8, mxfp4");
+            eprintln!("random-model: no format {format}; there are bf16, affine4, affine8, nvfp4, mxfp4");
             return ExitCode::FAILURE;
         }
     };
@@ -379,6 +384,9 @@ impl Shape {
             Format::Affine(bits) => {
                 add(json!({ "quantization": { "group_size": GROUP, "bits": bits, "mode": "affine" } }));
             }
+            Format::Nvfp4 => {
+                add(json!({ "quantization": { "group_size": NV_GROUP, "bits": 4, "mode": "nvfp4" } }));
+            }
             Format::Mxfp4 => {
                 let kept = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"];
                 add(json!({ "quantization_config": { "quant_method": "mxfp4", "modules_to_not_convert": kept } }));
@@ -388,10 +396,11 @@ impl Shape {
     }
 
     fn tensors(&self, format: Format) -> Vec<Tensor> {
-        let bits = if let Format::Affine(bits) = format { Some(bits) } else { None };
+        // Experts alone are in MXFP4.
+        let format = if format == Format::Mxfp4 { Format::Bf16 } else { format };
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let mut list = Vec::new();
-        matrix(&mut list, bits, "model.embed_tokens", &[self.vocabulary, self.hidden]);
+        matrix(&mut list, format, "model.embed_tokens", &[self.vocabulary, self.hidden]);
         for layer in 0..self.layers {
             let name = |module: &str| format!("model.layers.{layer}.{module}");
             vector(&mut list, &name("input_layernorm"), self.hidden);
@@ -399,7 +408,7 @@ impl Shape {
             let attention = [("q_proj", q, self.hidden), ("k_proj", kv, self.hidden), ("v_proj", kv, self.hidden)];
             for (module, rows, columns) in attention.into_iter().chain([("o_proj", self.hidden, q)]) {
                 let name = name(&format!("self_attn.{module}"));
-                matrix(&mut list, bits, &name, &[rows, columns]);
+                matrix(&mut list, format, &name, &[rows, columns]);
                 if self.family != Family::Qwen3 {
                     bias(&mut list, &format!("{name}.bias"), &[rows]);
                 }
@@ -407,7 +416,7 @@ impl Shape {
             if self.family == Family::Qwen3 {
                 vector(&mut list, &name("self_attn.q_norm"), self.head_dim);
                 vector(&mut list, &name("self_attn.k_norm"), self.head_dim);
-                self.qwen3_ffn(&mut list, bits, &name);
+                self.qwen3_ffn(&mut list, format, &name);
             } else {
                 bias(&mut list, &name("self_attn.sinks"), &[self.heads]);
                 self.gpt_oss_ffn(&mut list, &name);
@@ -415,35 +424,35 @@ impl Shape {
         }
         vector(&mut list, "model.norm", self.hidden);
         if !self.tied {
-            matrix(&mut list, bits, "lm_head", &[self.vocabulary, self.hidden]);
+            matrix(&mut list, format, "lm_head", &[self.vocabulary, self.hidden]);
         }
         list
     }
 
-    fn qwen3_ffn(&self, list: &mut Vec<Tensor>, bits: Option<usize>, name: &dyn Fn(&str) -> String) {
+    fn qwen3_ffn(&self, list: &mut Vec<Tensor>, format: Format, name: &dyn Fn(&str) -> String) {
         let experts = self.experts.0;
         if experts == 0 {
-            matrix(list, bits, &name("mlp.gate_proj"), &[self.width, self.hidden]);
-            matrix(list, bits, &name("mlp.up_proj"), &[self.width, self.hidden]);
-            return matrix(list, bits, &name("mlp.down_proj"), &[self.hidden, self.width]);
+            matrix(list, format, &name("mlp.gate_proj"), &[self.width, self.hidden]);
+            matrix(list, format, &name("mlp.up_proj"), &[self.width, self.hidden]);
+            return matrix(list, format, &name("mlp.down_proj"), &[self.hidden, self.width]);
         }
         if self.router == "F32" {
             let (name, shape) = (name("mlp.gate.weight"), vec![experts, self.hidden]);
             let bytes = 4 * experts * self.hidden;
             list.push(Tensor { name, dtype: "F32", shape, bytes, fill: Fill::WideWeights });
         } else {
-            matrix(list, None, &name("mlp.gate"), &[experts, self.hidden]);
+            matrix(list, Format::Bf16, &name("mlp.gate"), &[experts, self.hidden]);
         }
         for module in ["gate_proj", "up_proj"] {
             let name = name(&format!("mlp.switch_mlp.{module}"));
-            matrix(list, bits, &name, &[experts, self.width, self.hidden]);
+            matrix(list, format, &name, &[experts, self.width, self.hidden]);
         }
-        matrix(list, bits, &name("mlp.switch_mlp.down_proj"), &[experts, self.hidden, self.width]);
+        matrix(list, format, &name("mlp.switch_mlp.down_proj"), &[experts, self.hidden, self.width]);
     }
 
     fn gpt_oss_ffn(&self, list: &mut Vec<Tensor>, name: &dyn Fn(&str) -> String) {
         let experts = self.experts.0;
-        matrix(list, None, &name("mlp.router"), &[experts, self.hidden]);
+        matrix(list, Format::Bf16, &name("mlp.router"), &[experts, self.hidden]);
         bias(list, &name("mlp.router.bias"), &[experts]);
         let projections = [("gate_up_proj", 2 * self.width, self.hidden), ("down_proj", self.hidden, self.width)];
         for (module, rows, columns) in projections {
@@ -470,17 +479,25 @@ fn vector(list: &mut Vec<Tensor>, module: &str, length: usize) {
     list.push(Tensor { name, dtype: "BF16", shape: vec![length], bytes: 2 * length, fill: Fill::Ones });
 }
 
-fn matrix(list: &mut Vec<Tensor>, bits: Option<usize>, module: &str, shape: &[usize]) {
+fn matrix(list: &mut Vec<Tensor>, format: Format, module: &str, shape: &[usize]) {
     let (rows, columns): (usize, usize) = (shape[..shape.len() - 1].iter().product(), shape[shape.len() - 1]);
     let with = |last: usize| shape[..shape.len() - 1].iter().copied().chain([last]).collect::<Vec<_>>();
     let name = format!("{module}.weight");
-    let Some(bits) = bits else {
-        let bytes = 2 * rows * columns;
-        list.push(Tensor { name, dtype: "BF16", shape: shape.to_vec(), bytes, fill: Fill::Weights });
-        return;
+    let bits = match format {
+        Format::Affine(bits) => bits,
+        Format::Nvfp4 => 4,
+        Format::Bf16 | Format::Mxfp4 => {
+            let bytes = 2 * rows * columns;
+            return list.push(Tensor { name, dtype: "BF16", shape: shape.to_vec(), bytes, fill: Fill::Weights });
+        }
     };
     let bytes = rows * columns * bits / 8;
     list.push(Tensor { name, dtype: "U32", shape: with(columns * bits / 32), bytes, fill: Fill::Codes });
+    if format == Format::Nvfp4 {
+        // Values are up to 6, 2.9 in the mean of squares: times 2^-7 a standard deviation of about 0.02.
+        let (name, bytes) = (format!("{module}.scales"), rows * columns / NV_GROUP);
+        return list.push(Tensor { name, dtype: "U8", shape: with(columns / NV_GROUP), bytes, fill: Fill::Byte(4) });
+    }
     // Codes are uniform: these give weights of mean 0 and a standard deviation of about 0.02.
     let scale = 0.07 / ((1 << bits) - 1) as f32;
     let bytes = rows * columns / GROUP * 2;
