@@ -20,6 +20,9 @@ use crate::primitive::{EvalContext, Primitive, Reuse, Spec};
 use crate::shape::{Layout, element_count};
 use crate::tensor::Tensor;
 
+/// An input of so few bytes is compared with the last one.
+const LITTLE_BYTES: usize = 4096;
+
 /// A traced computation that can be run again and again.
 pub struct Plan {
     /// How often it ran on one GPU without a change, and its commands once they are worth keeping.
@@ -53,6 +56,8 @@ struct Step {
 struct Slot {
     buffer: Option<Arc<Buffer>>,
     bytes: usize,
+    /// What an input's memory on a GPU has, if that is little: what is there need not be brought again.
+    brought: Vec<u8>,
 }
 
 /// Where a value lies.
@@ -155,14 +160,21 @@ impl Plan {
             let own = slot.buffer.as_mut().and_then(Arc::get_mut).filter(|own| own.len() == length);
             match own {
                 Some(own) => {
-                    let memory = own.on_gpu_fresh(gpu).clone();
-                    gpu.write(&memory, 0, tensor.buffer().bytes());
+                    let (memory, bytes) = (own.on_gpu_fresh(gpu).clone(), tensor.buffer().bytes());
+                    if slot.brought.is_empty() || slot.brought != bytes {
+                        gpu.write(&memory, 0, bytes);
+                    }
+                    slot.brought.clear();
+                    if bytes.len() <= LITTLE_BYTES {
+                        slot.brought.extend_from_slice(bytes);
+                    }
                 }
                 None => {
                     let mut own = Buffer::new(length);
                     own.bytes_mut().copy_from_slice(tensor.buffer().bytes());
                     own.on_gpu_mut(gpu);
                     slot.buffer = Some(Arc::new(own));
+                    slot.brought.clear();
                     self.kept = Kept::default();
                 }
             }
@@ -351,7 +363,7 @@ impl Tracer {
         let mut packer = Packer { physical: vec![None; self.bytes.len()], slots: Vec::new(), free: Vec::new() };
         for (slot, buffer) in std::mem::take(&mut self.brought) {
             packer.physical[slot] = Some(packer.slots.len());
-            packer.slots.push(Slot { buffer, bytes: 0 });
+            packer.slots.push(Slot { buffer, bytes: 0, brought: Vec::new() });
         }
         for (index, step) in self.steps.iter_mut().enumerate() {
             packer.place_step(index, step, &self.bytes, &last_use);
@@ -432,7 +444,7 @@ impl Packer {
         let slot = match best {
             Some(i) => self.free.swap_remove(i),
             None => {
-                self.slots.push(Slot { buffer: None, bytes: 0 });
+                self.slots.push(Slot { buffer: None, bytes: 0, brought: Vec::new() });
                 self.slots.len() - 1
             }
         };

@@ -118,6 +118,12 @@ pub trait Device: Send + Sync {
     /// Start the commands of a list.
     fn submit(&self, list: &List) -> Result<(), GpuError>;
 
+    /// Start the commands of a list, and bring bytes back behind them.
+    fn submit_and_read(&self, list: &List, from: &Memory, offset: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
+        self.submit(list)?;
+        self.read(from, offset, bytes)
+    }
+
     /// Prepare a list that will be run many times: pipelines are made, nothing is left to look up.
     fn record(&self, list: List) -> Result<Recording, GpuError>;
 

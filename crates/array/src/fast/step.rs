@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use olivine_gpu::Memory;
+use olivine_gpu::device::ALIGNMENT;
 use olivine_gpu::ops::attention::{Element, KvShape, Rows, SPLIT_KEYS};
 use olivine_kernels::attention::{BatchSequence, KvCacheLayer, KvDtype, KvLayout};
 use olivine_kernels::rope::Angles;
@@ -38,11 +39,9 @@ pub struct Step {
     /// Angles of the rows.
     pub angles: Vec<Angles>,
     on_gpu: Option<GpuStep>,
-    /// Cosines beside their sines on their way to the GPU.
-    pairs: Vec<f32>,
 }
 
-/// A step as the GPU's kernels read it, in memory that stays where it is while it is large enough.
+/// A step as the GPU's kernels read it.
 #[derive(Debug)]
 pub(crate) struct GpuStep {
     /// Rows and their pages, as each KV group sees them.
@@ -55,6 +54,8 @@ pub(crate) struct GpuStep {
     pub sequences: usize,
     /// Rows that adapters correct.
     pub adapted: Vec<AdaptedRows>,
+    /// Where all but these lie.
+    tables: Tables,
 }
 
 impl Step {
@@ -82,73 +83,111 @@ impl Step {
         let keys = self.spans.iter().map(|span| span.first_position + span.rows).max().unwrap_or(0);
         let most_keys = keys.next_power_of_two().max(SPLIT_KEYS as usize) as u32;
         let groups = self.spans.iter().map(|span| span.pages.len()).max().unwrap_or(0);
-        let old = self.on_gpu.take();
-        let mut place = Place { gpu, fits: old.is_some() };
+        let mut old = self.on_gpu.take();
         let span = |span: &Span| [span.first_row as u32, span.rows as u32, span.state_slot as u32, 0];
         let spans: Vec<[u32; 4]> = self.spans.iter().map(span).collect();
-        place.fits &= old.as_ref().is_some_and(|old| old.sequences == spans.len());
         let corrected = self.spans.iter().filter_map(|span| {
             let rows = span.first_row as u32..(span.first_row + span.rows) as u32;
             span.adapter.as_ref().map(|adapter| (adapter, rows))
         });
         let adapted = AdaptedRows::of(gpu, corrected, old.as_ref().map_or(&[], |old| &old.adapted));
-        place.fits &= adapted.is_none();
-        let mut sent = GpuStep {
-            groups: Vec::new(),
-            angles: Vec::new(),
-            spans: place.bring(old.as_ref().map(|old| &old.spans), bytemuck::cast_slice(&spans)),
-            sequences: spans.len(),
-            adapted: adapted.unwrap_or_else(|| old.as_ref().map_or_else(Vec::new, |old| old.adapted.clone())),
-        };
+        let mut tables: Vec<Vec<u8>> = vec![bytemuck::cast_slice(&spans).to_vec()];
         for group in 0..groups {
-            let (mut rows, mut tables) = (vec![[u32::MAX, 0]; count], Vec::new());
+            let (mut rows, mut pages) = (vec![[u32::MAX, 0]; count], Vec::new());
             for span in &self.spans {
                 for row in 0..span.rows {
-                    rows[span.first_row + row] = [(span.first_position + row) as u32, tables.len() as u32];
+                    rows[span.first_row + row] = [(span.first_position + row) as u32, pages.len() as u32];
                 }
-                tables.extend_from_slice(&span.pages[group]);
+                pages.extend_from_slice(&span.pages[group]);
             }
-            let known = old.as_ref().and_then(|old| old.groups.get(group));
-            place.fits &= known.is_some_and(|known| known.count == count as u32 && known.most_keys == most_keys);
-            sent.groups.push(Rows {
-                rows: place.bring(known.map(|known| &known.rows), bytemuck::cast_slice(&rows)),
-                tables: place.bring(known.map(|known| &known.tables), bytemuck::cast_slice(&tables)),
-                count: count as u32,
-                most_keys,
-                alone: spans.len() == count,
-            });
+            tables.extend([bytemuck::cast_slice(&rows).to_vec(), bytemuck::cast_slice(&pages).to_vec()]);
         }
-        for (kind, angles) in self.angles.iter().enumerate() {
-            self.pairs.resize(angles.rows() * angles.dim(), 0.0);
-            for (row, pairs) in self.pairs.chunks_exact_mut(angles.dim().max(1)).enumerate() {
+        for angles in &self.angles {
+            let mut pairs = vec![0.0; angles.rows() * angles.dim()];
+            for (row, pairs) in pairs.chunks_exact_mut(angles.dim().max(1)).enumerate() {
                 let (cos, sin) = angles.row(row);
                 for ((pair, cos), sin) in pairs.chunks_exact_mut(2).zip(cos).zip(sin) {
                     pair.copy_from_slice(&[*cos, *sin]);
                 }
             }
-            let known = old.as_ref().and_then(|old| old.angles.get(kind));
-            sent.angles.push(place.bring(known, bytemuck::cast_slice(&self.pairs)));
+            tables.push(bytemuck::cast_slice(&pairs).to_vec());
         }
-        if !place.fits {
+        let same = |old: &GpuStep| {
+            let same_rows = |rows: &Rows| rows.count == count as u32 && rows.most_keys == most_keys;
+            old.sequences == spans.len() && old.groups.len() == groups && old.groups.iter().all(same_rows)
+        };
+        let is_same = adapted.is_none() && old.as_ref().is_some_and(same);
+        let known = old.as_mut().map(|old| std::mem::take(&mut old.tables));
+        let (tables, is_there) = Tables::bring(gpu, known.unwrap_or_default(), &tables);
+        if !(is_same && is_there) {
             gpu.new_epoch();
         }
-        self.on_gpu = Some(sent);
+        let rows_of = |group: usize| Rows {
+            rows: tables.memory(1 + 2 * group),
+            tables: tables.memory(2 + 2 * group),
+            count: count as u32,
+            most_keys,
+            alone: spans.len() == count,
+        };
+        self.on_gpu = Some(GpuStep {
+            groups: (0..groups).map(rows_of).collect(),
+            angles: (0..self.angles.len()).map(|kind| tables.memory(1 + 2 * groups + kind)).collect(),
+            spans: tables.memory(0),
+            sequences: spans.len(),
+            adapted: adapted.unwrap_or_else(|| old.map_or_else(Vec::new, |old| old.adapted)),
+            tables,
+        });
     }
 }
 
-/// Brings tables to memory that is there already, if it is large enough.
-struct Place<'a> {
-    gpu: &'a Gpu,
-    fits: bool,
+/// Tables one behind the other in one memory, which stays where it is while it has room for them.
+#[derive(Debug, Default)]
+struct Tables {
+    memory: Option<Memory>,
+    /// Where each begins, and where the last one's room ends.
+    starts: Vec<usize>,
+    /// What lies there.
+    bytes: Vec<u8>,
 }
 
-impl Place<'_> {
-    fn bring(&mut self, known: Option<&Memory>, bytes: &[u8]) -> Memory {
-        let known = known.filter(|known| known.bytes() >= bytes.len() as u64).cloned();
-        self.fits &= known.is_some();
-        let memory = known.unwrap_or_else(|| self.gpu.allocate(bytes.len().next_power_of_two().max(256)));
-        self.gpu.write(&memory, 0, bytes);
-        memory
+impl Tables {
+    /// What differs from the `old` ones is brought together. Whether it went where these are.
+    fn bring(gpu: &Gpu, old: Tables, tables: &[Vec<u8>]) -> (Tables, bool) {
+        let has_room = |old: &Tables| {
+            let room = old.starts.windows(2).map(|pair| pair[1] - pair[0]);
+            old.starts.len() == tables.len() + 1 && tables.iter().zip(room).all(|(table, room)| table.len() <= room)
+        };
+        let is_there = has_room(&old);
+        let mut all = if is_there { old } else { Tables::with_room(gpu, tables) };
+        let mut changed = (!is_there).then_some(0..all.bytes.len());
+        for (table, &start) in tables.iter().zip(&all.starts) {
+            let own = &mut all.bytes[start..start + table.len()];
+            if own != &table[..] {
+                own.copy_from_slice(table);
+                let before = changed.unwrap_or(start..start);
+                changed = Some(before.start.min(start)..before.end.max(start + table.len()));
+            }
+        }
+        if let (Some(memory), Some(changed)) = (&all.memory, changed) {
+            gpu.write(memory, changed.start, &all.bytes[changed]);
+        }
+        (all, is_there)
+    }
+
+    fn with_room(gpu: &Gpu, tables: &[Vec<u8>]) -> Tables {
+        let mut starts = vec![0];
+        for table in tables {
+            let room = table.len().next_power_of_two().max(ALIGNMENT as usize);
+            starts.push(starts[starts.len() - 1] + room);
+        }
+        let end = starts[starts.len() - 1];
+        Tables { memory: Some(gpu.allocate(end)), starts, bytes: vec![0; end] }
+    }
+
+    /// Of a table, with all of its room.
+    fn memory(&self, index: usize) -> Memory {
+        let (start, end) = (self.starts[index], self.starts[index + 1]);
+        self.memory.as_ref().expect("brought before").slice(start as u64, (end - start) as u64)
     }
 }
 

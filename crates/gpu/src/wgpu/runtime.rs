@@ -167,11 +167,15 @@ impl Device for Wgpu {
     }
 
     fn read(&self, from: &Memory, offset: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
-        assert!(offset + bytes.len() as u64 <= from.bytes(), "[read] {} bytes at {offset} of {from:?}", bytes.len());
         if bytes.is_empty() {
             return self.wait();
         }
-        self.shared.read(from, offset, bytes)
+        self.shared.read(&[], from, offset, bytes)
+    }
+
+    fn submit_and_read(&self, list: &List, from: &Memory, offset: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
+        let steps = self.shared.prepare(list)?;
+        self.shared.read(&steps, from, offset, bytes)
     }
 
     fn submit(&self, list: &List) -> Result<(), GpuError> {
@@ -288,7 +292,9 @@ impl Shared {
         self.check()
     }
 
-    fn read(&self, from: &Memory, offset: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
+    /// Bring bytes back behind the commands of `steps`.
+    fn read(&self, steps: &[Step], from: &Memory, offset: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
+        assert!(offset + bytes.len() as u64 <= from.bytes(), "[read] {} bytes at {offset} of {from:?}", bytes.len());
         self.check()?;
         let size = (bytes.len() as u64).next_multiple_of(4);
         let mut staging = lock(&self.staging);
@@ -302,9 +308,13 @@ impl Shared {
             }),
         };
         let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor::default());
+        encode(&mut encoder, steps);
         let source = self.buffers.get(from.allocation().handle);
         encoder.copy_buffer_to_buffer(&source, from.offset() + offset, &buffer, 0, size);
-        self.queue.submit([encoder.finish()]);
+        match steps {
+            [] => _ = self.queue.submit([encoder.finish()]),
+            _ => self.run(encoder.finish(), steps)?,
+        }
         buffer.map_async(::wgpu::MapMode::Read, ..size, |_| {});
         self.wait()?;
         let range = buffer.get_mapped_range(..size);
@@ -374,28 +384,7 @@ impl Shared {
 
     fn encode(&self, steps: &[Step]) -> ::wgpu::CommandBuffer {
         let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor::default());
-        let mut at = 0;
-        while at < steps.len() {
-            if let Step::Copy { from, from_offset, to, to_offset, bytes } = &steps[at] {
-                encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes);
-                at += 1;
-                continue;
-            }
-            let mut pass = encoder.begin_compute_pass(&::wgpu::ComputePassDescriptor::default());
-            let mut last: *const Pipeline = std::ptr::null();
-            while let Some(Step::Dispatch { pipeline, group, params, groups }) = steps.get(at) {
-                if !std::ptr::eq(last, &**pipeline) {
-                    pass.set_pipeline(&pipeline.pipeline);
-                    last = &**pipeline;
-                }
-                pass.set_bind_group(0, group, &[]);
-                if !params.is_empty() {
-                    pass.set_immediates(0, bytemuck::cast_slice(params));
-                }
-                pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-                at += 1;
-            }
-        }
+        encode(&mut encoder, steps);
         encoder.finish()
     }
 
@@ -407,5 +396,30 @@ impl Shared {
         self.unflushed.store(0, Ordering::Relaxed);
         self.submissions.fetch_add(1, Ordering::Relaxed);
         self.check()
+    }
+}
+
+fn encode(encoder: &mut ::wgpu::CommandEncoder, steps: &[Step]) {
+    let mut at = 0;
+    while at < steps.len() {
+        if let Step::Copy { from, from_offset, to, to_offset, bytes } = &steps[at] {
+            encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes);
+            at += 1;
+            continue;
+        }
+        let mut pass = encoder.begin_compute_pass(&::wgpu::ComputePassDescriptor::default());
+        let mut last: *const Pipeline = std::ptr::null();
+        while let Some(Step::Dispatch { pipeline, group, params, groups }) = steps.get(at) {
+            if !std::ptr::eq(last, &**pipeline) {
+                pass.set_pipeline(&pipeline.pipeline);
+                last = &**pipeline;
+            }
+            pass.set_bind_group(0, group, &[]);
+            if !params.is_empty() {
+                pass.set_immediates(0, bytemuck::cast_slice(params));
+            }
+            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+            at += 1;
+        }
     }
 }
