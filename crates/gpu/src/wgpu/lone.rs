@@ -84,9 +84,13 @@ impl Product<'_> {
         let turn = features.min(32);
         // Blocks that are staged together, so that each thread has a feature of one.
         let at_once = subgroup.max(32) / turn;
-        // Registers hold a few loads: a narrow subgroup's thread brings several features.
-        let depth = (LOADS * turn / features / self.loads() * subgroup / 32).max(1);
         let each = eights(self.columns(), subgroup);
+        let part = self.columns().div_ceil(8 * 32);
+        let rounds = part.div_ceil(at_once);
+        // Registers hold a few loads: a narrow subgroup's thread brings several features. Few rounds are no more than two turns of them.
+        let most = (LOADS * turn / features / self.loads() * subgroup / 32).clamp(1, LOADS);
+        let wanted = if rounds > 8 && rounds.is_multiple_of(LOADS) { LOADS } else { 2 };
+        let depth = wanted.min(most).min(rounds);
         let constants = vec![
             ("MATRIX", size),
             ("SUBGROUP", subgroup),
@@ -94,7 +98,10 @@ impl Product<'_> {
             ("EACH", each),
             ("FEATURES", features),
             ("AT_ONCE", at_once),
+            ("PART", part),
             ("DEPTH", depth),
+            ("ROUNDS", rounds.next_multiple_of(depth)),
+            ("WHOLE", self.columns().is_multiple_of(8 * 32 * at_once * depth).into()),
         ];
         let staged = 8 * turn * (at_once * 32 + 8) * 2;
         let row = (each * 8 * 8 * subgroup + 32) * 2;

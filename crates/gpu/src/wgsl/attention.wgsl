@@ -23,6 +23,8 @@
 #if HEADS > 0
 #set HEAD_DIM = KEY_DIM
 #set AT_ONCE = 4
+// Those of the queries and the key's.
+#set HEAD_ROUNDS = (BLOCK + AT_ONCE) / AT_ONCE
 #include head_shared
 #end
 
@@ -59,7 +61,6 @@
 #end
 #set HEADS_EACH = (BLOCK + 3) / 4
 
-var<workgroup> row: vec2<u32>;
 var<workgroup> query: array<vec4<f32>, ${BLOCK * KEY_QUADS}>;
 var<workgroup> scores: array<f32, ${SLOTS * 64}>;
 var<workgroup> staged: array<Raw, ${64 * WIDEST}>;
@@ -92,8 +93,6 @@ fn seen_or_own(key: u32, position: u32) -> u32 {
 }
 
 #if HEADS > 0
-const HEAD_DIM: u32 = KEY_DIM;
-#include head
 #include kv_word
 // The row's own key and value.
 var<workgroup> own_key: array<Raw, ${KEY_QUADS}>;
@@ -115,11 +114,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
 #end
-    if (thread == 0u) {
-        row = rows[group.z];
-    }
-    let here = workgroupUniformLoad(&row);
+    let here = rows[group.z];
     let position = here.x;
+    let kv_head = group.y / BLOCKS;
+    let first_head = kv_head * GROUP + (group.y % BLOCKS) * BLOCK;
+    let heads_here = min(BLOCK, (kv_head + 1u) * GROUP - first_head);
+#if HEADS > 0
+    // The heads of the queries, and behind them that of the key; then the value.
+    let slot = thread / 64u;
+    let lane = thread % 64u;
+    let of_row = group.z;
+#for r in 0..HEAD_ROUNDS
+    let place_${r} = slot + ${r * AT_ONCE}u;
+    let number_${r} = select(HEADS + kv_head, first_head + place_${r}, place_${r} < heads_here);
+#end
+#include head_load
+#set LANE_QUADS = (VALUE_QUADS + 63) / 64
+    let own_values = of_row * params.row_stride + ${(HEADS + KV_HEADS) * KEY_DIM}u + kv_head * VALUE_DIM;
+#for i in 0..LANE_QUADS
+    let own_at_${i} = own_values + min(lane + ${i * 64}u, ${VALUE_QUADS - 1}u) * 4u;
+    let own_${i} = vec4<f32>(qkv[own_at_${i}], qkv[own_at_${i} + 1u], qkv[own_at_${i} + 2u], qkv[own_at_${i} + 3u]);
+#end
+#end
     // A row of no sequence.
     if (position == 0xffffffffu) {
         return;
@@ -136,9 +152,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first_tile = first_seen / 64u;
     let last_tile = position / 64u;
 #end
-    let kv_head = group.y / BLOCKS;
-    let first_head = kv_head * GROUP + (group.y % BLOCKS) * BLOCK;
-    let heads_here = min(BLOCK, (kv_head + 1u) * GROUP - first_head);
 #for e in 0..KEYS_EACH
     var key_${e}: Raw;
 #end
@@ -154,36 +167,37 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #include attention_keys
 #include attention_values
 #if HEADS > 0
-    // The heads of the queries, and behind them that of the key.
-    let slot = thread / 64u;
-    let lane = thread % 64u;
-#for r in 0..(BLOCK + 4) / 4
-    {
-        let number = slot + ${r * 4}u;
-        let of_row = select(HEADS + kv_head, first_head + number, number < heads_here);
-        make_head(group.z, of_row, slot, lane);
-        for (var d = lane; d < HEAD_DIM; d += 64u) {
-            if (number < heads_here) {
-                query[number * ${KEY_QUADS}u + d / 4u][d % 4u] = head[slot * HEAD_DIM + d];
-            }
-#if MODE == 1
-            if (number <= heads_here) {
-                qkv[group.z * params.row_stride + of_row * HEAD_DIM + d] = head[slot * HEAD_DIM + d];
-            }
+#include head_norm
+#for r in 0..HEAD_ROUNDS
+#if r > 0
+    workgroupBarrier();
 #end
+#set R = r
+#include head
+    for (var d = lane; d < KEY_DIM; d += 64u) {
+        if (place_${r} < heads_here) {
+            query[place_${r} * ${KEY_QUADS}u + d / 4u][d % 4u] = head[slot * KEY_DIM + d];
         }
-        if (number == heads_here) {
-            for (var q = lane; q < ${KEY_QUADS}u; q += 64u) {
-                let at = slot * HEAD_DIM + q * 4u;
-                own_key[q] = raw_of(head[at], head[at + 1u], head[at + 2u], head[at + 3u]);
-            }
-            for (var q = lane; q < ${VALUE_QUADS}u; q += 64u) {
-                let at = group.z * params.row_stride + (HEADS + KV_HEADS) * HEAD_DIM + kv_head * VALUE_DIM + q * 4u;
-                own_value[q] = raw_of(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]);
-            }
+#if MODE == 1
+        if (place_${r} <= heads_here) {
+            qkv[of_row * params.row_stride + number_${r} * KEY_DIM + d] = head[slot * KEY_DIM + d];
+        }
+#end
+    }
+    if (place_${r} == heads_here) {
+        for (var q = lane; q < ${KEY_QUADS}u; q += 64u) {
+            let at = slot * KEY_DIM + q * 4u;
+            own_key[q] = raw_of(head[at], head[at + 1u], head[at + 2u], head[at + 3u]);
         }
     }
 #end
+    if (slot == (heads_here + 1u) % ${AT_ONCE}u) {
+#for i in 0..LANE_QUADS
+        if (lane + ${i * 64}u < ${VALUE_QUADS}u) {
+            own_value[lane + ${i * 64}u] = raw_of(own_${i}.x, own_${i}.y, own_${i}.z, own_${i}.w);
+        }
+#end
+    }
     workgroupBarrier();
     if (last_tile == position / 64u) {
         let to = kv_page(tables[here.y + position / PAGE], kv_head);
@@ -342,11 +356,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (!is_summing || value_head >= heads_here) {
         return;
     }
-    let of_row = first_head + value_head;
+    let of_head = first_head + value_head;
 #if MODE == 0
     // Values of all parts, then for each its largest score and total.
     let parts = params.splits * (SPLIT / 64u / TILES);
-    let part = (group.z * KV_HEADS * GROUP + of_row) * parts + group.x;
+    let part = (group.z * KV_HEADS * GROUP + of_head) * parts + group.x;
     let at = part * VALUE_DIM;
     if (quad == 0u) {
         let stands = params.count * KV_HEADS * GROUP * parts * VALUE_DIM + part * 2u;
@@ -357,8 +371,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let result_${p} = split_${p};
 #end
 #else
-    let share_of_row = finish(whole_largest, whole_total, of_row);
-    let at = group.z * params.out_stride + of_row * VALUE_DIM;
+    let share_of_row = finish(whole_largest, whole_total, of_head);
+    let at = group.z * params.out_stride + of_head * VALUE_DIM;
 #for p in 0..VALUE_SLICES
     let result_${p} = whole_${p} * share_of_row;
 #end

@@ -2,6 +2,7 @@
 // pages.
 #buffer qkv update array<f32>
 #set AT_ONCE = 1
+#set HEAD_ROUNDS = 1
 #include head_shared
 #buffer rows read array<vec2<u32>>
 #buffer tables read array<u32>
@@ -10,7 +11,6 @@
 struct Params { row_stride: u32, epsilon: f32 }
 var<immediate> params: Params;
 
-#include head
 #include kv_word
 
 @compute @workgroup_size(64)
@@ -28,7 +28,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         return;
     }
-    make_head(group.y, group.x, 0u, lane);
+    let slot = 0u;
+    let of_row = group.y;
+    let number_0 = group.x;
+#include head_load
+#include head_norm
+#set R = 0
+#include head
     for (var d = lane; d < HEAD_DIM; d += 64u) {
         qkv[group.y * params.row_stride + group.x * HEAD_DIM + d] = head[d];
     }

@@ -61,6 +61,7 @@ var<workgroup> inputs: array<vec4<f32>, ${AT_ONCE * ROWS * SPAN}>;
 var<workgroup> squares: array<vec4<f32>, ${8 * ROWS}>;
 #end
 
+fn row_columns() -> u32 { return params.columns; }
 #include input_quad
 
 @compute @workgroup_size(256)

@@ -12,6 +12,7 @@ enable f16;
 #buffer factors write array<f32>
 
 #include input_params
+fn row_columns() -> u32 { return params.columns; }
 #include input_quad
 #include halves_shared
 

@@ -11,6 +11,7 @@
 
 var<workgroup> joined: array<f32, 256>;
 
+fn row_columns() -> u32 { return params.columns; }
 #include input_value
 
 @compute @workgroup_size(256)

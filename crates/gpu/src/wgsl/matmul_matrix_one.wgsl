@@ -1,8 +1,9 @@
 // The product of `matmul` with matrices in hardware, a lone row, which is made into halves here as `matmul_halves` does it for
 // many: it stands for all rows of a matrix. FEATURES features a workgroup; the order of a sum is that of `matmul_matrix_few`.
 //
-// Each of 8 subgroups has a part of the columns, AT_ONCE blocks of them at a time for TURN features in memory of its own; DEPTH times as
-// many blocks are on their way. PAIRED: features are gates and as many ups, and what they make together goes to `both` too.
+// Each of 8 subgroups has a part of the columns, PART blocks, and brings AT_ONCE of them in a round, for TURN features in memory of its
+// own; those of DEPTH rounds are on their way. WHOLE: ROUNDS rounds are all of a part, and all parts have as many blocks. PAIRED: features are
+// gates and as many ups, and what they make together goes to `both` too.
 #include matrix
 #set THREADS = 8 * SUBGROUP
 #include math
@@ -13,6 +14,11 @@
 #include matmul_outputs
 #include matmul_row_params
 #include weights_half
+#if WHOLE == 1
+fn row_columns() -> u32 { return ${PART * 256}u; }
+#else
+fn row_columns() -> u32 { return params.columns; }
+#end
 #include input_quad
 
 // Features of a kind, matrices of features, features that are staged together, and those that a thread brings then and in all.
@@ -25,6 +31,13 @@
 #set TURNS = FEATURES / TURN
 #set PER_TURN = TURN * AT_ONCE / SUBGROUP
 #set ITEMS = PER_TURN * TURNS
+// The last rounds stand behind the loop and ask for nothing; where threads do what matrices do, that is too much code for a compiler.
+#set PEELED = MATRIX == 16
+// Rounds that follow each other share the scale of a group.
+#set TOGETHER = 1
+#if AT_ONCE == 1 && GROUP >= 64 && DEPTH % 2 == 0 && WHOLE == 1
+#set TOGETHER = 2
+#end
 // Units of a feature: some more than are staged, so that features do not share banks.
 #set PITCH = (AT_ONCE * 32 + 8) / UNIT
 #set STAGED = 8 * TURN * PITCH
@@ -76,10 +89,9 @@ fn main(
 ) {
 #include one
     let row = 0u;
-    let blocks = (params.columns + 31u) / 32u;
-    let part_blocks = (blocks + 7u) / 8u;
-    let first = subgroup * part_blocks;
-    let end = min(first + part_blocks, blocks);
+    let blocks = (row_columns() + 31u) / 32u;
+    let first = subgroup * ${PART}u;
+    let end = min(first + ${PART}u, blocks);
 #if PAIRED == 1
     let last_tile = params.features / 16u - 1u;
 #else
@@ -101,9 +113,14 @@ fn main(
 #for d in 0..DEPTH
     let block_${s}_${d} = min(first + ${d * AT_ONCE}u + item_${s} / ${TURN}u, blocks - 1u);
     var codes_${s}_${d} = load_block(tile_${s} * blocks + block_${s}_${d}, place_${s});
+#if d % TOGETHER == 0
 #for h in 0..HALVES
     var raw_${s}_${d}_${h} = raw_scale(tile_${s}, block_${s}_${d}, blocks, ${h}u, place_${s});
 #end
+#end
+#end
+#for h in 0..HALVES
+    var so_${s}_${h}: HalfScale;
 #end
 #end
 #if MATRIX == 8
@@ -125,51 +142,25 @@ fn main(
     var sum_${t} = MatrixC();
 #end
 #end
-    // Nobody waits for another subgroup here. All have as many rounds, the last of them of zeros.
-    for (var i = 0u; i < part_blocks; i += ${AT_ONCE}u) {
-#for r in 0..AT_ONCE
-        let x_${r} = select(${ROW / UNIT}u, (first + i + ${r}u) * ${32 / UNIT}u, first + i + ${r}u < end);
-#for k in 0..STEPS
-        let a_${r}_${k} = coopLoadT<MatrixA>(&row_halves[x_${r} + ${k * MATRIX / UNIT}u], 0u);
-#end
-#end
-#for u in 0..TURNS
-#for s in u * PER_TURN..u * PER_TURN + PER_TURN
-        {
-            let block = min(first + i + item_${s} / ${TURN}u, blocks - 1u);
-#for h in 0..HALVES
-            let so_${h} = half_scale(raw_${s}_0_${h}, block, ${h}u, params.global_scale);
-#end
-#for e in 0..4
-            let here_${e} = eight_${e}(codes_${s}_0, so_${e / 2 * (HALVES - 1)});
-            stage(staged_${s} + ${e * 8 / UNIT}u, here_${e}.low);
-            stage(staged_${s} + ${(e * 8 + 4) / UNIT}u, here_${e}.high);
-#end
-        }
-#for d in 1..DEPTH
-        codes_${s}_${d - 1} = codes_${s}_${d};
-#for h in 0..HALVES
-        raw_${s}_${d - 1}_${h} = raw_${s}_${d}_${h};
-#end
-#end
-        let next_${s} = min(first + i + ${DEPTH * AT_ONCE}u + item_${s} / ${TURN}u, blocks - 1u);
-        codes_${s}_${DEPTH - 1} = load_block(tile_${s} * blocks + next_${s}, place_${s});
-#for h in 0..HALVES
-        raw_${s}_${DEPTH - 1}_${h} = raw_scale(tile_${s}, next_${s}, blocks, ${h}u, place_${s});
-#end
-#end
-        subgroupBarrier();
-#for r in 0..AT_ONCE
-#for k in 0..STEPS
-#for t in 0..TURN / MATRIX
-        let b_${u}_${r}_${k}_${t} = coopLoad<MatrixB>(&staged[here + ${t * MATRIX * PITCH + (r * 32 + k * MATRIX) / UNIT}u], ${PITCH}u);
-        sum_${u * TURN / MATRIX + t} = coopMultiplyAdd(a_${r}_${k}, b_${u}_${r}_${k}_${t}, sum_${u * TURN / MATRIX + t});
-#end
-#end
-#end
-        subgroupBarrier();
-#end
+    // Nobody waits for another subgroup here. All have as many rounds, the last of them of zeros. A subgroup asks all its threads
+    // whether it is done: a loop whose turns a driver can count is written out, and processors read long code anew for each product.
+#set LAST = (ROUNDS - DEPTH * PEELED) * AT_ONCE
+#if LAST > 0
+    var i = 0u;
+    loop {
+        if (subgroupAll(i >= ${LAST}u)) { break; }
+#set MORE = 1
+#include matmul_matrix_rounds
+        i += ${DEPTH * AT_ONCE}u;
     }
+#end
+#if PEELED
+    {
+        let i = ${LAST}u;
+#set MORE = 0
+#include matmul_matrix_rounds
+    }
+#end
 #for t in 0..TILES
     coopStoreT(sum_${t}, &sums[subgroup * ${PART_SUMS}u + ${t * MATRIX}u], ${SUMS}u);
 #end

@@ -33,6 +33,7 @@ var<workgroup> sums: array<f32, ${PARTS * SUMS}>;
 var<workgroup> squares: array<vec4<f32>, 8>;
 #end
 
+fn row_columns() -> u32 { return params.columns; }
 #include input_quad
 
 // The first column of quad `at` of those that are here at once when block `chunk` of each part is the first.

@@ -257,6 +257,13 @@ float f_select(
     return (c != 0.0) ? a_10 : b_10;
 }
 
+uint row_columns(
+    constant Params& params
+) {
+    uint _e2 = params.columns;
+    return _e2;
+}
+
 float input_value(
     uint row,
     uint k_2,
@@ -266,14 +273,14 @@ float input_value(
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    uint _e5 = params.columns;
-    if (k_2 >= _e5) {
+    uint _e3 = row_columns(params);
+    if (k_2 >= _e3) {
         return 0.0;
     }
-    uint _e11 = params.x_stride;
-    float _e15 = x_22[(row * _e11) + k_2];
-    float _e19 = norm_weight[k_2];
-    return (_e15 * inverse_1) * _e19;
+    uint _e9 = params.x_stride;
+    float _e13 = x_22[(row * _e9) + k_2];
+    float _e17 = norm_weight[k_2];
+    return (_e13 * inverse_1) * _e17;
 }
 uint naga_div(uint lhs, uint rhs) {
     return lhs / metal::select(rhs, 1u, rhs == 0u);

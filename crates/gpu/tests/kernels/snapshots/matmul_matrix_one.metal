@@ -76,7 +76,10 @@ constant uint UNIT = 1u;
 constant uint EACH = 2u;
 constant uint FEATURES = 16u;
 constant uint AT_ONCE = 2u;
-constant uint DEPTH = 4u;
+constant uint PART = 16u;
+constant uint DEPTH = 2u;
+constant uint ROUNDS = 8u;
+constant uint WHOLE = 1u;
 constant metal::float4 PRESCALE = metal::float4(1.0, 0.25, 0.0625, 0.015625);
 
 float f_negative(
@@ -560,6 +563,11 @@ Eight eight_3_(
     return Eight {static_cast<metal::half4>(metal::float4(_e2.x, _e3.x, _e2.y, _e3.y)), static_cast<metal::half4>(metal::float4(_e2.z, _e3.z, _e2.w, _e3.w))};
 }
 
+uint row_columns(
+) {
+    return 4096u;
+}
+
 metal::float4 plain_quad(
     uint row,
     uint k,
@@ -567,27 +575,26 @@ metal::float4 plain_quad(
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    uint _e4 = params.columns;
-    if (k >= _e4) {
+    uint _e2 = row_columns();
+    if (k >= _e2) {
         return metal::float4(0.0);
     }
-    uint _e11 = params.x_stride;
-    metal::float4 _e17 = x_22[naga_div((row * _e11) + k, 4u)];
-    return _e17;
+    uint _e9 = params.x_stride;
+    metal::float4 _e15 = x_22[naga_div((row * _e9) + k, 4u)];
+    return _e15;
 }
 
 metal::float4 norm_quad(
     uint k_1,
     device type_4 const& norm_weight,
-    constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    uint _e3 = params.columns;
-    if (k_1 >= _e3) {
+    uint _e1 = row_columns();
+    if (k_1 >= _e1) {
         return metal::float4(0.0);
     }
-    metal::float4 _e11 = norm_weight[naga_div(k_1, 4u)];
-    return _e11;
+    metal::float4 _e9 = norm_weight[naga_div(k_1, 4u)];
+    return _e9;
 }
 
 metal::float4 input_quad(
@@ -598,14 +605,14 @@ metal::float4 input_quad(
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    uint _e5 = params.columns;
-    if (k_2 >= _e5) {
+    uint _e3 = row_columns();
+    if (k_2 >= _e3) {
         return metal::float4(0.0);
     }
-    uint _e11 = params.x_stride;
-    uint at_2 = naga_div((row_1 * _e11) + k_2, 4u);
-    metal::float4 _e18 = x_22[at_2];
-    return _e18;
+    uint _e9 = params.x_stride;
+    uint at_2 = naga_div((row_1 * _e9) + k_2, 4u);
+    metal::float4 _e16 = x_22[at_2];
+    return _e16;
 }
 
 void stage(
@@ -718,10 +725,7 @@ struct main_Input {
     RawScale raw_0_0_0_ = {};
     Block codes_0_1_ = {};
     RawScale raw_0_1_0_ = {};
-    Block codes_0_2_ = {};
-    RawScale raw_0_2_0_ = {};
-    Block codes_0_3_ = {};
-    RawScale raw_0_3_0_ = {};
+    HalfScale so_0_0_ = {};
     uint i = {};
     uint largest = 0u;
     metal::simdgroup_float8x8 sum_0_ = {};
@@ -729,13 +733,12 @@ struct main_Input {
     uint i_1 = 0u;
     bool local = {};
     float sum = {};
-    uint _e7 = params.columns;
-    uint blocks_2 = naga_div(_e7 + 31u, 32u);
-    uint part_blocks = naga_div(blocks_2 + 7u, 8u);
-    uint first_1 = subgroup * part_blocks;
-    uint end = metal::min(first_1 + part_blocks, blocks_2);
-    uint _e21 = params.features;
-    uint last_tile = naga_div(_e21 + 31u, 32u) - 1u;
+    uint _e5 = row_columns();
+    uint blocks_2 = naga_div(_e5 + 31u, 32u);
+    uint first_1 = subgroup * 16u;
+    uint end = metal::min(first_1 + 16u, blocks_2);
+    uint _e17 = params.features;
+    uint last_tile = naga_div(_e17 + 31u, 32u) - 1u;
     uint here = subgroup * 1152u;
     uint item_0_ = lane + 0u;
     uint of_0_ = naga_mod(item_0_, 16u) + 0u;
@@ -744,25 +747,15 @@ struct main_Input {
     uint place_0_ = naga_mod(feature_0_, 32u);
     uint staged_0_ = (here + (naga_mod(item_0_, 16u) * 72u)) + (naga_div(item_0_, 16u) * 32u);
     uint block_0_0_ = metal::min((first_1 + 0u) + naga_div(item_0_, 16u), blocks_2 - 1u);
-    Block _e65 = load_block((tile_0_ * blocks_2) + block_0_0_, place_0_, weight_codes, _buffer_sizes);
-    codes_0_0_ = _e65;
-    RawScale _e68 = raw_scale(tile_0_, block_0_0_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
-    raw_0_0_0_ = _e68;
+    Block _e61 = load_block((tile_0_ * blocks_2) + block_0_0_, place_0_, weight_codes, _buffer_sizes);
+    codes_0_0_ = _e61;
+    RawScale _e64 = raw_scale(tile_0_, block_0_0_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+    raw_0_0_0_ = _e64;
     uint block_0_1_ = metal::min((first_1 + 2u) + naga_div(item_0_, 16u), blocks_2 - 1u);
-    Block _e80 = load_block((tile_0_ * blocks_2) + block_0_1_, place_0_, weight_codes, _buffer_sizes);
-    codes_0_1_ = _e80;
-    RawScale _e83 = raw_scale(tile_0_, block_0_1_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
-    raw_0_1_0_ = _e83;
-    uint block_0_2_ = metal::min((first_1 + 4u) + naga_div(item_0_, 16u), blocks_2 - 1u);
-    Block _e95 = load_block((tile_0_ * blocks_2) + block_0_2_, place_0_, weight_codes, _buffer_sizes);
-    codes_0_2_ = _e95;
-    RawScale _e98 = raw_scale(tile_0_, block_0_2_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
-    raw_0_2_0_ = _e98;
-    uint block_0_3_ = metal::min((first_1 + 6u) + naga_div(item_0_, 16u), blocks_2 - 1u);
-    Block _e110 = load_block((tile_0_ * blocks_2) + block_0_3_, place_0_, weight_codes, _buffer_sizes);
-    codes_0_3_ = _e110;
-    RawScale _e113 = raw_scale(tile_0_, block_0_3_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
-    raw_0_3_0_ = _e113;
+    Block _e76 = load_block((tile_0_ * blocks_2) + block_0_1_, place_0_, weight_codes, _buffer_sizes);
+    codes_0_1_ = _e76;
+    RawScale _e79 = raw_scale(tile_0_, block_0_1_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+    raw_0_1_0_ = _e79;
     i = thread_;
     uint2 loop_bound = uint2(4294967295u);
     bool loop_init = true;
@@ -770,78 +763,78 @@ struct main_Input {
         if (metal::all(loop_bound == uint2(0u))) { break; }
         loop_bound -= uint2(loop_bound.y == 0u, 1u);
         if (!loop_init) {
-            uint _e123 = i;
-            i = _e123 + 256u;
+            uint _e90 = i;
+            i = _e90 + 256u;
         }
         loop_init = false;
-        uint _e116 = i;
-        if (_e116 < 64u) {
+        uint _e83 = i;
+        if (_e83 < 64u) {
         } else {
             break;
         }
         {
-            uint _e120 = i;
-            zeros.inner[_e120] = 0.0;
+            uint _e87 = i;
+            zeros.inner[_e87] = 0.0;
         }
     }
     if (thread_ < 8u) {
         lay(4096u + (thread_ * 4u), metal::half4(0.0h), row_halves);
     }
     uint column_0_ = ((thread_ + 0u) * 8u) + 0u;
-    metal::float4 _e141 = input_quad(0u, column_0_, 1.0, x_22, params, _buffer_sizes);
+    metal::float4 _e108 = input_quad(0u, column_0_, 1.0, x_22, params, _buffer_sizes);
     uint column_1_ = ((thread_ + 0u) * 8u) + 4u;
-    metal::float4 _e149 = input_quad(0u, column_1_, 1.0, x_22, params, _buffer_sizes);
+    metal::float4 _e116 = input_quad(0u, column_1_, 1.0, x_22, params, _buffer_sizes);
     uint column_2_ = ((thread_ + 256u) * 8u) + 0u;
-    metal::float4 _e157 = input_quad(0u, column_2_, 1.0, x_22, params, _buffer_sizes);
+    metal::float4 _e124 = input_quad(0u, column_2_, 1.0, x_22, params, _buffer_sizes);
     uint column_3_ = ((thread_ + 256u) * 8u) + 4u;
-    metal::float4 _e165 = input_quad(0u, column_3_, 1.0, x_22, params, _buffer_sizes);
+    metal::float4 _e132 = input_quad(0u, column_3_, 1.0, x_22, params, _buffer_sizes);
     {
-        metal::float4 size = metal::abs(_e141);
+        metal::float4 size = metal::abs(_e108);
+        uint _e136 = largest;
+        largest = metal::max(_e136, as_type<uint>(metal::max(metal::max(size.x, size.y), metal::max(size.z, size.w))));
+    }
+    {
+        metal::float4 size_1 = metal::abs(_e116);
+        uint _e147 = largest;
+        largest = metal::max(_e147, as_type<uint>(metal::max(metal::max(size_1.x, size_1.y), metal::max(size_1.z, size_1.w))));
+    }
+    {
+        metal::float4 size_2 = metal::abs(_e124);
+        uint _e158 = largest;
+        largest = metal::max(_e158, as_type<uint>(metal::max(metal::max(size_2.x, size_2.y), metal::max(size_2.z, size_2.w))));
+    }
+    {
+        metal::float4 size_3 = metal::abs(_e132);
         uint _e169 = largest;
-        largest = metal::max(_e169, as_type<uint>(metal::max(metal::max(size.x, size.y), metal::max(size.z, size.w))));
+        largest = metal::max(_e169, as_type<uint>(metal::max(metal::max(size_3.x, size_3.y), metal::max(size_3.z, size_3.w))));
     }
-    {
-        metal::float4 size_1 = metal::abs(_e149);
-        uint _e180 = largest;
-        largest = metal::max(_e180, as_type<uint>(metal::max(metal::max(size_1.x, size_1.y), metal::max(size_1.z, size_1.w))));
-    }
-    {
-        metal::float4 size_2 = metal::abs(_e157);
-        uint _e191 = largest;
-        largest = metal::max(_e191, as_type<uint>(metal::max(metal::max(size_2.x, size_2.y), metal::max(size_2.z, size_2.w))));
-    }
-    {
-        metal::float4 size_3 = metal::abs(_e165);
-        uint _e202 = largest;
-        largest = metal::max(_e202, as_type<uint>(metal::max(metal::max(size_3.x, size_3.y), metal::max(size_3.z, size_3.w))));
-    }
-    uint _e212 = largest;
-    uint unnamed = metal::simd_max(_e212);
+    uint _e179 = largest;
+    uint unnamed = metal::simd_max(_e179);
     largest = unnamed;
     if (lane == 0u) {
-        uint _e218 = largest;
-        maxima.inner[subgroup] = _e218;
+        uint _e185 = largest;
+        maxima.inner[subgroup] = _e185;
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    uint _e221 = maxima.inner[0];
-    uint _e224 = maxima.inner[1];
-    uint _e228 = maxima.inner[2];
-    uint _e231 = maxima.inner[3];
-    uint _e236 = maxima.inner[4];
-    uint _e239 = maxima.inner[5];
-    uint _e243 = maxima.inner[6];
-    uint _e246 = maxima.inner[7];
-    largest = metal::max(metal::max(metal::max(_e221, _e224), metal::max(_e228, _e231)), metal::max(metal::max(_e236, _e239), metal::max(_e243, _e246)));
-    uint _e250 = largest;
-    uint exponent = metal::max(_e250 >> 23u, 40u);
+    uint _e188 = maxima.inner[0];
+    uint _e191 = maxima.inner[1];
+    uint _e195 = maxima.inner[2];
+    uint _e198 = maxima.inner[3];
+    uint _e203 = maxima.inner[4];
+    uint _e206 = maxima.inner[5];
+    uint _e210 = maxima.inner[6];
+    uint _e213 = maxima.inner[7];
+    largest = metal::max(metal::max(metal::max(_e188, _e191), metal::max(_e195, _e198)), metal::max(metal::max(_e203, _e206), metal::max(_e210, _e213)));
+    uint _e217 = largest;
+    uint exponent = metal::max(_e217 >> 23u, 40u);
     float inverse_factor = as_type<float>((exponent - 13u) << 23u);
     float factor = as_type<float>((267u - exponent) << 23u);
-    metal::float4 low_0_ = _e141 * factor;
-    metal::float4 high_0_ = _e149 * factor;
+    metal::float4 low_0_ = _e108 * factor;
+    metal::float4 high_0_ = _e116 * factor;
     metal::half4 first_0_ = static_cast<metal::half4>(metal::float4(low_0_.x, high_0_.x, low_0_.y, high_0_.y));
     metal::half4 second_0_ = static_cast<metal::half4>(metal::float4(low_0_.z, high_0_.z, low_0_.w, high_0_.w));
-    metal::float4 low_1_ = _e157 * factor;
-    metal::float4 high_1_ = _e165 * factor;
+    metal::float4 low_1_ = _e124 * factor;
+    metal::float4 high_1_ = _e132 * factor;
     metal::half4 first_1_ = static_cast<metal::half4>(metal::float4(low_1_.x, high_1_.x, low_1_.y, high_1_.y));
     metal::half4 second_1_ = static_cast<metal::half4>(metal::float4(low_1_.z, high_1_.z, low_1_.w, high_1_.w));
     lay(column_0_, first_0_, row_halves);
@@ -852,149 +845,232 @@ struct main_Input {
     sum_0_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
     sum_1_ = NagaCooperativeLoad(&zeros.inner[0], 8u, false);
     uint2 loop_bound_1 = uint2(4294967295u);
-    bool loop_init_1 = true;
     while(true) {
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
-        if (!loop_init_1) {
-            uint _e576 = i_1;
-            i_1 = _e576 + 2u;
-        }
-        loop_init_1 = false;
-        uint _e305 = i_1;
-        if (_e305 < part_blocks) {
-        } else {
+        uint _e272 = i_1;
+        bool unnamed_1 = metal::simd_all(_e272 >= 16u);
+        if (unnamed_1) {
             break;
         }
+        uint _e276 = i_1;
+        uint block_0_0_1 = (first_1 + _e276) + 0u;
+        uint x_0_0_ = block_0_0_1 * 32u;
+        metal::simdgroup_half8x8 a_0_0_0_ = NagaCooperativeLoad(&row_halves.inner[x_0_0_ + 0u], 0u, false);
+        metal::simdgroup_half8x8 a_0_0_1_ = NagaCooperativeLoad(&row_halves.inner[x_0_0_ + 8u], 0u, false);
+        metal::simdgroup_half8x8 a_0_0_2_ = NagaCooperativeLoad(&row_halves.inner[x_0_0_ + 16u], 0u, false);
+        metal::simdgroup_half8x8 a_0_0_3_ = NagaCooperativeLoad(&row_halves.inner[x_0_0_ + 24u], 0u, false);
+        uint _e306 = i_1;
+        uint block_0_1_1 = (first_1 + _e306) + 1u;
+        uint x_0_1_ = block_0_1_1 * 32u;
+        metal::simdgroup_half8x8 a_0_1_0_ = NagaCooperativeLoad(&row_halves.inner[x_0_1_ + 0u], 0u, false);
+        metal::simdgroup_half8x8 a_0_1_1_ = NagaCooperativeLoad(&row_halves.inner[x_0_1_ + 8u], 0u, false);
+        metal::simdgroup_half8x8 a_0_1_2_ = NagaCooperativeLoad(&row_halves.inner[x_0_1_ + 16u], 0u, false);
+        metal::simdgroup_half8x8 a_0_1_3_ = NagaCooperativeLoad(&row_halves.inner[x_0_1_ + 24u], 0u, false);
         {
-            uint _e308 = i_1;
-            uint _e314 = i_1;
-            uint x_0_ = (((first_1 + _e314) + 0u) < end) ? (((first_1 + _e308) + 0u) * 32u) : 4096u;
-            metal::simdgroup_half8x8 a_0_0_ = NagaCooperativeLoad(&row_halves.inner[x_0_ + 0u], 0u, false);
-            metal::simdgroup_half8x8 a_0_1_ = NagaCooperativeLoad(&row_halves.inner[x_0_ + 8u], 0u, false);
-            metal::simdgroup_half8x8 a_0_2_ = NagaCooperativeLoad(&row_halves.inner[x_0_ + 16u], 0u, false);
-            metal::simdgroup_half8x8 a_0_3_ = NagaCooperativeLoad(&row_halves.inner[x_0_ + 24u], 0u, false);
-            uint _e345 = i_1;
-            uint _e351 = i_1;
-            uint x_1_ = (((first_1 + _e351) + 1u) < end) ? (((first_1 + _e345) + 1u) * 32u) : 4096u;
-            metal::simdgroup_half8x8 a_1_0_ = NagaCooperativeLoad(&row_halves.inner[x_1_ + 0u], 0u, false);
-            metal::simdgroup_half8x8 a_1_1_ = NagaCooperativeLoad(&row_halves.inner[x_1_ + 8u], 0u, false);
-            metal::simdgroup_half8x8 a_1_2_ = NagaCooperativeLoad(&row_halves.inner[x_1_ + 16u], 0u, false);
-            metal::simdgroup_half8x8 a_1_3_ = NagaCooperativeLoad(&row_halves.inner[x_1_ + 24u], 0u, false);
-            {
-                uint _e381 = i_1;
-                uint block_5 = metal::min((first_1 + _e381) + naga_div(item_0_, 16u), blocks_2 - 1u);
-                RawScale _e389 = raw_0_0_0_;
-                float _e393 = params.global_scale;
-                HalfScale _e394 = half_scale(_e389, block_5, 0u, _e393);
-                Block _e395 = codes_0_0_;
-                Eight _e396 = eight_0_(_e395, _e394);
-                stage(staged_0_ + 0u, _e396.low, staged);
-                stage(staged_0_ + 4u, _e396.high, staged);
-                Block _e403 = codes_0_0_;
-                Eight _e404 = eight_1_(_e403, _e394);
-                stage(staged_0_ + 8u, _e404.low, staged);
-                stage(staged_0_ + 12u, _e404.high, staged);
-                Block _e411 = codes_0_0_;
-                Eight _e412 = eight_2_(_e411, _e394);
-                stage(staged_0_ + 16u, _e412.low, staged);
-                stage(staged_0_ + 20u, _e412.high, staged);
-                Block _e419 = codes_0_0_;
-                Eight _e420 = eight_3_(_e419, _e394);
-                stage(staged_0_ + 24u, _e420.low, staged);
-                stage(staged_0_ + 28u, _e420.high, staged);
-            }
-            Block _e427 = codes_0_1_;
-            codes_0_0_ = _e427;
-            RawScale _e428 = raw_0_1_0_;
-            raw_0_0_0_ = _e428;
-            Block _e429 = codes_0_2_;
-            codes_0_1_ = _e429;
-            RawScale _e430 = raw_0_2_0_;
-            raw_0_1_0_ = _e430;
-            Block _e431 = codes_0_3_;
-            codes_0_2_ = _e431;
-            RawScale _e432 = raw_0_3_0_;
-            raw_0_2_0_ = _e432;
-            uint _e433 = i_1;
-            uint next_0_ = metal::min(((first_1 + _e433) + 8u) + naga_div(item_0_, 16u), blocks_2 - 1u);
-            Block _e445 = load_block((tile_0_ * blocks_2) + next_0_, place_0_, weight_codes, _buffer_sizes);
-            codes_0_3_ = _e445;
-            RawScale _e447 = raw_scale(tile_0_, next_0_, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
-            raw_0_3_0_ = _e447;
-            metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-            metal::simdgroup_half8x8 b_0_0_0_0_ = NagaCooperativeLoad(&staged.inner[here + 0u], 72u, true);
-            metal::simdgroup_float8x8 _e454 = sum_0_;
-            sum_0_ = NagaCooperativeMultiplyAdd(a_0_0_, b_0_0_0_0_, _e454);
-            metal::simdgroup_half8x8 b_0_0_0_1_ = NagaCooperativeLoad(&staged.inner[here + 576u], 72u, true);
-            metal::simdgroup_float8x8 _e462 = sum_1_;
-            sum_1_ = NagaCooperativeMultiplyAdd(a_0_0_, b_0_0_0_1_, _e462);
-            metal::simdgroup_half8x8 b_0_0_1_0_ = NagaCooperativeLoad(&staged.inner[here + 8u], 72u, true);
-            metal::simdgroup_float8x8 _e470 = sum_0_;
-            sum_0_ = NagaCooperativeMultiplyAdd(a_0_1_, b_0_0_1_0_, _e470);
-            metal::simdgroup_half8x8 b_0_0_1_1_ = NagaCooperativeLoad(&staged.inner[here + 584u], 72u, true);
-            metal::simdgroup_float8x8 _e478 = sum_1_;
-            sum_1_ = NagaCooperativeMultiplyAdd(a_0_1_, b_0_0_1_1_, _e478);
-            metal::simdgroup_half8x8 b_0_0_2_0_ = NagaCooperativeLoad(&staged.inner[here + 16u], 72u, true);
-            metal::simdgroup_float8x8 _e486 = sum_0_;
-            sum_0_ = NagaCooperativeMultiplyAdd(a_0_2_, b_0_0_2_0_, _e486);
-            metal::simdgroup_half8x8 b_0_0_2_1_ = NagaCooperativeLoad(&staged.inner[here + 592u], 72u, true);
-            metal::simdgroup_float8x8 _e494 = sum_1_;
-            sum_1_ = NagaCooperativeMultiplyAdd(a_0_2_, b_0_0_2_1_, _e494);
-            metal::simdgroup_half8x8 b_0_0_3_0_ = NagaCooperativeLoad(&staged.inner[here + 24u], 72u, true);
-            metal::simdgroup_float8x8 _e502 = sum_0_;
-            sum_0_ = NagaCooperativeMultiplyAdd(a_0_3_, b_0_0_3_0_, _e502);
-            metal::simdgroup_half8x8 b_0_0_3_1_ = NagaCooperativeLoad(&staged.inner[here + 600u], 72u, true);
-            metal::simdgroup_float8x8 _e510 = sum_1_;
-            sum_1_ = NagaCooperativeMultiplyAdd(a_0_3_, b_0_0_3_1_, _e510);
-            metal::simdgroup_half8x8 b_0_1_0_0_ = NagaCooperativeLoad(&staged.inner[here + 32u], 72u, true);
-            metal::simdgroup_float8x8 _e518 = sum_0_;
-            sum_0_ = NagaCooperativeMultiplyAdd(a_1_0_, b_0_1_0_0_, _e518);
-            metal::simdgroup_half8x8 b_0_1_0_1_ = NagaCooperativeLoad(&staged.inner[here + 608u], 72u, true);
-            metal::simdgroup_float8x8 _e526 = sum_1_;
-            sum_1_ = NagaCooperativeMultiplyAdd(a_1_0_, b_0_1_0_1_, _e526);
-            metal::simdgroup_half8x8 b_0_1_1_0_ = NagaCooperativeLoad(&staged.inner[here + 40u], 72u, true);
-            metal::simdgroup_float8x8 _e534 = sum_0_;
-            sum_0_ = NagaCooperativeMultiplyAdd(a_1_1_, b_0_1_1_0_, _e534);
-            metal::simdgroup_half8x8 b_0_1_1_1_ = NagaCooperativeLoad(&staged.inner[here + 616u], 72u, true);
-            metal::simdgroup_float8x8 _e542 = sum_1_;
-            sum_1_ = NagaCooperativeMultiplyAdd(a_1_1_, b_0_1_1_1_, _e542);
-            metal::simdgroup_half8x8 b_0_1_2_0_ = NagaCooperativeLoad(&staged.inner[here + 48u], 72u, true);
-            metal::simdgroup_float8x8 _e550 = sum_0_;
-            sum_0_ = NagaCooperativeMultiplyAdd(a_1_2_, b_0_1_2_0_, _e550);
-            metal::simdgroup_half8x8 b_0_1_2_1_ = NagaCooperativeLoad(&staged.inner[here + 624u], 72u, true);
-            metal::simdgroup_float8x8 _e558 = sum_1_;
-            sum_1_ = NagaCooperativeMultiplyAdd(a_1_2_, b_0_1_2_1_, _e558);
-            metal::simdgroup_half8x8 b_0_1_3_0_ = NagaCooperativeLoad(&staged.inner[here + 56u], 72u, true);
-            metal::simdgroup_float8x8 _e566 = sum_0_;
-            sum_0_ = NagaCooperativeMultiplyAdd(a_1_3_, b_0_1_3_0_, _e566);
-            metal::simdgroup_half8x8 b_0_1_3_1_ = NagaCooperativeLoad(&staged.inner[here + 632u], 72u, true);
-            metal::simdgroup_float8x8 _e574 = sum_1_;
-            sum_1_ = NagaCooperativeMultiplyAdd(a_1_3_, b_0_1_3_1_, _e574);
-            metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+            uint _e336 = i_1;
+            uint block_5 = ((first_1 + _e336) + 0u) + naga_div(item_0_, 16u);
+            RawScale _e343 = raw_0_0_0_;
+            float _e347 = params.global_scale;
+            HalfScale _e348 = half_scale(_e343, block_5, 0u, _e347);
+            so_0_0_ = _e348;
+            Block _e349 = codes_0_0_;
+            HalfScale _e350 = so_0_0_;
+            Eight _e351 = eight_0_(_e349, _e350);
+            stage(staged_0_ + 0u, _e351.low, staged);
+            stage(staged_0_ + 4u, _e351.high, staged);
+            Block _e358 = codes_0_0_;
+            HalfScale _e359 = so_0_0_;
+            Eight _e360 = eight_1_(_e358, _e359);
+            stage(staged_0_ + 8u, _e360.low, staged);
+            stage(staged_0_ + 12u, _e360.high, staged);
+            Block _e367 = codes_0_0_;
+            HalfScale _e368 = so_0_0_;
+            Eight _e369 = eight_2_(_e367, _e368);
+            stage(staged_0_ + 16u, _e369.low, staged);
+            stage(staged_0_ + 20u, _e369.high, staged);
+            Block _e376 = codes_0_0_;
+            HalfScale _e377 = so_0_0_;
+            Eight _e378 = eight_3_(_e376, _e377);
+            stage(staged_0_ + 24u, _e378.low, staged);
+            stage(staged_0_ + 28u, _e378.high, staged);
+            uint next = metal::min(block_5 + 4u, blocks_2 - 1u);
+            Block _e392 = load_block((tile_0_ * blocks_2) + next, place_0_, weight_codes, _buffer_sizes);
+            codes_0_0_ = _e392;
+            RawScale _e394 = raw_scale(tile_0_, next, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+            raw_0_0_0_ = _e394;
         }
+        metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+        metal::simdgroup_half8x8 b_0_0_0_0_0_ = NagaCooperativeLoad(&staged.inner[here + 0u], 72u, true);
+        metal::simdgroup_float8x8 _e401 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_0_0_0_, b_0_0_0_0_0_, _e401);
+        metal::simdgroup_half8x8 b_0_0_0_0_1_ = NagaCooperativeLoad(&staged.inner[here + 576u], 72u, true);
+        metal::simdgroup_float8x8 _e409 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_0_0_0_, b_0_0_0_0_1_, _e409);
+        metal::simdgroup_half8x8 b_0_0_0_1_0_ = NagaCooperativeLoad(&staged.inner[here + 8u], 72u, true);
+        metal::simdgroup_float8x8 _e417 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_0_0_1_, b_0_0_0_1_0_, _e417);
+        metal::simdgroup_half8x8 b_0_0_0_1_1_ = NagaCooperativeLoad(&staged.inner[here + 584u], 72u, true);
+        metal::simdgroup_float8x8 _e425 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_0_0_1_, b_0_0_0_1_1_, _e425);
+        metal::simdgroup_half8x8 b_0_0_0_2_0_ = NagaCooperativeLoad(&staged.inner[here + 16u], 72u, true);
+        metal::simdgroup_float8x8 _e433 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_0_0_2_, b_0_0_0_2_0_, _e433);
+        metal::simdgroup_half8x8 b_0_0_0_2_1_ = NagaCooperativeLoad(&staged.inner[here + 592u], 72u, true);
+        metal::simdgroup_float8x8 _e441 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_0_0_2_, b_0_0_0_2_1_, _e441);
+        metal::simdgroup_half8x8 b_0_0_0_3_0_ = NagaCooperativeLoad(&staged.inner[here + 24u], 72u, true);
+        metal::simdgroup_float8x8 _e449 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_0_0_3_, b_0_0_0_3_0_, _e449);
+        metal::simdgroup_half8x8 b_0_0_0_3_1_ = NagaCooperativeLoad(&staged.inner[here + 600u], 72u, true);
+        metal::simdgroup_float8x8 _e457 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_0_0_3_, b_0_0_0_3_1_, _e457);
+        metal::simdgroup_half8x8 b_0_0_1_0_0_ = NagaCooperativeLoad(&staged.inner[here + 32u], 72u, true);
+        metal::simdgroup_float8x8 _e465 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_0_1_0_, b_0_0_1_0_0_, _e465);
+        metal::simdgroup_half8x8 b_0_0_1_0_1_ = NagaCooperativeLoad(&staged.inner[here + 608u], 72u, true);
+        metal::simdgroup_float8x8 _e473 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_0_1_0_, b_0_0_1_0_1_, _e473);
+        metal::simdgroup_half8x8 b_0_0_1_1_0_ = NagaCooperativeLoad(&staged.inner[here + 40u], 72u, true);
+        metal::simdgroup_float8x8 _e481 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_0_1_1_, b_0_0_1_1_0_, _e481);
+        metal::simdgroup_half8x8 b_0_0_1_1_1_ = NagaCooperativeLoad(&staged.inner[here + 616u], 72u, true);
+        metal::simdgroup_float8x8 _e489 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_0_1_1_, b_0_0_1_1_1_, _e489);
+        metal::simdgroup_half8x8 b_0_0_1_2_0_ = NagaCooperativeLoad(&staged.inner[here + 48u], 72u, true);
+        metal::simdgroup_float8x8 _e497 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_0_1_2_, b_0_0_1_2_0_, _e497);
+        metal::simdgroup_half8x8 b_0_0_1_2_1_ = NagaCooperativeLoad(&staged.inner[here + 624u], 72u, true);
+        metal::simdgroup_float8x8 _e505 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_0_1_2_, b_0_0_1_2_1_, _e505);
+        metal::simdgroup_half8x8 b_0_0_1_3_0_ = NagaCooperativeLoad(&staged.inner[here + 56u], 72u, true);
+        metal::simdgroup_float8x8 _e513 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_0_1_3_, b_0_0_1_3_0_, _e513);
+        metal::simdgroup_half8x8 b_0_0_1_3_1_ = NagaCooperativeLoad(&staged.inner[here + 632u], 72u, true);
+        metal::simdgroup_float8x8 _e521 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_0_1_3_, b_0_0_1_3_1_, _e521);
+        metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+        uint _e523 = i_1;
+        uint block_1_0_ = (first_1 + _e523) + 2u;
+        uint x_1_0_ = block_1_0_ * 32u;
+        metal::simdgroup_half8x8 a_1_0_0_ = NagaCooperativeLoad(&row_halves.inner[x_1_0_ + 0u], 0u, false);
+        metal::simdgroup_half8x8 a_1_0_1_ = NagaCooperativeLoad(&row_halves.inner[x_1_0_ + 8u], 0u, false);
+        metal::simdgroup_half8x8 a_1_0_2_ = NagaCooperativeLoad(&row_halves.inner[x_1_0_ + 16u], 0u, false);
+        metal::simdgroup_half8x8 a_1_0_3_ = NagaCooperativeLoad(&row_halves.inner[x_1_0_ + 24u], 0u, false);
+        uint _e553 = i_1;
+        uint block_1_1_ = (first_1 + _e553) + 3u;
+        uint x_1_1_ = block_1_1_ * 32u;
+        metal::simdgroup_half8x8 a_1_1_0_ = NagaCooperativeLoad(&row_halves.inner[x_1_1_ + 0u], 0u, false);
+        metal::simdgroup_half8x8 a_1_1_1_ = NagaCooperativeLoad(&row_halves.inner[x_1_1_ + 8u], 0u, false);
+        metal::simdgroup_half8x8 a_1_1_2_ = NagaCooperativeLoad(&row_halves.inner[x_1_1_ + 16u], 0u, false);
+        metal::simdgroup_half8x8 a_1_1_3_ = NagaCooperativeLoad(&row_halves.inner[x_1_1_ + 24u], 0u, false);
+        {
+            uint _e583 = i_1;
+            uint block_6 = ((first_1 + _e583) + 2u) + naga_div(item_0_, 16u);
+            RawScale _e590 = raw_0_1_0_;
+            float _e594 = params.global_scale;
+            HalfScale _e595 = half_scale(_e590, block_6, 0u, _e594);
+            so_0_0_ = _e595;
+            Block _e596 = codes_0_1_;
+            HalfScale _e597 = so_0_0_;
+            Eight _e598 = eight_0_(_e596, _e597);
+            stage(staged_0_ + 0u, _e598.low, staged);
+            stage(staged_0_ + 4u, _e598.high, staged);
+            Block _e605 = codes_0_1_;
+            HalfScale _e606 = so_0_0_;
+            Eight _e607 = eight_1_(_e605, _e606);
+            stage(staged_0_ + 8u, _e607.low, staged);
+            stage(staged_0_ + 12u, _e607.high, staged);
+            Block _e614 = codes_0_1_;
+            HalfScale _e615 = so_0_0_;
+            Eight _e616 = eight_2_(_e614, _e615);
+            stage(staged_0_ + 16u, _e616.low, staged);
+            stage(staged_0_ + 20u, _e616.high, staged);
+            Block _e623 = codes_0_1_;
+            HalfScale _e624 = so_0_0_;
+            Eight _e625 = eight_3_(_e623, _e624);
+            stage(staged_0_ + 24u, _e625.low, staged);
+            stage(staged_0_ + 28u, _e625.high, staged);
+            uint next_1 = metal::min(block_6 + 4u, blocks_2 - 1u);
+            Block _e639 = load_block((tile_0_ * blocks_2) + next_1, place_0_, weight_codes, _buffer_sizes);
+            codes_0_1_ = _e639;
+            RawScale _e641 = raw_scale(tile_0_, next_1, blocks_2, 0u, place_0_, weight_scales, _buffer_sizes);
+            raw_0_1_0_ = _e641;
+        }
+        metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+        metal::simdgroup_half8x8 b_1_0_0_0_0_ = NagaCooperativeLoad(&staged.inner[here + 0u], 72u, true);
+        metal::simdgroup_float8x8 _e648 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_1_0_0_, b_1_0_0_0_0_, _e648);
+        metal::simdgroup_half8x8 b_1_0_0_0_1_ = NagaCooperativeLoad(&staged.inner[here + 576u], 72u, true);
+        metal::simdgroup_float8x8 _e656 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_1_0_0_, b_1_0_0_0_1_, _e656);
+        metal::simdgroup_half8x8 b_1_0_0_1_0_ = NagaCooperativeLoad(&staged.inner[here + 8u], 72u, true);
+        metal::simdgroup_float8x8 _e664 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_1_0_1_, b_1_0_0_1_0_, _e664);
+        metal::simdgroup_half8x8 b_1_0_0_1_1_ = NagaCooperativeLoad(&staged.inner[here + 584u], 72u, true);
+        metal::simdgroup_float8x8 _e672 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_1_0_1_, b_1_0_0_1_1_, _e672);
+        metal::simdgroup_half8x8 b_1_0_0_2_0_ = NagaCooperativeLoad(&staged.inner[here + 16u], 72u, true);
+        metal::simdgroup_float8x8 _e680 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_1_0_2_, b_1_0_0_2_0_, _e680);
+        metal::simdgroup_half8x8 b_1_0_0_2_1_ = NagaCooperativeLoad(&staged.inner[here + 592u], 72u, true);
+        metal::simdgroup_float8x8 _e688 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_1_0_2_, b_1_0_0_2_1_, _e688);
+        metal::simdgroup_half8x8 b_1_0_0_3_0_ = NagaCooperativeLoad(&staged.inner[here + 24u], 72u, true);
+        metal::simdgroup_float8x8 _e696 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_1_0_3_, b_1_0_0_3_0_, _e696);
+        metal::simdgroup_half8x8 b_1_0_0_3_1_ = NagaCooperativeLoad(&staged.inner[here + 600u], 72u, true);
+        metal::simdgroup_float8x8 _e704 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_1_0_3_, b_1_0_0_3_1_, _e704);
+        metal::simdgroup_half8x8 b_1_0_1_0_0_ = NagaCooperativeLoad(&staged.inner[here + 32u], 72u, true);
+        metal::simdgroup_float8x8 _e712 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_1_1_0_, b_1_0_1_0_0_, _e712);
+        metal::simdgroup_half8x8 b_1_0_1_0_1_ = NagaCooperativeLoad(&staged.inner[here + 608u], 72u, true);
+        metal::simdgroup_float8x8 _e720 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_1_1_0_, b_1_0_1_0_1_, _e720);
+        metal::simdgroup_half8x8 b_1_0_1_1_0_ = NagaCooperativeLoad(&staged.inner[here + 40u], 72u, true);
+        metal::simdgroup_float8x8 _e728 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_1_1_1_, b_1_0_1_1_0_, _e728);
+        metal::simdgroup_half8x8 b_1_0_1_1_1_ = NagaCooperativeLoad(&staged.inner[here + 616u], 72u, true);
+        metal::simdgroup_float8x8 _e736 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_1_1_1_, b_1_0_1_1_1_, _e736);
+        metal::simdgroup_half8x8 b_1_0_1_2_0_ = NagaCooperativeLoad(&staged.inner[here + 48u], 72u, true);
+        metal::simdgroup_float8x8 _e744 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_1_1_2_, b_1_0_1_2_0_, _e744);
+        metal::simdgroup_half8x8 b_1_0_1_2_1_ = NagaCooperativeLoad(&staged.inner[here + 624u], 72u, true);
+        metal::simdgroup_float8x8 _e752 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_1_1_2_, b_1_0_1_2_1_, _e752);
+        metal::simdgroup_half8x8 b_1_0_1_3_0_ = NagaCooperativeLoad(&staged.inner[here + 56u], 72u, true);
+        metal::simdgroup_float8x8 _e760 = sum_0_;
+        sum_0_ = NagaCooperativeMultiplyAdd(a_1_1_3_, b_1_0_1_3_0_, _e760);
+        metal::simdgroup_half8x8 b_1_0_1_3_1_ = NagaCooperativeLoad(&staged.inner[here + 632u], 72u, true);
+        metal::simdgroup_float8x8 _e768 = sum_1_;
+        sum_1_ = NagaCooperativeMultiplyAdd(a_1_1_3_, b_1_0_1_3_1_, _e768);
+        metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+        uint _e770 = i_1;
+        i_1 = _e770 + 4u;
     }
-    metal::simdgroup_float8x8 _e579 = sum_0_;
-    simdgroup_store(_e579, &sums.inner[(subgroup * 128u) + 0u], 16u);
-    metal::simdgroup_float8x8 _e587 = sum_1_;
-    simdgroup_store(_e587, &sums.inner[(subgroup * 128u) + 8u], 16u);
+    metal::simdgroup_float8x8 _e773 = sum_0_;
+    simdgroup_store(_e773, &sums.inner[(subgroup * 128u) + 0u], 16u);
+    metal::simdgroup_float8x8 _e781 = sum_1_;
+    simdgroup_store(_e781, &sums.inner[(subgroup * 128u) + 8u], 16u);
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     uint feature = (group.x * 16u) + thread_;
     if (thread_ < 16u) {
-        uint _e605 = params.features;
-        local = feature < _e605;
+        uint _e799 = params.features;
+        local = feature < _e799;
     } else {
         local = false;
     }
-    bool _e608 = local;
-    if (_e608) {
+    bool _e802 = local;
+    if (_e802) {
         float back = inverse_factor * 0.015625;
-        float _e611 = joined(thread_, sums);
-        sum = _e611 * back;
-        uint _e616 = params.out_first;
-        uint at_3 = _e616 + feature;
-        float _e620 = sum;
-        out[at_3] = _e620;
+        float _e805 = joined(thread_, sums);
+        sum = _e805 * back;
+        uint _e810 = params.out_first;
+        uint at_3 = _e810 + feature;
+        float _e814 = sum;
+        out[at_3] = _e814;
         return;
     } else {
         return;
