@@ -18,6 +18,8 @@
 #include matmul_outputs
 #include weights_half
 #include matmul_store
+// Whether a thread asks for half a block, where that has 16 bits a weight: of others it asks for all, which is one load or two.
+#set HALF = PIECES == 4 && QUADS == 4
 
 #set STAGED = 2 * BUFFER
 #include staged
@@ -47,7 +49,11 @@ fn main(
     let piece_${s} = (thread + ${s * THREADS}u) / ${TILE_FEATURES}u;
     let tile_${s} = min((group.x * ${TILE_FEATURES}u + feature_${s}) / 32u, tiles - 1u);
     let lane_${s} = feature_${s} % 32u;
+#if HALF
+    var codes_${s} = load_half(tile_${s} * blocks, piece_${s}, lane_${s});
+#else
     var codes_${s} = load_block(tile_${s} * blocks, lane_${s});
+#end
 #for h in 0..HALVES
     var raw_${s}_${h} = raw_scale(tile_${s}, 0u, blocks, ${h}u, lane_${s});
 #end
@@ -97,6 +103,13 @@ fn main(
 #for h in 0..HALVES
                 let so_${h} = half_scale(raw_${s}_${h}, block, ${h}u, params.global_scale);
 #end
+#if HALF
+#for i in 0..2
+                let here_${i} = eight_${i}(codes_${s}, so_0);
+                stage(at + piece_${s} * ${16 / UNIT}u + ${i * 8 / UNIT}u, here_${i}.low);
+                stage(at + piece_${s} * ${16 / UNIT}u + ${(i * 8 + 4) / UNIT}u, here_${i}.high);
+#end
+#else
 #for p in 0..8 / QUADS
                 if (piece_${s} == ${p}u) {
 #for i in p * QUADS / 2..p * QUADS / 2 + QUADS / 2
@@ -106,12 +119,17 @@ fn main(
 #end
                 }
 #end
+#end
             }
 #end
             workgroupBarrier();
             let next = min(block + 1u, blocks - 1u);
 #for s in 0..WEIGHT_ITEMS
+#if HALF
+            codes_${s} = load_half(tile_${s} * blocks + next, piece_${s}, lane_${s});
+#else
             codes_${s} = load_block(tile_${s} * blocks + next, lane_${s});
+#end
 #for h in 0..HALVES
             raw_${s}_${h} = raw_scale(tile_${s}, next, blocks, ${h}u, lane_${s});
 #end

@@ -61,6 +61,16 @@ fn load_block(block: u32, lane: u32) -> Block {
     return b;
 }
 
+#if PIECES == 4
+// Half a block, in p0 and p1.
+fn load_half(block: u32, half: u32, lane: u32) -> Block {
+    var b: Block;
+    b.p0 = weight_codes[(block * 4u + half * 2u) * 32u + lane];
+    b.p1 = weight_codes[(block * 4u + half * 2u + 1u) * 32u + lane];
+    return b;
+}
+#end
+
 #if CODE == 20
 fn e2m1(code: vec4<u32>) -> vec4<f32> {
     let doubled = vec4<f32>((vec4<u32>(0xc8643210u) >> ((code & vec4<u32>(7u)) * 4u)) & vec4<u32>(15u));
