@@ -12,9 +12,9 @@ use olivine_testkit::tiny_gguf::TinyGguf;
 /// Largest difference allowed, relative to the largest logit of the row.
 const TOLERANCE: f32 = 1e-3;
 
-/// The same on CUDA, of the median row: rows of products have 16 bits there, and a router whose experts are nearly alike may
-/// choose others for a few tokens.
-const CUDA_TOLERANCE: f32 = 0.05;
+/// The same on CUDA, of the median row: rows of products have 16 bits there, and routers whose experts are nearly alike, as
+/// those of random weights are, choose others for some tokens.
+const CUDA_TOLERANCE: f32 = 0.1;
 
 /// The device of `OLIVINE_DEVICE`, if it says one.
 fn choose_device() {
