@@ -72,7 +72,7 @@ DEV float stored_value(const Weights &w, u32 code, u32 row, u32 k) {
     const u32 group = k >> w.group_log2;
     const u32 word = w.kind == PAIR_F32 ? 2 * group : group >> w.groups_of_word_log2;
     const u32 *scale = w.scales + ((u64)(row >> 5) * w.words + word) * 32 + lane;
-    const u32 super_word = w.kind == PAIR_F32 ? scale[32] : w.supers ? w.supers[((u64)(row >> 5) * ((w.blocks + 7) >> 3) + (k >> 8)) * 32 + lane] : 0;
+    const u32 super_word = w.kind == PAIR_F32 ? scale[32] : w.supers ? w.supers[((u64)(row >> 5) * ((w.blocks + 7) >> 3) + (k >> 8)) * 32 + lane] : __float_as_uint(1.0f);
     const float2 s = scale_offset(w, w.kind, *scale, super_word, group);
     return fmaf(s.x, v, s.y);
 }

@@ -34,7 +34,7 @@ DEV u32 position(u32 arrangement, u32 order, u32 k) {
 
 // The numbers of ops/weights.rs.
 enum Code { BITS2 = 2, BITS3 = 3, BITS4 = 4, BITS5 = 5, BITS6 = 6, BITS8 = 8, SIGNED8 = 9, E2M1 = 20, CODE_E4M3 = 21, CODE_BF16 = 30, CODE_F16 = 31, CODE_F32 = 32 };
-enum ScaleKind { NONE = 0, PAIR_F16 = 1, PAIR_BF16 = 2, PAIR_F32 = 3, SINGLE = 4, MINIMA = 5, SIGNED = 6, E8M0 = 7, E4M3 = 8, E4M3_EACH = 9 };
+enum ScaleKind { NONE = 0, PAIR_F16 = 1, PAIR_BF16 = 2, PAIR_F32 = 3, SINGLE = 4, MINIMA = 5, SIGNED = 6, E8M0 = 7, E4M3 = 8 }; // 9 is E4M3 with a factor of each row
 
 struct Weights {
     const u8 *codes;
@@ -56,7 +56,7 @@ DEV float e4m3(u32 code) {
     return code & 0x80 ? -magnitude : magnitude;
 }
 
-// Scale and offset of a group. `word` and `super_word` are the group's (PAIR_F32: the scale and the offset).
+// Scale and offset of a group. `word` and `super_word` are the group's (PAIR_F32: the scale and the offset; E4M3: 1 where none is).
 DEV float2 scale_offset(const Weights &w, int kind, u32 word, u32 super_word, u32 group) {
     float s, b = 0.0f;
     switch (kind) {
@@ -84,8 +84,8 @@ DEV float2 scale_offset(const Weights &w, int kind, u32 word, u32 super_word, u3
         s = bits_f32(maximum((word >> (8 * (group & 3)) & 255) << 23, 0x400000u));
         break;
     default:
-        s = e4m3((word >> (8 * (group & 3))) & 255);
-        if (kind == E4M3_EACH) s *= bits_f32(super_word);
+        // The bits of a half, times 2^-8.
+        s = f16_f32((word >> (8 * (group & 3)) & 127) << 7) * 256.0f * bits_f32(super_word);
     }
     return make_float2(s, b);
 }
@@ -178,12 +178,12 @@ template <int CODE, int KIND, u32 BELOW> DEV void load_piece(Piece<CODE> &to, co
         to.high[0] = v.x, to.high[maximum(T::HIGH, 1u) - 1] = v.y;
     }
     // A scale has 32 columns or more, or a word some of them.
-    const u32 word = block >> (w.group_log2 + w.groups_of_word_log2 - 5);
+    const u32 word = block >> (KIND == E4M3 ? 1 : w.group_log2 + w.groups_of_word_log2 - 5);
     const bool wide = KIND < 0 && w.kind == PAIR_F32;
     const u32 *scale = place.scales + (wide ? 2 * word : word) * 32 + BELOW;
     to.scale = load_stream_4(scale);
-    to.super_word = 0;
-    if (KIND < 0 ? w.supers != nullptr : KIND == MINIMA || KIND == SIGNED) to.super_word = load_stream_4(place.supers + (u64)(block >> 3) * 32 + BELOW);
+    to.super_word = __float_as_uint(1.0f);
+    if (KIND < 0 || KIND == E4M3 ? w.supers != nullptr : KIND == MINIMA || KIND == SIGNED) to.super_word = load_stream_4(place.supers + (u64)(block >> 3) * 32 + BELOW);
     if (wide) to.super_word = load_stream_4(scale + 32);
 }
 
@@ -248,9 +248,9 @@ template <int CODE> DEV void unpack_eight(u32 v, u32 u, const u32 (&h)[2], u32 p
 template <int CODE, int KIND> DEV void piece_scales(const Weights &w, const Piece<CODE> &piece, u32 stretch, u32 t, u32 (&pairs)[2]) {
     pairs[0] = pairs[1] = 0;
     if (Traits<CODE>::BITS == 16) return;
-    const u32 group = (stretch * 4 + t) * 32 >> w.group_log2;
+    const u32 log2 = KIND == E4M3 ? 4 : w.group_log2, group = (stretch * 4 + t) * 32 >> log2;
     pairs[0] = pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group);
-    if ((KIND < 0 || KIND == SIGNED) && w.group_log2 < 5) pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group + 1);
+    if ((KIND < 0 || KIND == SIGNED || KIND == E4M3) && log2 < 5) pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group + 1);
 }
 
 // Word 0..4 of a piece: operands of two products.
@@ -278,7 +278,7 @@ template <int CODE> DEV void unpack_word(const Piece<CODE> &piece, u32 word, con
 }
 
 // KERNEL(name, code, kind of scales) for every format. The common ones of 4 and 6 bits know their scales; those of 4 have groups of
-// 32 or more.
+// 32 or more, but for E4M3's of 16.
 #define EVERY_FORMAT(KERNEL)                                                                                           \
     KERNEL(bits4_pair, BITS4, PAIR_BF16)                                                                               \
     KERNEL(bits4_single, BITS4, SINGLE)                                                                                \
@@ -292,7 +292,7 @@ template <int CODE> DEV void unpack_word(const Piece<CODE> &piece, u32 word, con
     KERNEL(bits6_signed, BITS6, SIGNED)                                                                                \
     KERNEL(bits8, BITS8, -1)                                                                                           \
     KERNEL(signed8, SIGNED8, -1)                                                                                       \
-    KERNEL(e2m1, E2M1, -1)                                                                                             \
+    KERNEL(e2m1, E2M1, E4M3)                                                                                           \
     KERNEL(e4m3, CODE_E4M3, -1)                                                                                        \
     KERNEL(bf16, CODE_BF16, NONE)                                                                                      \
     KERNEL(f16, CODE_F16, NONE)
