@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use super::arguments::Arguments;
 use super::driver::{Context, Shape};
-use crate::device::{Buffers, Command, Kernel, List, Memory};
+use crate::device::{ALIGNMENT, Buffers, Command, Kernel, List, Memory};
 use crate::error::GpuError;
+use crate::ops::moe::MAX_EXPERTS;
 
 /// What the choice of kernels depends on.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ pub(super) struct On<'a> {
 }
 
 /// Bytes of one mixture's, logits of the most experts and one word more, and so many mixtures.
-pub(super) const AWAITED_BYTES: u64 = 2304;
+pub(super) const AWAITED_BYTES: u64 = (4 * (MAX_EXPERTS as u64 + 1)).next_multiple_of(ALIGNMENT);
 pub(super) const MOST_AWAITED: u64 = 128;
 
 /// One thing that the driver starts.

@@ -285,15 +285,20 @@ fn both(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
     [a[0].max(b[0]), a[1].max(b[1])]
 }
 
-/// The largest power of two that leaves scales of codes of 4 to 6 bits below 2^-8, times which 2^24 is a half, those of
-/// small floats below 1, and offsets below 2^14. What is too small beside the matrix's largest loses bits only below 2^-20
-/// of the largest weight.
+/// The power of two below which scales of such codes are brought, if they are: those of codes of 4 to 6 bits come times
+/// 2^24 to halves, those of small floats make halves.
+fn scales_below(code: Code) -> Option<i32> {
+    match code {
+        Code::Bits4 | Code::Bits5 | Code::Bits6 => Some(-8),
+        Code::E2m1 | Code::E4m3 => Some(0),
+        _ => None,
+    }
+}
+
+/// The largest power of two that leaves scales where they are wanted, and offsets below 2^14. What is too small beside the
+/// matrix's largest loses bits only below 2^-20 of the largest weight.
 fn scale_up(code: Code, [scale, offset]: [f32; 2]) -> f32 {
-    let most = match code {
-        Code::Bits4 | Code::Bits5 | Code::Bits6 => -8,
-        Code::E2m1 | Code::E4m3 => 0,
-        _ => return 1.0,
-    };
+    let Some(most) = scales_below(code) else { return 1.0 };
     // Magnitudes are below two to the power of this, the last of them rounded to a half too.
     let above = |magnitude: f32| ((magnitude * 1.001).to_bits() >> 23) as i32 - 126;
     let power = (most - above(scale)).min(14 - above(offset)).clamp(-100, 100);
@@ -352,16 +357,10 @@ impl Writer<'_> {
         self.parts[1][at..at + N].copy_from_slice(&bytes);
     }
 
-    /// Words of scales of a row.
-    fn words(&self) -> usize {
-        let scale = self.layout.scale;
-        (self.blocks * BLOCK / self.layout.group as usize).div_ceil(scale.groups()) * scale.words()
-    }
-
     /// The scale bytes of a group: 4 (pairs), 8 (pairs of f32), 2 or 1.
     fn scale(&mut self, group: usize, bytes: &[u8]) {
         let scale = self.layout.scale;
-        let words = self.words();
+        let words = self.layout.scale_words(self.blocks);
         let (tile, lane) = (self.row / TILE, self.row % TILE);
         let word = group / scale.groups() * scale.words();
         if let Some(bytes) = bytes.as_array::<4>() {
@@ -378,10 +377,10 @@ impl Writer<'_> {
     /// The largest magnitudes of what codes of 4 to 6 bits and small floats are multiplied by, and of what is added then.
     fn largest(&self) -> [f32; 2] {
         let Layout { code, scale, group, zero } = self.layout;
-        if !matches!(code, Code::Bits4 | Code::Bits5 | Code::Bits6 | Code::E2m1 | Code::E4m3) {
+        if scales_below(code).is_none() {
             return [0.0; 2];
         }
-        let (supers, words_of_row) = (supers(self.blocks), self.words());
+        let (supers, words_of_row) = (supers(self.blocks), self.layout.scale_words(self.blocks));
         // The super of a word of scales.
         let factors_of = |index: usize| {
             let (tile, place, lane) = (index / TILE / words_of_row, index / TILE % words_of_row, index % TILE);

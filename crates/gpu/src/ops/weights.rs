@@ -191,13 +191,16 @@ impl Layout {
     /// Bytes of the parts of `tiles` tiles of `blocks` blocks: codes, high, scales, supers.
     pub(super) fn part_bytes(&self, tiles: usize, blocks: usize) -> [usize; 4] {
         let (low, high) = self.code.bits();
-        let groups = blocks * BLOCK / self.group as usize;
-        let words =
-            if self.scale == Scale::None { 0 } else { groups.div_ceil(self.scale.groups()) * self.scale.words() };
         let has_supers = matches!(self.scale, Scale::Minima | Scale::Signed | Scale::E4m3Each);
         let supers = if has_supers { supers(blocks) } else { 0 };
         let rows = tiles * TILE;
-        [rows * blocks * low * 4, rows * blocks * high * 4, rows * words * 4, rows * supers * 4]
+        [rows * blocks * low * 4, rows * blocks * high * 4, rows * self.scale_words(blocks) * 4, rows * supers * 4]
+    }
+
+    /// Words of scales of a row of so many blocks.
+    pub(super) fn scale_words(&self, blocks: usize) -> usize {
+        let groups = blocks * BLOCK / self.group as usize;
+        if self.scale == Scale::None { 0 } else { groups.div_ceil(self.scale.groups()) * self.scale.words() }
     }
 }
 

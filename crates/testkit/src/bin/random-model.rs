@@ -396,8 +396,6 @@ impl Shape {
     }
 
     fn tensors(&self, format: Format) -> Vec<Tensor> {
-        // Experts alone are in MXFP4.
-        let format = if format == Format::Mxfp4 { Format::Bf16 } else { format };
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let mut list = Vec::new();
         matrix(&mut list, format, "model.embed_tokens", &[self.vocabulary, self.hidden]);
@@ -486,6 +484,7 @@ fn matrix(list: &mut Vec<Tensor>, format: Format, module: &str, shape: &[usize])
     let bits = match format {
         Format::Affine(bits) => bits,
         Format::Nvfp4 => 4,
+        // Experts alone are in MXFP4, and written elsewhere.
         Format::Bf16 | Format::Mxfp4 => {
             let bytes = 2 * rows * columns;
             return list.push(Tensor { name, dtype: "BF16", shape: shape.to_vec(), bytes, fill: Fill::Weights });
