@@ -39,9 +39,16 @@ DEV uint4 look(const uint4 *from) {
     return v;
 }
 
+// Where a sum goes: with a residual added, and without it too where somebody asks for that.
+struct Sum {
+    const float *residual; // or null
+    float *to;
+    float *plain; // or null
+};
+
 struct SumArgs {
     const float *from;
-    float *to;
+    Sum sum;
     u32 *turns;       // of this card: how often each block has run
     uint4 *mail[MOST]; // of each card: [2][MAIL_BLOCKS][cards][THREADS]
     u32 count, card, cards;
@@ -56,9 +63,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) cards_sum(const __grid_con
     const u32 turn = __ldcg(args.turns + blockIdx.x) + 1;
     const u32 first = (blockIdx.x * THREADS + threadIdx.x) * 2;
     const u64 slot = ((u64)(turn & 1) * MAIL_BLOCKS + blockIdx.x) * args.cards;
-    float own[2] = {0.0f, 0.0f};
-    for (u32 i = 0; i < 2; i++)
-        if (first + i < args.count) own[i] = __ldcg(args.from + first + i);
+    float own[2] = {0.0f, 0.0f}, residual[2] = {0.0f, 0.0f};
+    for (u32 i = 0; i < 2; i++) {
+        if (first + i < args.count) {
+            own[i] = __ldcg(args.from + first + i);
+            if (args.sum.residual) residual[i] = __ldcg(args.sum.residual + first + i);
+        }
+    }
     if (first < args.count) {
         const uint4 letter = make_uint4(__float_as_uint(own[0]), turn, __float_as_uint(own[1]), turn);
         for (u32 step = 1; step < args.cards; step++) {
@@ -80,8 +91,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) cards_sum(const __grid_con
             }
             for (u32 i = 0; i < 2; i++) sum[i] = card == 0 ? value[i] : sum[i] + value[i];
         }
-        for (u32 i = 0; i < 2; i++)
-            if (first + i < args.count) args.to[first + i] = sum[i];
+        for (u32 i = 0; i < 2; i++) {
+            if (first + i < args.count) {
+                if (args.sum.plain) args.sum.plain[first + i] = sum[i];
+                args.sum.to[first + i] = args.sum.residual ? sum[i] + residual[i] : sum[i];
+            }
+        }
     }
     __syncthreads();
     if (threadIdx.x == 0) args.turns[blockIdx.x] = turn;
@@ -121,7 +136,7 @@ struct AddArgs {
     u32 count, card, cards;
 };
 
-// Large sums, between two meetings: each card adds its share and gives it to all.
+// Large sums of more than two cards, between two meetings: each card adds its share and gives it to all.
 extern "C" __global__ void __launch_bounds__(256) cards_add(const __grid_constant__ AddArgs args) {
     previous_done();
     const u32 quads = args.count / 4, share = (quads + args.cards - 1) / args.cards;
@@ -149,6 +164,64 @@ extern "C" __global__ void __launch_bounds__(256) cards_add(const __grid_constan
         float sum = __ldcg(args.from[0] + i);
         for (u32 card = 1; card < args.cards; card++) sum += __ldcg(args.from[card] + i);
         for (u32 card = 0; card < args.cards; card++) args.to[card][i] = sum;
+    }
+}
+
+struct PushArgs {
+    const float *from;
+    float *to; // of the other card
+    u32 count;
+};
+
+// Large sums of two cards, in front of a meeting: all floats go to the other card, which with two cards are no more than
+// shares and their sums would be. Where a product in tiles makes them, its end writes them there instead (gemm.cu).
+extern "C" __global__ void __launch_bounds__(256) cards_push(const __grid_constant__ PushArgs args) {
+    previous_done();
+    const u32 quads = args.count / 4, step = gridDim.x * 256;
+    for (u32 i = blockIdx.x * 256 + threadIdx.x; i < quads; i += step)
+        ((float4 *)args.to)[i] = __ldcg((const float4 *)args.from + i);
+    const u32 last = quads * 4 + threadIdx.x;
+    if (blockIdx.x == 0 && last < args.count) args.to[last] = __ldcg(args.from + last);
+}
+
+struct TakeArgs {
+    const float *from;
+    const float *arrived;
+    Sum sum;
+    u32 count;
+};
+
+DEV float4 plus(const float4 &a, const float4 &b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+
+// Behind that meeting: the own floats and those that arrived. Of two values the sum has the same bits in either order.
+extern "C" __global__ void __launch_bounds__(256) cards_take(const __grid_constant__ TakeArgs args) {
+    constexpr u32 MANY = 2;
+    previous_done();
+    const Sum &to = args.sum;
+    const u32 quads = args.count / 4, step = gridDim.x * 256;
+    for (u32 first = blockIdx.x * 256 + threadIdx.x; first < quads; first += step * MANY) {
+        float4 own[MANY], other[MANY], residual[MANY];
+#pragma unroll
+        for (u32 j = 0; j < MANY; j++) {
+            const u32 i = first + j * step;
+            if (i >= quads) break;
+            own[j] = __ldcg((const float4 *)args.from + i), other[j] = __ldcg((const float4 *)args.arrived + i);
+            if (to.residual) residual[j] = __ldcg((const float4 *)to.residual + i);
+        }
+#pragma unroll
+        for (u32 j = 0; j < MANY; j++) {
+            const u32 i = first + j * step;
+            if (i >= quads) break;
+            const float4 sum = plus(own[j], other[j]);
+            if (to.plain) ((float4 *)to.plain)[i] = sum;
+            ((float4 *)to.to)[i] = to.residual ? plus(sum, residual[j]) : sum;
+        }
+    }
+    const u32 i = quads * 4 + threadIdx.x;
+    if (blockIdx.x == 0 && i < args.count) {
+        const float sum = __ldcg(args.from + i) + __ldcg(args.arrived + i);
+        if (to.plain) to.plain[i] = sum;
+        to.to[i] = to.residual ? sum + __ldcg(to.residual + i) : sum;
     }
 }
 

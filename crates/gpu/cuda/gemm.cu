@@ -17,7 +17,7 @@ struct GemmArgs {
     const float *bias;     // [n] (of all experts) or null
     const float *residual; // [m][out_stride] or null
     float *y;              // [m][out_stride]; bf16 where `rows` says so
-    float *plain;          // [m][out_stride]: what there is without the residual; or null
+    float *plain;          // [m][out_stride]: what there is without the residual, here or on another card; or null
     float factor;
     float alpha, limit;
     u32 m, n, k;           // n: rows of the matrix, of one expert

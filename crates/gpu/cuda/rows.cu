@@ -47,9 +47,11 @@ template <int ELEMENT, u32 HELD, u32 THREADS, int MODE> DEV void rows(const Rows
 ROWS(f16, F16, 8, 256, 1, ANY)
 ROWS(bf16, BF16, 8, 256, 1, ANY)
 ROWS(f32, F32, 8, 256, 1, ANY)
-// Many rows, up to 4,096 columns of which a block keeps in registers, or 12,288: several blocks have room on a processor.
+// Many rows, up to 4,096 columns of which a block keeps in registers, 8,192 normed, or 12,288: several blocks have room on a processor.
 ROWS(f16_normed, F16, 4, 256, 4, NORM)
 ROWS(bf16_normed, BF16, 4, 256, 4, NORM)
+ROWS(f16_normed_long, F16, 8, 256, 3, NORM)
+ROWS(bf16_normed_long, BF16, 8, 256, 3, NORM)
 ROWS(f16_plain, F16, 4, 256, 5, PLAIN)
 ROWS(bf16_plain, BF16, 4, 256, 5, PLAIN)
 ROWS(f16_long, F16, 6, 512, 2, PLAIN)

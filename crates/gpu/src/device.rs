@@ -189,28 +189,34 @@ pub struct Memory {
     allocation: Arc<Allocation>,
     offset: u64,
     bytes: u64,
+    /// Of a card's part of a group's memory: how many handles that memory had.
+    holders: Option<usize>,
 }
 
 impl Memory {
     /// All of an allocation.
     pub fn new(allocation: Allocation) -> Memory {
         let bytes = allocation.bytes;
-        Memory { allocation: Arc::new(allocation), offset: 0, bytes }
+        Memory { allocation: Arc::new(allocation), offset: 0, bytes, holders: None }
     }
 
     /// `bytes` of it from `offset` on. To be bound to a kernel, `offset` must be a multiple of [`ALIGNMENT`].
     #[track_caller]
     pub fn slice(&self, offset: u64, bytes: u64) -> Memory {
         assert!(offset + bytes <= self.bytes, "[memory] {bytes} bytes at {offset} of {}", self.bytes);
-        Memory { allocation: self.allocation.clone(), offset: self.offset + offset, bytes }
+        let (allocation, offset) = (self.allocation.clone(), self.offset + offset);
+        Memory { allocation, offset, bytes, holders: self.holders }
     }
 
     /// The same stretch on one of several cards; itself where there is one.
     pub fn on(&self, card: usize) -> Memory {
         match self.allocation.cards.get(card) {
-            Some(own) => {
-                Memory { allocation: own.allocation.clone(), offset: own.offset + self.offset, bytes: self.bytes }
-            }
+            Some(own) => Memory {
+                allocation: own.allocation.clone(),
+                offset: own.offset + self.offset,
+                bytes: self.bytes,
+                holders: Some(self.holders()),
+            },
             None => self.clone(),
         }
     }
@@ -220,9 +226,10 @@ impl Memory {
         &self.allocation
     }
 
-    /// How many handles of its allocation there are.
+    /// How many handles of its allocation there are. Of a card's part of a group's memory: how many of the group's there were
+    /// when it was asked for the part, for a card's list has as many handles as the group's list that it is made from.
     pub fn holders(&self) -> usize {
-        Arc::strong_count(&self.allocation)
+        self.holders.unwrap_or_else(|| Arc::strong_count(&self.allocation))
     }
 
     /// Where it begins in its allocation.

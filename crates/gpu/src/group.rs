@@ -46,6 +46,17 @@ struct Link {
     /// How often a block has exchanged something; behind these, how often the cards have met.
     turns: Vec<Memory>,
     mail: Vec<Memory>,
+    /// Of two cards: memory for large sums that the other one sends, in two halves that take turns.
+    arrivals: Mutex<Vec<Memory>>,
+}
+
+/// An exchange of one card's list.
+struct Turn<'a> {
+    card: usize,
+    cards: usize,
+    /// Of each card, what [`Link::arrivals`] gave, and which half is next.
+    arrivals: &'a [Memory],
+    half: usize,
 }
 
 /// Open several devices as one. They are of one kind: another chip would have other bits.
@@ -95,13 +106,26 @@ impl Group {
         self.cards.iter().enumerate().try_for_each(|(index, card)| work(index, &**card))
     }
 
-    /// The commands of a list as one card runs them; exchanges are kernels.
-    fn on_card(&self, card: usize, commands: &[Command]) -> List {
+    /// The commands of a list as each card runs them; exchanges are kernels.
+    fn on_cards(&self, commands: &[Command]) -> Result<impl Fn(usize) -> List, GpuError> {
+        let arrivals = match &self.link {
+            Some(link) => link.arrivals(&self.cards, commands)?,
+            None => vec![],
+        };
+        Ok(move |card| self.on_card(card, commands, &arrivals))
+    }
+
+    fn on_card(&self, card: usize, commands: &[Command], arrivals: &[Memory]) -> List {
         let mut list = List::new();
+        let mut turn = Turn { card, cards: self.cards.len(), arrivals, half: 0 };
+        if let Some(link) = self.link.as_ref().filter(|_| !arrivals.is_empty()) {
+            // Nobody still reads what lists in front sent.
+            link.meet(&turn, &mut list);
+        }
         for command in commands {
             match (command, &self.link) {
                 (Command::Exchange { kind, from, to }, Some(link)) => {
-                    link.exchange(card, self.cards.len(), *kind, [from, to], &mut list);
+                    link.exchange(&mut turn, *kind, [from, to], &mut list);
                 }
                 _ => list.commands.push(of_card(command, card)),
             }
@@ -154,7 +178,8 @@ impl Device for Group {
         let _order = lock(&self.order);
         for (commands, then) in self.pieces(list) {
             for few in few_by_few(commands) {
-                self.on_all(|index, card| card.submit(&self.on_card(index, few)))?;
+                let list = self.on_cards(few)?;
+                self.on_all(|index, card| card.submit(&list(index)))?;
             }
             if let Some(exchange) = then {
                 exchange_by_host(&self.cards, exchange)?;
@@ -166,9 +191,10 @@ impl Device for Group {
     fn record(&self, list: List) -> Result<Recording, GpuError> {
         let mut pieces = Vec::new();
         for (commands, then) in self.pieces(&list) {
+            let list = self.on_cards(commands)?;
             let of_cards = self.cards.iter().enumerate();
             let recordings: Result<Vec<Recording>, GpuError> =
-                of_cards.map(|(index, card)| card.record(self.on_card(index, commands))).collect();
+                of_cards.map(|(index, card)| card.record(list(index))).collect();
             pieces.push((recordings?, then.cloned()));
         }
         Ok(Box::new(Recorded { cards: self.cards.clone(), pieces, order: self.order.clone() }))
@@ -222,54 +248,120 @@ impl Link {
         let zeros = |card: &Arc<dyn Device>, bytes: usize| card.import(Arc::new(vec![0u8; bytes]), 0..bytes);
         let turns: Result<Vec<Memory>, GpuError> = cards.iter().map(|card| zeros(card, 4 * words)).collect();
         let mail: Result<Vec<Memory>, GpuError> = cards.iter().map(|card| zeros(card, mail_bytes)).collect();
-        let link = Link { turns: turns?, mail: mail? };
+        let link = Link { turns: turns?, mail: mail?, arrivals: Mutex::default() };
         // Nobody's mail may come before the zeros.
         cards.iter().try_for_each(|card| card.wait())?;
         Ok(link)
     }
 
-    /// The kernels of one card.
-    fn exchange(&self, card: usize, cards: usize, kind: Exchange, [from, to]: [&Memory; 2], list: &mut List) {
-        let kernel = |name| Kernel::new(name, &[("CARD", card as u32), ("CARDS", cards as u32)]);
-        let one = [1, 1, 1];
-        let floats = from.bytes() / 4;
-        let of_all = |memory: &Memory| (0..cards).map(|card| memory.on(card)).collect::<Vec<Memory>>();
-        let floats_count = floats as usize;
-        let is_small = floats_count <= MAIL_BLOCKS * MAIL_FLOATS && floats_count * 8 * (cards - 1) <= MAIL_BYTES;
-        if kind == Exchange::Sum && is_small {
-            let own = [from.on(card), to.on(card), self.turns[card].clone()];
-            let buffers: Vec<&Memory> = own.iter().chain(&self.mail).collect();
-            list.dispatch(kernel("cards_sum"), &buffers, &[floats as u32], one);
-            return;
+    /// Memory of each card for the large sums among these commands that two cards send each other; none, if there are none.
+    fn arrivals(&self, cards: &[Arc<dyn Device>], commands: &[Command]) -> Result<Vec<Memory>, GpuError> {
+        let pushed = |command: &Command| match command {
+            Command::Exchange { kind: Exchange::Sum, from, .. } if !is_small(from, cards.len()) => Some(from.bytes()),
+            _ => None,
+        };
+        let Some(most) = commands.iter().filter_map(pushed).max().filter(|_| cards.len() == 2) else {
+            return Ok(vec![]);
+        };
+        let mut arrivals = lock(&self.arrivals);
+        if arrivals.first().is_none_or(|memory| memory.bytes() < 2 * most) {
+            // What is in use is given back behind the lists that use it.
+            let room = 2 * most.next_power_of_two();
+            *arrivals = cards.iter().map(|card| card.allocate(room)).collect::<Result<_, _>>()?;
         }
+        Ok(arrivals.clone())
+    }
+
+    fn meet(&self, turn: &Turn, list: &mut List) {
         let turns: Vec<&Memory> = self.turns.iter().collect();
-        list.dispatch(kernel("cards_meet"), &turns, &[], one);
+        list.dispatch(turn.kernel("cards_meet"), &turns, &[], [1, 1, 1]);
+    }
+
+    /// The kernels of one card.
+    fn exchange(&self, turn: &mut Turn, kind: Exchange, [from, to]: [&Memory; 2], list: &mut List) {
+        let (card, cards, one) = (turn.card, turn.cards, [1, 1, 1]);
+        let floats = (from.bytes() / 4) as u32;
+        let of_all = |memory: &Memory| (0..cards).map(|card| memory.on(card)).collect::<Vec<Memory>>();
         match kind {
+            Exchange::Sum if is_small(from, cards) => {
+                let own = [from.on(card), to.on(card), self.turns[card].clone()];
+                let buffers: Vec<&Memory> = own.iter().chain(&self.mail).collect();
+                list.dispatch(turn.kernel("cards_sum"), &buffers, &[floats], one);
+            }
+            Exchange::Sum if cards == 2 => {
+                let [theirs, ours] = [1 - card, card].map(|card| turn.arrived(card, from.bytes()));
+                turn.half = 1 - turn.half;
+                let (from, to) = (from.on(card), to.on(card));
+                list.dispatch(turn.kernel("cards_push"), &[&from, &theirs], &[floats], one);
+                self.meet(turn, list);
+                list.dispatch(turn.kernel("cards_take"), &[&from, &ours, &to], &[floats], one);
+            }
             Exchange::Sum => {
+                self.meet(turn, list);
                 let (from, to) = (of_all(from), of_all(to));
                 let buffers: Vec<&Memory> = from.iter().chain(&to).collect();
-                list.dispatch(kernel("cards_add"), &buffers, &[floats as u32], one);
+                list.dispatch(turn.kernel("cards_add"), &buffers, &[floats], one);
+                self.meet(turn, list);
             }
             Exchange::Join { rows } => {
+                self.meet(turn, list);
                 let (from, to) = (from.on(card), of_all(to));
                 let buffers: Vec<&Memory> = std::iter::once(&from).chain(&to).collect();
-                list.dispatch(kernel("cards_join"), &buffers, &[rows, floats as u32 / rows], one);
+                list.dispatch(turn.kernel("cards_join"), &buffers, &[rows, floats / rows], one);
+                self.meet(turn, list);
             }
         }
-        list.dispatch(kernel("cards_meet"), &turns, &[], one);
     }
 }
 
-/// The commands in small parts, none of which begins with the second half of an operation.
+impl Turn<'_> {
+    fn kernel(&self, name: &'static str) -> Kernel {
+        Kernel::new(name, &[("CARD", self.card as u32), ("CARDS", self.cards as u32)])
+    }
+
+    /// Where so many bytes come to on a card.
+    fn arrived(&self, card: usize, bytes: u64) -> Memory {
+        let memory = &self.arrivals[card];
+        memory.slice(self.half as u64 * (memory.bytes() / 2), bytes)
+    }
+}
+
+/// Whether a sum goes by mail.
+fn is_small(from: &Memory, cards: usize) -> bool {
+    let floats = from.bytes() as usize / 4;
+    floats <= MAIL_BLOCKS * MAIL_FLOATS && floats * 8 * (cards - 1) <= MAIL_BYTES
+}
+
+/// The commands in small parts, none of which begins with what kernels in front of it may do too.
 fn few_by_few(commands: &[Command]) -> impl Iterator<Item = &[Command]> {
     let mut count = 0;
-    commands.chunk_by(move |_, next| {
+    commands.chunk_by(move |before, next| {
         count += 1;
-        let is_half = |name: &str| matches!(name, "attention_join" | "kv_write");
-        let stays = count < AHEAD || matches!(next, Command::Dispatch { kernel, .. } if is_half(kernel.name));
+        let stays = count < AHEAD || goes_on(before, next);
         count = if stays { count } else { 0 };
         stays
     })
+}
+
+/// Whether a command and the one in front may be done together.
+fn goes_on(before: &Command, next: &Command) -> bool {
+    match next {
+        Command::Exchange { kind, .. } => *kind == Exchange::Sum,
+        Command::Copy { .. } => false,
+        Command::Dispatch { kernel, .. } => match kernel.name {
+            "attention_join" | "kv_write" => true,
+            "elementwise" => match before {
+                Command::Dispatch { kernel, .. } => kernel.name == "matmul",
+                Command::Exchange { .. } => true,
+                Command::Copy { .. } => false,
+            },
+            "matmul" => match before {
+                Command::Dispatch { kernel, .. } => matches!(kernel.name, "matmul" | "attention"),
+                _ => false,
+            },
+            _ => false,
+        },
+    }
 }
 
 /// A command on the memory of one card.
@@ -332,6 +424,6 @@ impl Replay for Recorded {
     }
 }
 
-fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -331,7 +331,7 @@ fn prompt(plan: &mut Plan, call: &Call, name: &str, rest: &[Command]) -> Result<
         Ok(())
     };
     if let Some(next) = rest.first().and_then(Call::of).filter(|next| matmul::is_of_rows(next, call.address(5), rows)) {
-        let (next, done) = Product::of(&next)?.with_sum(&rest[1..]);
+        let (next, done) = matmul::with_end(plan, Product::of(&next)?, &rest[1..]);
         if next.x_stride == call.params[1] && matmul::takes_rounded(plan, call, &next) {
             let left = matmul::rounded(plan, &next);
             attend(plan, 0, Some(&left))?;

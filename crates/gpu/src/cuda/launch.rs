@@ -5,6 +5,7 @@
 
 use super::arguments::Arguments;
 use super::attention;
+use super::cards;
 use super::formula;
 use super::layers;
 use super::left;
@@ -12,7 +13,7 @@ use super::matmul;
 use super::mixture;
 use super::plan::{Call, On, Plan, Step, address};
 use super::product::Weights;
-use crate::device::{Command, List, MAIL_FLOATS, MOST_CARDS};
+use crate::device::{Command, List};
 use crate::error::GpuError;
 
 /// The steps of a list. `scratch` gives memory of so many bytes for what the kernels of one command need between them.
@@ -53,6 +54,7 @@ fn plan<'a>(on: &'a On, list: &'a List, scratch: u64) -> Result<Plan<'a>, GpuErr
                     "heads" => attention::heads(&mut plan, &call, rest)?,
                     "attention" => attention::attention(&mut plan, &call, rest)?,
                     "matmul" => matmul::matmul(&mut plan, &call, rest)?,
+                    name if cards::is_exchange(name) => cards::exchange(&mut plan, &call, rest),
                     _ => dispatch(&mut plan, &call).map(|()| 0)?,
                 };
                 rest = &rest[done..];
@@ -83,10 +85,6 @@ fn dispatch(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
         "take" => take(plan, call, [call.params[0], call.params[1], call.params[2], call.constant("SCATTER")]),
         "norm" => norm(plan, call),
         "greatest" => greatest(plan, call),
-        "cards_sum" => cards_sum(plan, call),
-        "cards_meet" => cards_meet(plan, call),
-        "cards_add" => cards_add(plan, call),
-        "cards_join" => cards_join(plan, call),
         "rows" => {
             let arguments = Arguments::new().address(call.address(0)).address(call.address(1));
             let arguments = arguments.words(&[call.constant("KIND"), call.params[0], call.params[1], call.params[2]]);
@@ -165,45 +163,4 @@ fn elementwise(plan: &mut Plan, call: &Call) -> Result<(), GpuError> {
     let arguments = arguments.words(&[call.params[0], length]).words(&code);
     plan.launch("formula", [call.params[0].div_ceil(256), 1, 1], 256, 0, arguments);
     Ok(())
-}
-
-/// Addresses of as many cards as the kernels of `cards.cu` know; those that are not there are null.
-fn of_cards(call: &Call, first: usize, arguments: Arguments) -> Arguments {
-    let cards = call.constant("CARDS") as usize;
-    (0..MOST_CARDS).fold(arguments, |arguments, card| arguments.address(call.address_if(card < cards, first + card)))
-}
-
-fn place_among_cards(call: &Call) -> [u32; 2] {
-    ["CARD", "CARDS"].map(|name| call.constant(name))
-}
-
-/// Buffers: from, to, the card's turns, each card's mail.
-fn cards_sum(plan: &mut Plan, call: &Call) {
-    let arguments = (0..3).fold(Arguments::new(), |arguments, index| arguments.address(call.address(index)));
-    let arguments = of_cards(call, 3, arguments).words(&[call.params[0]]).words(&place_among_cards(call));
-    plan.launch("cards_sum", [call.params[0].div_ceil(MAIL_FLOATS as u32), 1, 1], 256, 0, arguments);
-}
-
-/// Buffers: each card's turns.
-fn cards_meet(plan: &mut Plan, call: &Call) {
-    let arguments = of_cards(call, 0, Arguments::new()).words(&place_among_cards(call));
-    plan.launch("cards_meet", [1, 1, 1], 32, 0, arguments);
-}
-
-/// Buffers: from of each card, to of each card.
-fn cards_add(plan: &mut Plan, call: &Call) {
-    let cards = call.constant("CARDS");
-    let arguments = of_cards(call, cards as usize, of_cards(call, 0, Arguments::new()));
-    let arguments = arguments.words(&[call.params[0]]).words(&place_among_cards(call));
-    let threads = call.params[0].div_ceil(4).div_ceil(cards);
-    plan.launch("cards_add", [threads.div_ceil(256).min(8 * plan.chip.multiprocessors), 1, 1], 256, 0, arguments);
-}
-
-/// Buffers: from, to of each card.
-fn cards_join(plan: &mut Plan, call: &Call) {
-    let arguments = of_cards(call, 1, Arguments::new().address(call.address(0)));
-    let [rows, piece] = [call.params[0], call.params[1]];
-    let arguments = arguments.words(&[rows, piece]).words(&place_among_cards(call));
-    let threads = (u64::from(rows) * u64::from(piece)).div_ceil(256) as u32;
-    plan.launch("cards_join", [threads.min(8 * plan.chip.multiprocessors), 1, 1], 256, 0, arguments);
 }

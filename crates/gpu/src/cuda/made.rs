@@ -52,6 +52,7 @@ pub(super) fn make(plan: &mut Plan, product: &Product, made: &Made) -> (u64, u64
         _ if made.element_bytes != 2 => ("", 256),
         (GATED, _) => ("_wide", 1024),
         (NORM, ..=4096) if many => ("_normed", 256),
+        (NORM, _) if many => ("_normed_long", 256),
         (PLAIN, ..=4096) if many => ("_plain", 256),
         (PLAIN, _) if many => ("_long", 512),
         _ => ("", 256),

@@ -31,18 +31,26 @@ const LONG_ROW: u32 = 8192;
 pub(super) fn matmul(plan: &mut Plan, call: &Call, rest: &[Command]) -> Result<usize, GpuError> {
     let product = Product::of(call)?;
     if let Some(next) = rest.first().and_then(Call::of).filter(|next| is_gate_of(&product, next)) {
-        let (next, done) = Product::of(&next)?.with_sum(&rest[1..]);
+        let (next, done) = with_end(plan, Product::of(&next)?, &rest[1..]);
         if is_pair_of_many(plan, &product, &next) {
             pair_of_many(plan, &product, &next)?;
             return Ok(1 + done);
         }
     }
-    let (product, done) = product.with_sum(rest);
+    let (product, done) = with_end(plan, product, rest);
     if let Some(more) = mixture::routed(plan, &product, &rest[done..])? {
         return Ok(done + more);
     }
     one_or_more(plan, &product)?;
     Ok(done)
+}
+
+/// With what commands behind a product do at its end: a sum with as many other values, or where tiles make it, what goes to
+/// another card; how many commands that were.
+pub(super) fn with_end<'a>(plan: &Plan, product: Product<'a>, rest: &'a [Command]) -> (Product<'a>, usize) {
+    let pushed = product.with_push(rest);
+    let is_pushed = pushed.1 > 0 && plan.chip.major == 9 && product.rows > SOME_ROWS && pushed.0.in_quads();
+    if is_pushed { pushed } else { product.with_sum(rest) }
 }
 
 /// Whether `next` multiplies what the gates and ups that `product` makes give.

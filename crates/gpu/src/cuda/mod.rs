@@ -7,6 +7,7 @@
 
 mod arguments;
 mod attention;
+mod cards;
 mod driver;
 mod formula;
 mod image;

@@ -170,7 +170,7 @@ pub(super) struct Product<'a> {
     pub bias: u64,
     pub residual: u64,
     pub out: u64,
-    /// Where the product goes without the residual, too; or 0.
+    /// Where the product goes without the residual, too, here or on another card; or 0.
     pub plain: u64,
     pub out_stride: u32,
     /// Tiles of experts and their pairs, and how many tiles and rows of one there are.
@@ -260,6 +260,22 @@ impl<'a> Product<'a> {
         }
         let plain = if out == self.out { 0 } else { self.out };
         (Product { residual, out, plain, next: next(1), ..self }, 1)
+    }
+
+    /// With the copy that the next command sends to another card, if that is what it does; how many commands that were.
+    /// It is for kernels that write to both places as they go.
+    pub fn with_push(self, rest: &'a [Command]) -> (Product<'a>, usize) {
+        let alone = self.experts.is_none() && self.residual == 0 && self.weights.code != F32;
+        let whole = first_byte(self.call) == 0 && self.out_stride == self.features;
+        let is_push = |next: &Call| {
+            next.kernel.name == "cards_push"
+                && next.address(0) == self.out
+                && next.params == [self.rows * self.features]
+        };
+        match rest.first().and_then(Call::of).filter(|next| alone && whole && is_push(next)) {
+            Some(push) => (Product { plain: push.address(1), next: rest.get(1).and_then(Call::of), ..self }, 1),
+            None => (self, 0),
+        }
     }
 }
 

@@ -1,13 +1,23 @@
 //! Several cards as one device: the same software device opened twice, or as many CUDA devices as there are.
+//!
+//! With several CUDA devices these tests run alone (`kernels group::`): the driver may wait for a device before it loads
+//! another test's kernels, and a kernel that waits there for another card, to which nobody then sends work, gives up.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use olivine_gpu::expression::{Binary, Expression};
+use olivine_gpu::ops::elementwise::{Operand, elementwise};
+use olivine_gpu::ops::laying::FileMatrix;
+use olivine_gpu::ops::matmul::{Matmul, matmul};
+use olivine_gpu::ops::weights::{Code, Matrix};
 use olivine_gpu::{Device, GpuError, List, choices, open_named};
 
-use crate::common::values;
+use crate::common::{assert_bits, room, upload, values};
 
-/// A group on the device of the tests; none, said aloud, where there is only one card.
-fn group() -> Option<Arc<dyn Device>> {
+/// A group on the device of the tests, and the turn that tests take to have one; none, said aloud, where there is only one card.
+fn group() -> Option<(MutexGuard<'static, ()>, Arc<dyn Device>)> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let name = std::env::var("OLIVINE_DEVICE").unwrap_or_else(|_| "vulkan:0".to_string());
     let names: &[&str] = match name.as_str() {
         name if name.starts_with("vulkan") => &["vulkan:0,0"],
@@ -16,7 +26,7 @@ fn group() -> Option<Arc<dyn Device>> {
     };
     for name in names {
         match open_named(name) {
-            Ok(group) => return Some(group),
+            Ok(group) => return Some((turn, group)),
             Err(GpuError::NotFound { .. }) => {}
             Err(error) => panic!("{name}: {error}"),
         }
@@ -33,7 +43,7 @@ fn floats(device: &dyn Device, card: usize, memory: &olivine_gpu::Memory) -> Vec
 
 #[test]
 fn sums_are_added_in_the_order_of_the_cards_and_alike_on_all() {
-    let Some(group) = group() else { return };
+    let Some((_turn, group)) = group() else { return };
     let cards = group.cards();
     // One block, some, as many as go by mail, and more.
     for count in [1, 5, 512, 1000, 70_001, 300_000, 1_000_003] {
@@ -62,7 +72,7 @@ fn sums_are_added_in_the_order_of_the_cards_and_alike_on_all() {
 
 #[test]
 fn a_long_chain_of_sums_of_many_sizes_keeps_its_turns() {
-    let Some(group) = group() else { return };
+    let Some((_turn, group)) = group() else { return };
     let most = 700_000;
     let memory = [0; 2].map(|_| group.allocate(4 * most).unwrap());
     let ones: Vec<f32> = vec![1.0; most as usize];
@@ -87,9 +97,61 @@ fn a_long_chain_of_sums_of_many_sizes_keeps_its_turns() {
     }
 }
 
+/// A card's share of a sum over `inner` columns, the sum over the cards, and the residual stream added to it. `alone` sends the
+/// commands one by one and keeps what is between them; elsewhere only the list has that, and cards may do them together.
+fn product_of_cards(group: &dyn Device, matrix: &Matrix, rows: usize, alone: bool) -> Vec<Vec<f32>> {
+    let count = rows * matrix.rows;
+    let [x, share, sum, out] = [rows * matrix.columns, count, count, count].map(|floats| room(group, floats));
+    for card in 0..group.cards() {
+        group.write_to(card, &x, 0, bytemuck::cast_slice(&values(card as u64, rows * matrix.columns))).unwrap();
+    }
+    let before = upload(group, &values(9, count));
+    let plus = Arc::new(Expression::input(0).binary(Binary::Add, Expression::input(1)));
+    let mut lists = vec![List::new()];
+    for step in 0..3 {
+        let list = lists.last_mut().unwrap();
+        match step {
+            0 => matmul(list, matrix, &x, matrix.columns, rows, &Matmul::default(), &share),
+            1 => list.sum_of_cards(&share, &sum),
+            _ => {
+                let operands = [&before, &sum].map(|memory| Operand { memory, divide: 1, modulo: count });
+                elementwise(list, &plus, &operands, &[], count, &out);
+            }
+        }
+        if alone {
+            lists.push(List::new());
+        }
+    }
+    if !alone {
+        drop((share, sum));
+    }
+    // Several times, so that memory that sums come to is used again.
+    for _ in 0..3 {
+        lists.iter().for_each(|list| group.submit(list).unwrap());
+    }
+    (0..group.cards()).map(|card| floats(group, card, &out)).collect()
+}
+
+#[test]
+fn a_product_its_sum_over_the_cards_and_the_residual_in_one_list_are_what_each_alone_gives() {
+    let Some((_turn, group)) = group() else { return };
+    // By mail, and more than that; the last ones in tiles whose end sends them.
+    for (rows, features) in [(1, 1024), (20, 1024), (70, 8192), (260, 2049), (261, 2052)] {
+        let weights: Vec<half::bf16> = values(7, features * 64).into_iter().map(half::bf16::from_f32).collect();
+        let bytes = bytemuck::cast_slice(&weights);
+        let matrix = FileMatrix::dense(Code::Bf16, features, 64, bytes).upload(&*group).unwrap();
+        let parts = product_of_cards(&*group, &matrix, rows, true);
+        let one = product_of_cards(&*group, &matrix, rows, false);
+        for card in 0..group.cards() {
+            assert_bits(&parts[card], &parts[0], &format!("{rows} rows of {features}, card {card}"));
+            assert_bits(&one[card], &parts[0], &format!("{rows} rows of {features}, in one list, card {card}"));
+        }
+    }
+}
+
 #[test]
 fn rows_are_joined_from_the_cards_pieces() {
-    let Some(group) = group() else { return };
+    let Some((_turn, group)) = group() else { return };
     let cards = group.cards();
     for [rows, piece] in [[1, 3], [7, 130], [33, 4001]] {
         let from = group.allocate(4 * (rows * piece) as u64).unwrap();
@@ -116,7 +178,7 @@ fn names_of_groups_and_a_lost_card() {
     for wrong in ["cuda:0,x", "gpu:0,1", "cuda:,"] {
         assert!(matches!(choices(wrong), Err(GpuError::Choice(name)) if name == wrong), "{wrong}");
     }
-    let Some(group) = group() else { return };
+    let Some((_turn, group)) = group() else { return };
     assert!(group.info().name.starts_with(&format!("{} x ", group.cards())), "{}", group.info().name);
     let (from, to) = (group.allocate(64).unwrap(), group.allocate(64).unwrap());
     group.simulate_loss();
