@@ -38,7 +38,7 @@ pub fn bf16_to_f32_on(tier: Tier, from: &[bf16], to: &mut [f32]) {
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `check` made sure that the processor has this tier.
-        Tier::Avx512 => unsafe { x86::bf16_to_f32_avx512(from, to) },
+        Tier::Avx512 | Tier::Amx => unsafe { x86::bf16_to_f32_avx512(from, to) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Tier::Avx2 => unsafe { x86::bf16_to_f32_avx2(from, to) },
@@ -53,7 +53,7 @@ pub fn f32_to_bf16_on(tier: Tier, from: &[f32], to: &mut [bf16]) {
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `check` made sure that the processor has this tier.
-        Tier::Avx512 => unsafe { x86::f32_to_bf16_avx512(from, to) },
+        Tier::Avx512 | Tier::Amx => unsafe { x86::f32_to_bf16_avx512(from, to) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Tier::Avx2 => unsafe { x86::f32_to_bf16_avx2(from, to) },
@@ -67,7 +67,7 @@ pub fn f16_to_f32_on(tier: Tier, from: &[f16], to: &mut [f32]) {
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `check` made sure that the processor has this tier.
-        Tier::Avx512 => unsafe { x86::f16_to_f32_avx512(from, to) },
+        Tier::Avx512 | Tier::Amx => unsafe { x86::f16_to_f32_avx512(from, to) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Tier::Avx2 => unsafe { x86::f16_to_f32_avx2(from, to) },
@@ -84,7 +84,7 @@ pub fn f32_to_f16_on(tier: Tier, from: &[f32], to: &mut [f16]) {
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `check` made sure that the processor has this tier.
-        Tier::Avx512 => unsafe { x86::f32_to_f16_avx512(from, to) },
+        Tier::Avx512 | Tier::Amx => unsafe { x86::f32_to_f16_avx512(from, to) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Tier::Avx2 => unsafe { x86::f32_to_f16_avx2(from, to) },

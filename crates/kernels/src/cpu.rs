@@ -14,6 +14,8 @@ pub enum Tier {
     Avx512 = 3,
     /// aarch64 with NEON and dotprod (i8mm is asked for where it is used).
     Neon = 4,
+    /// x86-64 with all of [`Tier::Avx512`] and the matrix registers of AMX (INT8, BF16), which Linux lends on request.
+    Amx = 5,
 }
 
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
@@ -29,6 +31,7 @@ pub fn tier() -> Tier {
         2 => Tier::Avx2,
         3 => Tier::Avx512,
         4 => Tier::Neon,
+        5 => Tier::Amx,
         _ => {
             let best = *available().last().expect("the scalar tier is always there");
             CHOSEN.store(best as u8, Ordering::Relaxed);
@@ -59,6 +62,9 @@ pub fn available() -> Vec<Tier> {
             && is_x86_feature_detected!("avx512bf16")
         {
             tiers.push(Tier::Avx512);
+            if crate::amx::lent() {
+                tiers.push(Tier::Amx);
+            }
         }
     }
     #[cfg(target_arch = "aarch64")]

@@ -7,6 +7,8 @@
 
 pub mod activation;
 mod ahead;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub mod attention;
 pub mod convert;
 pub mod cpu;

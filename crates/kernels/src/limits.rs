@@ -168,7 +168,7 @@ impl Burst {
 fn readers(tier: Tier) -> &'static [Reader] {
     match tier {
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx512 => &x86::AVX512_READERS,
+        Tier::Avx512 | Tier::Amx => &x86::AVX512_READERS,
         #[cfg(target_arch = "x86_64")]
         Tier::Avx2 => &x86::AVX2_READERS,
         _ => &portable::READERS,
@@ -178,7 +178,7 @@ fn readers(tier: Tier) -> &'static [Reader] {
 fn bursts(tier: Tier) -> &'static [Burst] {
     match tier {
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx512 => &x86::AVX512_BURSTS,
+        Tier::Avx512 | Tier::Amx => &x86::AVX512_BURSTS,
         #[cfg(target_arch = "x86_64")]
         Tier::Avx2 => &x86::AVX2_BURSTS,
         #[cfg(target_arch = "aarch64")]

@@ -124,7 +124,7 @@ fn native_bf16_rounds_the_input_and_nothing_else() {
     let rounded: Vec<f32> = x.iter().map(|&x| bf16::from_f32(x).to_f32()).collect();
     let pool = Pool::new(2);
     on_every_tier(|tier| {
-        let input = if tier == Tier::Avx512 { &rounded } else { &x };
+        let input = if matches!(tier, Tier::Avx512 | Tier::Amx) { &rounded } else { &x };
         let mut out = vec![0.0; m * n];
         matmul(&pool, &x, m, &[(matrix, 0)], &mut out, n, Precision::Native);
         let mut row = vec![0.0; k];

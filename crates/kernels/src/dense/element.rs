@@ -26,7 +26,9 @@ impl Kind {
         match dtype {
             DenseType::F32 => Kind::F32,
             DenseType::F16 => Kind::F16,
-            DenseType::Bf16 if precision == Precision::Native && tier() == Tier::Avx512 => Kind::PairsBf16,
+            DenseType::Bf16 if precision == Precision::Native && matches!(tier(), Tier::Avx512 | Tier::Amx) => {
+                Kind::PairsBf16
+            }
             DenseType::Bf16 => Kind::Bf16,
         }
     }

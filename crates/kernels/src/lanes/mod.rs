@@ -33,7 +33,7 @@ pub(crate) fn run<J: Job>(job: J) {
     match cpu::tier() {
         // SAFETY: `cpu::tier` only names tiers that this processor has.
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx512 => unsafe { avx512::call(job) },
+        Tier::Avx512 | Tier::Amx => unsafe { avx512::call(job) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Tier::Avx2 => unsafe { avx2::call(job) },

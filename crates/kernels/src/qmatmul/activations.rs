@@ -171,7 +171,7 @@ type QuantizeRow = unsafe fn(&[f32], &Record, *mut u8);
 fn quantize_row_of_tier() -> QuantizeRow {
     match crate::cpu::tier() {
         #[cfg(target_arch = "x86_64")]
-        crate::cpu::Tier::Avx512 => quantize_row_avx512,
+        crate::cpu::Tier::Avx512 | crate::cpu::Tier::Amx => quantize_row_avx512,
         #[cfg(target_arch = "x86_64")]
         crate::cpu::Tier::Avx2 => quantize_row_avx2,
         _ => quantize_row,

@@ -13,6 +13,7 @@ use std::arch::x86_64::*;
 /// This tier.
 pub const KERNELS: Kernels = Kernels {
     reads_packed: false,
+    opens_signed: false,
     read_values,
     read_scales,
     reads_headers: tile::no_headers,

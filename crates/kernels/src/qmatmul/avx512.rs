@@ -21,6 +21,7 @@ use std::arch::x86_64::*;
 /// This tier.
 pub const KERNELS: Kernels = Kernels {
     reads_packed: true,
+    opens_signed: false,
     read_values,
     read_scales: scales::read_scales,
     reads_headers,

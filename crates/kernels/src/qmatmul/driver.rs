@@ -276,7 +276,8 @@ impl Part<'_> {
         let mut source = (first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
         // Bytes are open as they are.
-        let is_open = self.kernels.reads_packed && layout.values == Values::Bits8;
+        let signed = self.kernels.opens_signed && !layout.biased;
+        let is_open = self.kernels.reads_packed && layout.values == Values::Bits8 && !signed;
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
             if !(self.kernels.reads_headers)(stored, scratch.rows.len()) {
@@ -288,6 +289,10 @@ impl Part<'_> {
                     let slab = self.weights.slab(p.min(self.panels - 1), at);
                     let values = &slab[sizes.header..];
                     (self.kernels.read_values)(layout.values, values, sizes.width, open.add(p * OPEN_STRIDE));
+                    if signed {
+                        let open = std::slice::from_raw_parts_mut(open.add(p * OPEN_STRIDE), sizes.width * PANEL_ROWS);
+                        open.iter_mut().for_each(|value| *value = value.wrapping_sub(1 << layout.offset_shift));
+                    }
                 }
                 source = (open, OPEN_STRIDE);
             }

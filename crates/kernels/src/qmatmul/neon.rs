@@ -14,7 +14,16 @@ pub fn kernels() -> Kernels {
     let tile = if std::arch::is_aarch64_feature_detected!("i8mm") { tile::<true> } else { tile::<false> };
     let (read_values, read_scales) = (unpack::read_values, unpack::read_scales);
     let (reads_headers, direct_rows) = (no_headers, no_direct_rows);
-    Kernels { reads_packed: false, read_values, read_scales, reads_headers, tile, direct_rows, float_tile }
+    Kernels {
+        reads_packed: false,
+        opens_signed: false,
+        read_values,
+        read_scales,
+        reads_headers,
+        tile,
+        direct_rows,
+        float_tile,
+    }
 }
 
 /// See [`super::tile::tile`].

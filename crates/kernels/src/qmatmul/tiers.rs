@@ -10,6 +10,8 @@ use crate::cpu::Tier;
 pub fn kernels() -> Kernels {
     match crate::cpu::tier() {
         #[cfg(target_arch = "x86_64")]
+        Tier::Amx => super::amx::KERNELS,
+        #[cfg(target_arch = "x86_64")]
         Tier::Avx512 => super::avx512::KERNELS,
         #[cfg(target_arch = "x86_64")]
         Tier::Avx2 => super::avx2::KERNELS,
@@ -21,6 +23,7 @@ pub fn kernels() -> Kernels {
 
 const SCALAR: Kernels = Kernels {
     reads_packed: false,
+    opens_signed: false,
     read_values: unpack::read_values,
     read_scales: unpack::read_scales,
     reads_headers: tile::no_headers,

@@ -96,6 +96,8 @@ pub struct FloatTile {
 pub struct Kernels {
     /// Whether `tile` reads packed values; else they must be open.
     pub reads_packed: bool,
+    /// Whether `tile` wants open values without their offset, as signed bytes.
+    pub opens_signed: bool,
     /// [`unpack::read_values`].
     pub read_values: unsafe fn(Values, &[u8], usize, *mut u8),
     /// [`unpack::read_scales`].

@@ -19,7 +19,7 @@ macro_rules! tiered {
                 }
                 match $crate::cpu::tier() {
                     // SAFETY: a tier is only chosen on a processor that has it.
-                    $crate::cpu::Tier::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::cpu::Tier::Avx512 | $crate::cpu::Tier::Amx => return unsafe { avx512($($arg),*) },
                     // SAFETY: as above.
                     $crate::cpu::Tier::Avx2 => return unsafe { avx2($($arg),*) },
                     _ => {}

@@ -159,7 +159,7 @@ macro_rules! tiered {
         $visibility fn $name($($argument: $type),*) $(-> $result)? {
             match $crate::cpu::tier() {
                 #[cfg(target_arch = "x86_64")]
-                $crate::cpu::Tier::Avx512 => {
+                $crate::cpu::Tier::Avx512 | $crate::cpu::Tier::Amx => {
                     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,avx2,fma,f16c")]
                     fn run($($argument: $type),*) $(-> $result)? {
                         // SAFETY: this function runs only where the tier is available.
@@ -268,7 +268,7 @@ mod tests {
             let mut out = vec![0.0; 2 * bits.len()];
             widen(&bits, &bits, &mut out);
             let lanes = match tier {
-                crate::cpu::Tier::Avx512 => 16,
+                crate::cpu::Tier::Avx512 | crate::cpu::Tier::Amx => 16,
                 crate::cpu::Tier::Avx2 | crate::cpu::Tier::Scalar => 8,
                 crate::cpu::Tier::Neon => 4,
             };

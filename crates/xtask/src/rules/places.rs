@@ -18,6 +18,7 @@ const CFG: &[&str] = &[
     "crates/gpu/src/wgpu/mod.rs",
     "crates/cli/src/signals.rs",
     "crates/kernels/examples/",
+    "crates/kernels/src/amx.rs",
     "crates/kernels/src/convert.rs",
     "crates/kernels/src/cpu.rs",
     "crates/kernels/src/lanes/mod.rs",
