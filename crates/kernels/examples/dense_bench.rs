@@ -1,4 +1,5 @@
-//! Speed of dense products beside the limits measured in the same process: `dense_bench [threads] [many | few] [kind]`.
+//! Speed of dense products beside the limits measured in the same process: `dense_bench [threads] [many | few] [kind] [tier]`,
+//! where an empty kind means all and `avx512` is a tier.
 //!
 //! Many rows: Gop/s as a share of the register peak of the instruction. One and a few rows: GB/s of weights as a share
 //! of the read bandwidth, over enough matrices that nothing is found in a cache. Best of several rounds.
@@ -6,8 +7,9 @@
 use std::time::Instant;
 
 use olivine_kernels::bf16;
-use olivine_kernels::cpu::{Tier, tier};
+use olivine_kernels::cpu::{available, force, tier};
 use olivine_kernels::dense::{DenseMatrix, DenseType, Precision, matmul};
+use olivine_kernels::limits::{Limits, Operands};
 use olivine_kernels::pool::Pool;
 
 fn best_s(rounds: usize, mut run: impl FnMut()) -> f64 {
@@ -18,49 +20,6 @@ fn best_s(rounds: usize, mut run: impl FnMut()) -> f64 {
             start.elapsed().as_secs_f64()
         })
         .fold(f64::INFINITY, f64::min)
-}
-
-/// Gop/s of the multiply-add instructions on all threads: bf16 dot products, f32 multiply-adds.
-#[cfg(target_arch = "x86_64")]
-fn peaks(pool: &Pool) -> (f64, f64) {
-    const LOOPS: usize = 200_000;
-    macro_rules! sixteen {
-        ($instruction:literal) => {
-            // SAFETY: registers only, all declared.
-            unsafe {
-                std::arch::asm!(
-                    "vpxord zmm30, zmm30, zmm30", "vpxord zmm31, zmm31, zmm31",
-                    "2:",
-                    concat!($instruction, " zmm0, zmm30, zmm31"), concat!($instruction, " zmm1, zmm30, zmm31"),
-                    concat!($instruction, " zmm2, zmm30, zmm31"), concat!($instruction, " zmm3, zmm30, zmm31"),
-                    concat!($instruction, " zmm4, zmm30, zmm31"), concat!($instruction, " zmm5, zmm30, zmm31"),
-                    concat!($instruction, " zmm6, zmm30, zmm31"), concat!($instruction, " zmm7, zmm30, zmm31"),
-                    concat!($instruction, " zmm8, zmm30, zmm31"), concat!($instruction, " zmm9, zmm30, zmm31"),
-                    concat!($instruction, " zmm10, zmm30, zmm31"), concat!($instruction, " zmm11, zmm30, zmm31"),
-                    concat!($instruction, " zmm12, zmm30, zmm31"), concat!($instruction, " zmm13, zmm30, zmm31"),
-                    concat!($instruction, " zmm14, zmm30, zmm31"), concat!($instruction, " zmm15, zmm30, zmm31"),
-                    "dec {n}", "jnz 2b",
-                    n = inout(reg) LOOPS => _,
-                    out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
-                    out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
-                    out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm30") _, out("zmm31") _,
-                )
-            }
-        };
-    }
-    if tier() != Tier::Avx512 {
-        return (f64::NAN, f64::NAN);
-    }
-    let threads = pool.threads();
-    let dots = best_s(9, || pool.run(threads, &|_| sixteen!("vdpbf16ps")));
-    let fmas = best_s(9, || pool.run(threads, &|_| sixteen!("vfmadd231ps")));
-    let count = (threads * LOOPS * 16) as f64 / 1e9;
-    (count * 64.0 / dots, count * 32.0 / fmas)
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn peaks(_: &Pool) -> (f64, f64) {
-    (f64::NAN, f64::NAN)
 }
 
 /// GB/s of reading `data`, four streams a part.
@@ -94,7 +53,13 @@ fn bandwidth_gbps(pool: &Pool, data: &[u8], rounds: usize) -> f64 {
 fn main() {
     let threads = std::env::args().nth(1).map_or(0, |text| text.parse().expect("threads"));
     let pool = Pool::new(threads);
-    let (dots, fmas) = peaks(&pool);
+    if let Some(name) = std::env::args().nth(4) {
+        let named = available().into_iter().find(|tier| format!("{tier:?}").eq_ignore_ascii_case(&name));
+        force(named.expect("[bench] a tier of this processor"));
+    }
+    let limits = Limits::measure(&pool);
+    let [dots, fmas] =
+        [Operands::Bf16, Operands::F32].map(|operands| limits.peak(operands).operations_per_second / 1e9);
     println!("{} threads, {:?}: bf16 peak {dots:.0} Gop/s, f32 peak {fmas:.0} Gop/s", pool.threads(), tier());
     let arena_bytes = 320usize << 20;
     let arena: Vec<u8> = bytemuck::cast_slice(
@@ -128,14 +93,17 @@ fn many_rows(pool: &Pool, arena: &[u8], (dots, fmas): (f64, f64), (name, dtype, 
     let shapes = wide.map(|(n, k)| (512, n, k)).into_iter().chain([17, 24, 32, 64, 128].map(|m| (m, 3072, 1024)));
     for (m, n, k) in shapes {
         let x: Vec<f32> = (0..m * k).map(|i| (i % 97) as f32 * 0.02 - 1.0).collect();
-        let mut out = vec![0.0; m * n];
+        // On a cache line, as the memory of arrays is.
+        let mut out = vec![0.0; m * n + 16];
+        let start = out.as_ptr().align_offset(64);
+        let out = &mut out[start..start + m * n];
         let size = n * k * dtype.size();
         // Other weights each time: in a model they come from memory too.
         let mut matrices = arena.chunks_exact(size).cycle();
         let seconds = best_s(12, || {
             let data = matrices.next().expect("[bench] the arena holds a matrix");
             let matrix = DenseMatrix { dtype, rows: n, columns: k, data };
-            matmul(pool, &x, m, &[(matrix, 0)], &mut out, n, precision);
+            matmul(pool, &x, m, &[(matrix, 0)], out, n, precision);
         });
         let rate = 2.0 * (m * n * k) as f64 / seconds / 1e9;
         let peak = if dtype == DenseType::Bf16 && precision == Precision::Native { dots } else { fmas };

@@ -178,7 +178,9 @@ fn readers(tier: Tier) -> &'static [Reader] {
 fn bursts(tier: Tier) -> &'static [Burst] {
     match tier {
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx512 | Tier::Amx => &x86::AVX512_BURSTS,
+        Tier::Amx => &x86::AMX_BURSTS,
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512 => &x86::AVX512_BURSTS,
         #[cfg(target_arch = "x86_64")]
         Tier::Avx2 => &x86::AVX2_BURSTS,
         #[cfg(target_arch = "aarch64")]

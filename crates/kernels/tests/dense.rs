@@ -59,7 +59,7 @@ fn same_bits(a: &[f32], b: &[f32]) -> bool {
 }
 
 /// `(m, n, k)` on both sides of every tile and vector size.
-const SHAPES: [(usize, usize, usize); 23] = [
+const SHAPES: [(usize, usize, usize); 28] = [
     (1, 1, 1),
     (1, 5, 3),
     (2, 16, 32),
@@ -80,6 +80,11 @@ const SHAPES: [(usize, usize, usize); 23] = [
     (25, 51, 4163),
     (1, 3, 20_000),
     (600, 20, 40),
+    (16, 15, 30),
+    (15, 17, 34),
+    (32, 32, 256),
+    (48, 33, 258),
+    (49, 31, 513),
     (0, 8, 8),
     (3, 0, 8),
     (2, 5, 0),
@@ -170,6 +175,61 @@ fn a_row_has_the_same_bits_in_every_batch_and_on_every_number_of_threads() {
                     let mut out = vec![0.0; part.rows];
                     matmul(&pools[1], &x[..k], 1, &[(part, 0)], &mut out, part.rows, precision);
                     assert!(same_bits(&out, &alone[first..last]), "{tier:?} {dtype:?} rows from {first}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn long_inputs_of_many_rows_give_the_bits_of_their_rows() {
+    // More input than a part of 32 weight rows takes, so that parts grow with few threads and shrink with many.
+    let (m, n, k) = (530, 300, 1100);
+    let data = bytes(&values(n * k, 31), DenseType::Bf16);
+    let matrix = DenseMatrix { dtype: DenseType::Bf16, rows: n, columns: k, data: &data };
+    let x = values(m * k, 32);
+    let pools = [Pool::new(1), Pool::new(7)];
+    on_every_tier(|tier| {
+        for pool in pools.iter().filter(|_| tier >= Tier::Avx512) {
+            let mut out = vec![0.0; m * n];
+            matmul(pool, &x, m, &[(matrix, 0)], &mut out, n, Precision::Native);
+            for r in [0, 15, 16, 31, 511, 512, 529] {
+                let mut alone = vec![0.0; n];
+                matmul(pool, &x[r * k..][..k], 1, &[(matrix, 0)], &mut alone, n, Precision::Native);
+                assert!(same_bits(&out[r * n..][..n], &alone), "{tier:?} row {r}, {} threads", pool.threads());
+            }
+        }
+    });
+}
+
+/// One element of a product through matrix registers: 32 columns at a time, even and odd ones apart.
+fn chain(x: &[f32], w: &[f32]) -> f32 {
+    let mut sum = 0.0f32;
+    for (x, w) in x.chunks(32).zip(w.chunks(32)) {
+        let mut halves = [0.0f32; 2];
+        for (i, (&x, &w)) in x.iter().zip(w).enumerate() {
+            halves[i % 2] = bf16::from_f32(x).to_f32().mul_add(w, halves[i % 2]);
+        }
+        sum += halves[0] + halves[1];
+    }
+    sum
+}
+
+#[test]
+fn matrix_registers_add_in_one_order() {
+    let pool = Pool::new(1);
+    on_every_tier(|tier| {
+        for (m, n, k) in [(1, 19, 77), (3, 16, 1024), (40, 50, 300)].into_iter().filter(|_| tier == Tier::Amx) {
+            let data = bytes(&values(n * k, 41), DenseType::Bf16);
+            let matrix = DenseMatrix { dtype: DenseType::Bf16, rows: n, columns: k, data: &data };
+            let x = values(m * k, 42);
+            let (mut out, mut row) = (vec![0.0; m * n], vec![0.0; k]);
+            matmul(&pool, &x, m, &[(matrix, 0)], &mut out, n, Precision::Native);
+            for j in 0..n {
+                reference::weight_row(&matrix, j, &mut row);
+                for r in 0..m {
+                    let expected = chain(&x[r * k..][..k], &row);
+                    assert_eq!(out[r * n + j].to_bits(), expected.to_bits(), "[{m}, {n}, {k}] at ({r}, {j})");
                 }
             }
         }

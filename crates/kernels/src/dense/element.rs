@@ -12,6 +12,8 @@ use crate::simd::{MAX_LANES, Simd};
 pub enum Kind {
     /// Two bf16 in 32 bits, multiplied by the dot-product instruction.
     PairsBf16,
+    /// The same, multiplied in the matrix registers: a way of its own, `amx`.
+    TilesBf16,
     /// One bf16 widened.
     Bf16,
     /// One binary16 widened.
@@ -26,16 +28,17 @@ impl Kind {
         match dtype {
             DenseType::F32 => Kind::F32,
             DenseType::F16 => Kind::F16,
-            DenseType::Bf16 if precision == Precision::Native && matches!(tier(), Tier::Avx512 | Tier::Amx) => {
-                Kind::PairsBf16
-            }
-            DenseType::Bf16 => Kind::Bf16,
+            DenseType::Bf16 => match (precision, tier()) {
+                (Precision::Native, Tier::Avx512) => Kind::PairsBf16,
+                (Precision::Native, Tier::Amx) => Kind::TilesBf16,
+                _ => Kind::Bf16,
+            },
         }
     }
 
     /// Values in a unit.
     pub fn values(self) -> usize {
-        if self == Kind::PairsBf16 { 2 } else { 1 }
+        if matches!(self, Kind::PairsBf16 | Kind::TilesBf16) { 2 } else { 1 }
     }
 }
 
@@ -112,6 +115,7 @@ macro_rules! with_element {
                 $function::<$s, $crate::dense::element::PairsBf16>($($argument),*)
             }
             $crate::dense::element::Kind::PairsBf16 => unreachable!("[matmul] pairs on a tier without bf16 dot products"),
+            $crate::dense::element::Kind::TilesBf16 => unreachable!("[matmul] tiles go their own way"),
             $crate::dense::element::Kind::Bf16 => $function::<$s, $crate::dense::element::WideBf16>($($argument),*),
             $crate::dense::element::Kind::F16 => $function::<$s, $crate::dense::element::WideF16>($($argument),*),
             $crate::dense::element::Kind::F32 => $function::<$s, $crate::dense::element::PlainF32>($($argument),*),

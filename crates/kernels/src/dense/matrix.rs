@@ -67,7 +67,8 @@ pub struct DenseMatrix<'a> {
 /// How exact a product is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// What the tier does fastest. AVX-512: bf16 weights times the input rounded to bf16, sums in f32. Else as [`Precision::F32`].
+    /// What the tier does fastest. AVX-512 and AMX: bf16 weights times the input rounded to bf16, sums in f32; AMX takes
+    /// subnormal numbers for zero. Else as [`Precision::F32`].
     Native,
     /// Weights widened to f32, f32 multiply-add.
     F32,

@@ -2,8 +2,11 @@
 //!
 //! Invariant: the bits of an output element depend on its weight row, its input row, the tier and the precision,
 //! never on the number of rows, of threads, or on its place in a tile. [`reference`] is the scalar meaning.
-//! Read next: `element` (units and the order of a sum), `stream` (few rows), `panel` (many rows), `plan` (the cut).
+//! Read next: `element` (units and the order of a sum), `stream` (few rows), `panel` (many rows), `plan` (the cut);
+//! bf16 on the tier of AMX has a way and an order of its own, `amx`.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod element;
 mod general;
 mod matrix;
@@ -117,7 +120,12 @@ fn multiply(
         let kind = Kind::choose(first.matrix.dtype, precision);
         let same = |product: &Product<'_>| Kind::choose(product.matrix.dtype, precision) == kind;
         let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(same);
-        plan::run(pool, &Call { kind, x, columns, groups, products: &now, out_stride }, out);
+        let call = Call { kind, x, columns, groups, products: &now, out_stride };
+        match kind {
+            #[cfg(target_arch = "x86_64")]
+            Kind::TilesBf16 => amx::run(pool, &call, out),
+            _ => plan::run(pool, &call, out),
+        }
         rest = later;
     }
 }

@@ -68,18 +68,21 @@ pub struct InputRows<'a, const PAIRS: bool> {
     pub row: &'a (dyn Fn(usize) -> usize + Sync),
 }
 
+impl<const PAIRS: bool> InputRows<'_, PAIRS> {
+    /// Vector `step` of units of row `row`, zeros beyond its end.
+    #[inline(always)]
+    pub fn vector<S: Simd>(&self, s: S, row: usize, step: usize) -> S::V {
+        let values = S::LANES * if PAIRS { 2 } else { 1 };
+        let row = (self.row)(row);
+        input_units::<S, PAIRS>(s, &self.x[row * self.columns + step * values..(row + 1) * self.columns])
+    }
+}
+
 impl<const PAIRS: bool> Source for InputRows<'_, PAIRS> {
     #[inline(always)]
     fn block<S: Simd>(&self, s: S, first: usize, count: usize, step: usize, block: &mut [S::V; MAX_LANES]) {
-        let values = S::LANES * if PAIRS { 2 } else { 1 };
         for (lane, v) in block.iter_mut().enumerate().take(S::LANES) {
-            if lane >= count {
-                *v = s.zero();
-                continue;
-            }
-            let row = (self.row)(first + lane);
-            let from = &self.x[row * self.columns + step * values..(row + 1) * self.columns];
-            *v = input_units::<S, PAIRS>(s, from);
+            *v = if lane < count { self.vector(s, first + lane, step) } else { s.zero() };
         }
         s.transpose(&mut block[..S::LANES]);
     }
@@ -240,12 +243,12 @@ pub struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         if self.data.is_empty() { 0 } else { self.data.len() / self.row_bytes * (self.end - self.begin).div_ceil(64) }
     }
 
     #[inline(always)]
-    fn ask<S: Simd>(&mut self, s: S, count: usize) {
+    pub fn ask<S: Simd>(&mut self, s: S, count: usize) {
         for _ in 0..count {
             let at = self.row + self.at;
             if at >= self.data.len() {

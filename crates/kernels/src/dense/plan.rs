@@ -27,7 +27,7 @@ pub enum Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self {
             Rows::All(count) => *count,
             Rows::Pairs(pairs) => pairs.len(),
@@ -35,7 +35,7 @@ impl Rows<'_> {
     }
 
     #[inline(always)]
-    fn input(&self, i: usize) -> usize {
+    pub fn input(&self, i: usize) -> usize {
         match self {
             Rows::All(_) => i,
             Rows::Pairs(pairs) => pairs[i].0 as usize,
@@ -43,7 +43,7 @@ impl Rows<'_> {
     }
 
     #[inline(always)]
-    fn output(&self, i: usize) -> usize {
+    pub fn output(&self, i: usize) -> usize {
         match self {
             Rows::All(_) => i,
             Rows::Pairs(pairs) => pairs[i].1 as usize,

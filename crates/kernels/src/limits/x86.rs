@@ -1,9 +1,11 @@
-//! x86-64: vector loads with prefetch, and products on 16 (AVX-512) or 12 (AVX2) accumulators.
+//! x86-64: vector loads with prefetch, and products on 16 (AVX-512) or 12 (AVX2) accumulators or four tiles (AMX).
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
 use super::{Burst, Line, Operands, Reader};
+use crate::amx::{self, ROW_BYTES, ROWS, Sizes};
 
 /// In order with prefetch, and in four streams.
 pub(super) const AVX512_READERS: [Reader; 2] = [
@@ -37,14 +39,35 @@ pub(super) const AVX512_BURSTS: [Burst; 3] = [
         // SAFETY: as above, with BF16.
         run: |rounds| unsafe { bf16_512(rounds) },
     },
-    Burst {
-        operands: Operands::F32,
-        instruction: "vfmadd231ps",
-        operations: 2 * 16 * ACCUMULATORS_512,
-        // SAFETY: as above.
-        run: |rounds| unsafe { f32_512(rounds) },
-    },
+    F32_512,
 ];
+
+/// int8 and bf16 in tiles, and f32.
+pub(super) const AMX_BURSTS: [Burst; 3] = [
+    Burst {
+        operands: Operands::Int8,
+        instruction: "tdpbusd",
+        operations: 2 * ROWS * ROWS * ROW_BYTES * ACCUMULATORS_AMX,
+        // SAFETY: listed for the AMX tier alone.
+        run: |rounds| unsafe { int8_amx(rounds) },
+    },
+    Burst {
+        operands: Operands::Bf16,
+        instruction: "tdpbf16ps",
+        operations: 2 * ROWS * ROWS * (ROW_BYTES / 2) * ACCUMULATORS_AMX,
+        // SAFETY: as above.
+        run: |rounds| unsafe { bf16_amx(rounds) },
+    },
+    F32_512,
+];
+
+const F32_512: Burst = Burst {
+    operands: Operands::F32,
+    instruction: "vfmadd231ps",
+    operations: 2 * 16 * ACCUMULATORS_512,
+    // SAFETY: listed for tiers alone that have AVX-512.
+    run: |rounds| unsafe { f32_512(rounds) },
+};
 
 /// f32 alone.
 pub(super) const AVX2_BURSTS: [Burst; 1] = [Burst {
@@ -55,6 +78,7 @@ pub(super) const AVX2_BURSTS: [Burst; 1] = [Burst {
     run: |rounds| unsafe { f32_256(rounds) },
 }];
 
+const ACCUMULATORS_AMX: usize = 4;
 const ACCUMULATORS_512: usize = 16;
 const ACCUMULATORS_256: usize = 12;
 
@@ -203,4 +227,46 @@ fn f32_256(rounds: usize) -> f32 {
     // SAFETY: 8 writable lanes.
     unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), all) };
     lanes.iter().sum()
+}
+
+/// Four tiles summed in turns, from operands that stay in tiles.
+macro_rules! tiles {
+    ($(#[$meta:meta])* $name:ident, $instruction:literal, $operand:expr, $sum:ty) => {
+        $(#[$meta])*
+        unsafe fn $name(rounds: usize) -> f32 {
+            let operand = [black_box($operand); ROWS * ROW_BYTES / size_of_val(&$operand)];
+            let mut sums: [$sum; ROWS * ROWS] = [Default::default(); ROWS * ROWS];
+            // SAFETY: the caller has the tier; operand and sums are tiles, and the loop ends.
+            unsafe {
+                amx::configure(const { &Sizes::new([(ROWS as u8, ROW_BYTES as u16); 8]) });
+                asm!(
+                    "tileloadd tmm4, [{operand} + {line}]",
+                    "tileloadd tmm5, [{operand} + {line}]",
+                    "2:",
+                    concat!($instruction, " tmm0, tmm4, tmm5"),
+                    concat!($instruction, " tmm1, tmm4, tmm5"),
+                    concat!($instruction, " tmm2, tmm4, tmm5"),
+                    concat!($instruction, " tmm3, tmm4, tmm5"),
+                    "dec {rounds}",
+                    "jnz 2b",
+                    "tilestored [{sums} + {line}], tmm3",
+                    operand = in(reg) operand.as_ptr(), sums = in(reg) sums.as_mut_ptr(), line = in(reg) ROW_BYTES,
+                    rounds = inout(reg) rounds.max(1) => _,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _,
+                    options(nostack)
+                );
+                amx::release();
+            }
+            sums.iter().map(|&sum| sum as f32).sum()
+        }
+    };
+}
+
+tiles! {
+    /// Bytes.
+    int8_amx, "tdpbusd", 1u8, i32
+}
+tiles! {
+    /// The bits of 0.5 as bf16.
+    bf16_amx, "tdpbf16ps", 0x3f00u16, f32
 }

@@ -21,6 +21,7 @@ const CFG: &[&str] = &[
     "crates/kernels/src/amx.rs",
     "crates/kernels/src/convert.rs",
     "crates/kernels/src/cpu.rs",
+    "crates/kernels/src/dense/mod.rs",
     "crates/kernels/src/lanes/mod.rs",
     "crates/kernels/src/lib.rs",
     "crates/kernels/src/limits.rs",
