@@ -1,6 +1,6 @@
 //! More than sixteen input rows: two tiles of weights times two of input, whose four products stay in registers.
 //!
-//! A chunk of 512 columns of 32 weight rows is copied to where the first-level cache keeps it, tile after tile, and all
+//! A chunk of 256 columns of 32 weight rows is copied to where the first-level cache keeps it, tile after tile, and all
 //! input passes by from the second-level one; sums wait there for the next chunk. Rows and columns beyond the matrix
 //! are zeros in the copy. What will be copied next is asked for meanwhile, and so are the lines of the result.
 
@@ -15,7 +15,8 @@ use crate::simd::{Avx512, MAX_LANES, Simd};
 pub const BLOCK_ROWS: usize = 2 * ROWS;
 /// Weight rows that one part takes at most.
 pub const MOST_ROWS: usize = 256;
-/// Products of tiles between two visits of the sums in memory.
+/// Products of tiles between two visits of the sums in memory. More would push the copy out of the first-level cache:
+/// 16 and 32 are slower, for after the store of a tile loads that must go further cannot run ahead.
 const CHUNK_STEPS: usize = 8;
 /// Bytes of a weight row that a chunk covers.
 pub const CHUNK_BYTES: usize = CHUNK_STEPS * ROW_BYTES;
