@@ -1,7 +1,7 @@
 //! Quantized products: Gop/s and share of the int8 peak, GB/s and share of the read bandwidth, both limits measured in
 //! this process just before.
 //!
-//! `cargo run --release -p olivine-kernels --example qmatmul_bench [FORMAT,..] [ROWSxCOLUMNS,..] [M,..] [THREADS]`.
+//! `cargo run --release -p olivine-kernels --example qmatmul_bench [FORMAT,..] [ROWSxCOLUMNS,..] [M,..] [THREADS] [TIER]`.
 //! Figures are medians of five; weights are rotated through copies larger than the caches. One thread counts its own
 //! CPU time, several the time on the wall.
 
@@ -40,6 +40,12 @@ fn main() {
         let text = arguments.get(index).cloned().unwrap_or_else(|| or.to_string());
         text.split(',').map(str::to_string).collect::<Vec<_>>()
     };
+    if let Some(name) = arguments.get(5) {
+        let tiers = olivine_kernels::cpu::available();
+        olivine_kernels::cpu::force(
+            *tiers.iter().find(|tier| format!("{tier:?}") == *name).expect("a tier of this processor"),
+        );
+    }
     let pool = Pool::new(list(4, "1")[0].parse().expect("a number of threads"));
     println!("format shape m: Gop/s (% of int8 peak), GB/s (% of read bandwidth), us");
     for format in list(1, "q4_0,affine4,q8_0,affine8,q4_k,q5_k,q6_k,mxfp4,nvfp4,q2_k,q3_k,affine3") {

@@ -6,7 +6,7 @@
 //! Read next: [`super::tile`].
 
 use super::memory::Memory;
-use super::sizes::SLAB_COLUMNS;
+use super::sizes::{BLOCK_ROWS, FEW_ROWS, SLAB_COLUMNS};
 use crate::pool::Pool;
 use std::cell::RefCell;
 
@@ -15,12 +15,18 @@ const LEVELS: [usize; 4] = [16, 32, 64, 128];
 /// Magnitudes below this have reciprocals that overflow; they count as zero.
 const SMALLEST: f32 = 1e-35;
 
+/// Bytes of a slab of a block: lines of all rows side by side `[columns / 64, rows, 64]`, then their scales.
+const BLOCK_BYTES: usize = BLOCK_ROWS * (SLAB_COLUMNS + 4);
+
 /// Rows quantized to int8.
 pub struct QuantizedActivations {
     rows: usize,
     columns: usize,
     record: Record,
     memory: Memory,
+    /// Where the tier wants them: the values and scales once more, as matrix registers take them.
+    /// `[rows / 16, columns / 256]` of [`BLOCK_BYTES`]
+    blocks: Option<Memory>,
 }
 
 /// Where the parts of a row lie, in bytes from its start: values, then sums of every level, then scales.
@@ -60,7 +66,7 @@ impl Record {
 /// No rows yet; see [`QuantizedActivations::requantize`].
 impl Default for QuantizedActivations {
     fn default() -> QuantizedActivations {
-        QuantizedActivations { rows: 0, columns: 0, record: Record::new(0), memory: Memory::new(0) }
+        QuantizedActivations { rows: 0, columns: 0, record: Record::new(0), memory: Memory::new(0), blocks: None }
     }
 }
 
@@ -86,6 +92,7 @@ impl QuantizedActivations {
         self.each_row(pool, |this, row| {
             // SAFETY: each row is written by one part only and the record lies inside the memory.
             unsafe { quantize(&x[row * columns..][..columns], &this.record, this.row(row).cast_mut()) };
+            this.copy_to_blocks(row);
         });
     }
 
@@ -106,6 +113,7 @@ impl QuantizedActivations {
                 make(row, &mut values[..columns]);
                 // SAFETY: as in `requantize`.
                 unsafe { quantize(&values[..columns], &this.record, this.row(row).cast_mut()) };
+                this.copy_to_blocks(row);
             });
         });
     }
@@ -117,6 +125,49 @@ impl QuantizedActivations {
         let bytes = rows * self.record.stride;
         if self.memory.bytes() < bytes {
             self.memory = Memory::new(bytes);
+        }
+        // A lattice's open values are multiplied with fewer rows too: these are brought together each time.
+        if super::tiers::kernels().opens_signed && rows > FEW_ROWS {
+            let bytes = rows.div_ceil(BLOCK_ROWS) * columns.div_ceil(SLAB_COLUMNS) * BLOCK_BYTES;
+            if self.blocks.as_ref().is_none_or(|blocks| blocks.bytes() < bytes) {
+                self.blocks = Some(Memory::new(bytes));
+            }
+        } else {
+            self.blocks = None;
+        }
+    }
+
+    /// The slab at column `at` of the block that begins at `row`, and the bytes from it to that of the next block; null
+    /// where there are no blocks, or none begins there. Rows of the last one that are beyond the others hold anything.
+    pub(super) fn blocks_from(&self, row: usize, at: usize) -> (*const u8, usize) {
+        let bytes = self.columns.div_ceil(SLAB_COLUMNS) * BLOCK_BYTES;
+        match &self.blocks {
+            Some(blocks) if row.is_multiple_of(BLOCK_ROWS) && row < self.rows && at < self.columns => {
+                // SAFETY: inside the memory, as just checked.
+                (unsafe { blocks.start().add(row / BLOCK_ROWS * bytes + at / SLAB_COLUMNS * BLOCK_BYTES) }, bytes)
+            }
+            _ => (std::ptr::null(), 0),
+        }
+    }
+
+    /// What the blocks have of a row.
+    fn copy_to_blocks(&self, row: usize) {
+        let (record, lane) = (self.row(row), row % BLOCK_ROWS);
+        for at in (0..self.columns).step_by(SLAB_COLUMNS) {
+            let (block, _) = self.blocks_from(row - lane, at);
+            if block.is_null() {
+                return;
+            }
+            // SAFETY: each row has places of its own in its block, for whole slabs.
+            unsafe {
+                let block = block.cast_mut();
+                for line in 0..SLAB_COLUMNS / 64 {
+                    let values = record.add(at + line * 64);
+                    block.add((line * BLOCK_ROWS + lane) * 64).copy_from_nonoverlapping(values, 64);
+                }
+                let scale = record.add(self.record.scales + at / SLAB_COLUMNS * 4).cast::<f32>();
+                block.add(BLOCK_ROWS * SLAB_COLUMNS).cast::<f32>().add(lane).write(scale.read());
+            }
         }
     }
 

@@ -25,7 +25,7 @@ pub const KERNELS: Kernels = Kernels {
     read_values,
     read_scales: scales::read_scales,
     reads_headers,
-    tile,
+    tile: tile::<false>,
     direct_rows,
     float_tile,
 };
@@ -244,12 +244,14 @@ macro_rules! each_row {
 }
 use each_row;
 
-/// See [`super::tile::tile`].
-unsafe fn tile(tile: &Tile) {
+/// See [`super::tile::tile`]. `ASKS`: see [`few`].
+pub unsafe fn tile<const ASKS: bool>(tile: &Tile) {
     // SAFETY: passed on.
     unsafe {
         match (tile.stored, tile.group) {
-            (Stored::Packed(values), _) if reads_headers(tile.stored, tile.count) => few::tile_few(tile, values),
+            (Stored::Packed(values), _) if reads_headers(tile.stored, tile.count) => {
+                few::tile_few::<ASKS>(tile, values)
+            }
             (Stored::Open, 16) => tile_panels::<Open, true>(tile),
             (Stored::Packed(Values::Bits2), 16) => tile_panels::<Bits2, true>(tile),
             (Stored::Packed(Values::Bits3), 16) => tile_panels::<Bits3, true>(tile),
@@ -330,7 +332,7 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
             macro_rules! half {
                 ($lower:literal) => {
                     let units = at.units(tile.stride);
-                    half_unit::<V, _, ROWS, PANELS, $lower>(&rows, &units, at, tile.stride, values_at, &mut dots)
+                    half_unit::<V, _, ROWS, PANELS, $lower, true>(&rows, &units, at, tile.stride, values_at, &mut dots)
                 };
             }
             half!(true);
@@ -471,7 +473,7 @@ fn ask<V: Codes>(line: *const u8) {
 /// The lower or upper 16 columns of a unit of all rows and panels.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn half_unit<V: Codes, U: Unit, const ROWS: usize, const PANELS: usize, const LOWER: bool>(
+unsafe fn half_unit<V: Codes, U: Unit, const ROWS: usize, const PANELS: usize, const LOWER: bool, const ASKS: bool>(
     rows: &[*const u8; ROWS],
     units: &[U; PANELS],
     at: Place,
@@ -492,7 +494,7 @@ unsafe fn half_unit<V: Codes, U: Unit, const ROWS: usize, const PANELS: usize, c
                 // SAFETY: the caller has a unit of all panels here; fetching ahead touches nothing.
                 unsafe {
                     *w = V::step::<$step, U>(units[p], halves[p]);
-                    if V::FETCHES && (PANELS > 1 || ROWS > few::STREAM_ROWS) && $step < V::BYTES.div_ceil(64) {
+                    if V::FETCHES && ASKS && $step < V::BYTES.div_ceil(64) {
                         ask::<V>(at.ahead.wrapping_add(($step * PANELS + p) * 64));
                     }
                 }

@@ -9,19 +9,17 @@ use super::activations::QuantizedActivations;
 use super::layout::{Layout, Values};
 use super::memory::Memory;
 use super::panels::{self, Panels};
-use super::sizes::{PANEL_ROWS, SLAB_COLUMNS};
+use super::sizes::{BLOCK_ROWS, FEW_ROWS, PANEL_ROWS, SLAB_COLUMNS};
 use super::tiers::kernels;
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, TILE_PANELS, Tile};
 use super::unpack::Headers;
 use crate::pool::Pool;
 use std::cell::RefCell;
 
-/// Up to this many rows are few: hand-outs are long stretches of weights, read as they are.
-const FEW_ROWS: usize = 16;
 /// As [`FEW_ROWS`] of lattices, whose points are worth looking up once for more rows.
 const FEW_LATTICE_ROWS: usize = 4;
-/// Rows of a block: their sums stay in the second-level cache.
-const BLOCK_ROWS: usize = 512;
+/// Rows that a part takes at once: their sums stay in the second-level cache.
+const PART_ROWS: usize = 512;
 
 /// One product: an expert of `panels` (0 for a plain matrix) with some rows of the activations.
 pub struct Job<'a> {
@@ -111,7 +109,8 @@ pub fn run(pool: &Pool, input: Input, jobs: &[Job], out: &mut [f32], stride: usi
             while index < end && index < first + count {
                 let number = index - first;
                 let (panel, panels) = job.panels.part(number);
-                let edge = |cut: usize| (cut * job.rows.len().div_ceil(4) / cuts * 4).min(job.rows.len());
+                let edge =
+                    |cut: usize| (cut * job.rows.len().div_ceil(BLOCK_ROWS) / cuts * BLOCK_ROWS).min(job.rows.len());
                 let rows = edge(cut)..edge(cut + 1);
                 SCRATCH.with_borrow_mut(|scratch| {
                     let spare = room(&mut scratch.spare, job.panels.spare_bytes());
@@ -231,11 +230,12 @@ impl Part<'_> {
 
     /// The integer product of all rows, a block at a time.
     fn integers(&self, x: &QuantizedActivations, layout: &Layout, scratch: &mut Scratch) {
-        for first in self.rows.clone().step_by(BLOCK_ROWS) {
-            let rows = first..self.rows.end.min(first + BLOCK_ROWS);
+        for first in self.rows.clone().step_by(PART_ROWS) {
+            let rows = first..self.rows.end.min(first + PART_ROWS);
             scratch.rows.clear();
             scratch.rows.extend(rows.clone().map(|row| x.row(self.job.rows.input(row))));
-            let most = if matches!(layout.values, Values::Lattice(_)) { FEW_LATTICE_ROWS } else { FEW_ROWS };
+            let lattice = matches!(layout.values, Values::Lattice(_));
+            let most = if lattice { FEW_LATTICE_ROWS } else { FEW_ROWS };
             let packed = self.kernels.reads_packed && rows.len() <= most;
             // A tile has at least two panels: a lone one goes in twice.
             let panels = self.panels.max(2);
@@ -249,7 +249,7 @@ impl Part<'_> {
             // SAFETY: the totals have room for all rows; those that tiles do not begin by themselves are zeroed.
             unsafe { totals.add(direct * width).write_bytes(0, (rows.len() - direct) * width) };
             for at in (0..self.job.panels.padded_columns()).step_by(SLAB_COLUMNS) {
-                self.integer_slab(x, layout, at, (stored, totals), scratch);
+                self.integer_slab(x, layout, (at, first), (stored, totals), scratch);
             }
             let done = if whole { direct } else { 0 };
             // SAFETY: tiles have written the totals of the rows that they have not stored.
@@ -258,12 +258,13 @@ impl Part<'_> {
         }
     }
 
-    /// Add the products of the columns from `at` on to the totals of the rows in `scratch`.
+    /// Add the products of the columns from `at` on to the totals of the rows in `scratch`, of which `first_row` is the
+    /// first.
     fn integer_slab(
         &self,
         x: &QuantizedActivations,
         layout: &Layout,
-        at: usize,
+        (at, first_row): (usize, usize),
         (stored, totals): (Stored, *mut f32),
         scratch: &mut Scratch,
     ) {
@@ -297,6 +298,10 @@ impl Part<'_> {
                 source = (open, OPEN_STRIDE);
             }
             let (record, (values, stride)) = (x.record(), source);
+            let (blocks, block_stride) = match self.job.rows {
+                Rows::All(_) => x.blocks_from(first_row, at),
+                Rows::List(_) => (std::ptr::null(), 0),
+            };
             let ends = at + SLAB_COLUMNS >= weights.padded_columns() && !scratch.outputs.is_empty();
             (self.kernels.tile)(&Tile {
                 stored,
@@ -316,6 +321,8 @@ impl Part<'_> {
                 panels,
                 rows: scratch.rows.as_ptr(),
                 count: scratch.rows.len(),
+                blocks,
+                block_stride,
                 values_at: at,
                 sums_at: record.sums_of(layout.group) + at / layout.group * 4,
                 scale_at: record.scales + at / SLAB_COLUMNS * 4,

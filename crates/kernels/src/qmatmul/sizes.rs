@@ -8,3 +8,7 @@ pub const PANEL_ROWS: usize = 16;
 pub const SLAB_COLUMNS: usize = 256;
 /// Columns of a unit of values.
 pub const UNIT_COLUMNS: usize = 32;
+/// Up to this many rows are few: hand-outs are long stretches of weights, read as they are.
+pub const FEW_ROWS: usize = 16;
+/// Rows of a block of activations, where a tier wants them side by side.
+pub const BLOCK_ROWS: usize = 16;

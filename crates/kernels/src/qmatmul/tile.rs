@@ -61,6 +61,11 @@ pub struct Tile {
     pub rows: *const *const u8,
     /// Number of rows.
     pub count: usize,
+    /// This slab of the first block of the rows, where they are whole blocks one after the other, else null; see
+    /// [`QuantizedActivations::blocks_from`](super::QuantizedActivations).
+    pub blocks: *const u8,
+    /// Bytes from one block to the next.
+    pub block_stride: usize,
     /// Offset of this slab's values in a record.
     pub values_at: usize,
     /// Offset of this slab's sums in a record.
