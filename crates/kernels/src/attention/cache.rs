@@ -57,7 +57,7 @@ impl KvDtype {
     }
 
     /// Whether two dimensions of a key, or two positions of a value, are neighbours.
-    fn is_paired(self) -> bool {
+    pub(super) fn is_paired(self) -> bool {
         matches!(self, KvDtype::Bf16 | KvDtype::Q8 | KvDtype::Q4)
     }
 }

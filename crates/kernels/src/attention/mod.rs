@@ -4,10 +4,13 @@
 //! its own query, its position and the cached keys and values, never on the rest of the batch, on how the prompt was
 //! cut, on the number of threads or on which pages hold the cache. (Different tiers and [`KvDtype`]s give different
 //! last bits.) Read next: `cache` (how keys and values lie in memory), `quantized` (8 and
-//! 4 bits), `tile` (the arithmetic), `schedule` (the work).
+//! 4 bits), `tile` (the arithmetic; on the tier of AMX its products are `amx`'s), `schedule` (the work).
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod cache;
 mod element;
+mod groups;
 mod quantized;
 mod schedule;
 mod tile;

@@ -6,9 +6,11 @@
 
 use super::cache::{KvCacheLayer, KvDtype};
 use super::element::{Bf16, Element, F16, F32, GROUP};
+use super::groups::{Line, record_len};
 use super::quantized;
-use super::tile::{Line, SPLIT, TileScratch, attend_split, pack_queries, record_len};
+use super::tile::{SPLIT, TileScratch, attend_split, pack_queries};
 use super::work::{Item, Work};
+use crate::cpu::{self, Tier};
 use crate::lanes::{self, Job, Lanes};
 use crate::pool::Pool;
 use std::cell::RefCell;
@@ -231,6 +233,7 @@ impl Attention<'_> {
             key_steps: layout.key_steps(),
             value_stride: layout.value_stride(),
             is_quantized: layout.dtype.is_quantized(),
+            by_matrix: cpu::tier() == Tier::Amx && layout.dtype.is_paired(),
             last: self.seen(rows, (block.items.1 - 1) / self.group()).1,
         }
     }

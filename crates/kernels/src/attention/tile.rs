@@ -8,34 +8,20 @@
 // Register tiles are indexed by row and vector in step with pointers.
 #![allow(clippy::needless_range_loop)]
 
-use super::cache::{KvCacheLayer, KvDtype};
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::element::{Element, GROUP, group_words};
-use super::quantized::{self, SCALE_BYTES};
+use super::groups::{AHEAD_ROWS, GROUPS, Line, MAX_ROWS, TILE, Tile, record_len};
+use super::quantized;
 use super::work::{Item, Work};
 use crate::lanes::{self, Lanes};
 use std::ops::Range;
 
-/// Positions of a tile.
-pub(super) const TILE: usize = 64;
-const GROUPS: usize = TILE / GROUP;
-
 /// Positions of a split: partial results of splits are merged in order.
 pub(super) const SPLIT: usize = 512;
 
-/// Most rows of a register tile on any tier.
-const MAX_ROWS: usize = 6;
-
-/// With at most this many rows, memory is slower than arithmetic: what comes next is fetched ahead.
-const AHEAD_ROWS: usize = 6;
-
 /// How far, in powers of two, weights may grow over 1 before the base of their exponents moves.
 const SLACK: f32 = 8.0;
-
-/// An item's partial result: `[value_stride]` weighted values, `[16]` sums of weights, `[16]` times the base
-/// of their exponents.
-pub(super) fn record_len(value_stride: usize) -> usize {
-    value_stride + 2 * GROUP
-}
 
 /// Working memory of a thread for one block.
 pub(super) struct TileScratch {
@@ -47,16 +33,6 @@ pub(super) struct TileScratch {
     unpacked: Vec<Line>,
     /// A query while it is rotated.
     rotated: Vec<f32>,
-}
-
-/// Sixteen f32 or words on a cache line of their own.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub(super) struct Line([f32; GROUP]);
-
-impl Line {
-    /// Nothing in it yet.
-    pub(super) const ZERO: Line = Line([0.0; GROUP]);
 }
 
 impl TileScratch {
@@ -134,7 +110,10 @@ pub(super) unsafe fn attend_split<E: Element>(
             state.fill(f32::NEG_INFINITY);
         }
     }
-    let chunks = items.len().div_ceil(E::L::ROWS);
+    let most = if work.by_matrix { MAX_ROWS } else { E::L::ROWS };
+    let chunks = items.len().div_ceil(most);
+    #[cfg(target_arch = "x86_64")]
+    let mut configured = 0;
     for tile in first / TILE..last.div_ceil(TILE) {
         let mut tile = Tile::find(work, tile, first, last);
         if work.is_quantized {
@@ -149,85 +128,22 @@ pub(super) unsafe fn attend_split<E: Element>(
             let (from, to) = (rows[0].from.max(tile.start), rows[rows.len() - 1].to.min(tile.start + TILE));
             if from < to {
                 let seen = from - tile.start..to - tile.start;
+                #[cfg(target_arch = "x86_64")]
+                if work.by_matrix && configured != rows.len() {
+                    configured = rows.len();
+                    // SAFETY: the tier is AMX.
+                    unsafe { amx::configure(work, configured) };
+                }
                 // SAFETY: the caller's promise.
                 unsafe { attend_tile::<E>(work, rows, start, &tile, seen, records.add(start * stride), scratch) };
             }
             start = end;
         }
     }
-}
-
-/// Where the groups of a tile lie.
-struct Tile {
-    start: usize,
-    keys: [*const u8; GROUPS],
-    values: [*const u8; GROUPS],
-    /// Those of the tile behind it, to be fetched ahead; any address where there is none.
-    next_keys: [*const u8; GROUPS],
-    next_values: [*const u8; GROUPS],
-    /// Sixteen scales for each group, where it is quantized.
-    key_scales: [*const f32; GROUPS],
-    value_scales: [*const f32; GROUPS],
-}
-
-impl Tile {
-    /// Tile number `tile`, of which positions `first..last` are seen by some row of the block.
-    fn find(work: &Work, tile: usize, first: usize, last: usize) -> Tile {
-        let start = tile * TILE;
-        let cache: &KvCacheLayer = work.cache;
-        // Groups that no row sees may not exist: their lanes read the nearest that does, and are masked.
-        let nearest = |group: usize| (start + group * GROUP).clamp(first / GROUP * GROUP, last - 1);
-        let groups: [_; GROUPS] = std::array::from_fn(|group| cache.group(work.pages, work.kv_head, nearest(group)));
-        let ahead = |group: usize| (start + TILE + group * GROUP).min(work.last - 1);
-        let next: [_; GROUPS] = std::array::from_fn(|group| cache.group(work.pages, work.kv_head, ahead(group)));
-        Tile {
-            start,
-            keys: groups.map(|group| group.0),
-            values: groups.map(|group| group.1),
-            next_keys: next.map(|group| group.0),
-            next_values: next.map(|group| group.1),
-            key_scales: groups.map(|group| group.0.cast()),
-            value_scales: groups.map(|group| group.1.cast()),
-        }
-    }
-
-    /// Unpack the integers of a quantized tile into `memory`, and look there from now on.
-    ///
-    /// # Safety
-    /// As [`Lanes`]; the groups are whole.
-    #[inline(always)]
-    unsafe fn unpack<L: Lanes>(&mut self, work: &Work, memory: &mut Vec<Line>) {
-        let layout = work.cache.layout();
-        let (keys, values) = layout.group_integers();
-        // In lines of 32 bf16.
-        let (key_lines, value_lines) = (keys / 32, values / 32);
-        let needed = GROUPS * (key_lines + value_lines);
-        if memory.len() < needed {
-            memory.resize(needed, Line::ZERO);
-        }
-        let bits_8 = layout.dtype == KvDtype::Q8;
-        let mut to = memory.as_mut_ptr();
-        // SAFETY: `memory` has room for all groups, and the caller's promise.
-        unsafe {
-            for (found, ahead, count) in
-                [(&mut self.keys, &mut self.next_keys, keys), (&mut self.values, &mut self.next_values, values)]
-            {
-                for (found, ahead) in found.iter_mut().zip(ahead) {
-                    for at in (0..layout.dtype.bytes_of(count) + SCALE_BYTES).step_by(64) {
-                        L::prefetch(ahead.wrapping_add(at));
-                    }
-                    let from = found.add(SCALE_BYTES);
-                    match bits_8 {
-                        true => quantized::unpack_8(from, count, to.cast()),
-                        false => quantized::unpack_4(from, count, to.cast()),
-                    }
-                    *found = to.cast_const().cast();
-                    // What comes next was fetched here already.
-                    *ahead = *found;
-                    to = to.add(count / 32);
-                }
-            }
-        }
+    #[cfg(target_arch = "x86_64")]
+    if work.by_matrix {
+        // SAFETY: the tier is AMX.
+        unsafe { crate::amx::release() };
     }
 }
 
@@ -249,6 +165,8 @@ unsafe fn attend_tile<E: Element>(
     unsafe {
         let queries = scratch.queries.as_ptr().cast::<u32>().add(first_item * stride);
         match items.len() {
+            #[cfg(target_arch = "x86_64")]
+            rows if work.by_matrix => amx::score::<E::L>(work, tile, &seen, rows, queries, stride, scores),
             1 => score::<E, 1>(work, tile, &seen, queries, stride, scores),
             2 => score::<E, 2>(work, tile, &seen, queries, stride, scores),
             3 => score::<E, 3>(work, tile, &seen, queries, stride, scores),
@@ -264,6 +182,8 @@ unsafe fn attend_tile<E: Element>(
             decays[row] = soften::<E>(work, item, tile, scores.add(row * TILE), weights, state);
         }
         match items.len() {
+            #[cfg(target_arch = "x86_64")]
+            rows if work.by_matrix => amx::gather::<E::L>(work, tile, &seen, rows, weights, &decays, records),
             1 => gather::<E, 1>(work, tile, seen, weights, &decays, records),
             2 => gather::<E, 2>(work, tile, seen, weights, &decays, records),
             3 => gather::<E, 3>(work, tile, seen, weights, &decays, records),

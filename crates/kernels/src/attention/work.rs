@@ -28,6 +28,8 @@ pub(super) struct Work<'a> {
     pub key_steps: usize,
     pub value_stride: usize,
     pub is_quantized: bool,
+    /// Whether products go through matrix registers.
+    pub by_matrix: bool,
     /// One behind the last position that the block's rows see.
     pub last: usize,
 }

@@ -19,6 +19,8 @@ const CFG: &[&str] = &[
     "crates/cli/src/signals.rs",
     "crates/kernels/examples/",
     "crates/kernels/src/amx.rs",
+    "crates/kernels/src/attention/mod.rs",
+    "crates/kernels/src/attention/tile.rs",
     "crates/kernels/src/convert.rs",
     "crates/kernels/src/cpu.rs",
     "crates/kernels/src/dense/mod.rs",
