@@ -64,12 +64,12 @@ fn openai() {
         (
             "POST",
             "/v1/completions",
-            json!({"model": "mica", "prompt": ["The river Nile is", "To install the module, run"], "max_tokens": 4, "temperature": 0, "echo": true}),
+            json!({"model": "mica", "prompt": ["The river Nile is the longest", "1, 2, 3, 4, 5,"], "max_tokens": 4, "temperature": 0, "echo": true}),
         ),
         (
             "POST",
             "/v1/completions",
-            json!({"model": "mica", "prompt": [440, 3397, 456, 554, 325], "max_tokens": 2, "temperature": 0, "stream": true}),
+            json!({"model": "mica", "prompt": [440, 3397, 456, 554, 325, 260, 10439], "max_tokens": 2, "temperature": 0, "stream": true}),
         ),
         ("POST", "/v1/completions", json!({"model": "mica", "prompt": "x", "suffix": "y"})),
         ("GET", "/v1/chat/completions", Value::Null),
@@ -139,7 +139,7 @@ fn ollama() {
         (
             "POST",
             "/api/generate",
-            json!({"model": "mica", "prompt": "The river Nile is", "raw": true, "stream": false, "options": {"temperature": 0, "num_predict": 3}}),
+            json!({"model": "mica", "prompt": "The river Nile is the longest", "raw": true, "stream": false, "options": {"temperature": 0, "num_predict": 3}}),
         ),
         ("POST", "/api/chat", json!({"model": "mica", "messages": user(FRANCE), "options": greedy})),
         (
