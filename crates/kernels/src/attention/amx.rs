@@ -238,6 +238,22 @@ unsafe fn products(second: *const u8, stride: usize, wide: usize) {
     }
 }
 
+/// Once for each of the first `wide` sums: its tile, and where its vector is in a row.
+macro_rules! first_tiles {
+    ($wide:ident, $tile:ident) => {
+        $tile!("tmm0", 0);
+        if $wide > 1 {
+            $tile!("tmm1", 64);
+        }
+        if $wide > 2 {
+            $tile!("tmm2", 128);
+        }
+        if $wide > 3 {
+            $tile!("tmm3", 192);
+        }
+    };
+}
+
 /// The first `wide` sums from rows `stride` bytes apart.
 #[inline(always)]
 unsafe fn load(from: *const f32, stride: usize, wide: usize) {
@@ -249,16 +265,7 @@ unsafe fn load(from: *const f32, stride: usize, wide: usize) {
     }
     // SAFETY: the caller's promise.
     unsafe {
-        tile!("tmm0", 0);
-        if wide > 1 {
-            tile!("tmm1", 64);
-        }
-        if wide > 2 {
-            tile!("tmm2", 128);
-        }
-        if wide > 3 {
-            tile!("tmm3", 192);
-        }
+        first_tiles!(wide, tile);
     }
 }
 
@@ -273,15 +280,6 @@ unsafe fn store(to: *mut f32, stride: usize, wide: usize) {
     }
     // SAFETY: the caller's promise.
     unsafe {
-        tile!("tmm0", 0);
-        if wide > 1 {
-            tile!("tmm1", 64);
-        }
-        if wide > 2 {
-            tile!("tmm2", 128);
-        }
-        if wide > 3 {
-            tile!("tmm3", 192);
-        }
+        first_tiles!(wide, tile);
     }
 }

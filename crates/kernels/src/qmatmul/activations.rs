@@ -26,7 +26,9 @@ pub struct QuantizedActivations {
     memory: Memory,
     /// Where the tier wants them: the values and scales once more, as matrix registers take them.
     /// `[rows / 16, columns / 256]` of [`BLOCK_BYTES`]
-    blocks: Option<Memory>,
+    blocks: Memory,
+    /// Whether the blocks are those of these rows.
+    has_blocks: bool,
 }
 
 /// Where the parts of a row lie, in bytes from its start: values, then sums of every level, then scales.
@@ -66,7 +68,8 @@ impl Record {
 /// No rows yet; see [`QuantizedActivations::requantize`].
 impl Default for QuantizedActivations {
     fn default() -> QuantizedActivations {
-        QuantizedActivations { rows: 0, columns: 0, record: Record::new(0), memory: Memory::new(0), blocks: None }
+        let (record, memory, blocks) = (Record::new(0), Memory::new(0), Memory::new(0));
+        QuantizedActivations { rows: 0, columns: 0, record, memory, blocks, has_blocks: false }
     }
 }
 
@@ -92,7 +95,6 @@ impl QuantizedActivations {
         self.each_row(pool, |this, row| {
             // SAFETY: each row is written by one part only and the record lies inside the memory.
             unsafe { quantize(&x[row * columns..][..columns], &this.record, this.row(row).cast_mut()) };
-            this.copy_to_blocks(row);
         });
     }
 
@@ -113,7 +115,6 @@ impl QuantizedActivations {
                 make(row, &mut values[..columns]);
                 // SAFETY: as in `requantize`.
                 unsafe { quantize(&values[..columns], &this.record, this.row(row).cast_mut()) };
-                this.copy_to_blocks(row);
             });
         });
     }
@@ -127,13 +128,10 @@ impl QuantizedActivations {
             self.memory = Memory::new(bytes);
         }
         // A lattice's open values are multiplied with fewer rows too: these are brought together each time.
-        if super::tiers::kernels().opens_signed && rows > FEW_ROWS {
-            let bytes = rows.div_ceil(BLOCK_ROWS) * columns.div_ceil(SLAB_COLUMNS) * BLOCK_BYTES;
-            if self.blocks.as_ref().is_none_or(|blocks| blocks.bytes() < bytes) {
-                self.blocks = Some(Memory::new(bytes));
-            }
-        } else {
-            self.blocks = None;
+        self.has_blocks = super::tiers::kernels().opens_signed && rows > FEW_ROWS;
+        let bytes = rows.div_ceil(BLOCK_ROWS) * columns.div_ceil(SLAB_COLUMNS) * BLOCK_BYTES;
+        if self.has_blocks && self.blocks.bytes() < bytes {
+            self.blocks = Memory::new(bytes);
         }
     }
 
@@ -141,13 +139,12 @@ impl QuantizedActivations {
     /// where there are no blocks, or none begins there. Rows of the last one that are beyond the others hold anything.
     pub(super) fn blocks_from(&self, row: usize, at: usize) -> (*const u8, usize) {
         let bytes = self.columns.div_ceil(SLAB_COLUMNS) * BLOCK_BYTES;
-        match &self.blocks {
-            Some(blocks) if row.is_multiple_of(BLOCK_ROWS) && row < self.rows && at < self.columns => {
-                // SAFETY: inside the memory, as just checked.
-                (unsafe { blocks.start().add(row / BLOCK_ROWS * bytes + at / SLAB_COLUMNS * BLOCK_BYTES) }, bytes)
-            }
-            _ => (std::ptr::null(), 0),
+        if !self.has_blocks || !row.is_multiple_of(BLOCK_ROWS) || row >= self.rows || at >= self.columns {
+            return (std::ptr::null(), 0);
         }
+        let offset = row / BLOCK_ROWS * bytes + at / SLAB_COLUMNS * BLOCK_BYTES;
+        // SAFETY: inside the memory, as just checked.
+        (unsafe { self.blocks.start().add(offset) }, bytes)
     }
 
     /// What the blocks have of a row.
@@ -171,10 +168,15 @@ impl QuantizedActivations {
         }
     }
 
-    /// Call `work` once for every row, in parallel.
+    /// Call `work` once for every row, in parallel, and bring what it wrote to the blocks.
     fn each_row(&self, pool: &Pool, work: impl Fn(&QuantizedActivations, usize) + Sync) {
         let block = (16_384 / self.columns.max(1)).max(1);
-        pool.run_blocks(self.rows, block, |rows| rows.for_each(|row| work(self, row)));
+        pool.run_blocks(self.rows, block, |rows| {
+            rows.for_each(|row| {
+                work(self, row);
+                self.copy_to_blocks(row);
+            });
+        });
     }
 
     /// Number of rows.

@@ -234,8 +234,7 @@ impl Part<'_> {
             let rows = first..self.rows.end.min(first + PART_ROWS);
             scratch.rows.clear();
             scratch.rows.extend(rows.clone().map(|row| x.row(self.job.rows.input(row))));
-            let lattice = matches!(layout.values, Values::Lattice(_));
-            let most = if lattice { FEW_LATTICE_ROWS } else { FEW_ROWS };
+            let most = if matches!(layout.values, Values::Lattice(_)) { FEW_LATTICE_ROWS } else { FEW_ROWS };
             let packed = self.kernels.reads_packed && rows.len() <= most;
             // A tile has at least two panels: a lone one goes in twice.
             let panels = self.panels.max(2);
