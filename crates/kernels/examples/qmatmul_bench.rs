@@ -6,6 +6,7 @@
 //! CPU time, several the time on the wall.
 
 use olivine_kernels::limits::{Limits, Operands};
+use olivine_kernels::pages::{HUGE_PAGE_BYTES, Pages};
 use olivine_kernels::pool::Pool;
 use olivine_kernels::qmatmul::{PackedMatrix, QuantizedActivations, matmul};
 use olivine_kernels::quant::{Format, ScaleType, StoredOwned, quantize};
@@ -89,7 +90,10 @@ fn bench(pool: &Pool, format: Format, rows: usize, columns: usize, batches: &[St
             m,
             columns,
         );
-        let mut out = vec![0.0; m * rows];
+        // In huge pages, as arrays are.
+        let mut out = Pages::zeroed((m * rows * 4).next_multiple_of(HUGE_PAGE_BYTES), true);
+        out.fill(0);
+        let out: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut out)[..m * rows];
         let repeats = (matrices.len()).min((4096 / m).max(2));
         let mut results = Vec::new();
         let limits = Limits::measure(pool);
@@ -97,7 +101,7 @@ fn bench(pool: &Pool, format: Format, rows: usize, columns: usize, batches: &[St
         let read = limits.read_bytes_per_second / 1e9;
         for _ in 0..5 {
             let start = Clock::start(wall);
-            matrices[..repeats].iter().for_each(|matrix| matmul(pool, &x, &[(matrix, 0)], &mut out, rows));
+            matrices[..repeats].iter().for_each(|matrix| matmul(pool, &x, &[(matrix, 0)], out, rows));
             let seconds = start.seconds() / repeats as f64;
             let gops = 2e-9 * (m * rows * columns) as f64 / seconds;
             let gigabytes = 1e-9 * matrices[0].bytes() as f64 / seconds;

@@ -5,6 +5,7 @@
 //! on nothing but itself, and all tiers give the same bytes. A row that holds a NaN or an infinity gets NaN scales.
 //! Read next: [`super::tile`].
 
+use super::blocks::Block;
 use super::memory::Memory;
 use super::sizes::{BLOCK_ROWS, FEW_ROWS, SLAB_COLUMNS};
 use crate::pool::Pool;
@@ -15,17 +16,13 @@ const LEVELS: [usize; 4] = [16, 32, 64, 128];
 /// Magnitudes below this have reciprocals that overflow; they count as zero.
 const SMALLEST: f32 = 1e-35;
 
-/// Bytes of a slab of a block: lines of all rows side by side `[columns / 64, rows, 64]`, then their scales.
-const BLOCK_BYTES: usize = BLOCK_ROWS * (SLAB_COLUMNS + 4);
-
 /// Rows quantized to int8.
 pub struct QuantizedActivations {
     rows: usize,
     columns: usize,
     record: Record,
     memory: Memory,
-    /// Where the tier wants them: the values and scales once more, as matrix registers take them.
-    /// `[rows / 16, columns / 256]` of [`BLOCK_BYTES`]
+    /// Where the tier wants them: all once more, as matrix registers take it. `[rows / 16, columns / 256]`
     blocks: Memory,
     /// Whether the blocks are those of these rows.
     has_blocks: bool,
@@ -129,44 +126,47 @@ impl QuantizedActivations {
         }
         // A lattice's open values are multiplied with fewer rows too: these are brought together each time.
         self.has_blocks = super::tiers::kernels().opens_signed && rows > FEW_ROWS;
-        let bytes = rows.div_ceil(BLOCK_ROWS) * columns.div_ceil(SLAB_COLUMNS) * BLOCK_BYTES;
+        let bytes = rows.div_ceil(BLOCK_ROWS) * columns.div_ceil(SLAB_COLUMNS) * size_of::<Block>();
         if self.has_blocks && self.blocks.bytes() < bytes {
             self.blocks = Memory::new(bytes);
         }
     }
 
-    /// The slab at column `at` of the block that begins at `row`, and the bytes from it to that of the next block; null
+    /// The slab at column `at` of the block that begins at `row`, and how many further that of the next block is; null
     /// where there are no blocks, or none begins there. Rows of the last one that are beyond the others hold anything.
-    pub(super) fn blocks_from(&self, row: usize, at: usize) -> (*const u8, usize) {
-        let bytes = self.columns.div_ceil(SLAB_COLUMNS) * BLOCK_BYTES;
+    pub(super) fn blocks_from(&self, row: usize, at: usize) -> (*const Block, usize) {
+        let slabs = self.columns.div_ceil(SLAB_COLUMNS);
         if !self.has_blocks || !row.is_multiple_of(BLOCK_ROWS) || row >= self.rows || at >= self.columns {
             return (std::ptr::null(), 0);
         }
-        let offset = row / BLOCK_ROWS * bytes + at / SLAB_COLUMNS * BLOCK_BYTES;
         // SAFETY: inside the memory, as just checked.
-        (unsafe { self.blocks.start().add(offset) }, bytes)
+        (unsafe { self.blocks.start().cast::<Block>().add(row / BLOCK_ROWS * slabs + at / SLAB_COLUMNS) }, slabs)
     }
 
-    /// What the blocks have of a row.
-    fn copy_to_blocks(&self, row: usize) {
+    /// Write a row to its block, slab by slab.
+    ///
+    /// # Safety
+    /// Nobody else writes this row, and nobody reads it. The tier has blocks.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn write_to_blocks(&self, row: usize) {
         let (record, lane) = (self.row(row), row % BLOCK_ROWS);
         for at in (0..self.columns).step_by(SLAB_COLUMNS) {
-            let (block, _) = self.blocks_from(row - lane, at);
-            if block.is_null() {
-                return;
-            }
-            // SAFETY: each row has places of its own in its block, for whole slabs.
+            // SAFETY: the record has whole slabs, and the row a place of its own in its block.
             unsafe {
-                let block = block.cast_mut();
-                for line in 0..SLAB_COLUMNS / 64 {
-                    let values = record.add(at + line * 64);
-                    block.add((line * BLOCK_ROWS + lane) * 64).copy_from_nonoverlapping(values, 64);
-                }
+                let block = self.blocks_from(row - lane, at).0.cast_mut();
                 let scale = record.add(self.record.scales + at / SLAB_COLUMNS * 4).cast::<f32>();
-                block.add(BLOCK_ROWS * SLAB_COLUMNS).cast::<f32>().add(lane).write(scale.read());
+                let sums = record.add(self.record.sums[0] + at / 16 * 4).cast::<i32>();
+                super::amx::write_row(block, lane, record.add(at), sums, scale);
             }
         }
     }
+
+    /// No other processor has a tier with blocks.
+    ///
+    /// # Safety
+    /// Safe.
+    #[cfg(not(target_arch = "x86_64"))]
+    unsafe fn write_to_blocks(&self, _: usize) {}
 
     /// Call `work` once for every row, in parallel, and bring what it wrote to the blocks.
     fn each_row(&self, pool: &Pool, work: impl Fn(&QuantizedActivations, usize) + Sync) {
@@ -174,7 +174,10 @@ impl QuantizedActivations {
         pool.run_blocks(self.rows, block, |rows| {
             rows.for_each(|row| {
                 work(self, row);
-                self.copy_to_blocks(row);
+                if self.has_blocks {
+                    // SAFETY: each row is written by one part only.
+                    unsafe { self.write_to_blocks(row) };
+                }
             });
         });
     }

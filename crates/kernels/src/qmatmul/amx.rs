@@ -7,22 +7,38 @@
 //!
 //! Work is a row of steps, one for each group of each panel of each block of sixteen rows. A step multiplies its tiles,
 //! sends the integers of the step before to the cache, and scales those of the one before that, which have arrived: a
-//! product that is waited for costs twice as much. A few rows go the way of [`super::avx512`].
+//! product that is waited for costs twice as much. A few rows go the way of [`super::avx512`], and formats whose scales are
+//! integers that of [`whole`].
 //! Read next: [`super::tile`], whose bits these functions reproduce, and [`crate::amx`].
 
+mod whole;
+
 use super::avx512;
-use super::sizes::{PANEL_ROWS, SLAB_COLUMNS};
+use super::blocks::Block;
+use super::layout::Layout;
+use super::sizes::{FEW_ROWS, PANEL_ROWS, SLAB_COLUMNS};
 use super::tile::{Kernels, Stored, Tile};
 use crate::amx::{self, ROWS, Sizes};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// This tier.
-pub const KERNELS: Kernels = Kernels { tile, direct_rows, opens_signed: true, ..avx512::KERNELS };
+pub const KERNELS: Kernels =
+    Kernels { tile, reads_packed, reads_headers, direct_rows, opens_signed: true, ..avx512::KERNELS };
 
-/// All rows against open values.
+/// Few rows read packed values, all rows those that are opened times their scales.
+fn reads_packed(layout: &Layout, rows: usize) -> bool {
+    avx512::reads_packed(layout, rows) || layout.scales.are_integers()
+}
+
+/// Scales that are integers are read where they are.
+fn reads_headers(layout: &Layout, stored: Stored, count: usize) -> bool {
+    stored != Stored::Open && (layout.scales.are_integers() || avx512::reads_headers(layout, stored, count))
+}
+
+/// All rows but few.
 fn direct_rows(stored: Stored, _: usize, count: usize) -> usize {
-    if stored == Stored::Open { count } else { 0 }
+    if stored == Stored::Open || count > FEW_ROWS { count } else { 0 }
 }
 
 /// See [`super::tile::tile`].
@@ -30,44 +46,29 @@ unsafe fn tile(tile: &Tile) {
     // SAFETY: passed on.
     unsafe {
         match (tile.stored, tile.group, tile.biased) {
+            (Stored::Packed(values), ..) if whole::takes(tile) => whole::multiply(tile, values),
             (Stored::Packed(_), ..) => avx512::tile::<true>(tile),
             (Stored::Open, 16, false) => open::<16, false>(tile),
-            (Stored::Open, 16, true) => open::<16, true>(tile),
             (Stored::Open, 32, false) => open::<32, false>(tile),
             (Stored::Open, 32, true) => open::<32, true>(tile),
             (Stored::Open, 64, _) => open::<64, true>(tile),
             (Stored::Open, 128, _) => open::<128, true>(tile),
-            (Stored::Open, group, _) => unreachable!("no format has groups of {group}"),
+            (Stored::Open, group, biased) => unreachable!("no format has groups of {group} open, biased {biased}"),
         }
     }
 }
 
-/// Groups of a slab at most.
-const GROUPS: usize = SLAB_COLUMNS / 16;
 /// Integers of a product of tiles.
 const INTEGERS: usize = ROWS * PANEL_ROWS;
 /// Tiles that take products in turns.
 const TURNS: usize = 4;
 
-/// Sixteen rows, of which those beyond the last repeat it.
-#[repr(C, align(64))]
-struct Block {
-    /// Negated sums of activations. `[rows, groups]`
-    sums: [[f32; GROUPS]; ROWS],
-    /// Lines of rows that lie apart, side by side. `[columns / 64, rows, 64]`
-    gathered: [u8; ROWS * SLAB_COLUMNS],
-    /// Where such lines are: there, or as they came.
-    activations: *const u8,
-    /// The activations' scales in this slab.
-    scales: [f32; ROWS],
-}
-
 /// What lies between the tiles and the vector units.
 #[repr(C, align(64))]
 struct Between {
     integers: [[i32; INTEGERS]; TURNS],
-    /// The block that is multiplied, and the one that may still be scaled.
-    blocks: [Block; 2],
+    /// Rows that did not come in blocks: the block that is multiplied, and the one that may still be scaled.
+    gathered: [Block; 2],
 }
 
 /// The body once for each row with a constant index, so that sums stay in registers.
@@ -96,31 +97,43 @@ unsafe fn open<const GROUP: usize, const BIASED: bool>(tile: &Tile) {
     unsafe {
         amx::configure(&sizes);
         let integers = |step: usize| (&raw mut (*between).integers[step % TURNS]).cast::<i32>();
-        let block = |index: usize| &raw mut (*between).blocks[index % 2];
-        fill::<BIASED>(tile, 0, block(0));
+        let share = share_of(tile);
+        let block = |index: usize| {
+            ask_outputs(tile, index);
+            bring(tile, share, index, &raw mut (*between).gathered[index % 2])
+        };
+        let mut brought = [block(0); 2];
         let mut tiles =
-            Tiles { block: block(0), index: 0, panel: 0, group: 0, left: blocks * tile.panels * tile.groups };
-        tiles.step::<GROUP, BIASED>(tile, between, 0);
-        tiles.step::<GROUP, BIASED>(tile, between, 1);
+            Tiles { block: brought[0], index: 0, panel: 0, group: 0, left: blocks * tile.panels * tile.groups };
+        tiles.step::<GROUP, BIASED>(tile, between, &brought, 0);
+        tiles.step::<GROUP, BIASED>(tile, between, &brought, 1);
         let mut step = 0;
         for index in 0..blocks {
             if index + 1 < blocks {
-                fill::<BIASED>(tile, index + 1, block(index + 1));
+                brought[(index + 1) % 2] = block(index + 1);
             }
+            let floats = (&raw const (*brought[index % 2]).floats).cast::<f32>();
             for panel in 0..tile.panels {
                 let mut sums = [_mm512_setzero_ps(); ROWS];
                 let mut bias_at = tile.biases.wrapping_add(panel * PANEL_ROWS);
                 for group in 0..if BIASED { tile.groups } else { 0 } {
                     let bias = _mm512_loadu_ps(bias_at);
                     bias_at = bias_at.wrapping_add(tile.panels * PANEL_ROWS);
-                    let negated = (&raw const (*block(index)).sums[0][group]).cast::<f32>();
+                    let first = const {
+                        match GROUP {
+                            128 => Block::SUMS_128,
+                            64 => Block::SUMS_64,
+                            _ => 0,
+                        }
+                    };
+                    let negated = floats.add(first + group);
                     each_row!(I, {
-                        sums[I] = _mm512_fnmadd_ps(bias, _mm512_set1_ps(negated.add(I * GROUPS).read()), sums[I]);
+                        sums[I] = _mm512_fnmadd_ps(bias, _mm512_set1_ps(negated.add(I * 16).read()), sums[I]);
                     });
                 }
                 let mut scale_at = tile.scales.add(panel * PANEL_ROWS);
                 for _ in 0..tile.groups {
-                    tiles.step::<GROUP, BIASED>(tile, between, step + 2);
+                    tiles.step::<GROUP, BIASED>(tile, between, &brought, step + 2);
                     let (scale, integers) = (_mm512_loadu_ps(scale_at), integers(step));
                     scale_at = scale_at.wrapping_add(tile.panels * PANEL_ROWS);
                     scale_integers(integers, scale, &mut sums);
@@ -133,7 +146,7 @@ unsafe fn open<const GROUP: usize, const BIASED: bool>(tile: &Tile) {
                     if count == ROWS || I < count {
                         let totals = tile.totals.add(((first + I) * tile.panels + panel) * PANEL_ROWS);
                         let before = if tile.fresh { _mm512_setzero_ps() } else { _mm512_loadu_ps(totals) };
-                        let scale = _mm512_set1_ps((*block(index)).scales[I]);
+                        let scale = _mm512_set1_ps(floats.add(I * 16 + Block::SCALE).read());
                         _mm512_storeu_ps(place(tile, first + I, panel), _mm512_fmadd_ps(sums[I], scale, before));
                     }
                 });
@@ -156,7 +169,13 @@ struct Tiles {
 impl Tiles {
     /// Multiply the tiles of this step, if there is one, and send the integers of the step before on their way.
     #[inline(always)]
-    unsafe fn step<const GROUP: usize, const BIASED: bool>(&mut self, tile: &Tile, between: *mut Between, step: usize) {
+    unsafe fn step<const GROUP: usize, const BIASED: bool>(
+        &mut self,
+        tile: &Tile,
+        between: *mut Between,
+        brought: &[*const Block; 2],
+        step: usize,
+    ) {
         // SAFETY: passed on; the blocks are filled.
         unsafe {
             let before = (&raw mut (*between).integers[step.wrapping_sub(1) % TURNS]).cast::<i32>();
@@ -165,7 +184,7 @@ impl Tiles {
             }
             self.left -= 1;
             let at = self.group * GROUP;
-            let rows = (*self.block).activations.add(at / 64 * 64 * ROWS + at % 64);
+            let rows = self.block.cast::<u8>().add(at / 64 * 64 * ROWS + at % 64);
             let values = tile.values.add(self.panel * tile.stride + self.group * GROUP * PANEL_ROWS);
             product::<GROUP, BIASED>(rows, values, step, before);
             self.group += 1;
@@ -173,57 +192,85 @@ impl Tiles {
                 (self.group, self.panel) = (0, self.panel + 1);
                 if self.panel == tile.panels {
                     (self.panel, self.index) = (0, self.index + 1);
-                    self.block = &raw const (*between).blocks[self.index % 2];
+                    self.block = brought[self.index % 2];
                 }
             }
         }
     }
 }
 
-/// Bring the rows of a block side by side, unless they came so, and their sums and scales. Tiles could read rows where
-/// they lie, but from the second cache they would wait for each line of each row.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn fill<const BIASED: bool>(tile: &Tile, index: usize, block: *mut Block) {
-    let first = index * ROWS;
-    // The next slab comes from memory meanwhile: each block asks for its share of it.
-    let lines = tile.ahead_bytes.div_ceil(64);
-    let share = lines.div_ceil(tile.count.div_ceil(ROWS));
-    for line in index * share..lines.min((index + 1) * share) {
-        _mm_prefetch::<_MM_HINT_T0>(tile.ahead.wrapping_add(line * 64).cast());
-    }
-    // SAFETY: a slab of each row is there, padded to 256 columns, and a sum of each of its groups.
-    unsafe {
-        let record = |row: usize| tile.rows.add((first + row).min(tile.count - 1)).read();
-        let own = tile.blocks.wrapping_add(index * tile.block_stride);
-        if tile.blocks.is_null() {
-            let gathered = (&raw mut (*block).gathered).cast::<u8>();
-            (*block).activations = gathered;
-            for row in 0..ROWS {
-                let record = record(row);
-                for line in 0..SLAB_COLUMNS / 64 {
-                    let values = _mm512_loadu_si512(record.add(tile.values_at + line * 64).cast());
-                    _mm512_store_si512(gathered.add((line * ROWS + row) * 64).cast(), values);
-                }
-                (*block).scales[row] = record.add(tile.scale_at).cast::<f32>().read();
-            }
-        } else {
-            (*block).activations = own;
-            (*block).scales = own.add(ROWS * SLAB_COLUMNS).cast::<[f32; ROWS]>().read();
-        }
-        for row in 0..if BIASED { ROWS } else { 0 } {
-            let mask = ((1u32 << tile.groups) - 1) as u16;
-            let sums = _mm512_maskz_loadu_epi32(mask, record(row).add(tile.sums_at).cast());
-            _mm512_store_ps((&raw mut (*block).sums[row]).cast(), _mm512_cvtepi32_ps(sums));
-        }
-        // Outputs lie far apart and are written at the end of the block.
-        let asked = if tile.outputs.is_null() { first } else { tile.count.min(first + ROWS) };
-        for row in first..asked {
-            for panel in 0..tile.panels {
+/// Lines of the next slab that each block of rows asks for.
+fn share_of(tile: &Tile) -> usize {
+    tile.ahead_bytes.div_ceil(64).div_ceil(tile.count.div_ceil(ROWS))
+}
+
+/// Outputs lie far apart and are written at the end of a block. [`whole`], whose blocks take half as long, is slower for
+/// asking, whenever it asks.
+#[inline(always)]
+unsafe fn ask_outputs(tile: &Tile, index: usize) {
+    let end = if tile.outputs.is_null() { 0 } else { tile.count.min((index + 1) * ROWS) };
+    for row in index * ROWS..end {
+        for panel in 0..tile.panels {
+            // SAFETY: the output is there; a hint is all that its place is for.
+            unsafe {
                 let to = place(tile, row, panel);
                 asm!("prefetchw byte ptr [{to}]", to = in(reg) to, options(nostack, preserves_flags, readonly));
             }
         }
+    }
+}
+
+/// A block of sixteen rows, of which those beyond the last may be anything, and which is written to `gathered` unless
+/// rows came in blocks. Tiles could read rows where they lie, but from the second cache they would wait for each line.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn bring(tile: &Tile, share: usize, index: usize, gathered: *mut Block) -> *const Block {
+    for line in index * share..(index + 1) * share {
+        _mm_prefetch::<_MM_HINT_T0>(tile.ahead.wrapping_add(line * 64).cast());
+    }
+    if !tile.blocks.is_null() {
+        return tile.blocks.wrapping_add(index * tile.block_stride);
+    }
+    for lane in 0..ROWS {
+        // SAFETY: a slab of each row is there, padded to 256 columns, with its scale and its sums.
+        unsafe {
+            let record = tile.rows.add((index * ROWS + lane).min(tile.count - 1)).read();
+            let (sums, scale) = (record.add(tile.finest_sums_at).cast(), record.add(tile.scale_at).cast());
+            write_row(gathered, lane, record.add(tile.values_at), sums, scale);
+        }
+    }
+    gathered
+}
+
+/// Write a row of a block: its values, its negated sums of 16 columns and its scale.
+///
+/// # Safety
+/// The tier is AMX; pointers are valid for a slab, 16 sums and a scale, and nobody else has this row of the block.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+pub unsafe fn write_row(block: *mut Block, lane: usize, values: *const u8, sums: *const i32, scale: *const f32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for line in 0..SLAB_COLUMNS / 64 {
+            let values = _mm512_loadu_si512(values.add(line * 64).cast());
+            _mm512_store_si512((&raw mut (*block).values[line][lane]).cast(), values);
+        }
+        let sums = _mm512_loadu_si512(sums.cast());
+        let low = _mm512_and_si512(sums, _mm512_set1_epi32((1 << Block::PIECE_BITS) - 1));
+        let high = _mm512_castps_si512(_mm512_cvtepi32_ps(_mm512_srai_epi32::<{ Block::PIECE_BITS }>(sums)));
+        let low = _mm512_castps_si512(_mm512_cvtepi32_ps(low));
+        let pieces = _mm512_or_si512(_mm512_srli_epi32::<16>(high), low);
+        _mm512_store_si512((&raw mut (*block).pieces[lane]).cast(), pieces);
+        // In all lanes of a group its sum, then one lane of each.
+        let sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32::<0b10_11_00_01>(sums));
+        let sums_64 = _mm512_add_epi32(sums, _mm512_shuffle_epi32::<0b01_00_11_10>(sums));
+        let sums_128 = _mm512_add_epi32(sums_64, _mm512_shuffle_i32x4::<0b10_11_00_01>(sums_64, sums_64));
+        let order = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 0, 0, 0, 0);
+        let floats = _mm512_permutex2var_epi32(sums, order, sums_64);
+        let order = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0);
+        let floats = _mm512_mask_permutexvar_epi32(floats, 0b0011 << Block::SUMS_128, order, sums_128);
+        let scale = _mm512_set1_ps(scale.read());
+        let floats = _mm512_mask_mov_ps(_mm512_cvtepi32_ps(floats), 1 << Block::SCALE, scale);
+        _mm512_store_ps((&raw mut (*block).floats[lane]).cast(), floats);
     }
 }
 

@@ -12,7 +12,8 @@ use std::arch::x86_64::*;
 
 /// This tier.
 pub const KERNELS: Kernels = Kernels {
-    reads_packed: false,
+    reads_packed: tile::nothing_packed,
+    bytes_are_open: false,
     opens_signed: false,
     read_values,
     read_scales,

@@ -9,18 +9,22 @@
 mod few;
 mod lattice;
 mod many;
-mod scales;
+pub(super) mod scales;
 
 use super::lattice::{Kind, with_lattice};
-use super::layout::{E2M1_TABLE, IQ4_TABLE, Values};
-use super::sizes::{PANEL_ROWS, UNIT_COLUMNS};
+use super::layout::{E2M1_TABLE, IQ4_TABLE, Layout, Values};
+use super::sizes::{FEW_ROWS, PANEL_ROWS, UNIT_COLUMNS};
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
 use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs};
 use std::arch::x86_64::*;
 
+/// Rows that are few.
+pub use few::ROWS as FEW;
+
 /// This tier.
 pub const KERNELS: Kernels = Kernels {
-    reads_packed: true,
+    reads_packed,
+    bytes_are_open: true,
     opens_signed: false,
     read_values,
     read_scales: scales::read_scales,
@@ -249,31 +253,51 @@ pub unsafe fn tile<const ASKS: bool>(tile: &Tile) {
     // SAFETY: passed on.
     unsafe {
         match (tile.stored, tile.group) {
-            (Stored::Packed(values), _) if reads_headers(tile.stored, tile.count) => {
-                few::tile_few::<ASKS>(tile, values)
-            }
-            (Stored::Open, 16) => tile_panels::<Open, true>(tile),
-            (Stored::Packed(Values::Bits2), 16) => tile_panels::<Bits2, true>(tile),
-            (Stored::Packed(Values::Bits3), 16) => tile_panels::<Bits3, true>(tile),
-            (Stored::Packed(Values::Bits6), 16) => tile_panels::<Bits6, true>(tile),
-            (Stored::Packed(Values::E2m1), 16) => tile_panels::<E2m1, true>(tile),
+            (Stored::Packed(values), _) if tile.count <= few::ROWS => few::tile_few::<ASKS>(tile, values),
+            (Stored::Open, 16) => tile_panels::<Open, true, false>(tile),
+            (Stored::Packed(Values::Bits2), 16) => tile_panels::<Bits2, true, false>(tile),
+            (Stored::Packed(Values::Bits3), 16) => tile_panels::<Bits3, true, false>(tile),
+            (Stored::Packed(Values::Bits6), 16) => tile_panels::<Bits6, true, false>(tile),
+            (Stored::Packed(Values::E2m1), 16) => tile_panels::<E2m1, true, false>(tile),
             (Stored::Packed(values), 16) => unreachable!("{values:?} in groups of 16 are none, or of few rows"),
-            (Stored::Open, _) => tile_panels::<Open, false>(tile),
-            (Stored::Packed(Values::Bits2), _) => tile_panels::<Bits2, false>(tile),
-            (Stored::Packed(Values::Bits3), _) => tile_panels::<Bits3, false>(tile),
-            (Stored::Packed(Values::Bits4), _) => tile_panels::<Bits4, false>(tile),
-            (Stored::Packed(Values::Bits5), _) => tile_panels::<Bits5, false>(tile),
-            (Stored::Packed(Values::Bits6), _) => tile_panels::<Bits6, false>(tile),
-            (Stored::Packed(Values::Bits8), _) => tile_panels::<Bits8, false>(tile),
-            (Stored::Packed(Values::E2m1), _) => tile_panels::<E2m1, false>(tile),
-            (Stored::Packed(Values::Iq4), _) => tile_panels::<Iq4, false>(tile),
+            (Stored::Open, _) => tile_panels::<Open, false, false>(tile),
+            (Stored::Packed(Values::Bits2), _) => tile_panels::<Bits2, false, false>(tile),
+            (Stored::Packed(Values::Bits3), _) => tile_panels::<Bits3, false, false>(tile),
+            (Stored::Packed(Values::Bits4), _) => tile_panels::<Bits4, false, false>(tile),
+            (Stored::Packed(Values::Bits5), _) => tile_panels::<Bits5, false, false>(tile),
+            (Stored::Packed(Values::Bits6), _) => tile_panels::<Bits6, false, false>(tile),
+            (Stored::Packed(Values::Bits8), _) => tile_panels::<Bits8, false, false>(tile),
+            (Stored::Packed(Values::E2m1), _) => tile_panels::<E2m1, false, false>(tile),
+            (Stored::Packed(Values::Iq4), _) => tile_panels::<Iq4, false, false>(tile),
             (Stored::Packed(Values::Lattice(kind)), _) => unreachable!("{kind:?} is packed for few rows alone"),
         }
     }
 }
 
+/// As [`tile`], of packed values whose scales and minimums are integers: those of the tile are, as the floats' bits and
+/// as floats. See [`super::amx`], whose order of operations this has.
+pub unsafe fn tile_whole(tile: &Tile, values: Values) {
+    // SAFETY: passed on.
+    unsafe {
+        match values {
+            Values::Bits2 => tile_panels::<Bits2, true, true>(tile),
+            Values::Bits3 => tile_panels::<Bits3, true, true>(tile),
+            Values::Bits4 => tile_panels::<Bits4, false, true>(tile),
+            Values::Bits5 => tile_panels::<Bits5, false, true>(tile),
+            Values::Bits6 => tile_panels::<Bits6, true, true>(tile),
+            Values::Iq4 => tile_panels::<Iq4, false, true>(tile),
+            values => unreachable!("{values:?} have no scales that are integers"),
+        }
+    }
+}
+
+/// Few rows read packed values, fewer of lattices, whose points are worth looking up once for more.
+pub fn reads_packed(layout: &Layout, rows: usize) -> bool {
+    rows <= if matches!(layout.values, Values::Lattice(_)) { few::ROWS } else { FEW_ROWS }
+}
+
 /// Few rows read scales from the headers of packed values.
-fn reads_headers(stored: Stored, count: usize) -> bool {
+pub fn reads_headers(_: &Layout, stored: Stored, count: usize) -> bool {
     stored != Stored::Open && count <= few::ROWS
 }
 
@@ -283,8 +307,8 @@ fn direct_rows(stored: Stored, panels: usize, count: usize) -> usize {
 }
 
 /// Four rows after the other, or what is left, against all panels at once: more products for each byte of activations.
-/// `HALVES`: a group is half a unit.
-unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
+/// `HALVES`: a group is half a unit. `WHOLE`: see [`tile_whole`].
+unsafe fn tile_panels<V: Codes, const HALVES: bool, const WHOLE: bool>(tile: &Tile) {
     // The next slab comes from memory while this one is multiplied: each four rows ask for their share of it.
     let lines = if V::FETCHES { 0 } else { tile.ahead_bytes.div_ceil(64) };
     let share = lines.div_ceil(tile.count.div_ceil(4));
@@ -302,14 +326,14 @@ unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
         // SAFETY: passed on; the rows are below the count.
         unsafe {
             match (tile.panels, tile.count - first) {
-                (2, 1) => tile_of::<V, HALVES, 1, 2>(tile, first),
-                (2, 2) => tile_of::<V, HALVES, 2, 2>(tile, first),
-                (2, 3) => tile_of::<V, HALVES, 3, 2>(tile, first),
-                (2, _) => tile_of::<V, HALVES, 4, 2>(tile, first),
-                (_, 1) => tile_of::<V, HALVES, 1, 3>(tile, first),
-                (_, 2) => tile_of::<V, HALVES, 2, 3>(tile, first),
-                (_, 3) => tile_of::<V, HALVES, 3, 3>(tile, first),
-                (_, _) => tile_of::<V, HALVES, 4, 3>(tile, first),
+                (2, 1) => tile_of::<V, HALVES, WHOLE, 1, 2>(tile, first),
+                (2, 2) => tile_of::<V, HALVES, WHOLE, 2, 2>(tile, first),
+                (2, 3) => tile_of::<V, HALVES, WHOLE, 3, 2>(tile, first),
+                (2, _) => tile_of::<V, HALVES, WHOLE, 4, 2>(tile, first),
+                (_, 1) => tile_of::<V, HALVES, WHOLE, 1, 3>(tile, first),
+                (_, 2) => tile_of::<V, HALVES, WHOLE, 2, 3>(tile, first),
+                (_, 3) => tile_of::<V, HALVES, WHOLE, 3, 3>(tile, first),
+                (_, _) => tile_of::<V, HALVES, WHOLE, 4, 3>(tile, first),
             }
         }
     }
@@ -317,11 +341,14 @@ unsafe fn tile_panels<V: Codes, const HALVES: bool>(tile: &Tile) {
 
 /// `ROWS` rows from `first` on against `PANELS` panels.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS: usize>(tile: &Tile, first: usize) {
+unsafe fn tile_of<V: Codes, const HALVES: bool, const WHOLE: bool, const ROWS: usize, const PANELS: usize>(
+    tile: &Tile,
+    first: usize,
+) {
     // SAFETY: the pointers advance over exactly the groups and units that the fields describe.
     unsafe {
         let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows.add(first + i).read());
-        let mut sums = if tile.biased { biases(tile, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
+        let mut sums = if tile.biased && !WHOLE { biases(tile, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
         let (mut at, mut values_at) = (Place { values: tile.values, ahead: tile.ahead }, tile.values_at);
         let (mut scales, mut sums_at) = (tile.scales, tile.sums_at);
         // A shift by all bits leaves nothing: formats with a bias have no offset.
@@ -337,7 +364,7 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
             }
             half!(true);
             if HALVES {
-                scale(load_floats(scales), &dots, &mut sums);
+                scale::<WHOLE, ROWS, PANELS>(load_floats(scales), &dots, &mut sums);
                 (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
                 dots = offsets(&rows, sums_at, shift);
             }
@@ -348,7 +375,7 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
                 half!(false);
                 (at, values_at) = (at.next::<V, PANELS>(), values_at + UNIT_COLUMNS);
             }
-            scale(load_floats(scales), &dots, &mut sums);
+            scale::<WHOLE, ROWS, PANELS>(load_floats(scales), &dots, &mut sums);
             (scales, sums_at, group) = (scales.add(PANELS * PANEL_ROWS), sums_at + 4, group + 1);
         }
         if V::FETCHES {
@@ -356,6 +383,20 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const ROWS: usize, const PANELS:
             let asked = (at.ahead as usize).wrapping_sub(tile.ahead as usize);
             for line in 0..(PANELS * tile.stride).saturating_sub(asked) / 64 {
                 _mm_prefetch::<_MM_HINT_T0>(at.ahead.wrapping_add(line * 64).cast());
+            }
+        }
+        if WHOLE {
+            let minimums = if tile.biased { biases(tile, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
+            for p in 0..PANELS {
+                let header = tile.header.add(p * tile.stride);
+                let (factor, least) = (scales::half(header, 0), scales::half(header, 1));
+                each_row!(ROWS, I, {
+                    // Biases are what minimums take away.
+                    let sum = _mm512_mul_ps(_mm512_sub_ps(_mm512_setzero_ps(), minimums[I][p]), least);
+                    let sum = if tile.biased { sum } else { _mm512_setzero_ps() };
+                    let integers = _mm512_cvtepi32_ps(_mm512_castps_si512(sums[I][p]));
+                    sums[I][p] = _mm512_fmadd_ps(integers, factor, sum);
+                });
             }
         }
         each_row!(ROWS, I, {
@@ -415,17 +456,23 @@ unsafe fn load_floats<const PANELS: usize>(floats: *const f32) -> [__m512; PANEL
     std::array::from_fn(|p| unsafe { _mm512_loadu_ps(floats.add(p * PANEL_ROWS)) })
 }
 
-/// Add a group's integers times their scales to the sums.
+/// Add a group's integers times their scales to the sums. `WHOLE`: scales and sums are integers, in the floats' bits.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-fn scale<const ROWS: usize, const PANELS: usize>(
+fn scale<const WHOLE: bool, const ROWS: usize, const PANELS: usize>(
     scales: [__m512; PANELS],
     dots: &[[__m512i; PANELS]; ROWS],
     sums: &mut [[__m512; PANELS]; ROWS],
 ) {
     for (p, scale) in scales.into_iter().enumerate() {
         each_row!(ROWS, I, {
-            sums[I][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[I][p]), scale, sums[I][p]);
+            sums[I][p] = match WHOLE {
+                true => {
+                    let scaled = _mm512_mullo_epi32(dots[I][p], _mm512_castps_si512(scale));
+                    _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sums[I][p]), scaled))
+                }
+                false => _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[I][p]), scale, sums[I][p]),
+            };
         });
     }
 }

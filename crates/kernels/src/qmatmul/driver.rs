@@ -16,8 +16,6 @@ use super::unpack::Headers;
 use crate::pool::Pool;
 use std::cell::RefCell;
 
-/// As [`FEW_ROWS`] of lattices, whose points are worth looking up once for more rows.
-const FEW_LATTICE_ROWS: usize = 4;
 /// Rows that a part takes at once: their sums stay in the second-level cache.
 const PART_ROWS: usize = 512;
 
@@ -234,8 +232,7 @@ impl Part<'_> {
             let rows = first..self.rows.end.min(first + PART_ROWS);
             scratch.rows.clear();
             scratch.rows.extend(rows.clone().map(|row| x.row(self.job.rows.input(row))));
-            let most = if matches!(layout.values, Values::Lattice(_)) { FEW_LATTICE_ROWS } else { FEW_ROWS };
-            let packed = self.kernels.reads_packed && rows.len() <= most;
+            let packed = (self.kernels.reads_packed)(layout, rows.len());
             // A tile has at least two panels: a lone one goes in twice.
             let panels = self.panels.max(2);
             let stored = if packed { Stored::Packed(layout.values) } else { Stored::Open };
@@ -277,10 +274,10 @@ impl Part<'_> {
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
         // Bytes are open as they are.
         let signed = self.kernels.opens_signed && !layout.biased;
-        let is_open = self.kernels.reads_packed && layout.values == Values::Bits8 && !signed;
+        let is_open = self.kernels.bytes_are_open && layout.values == Values::Bits8 && !signed;
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
-            if !(self.kernels.reads_headers)(stored, scratch.rows.len()) {
+            if !(self.kernels.reads_headers)(layout, stored, scratch.rows.len()) {
                 (self.kernels.read_scales)(layout, &headers, scales, biases);
             }
             if stored == Stored::Open && !is_open {
@@ -324,6 +321,7 @@ impl Part<'_> {
                 block_stride,
                 values_at: at,
                 sums_at: record.sums_of(layout.group) + at / layout.group * 4,
+                finest_sums_at: record.sums_of(16) + at / 16 * 4,
                 scale_at: record.scales + at / SLAB_COLUMNS * 4,
                 totals,
                 fresh: at == 0,

@@ -102,6 +102,13 @@ pub enum Scales {
     },
 }
 
+impl Scales {
+    /// Whether scales, and minimums, are integers times one float of a slab: sums over a whole slab can be integers.
+    pub fn are_integers(self) -> bool {
+        matches!(self, Scales::Signed | Scales::Minimum8 | Scales::Minimum4)
+    }
+}
+
 /// Everything that reading a packed matrix needs to know about its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {

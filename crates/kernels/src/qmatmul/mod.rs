@@ -5,7 +5,8 @@
 //! [`matmul`] and [`matmul_experts`] multiply the two; the `_float` forms take float activations and dequantized
 //! weights, for exact runs and for mxfp8 (see [`PackedMatrix::needs_float`]).
 //! Invariant: the bits of an output row depend on its activations and the weights alone, never on the number of rows,
-//! of threads or of matrices in the call; the integer products are the same on every tier.
+//! of threads or of matrices in the call; the integer products are the same on every tier, but for those of formats whose
+//! scales are integers, of which AMX has bits of its own.
 //! Read next: [`layout`], then [`driver`].
 
 mod activations;
@@ -15,6 +16,7 @@ mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod blocks;
 mod columns;
 mod driver;
 mod lattice;

@@ -4,7 +4,9 @@
 //! added back. Same bits as [`super::tile`].
 
 use super::sizes::PANEL_ROWS;
-use super::tile::{FloatTile, Kernels, Stored, Tile, float_tile as portable_float_tile, no_direct_rows, no_headers};
+use super::tile::{
+    FloatTile, Kernels, Stored, Tile, float_tile as portable_float_tile, no_direct_rows, no_headers, nothing_packed,
+};
 use super::unpack;
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -13,9 +15,10 @@ use std::arch::asm;
 pub fn kernels() -> Kernels {
     let tile = if std::arch::is_aarch64_feature_detected!("i8mm") { tile::<true> } else { tile::<false> };
     let (read_values, read_scales) = (unpack::read_values, unpack::read_scales);
-    let (reads_headers, direct_rows) = (no_headers, no_direct_rows);
+    let (reads_packed, reads_headers, direct_rows) = (nothing_packed, no_headers, no_direct_rows);
     Kernels {
-        reads_packed: false,
+        reads_packed,
+        bytes_are_open: false,
         opens_signed: false,
         read_values,
         read_scales,

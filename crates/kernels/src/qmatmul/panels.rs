@@ -248,7 +248,7 @@ impl Panels {
     }
 
     /// The part that has a panel of an expert, and which panel of it that is.
-    fn part_of(&self, panel: usize) -> (usize, usize) {
+    pub fn part_of(&self, panel: usize) -> (usize, usize) {
         match panel.checked_sub(self.threes * TILE_PANELS) {
             None => (panel / TILE_PANELS, panel % TILE_PANELS),
             Some(beyond) => (self.threes + beyond / 2, beyond % 2),

@@ -1,5 +1,8 @@
 //! Every format against its own decoder, every tier against the scalar one, every batch against a row alone.
 
+use super::memory::Memory;
+use super::sizes::{PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
+use super::unpack::{read_integers, read_unit_row};
 use super::*;
 use crate::cpu::{self, Tier};
 use crate::quant::{FORMATS, FormatInfo, ScaleType, StoredOwned, quantize};
@@ -147,8 +150,14 @@ fn a_row_has_the_same_bits_in_every_batch_on_every_tier() {
                     let name = info.name;
                     assert!(product(1 + count % 3, count, float) == largest[..count * rows], "{name} {tier:?} {count}");
                 }
-                // Integer products agree between the tiers too.
-                if !float && tier == Tier::Scalar {
+                // Integer products agree between the tiers too, but for those of AMX that have a sum for a whole slab.
+                let whole = !float
+                    && tier == Tier::Amx
+                    && packed.panels.layout().is_some_and(|layout| layout.scales.are_integers());
+                if whole {
+                    let x = QuantizedActivations::new(&Pool::new(1), &x, 100, columns);
+                    assert!(whole_slabs(&packed, &x) == largest, "{} is not what slabs of integers give", info.name);
+                } else if !float && tier == Tier::Scalar {
                     all.resize(index + 1, Vec::new());
                     all[index] = largest;
                 } else if !float {
@@ -157,6 +166,46 @@ fn a_row_has_the_same_bits_in_every_batch_on_every_tier() {
             }
         }
     });
+}
+
+/// The scalar reference of [`super::amx::whole`]: bits of all outputs.
+fn whole_slabs(weights: &PackedMatrix, x: &QuantizedActivations) -> Vec<u32> {
+    let (panels, layout) = (&weights.panels, weights.panels.layout().expect("a layout"));
+    let mut out = vec![0.0f32; x.rows() * weights.rows()];
+    for at in (0..weights.columns()).step_by(SLAB_COLUMNS) {
+        for feature in 0..weights.rows() {
+            let ((part, within), lane) = (panels.part_of(feature / PANEL_ROWS), feature % PANEL_ROWS);
+            let spare = Memory::new(panels.spare_bytes());
+            // SAFETY: room for a part.
+            let part = unsafe { panels.open(0, part, spare.start()) };
+            let (slab, sizes) = (part.slab(within, at), panels.slab_sizes(at));
+            let mut codes = [[0; UNIT_COLUMNS]; SLAB_COLUMNS / UNIT_COLUMNS];
+            let units = slab[sizes.header..].chunks_exact(layout.values.unit_bytes());
+            units.zip(&mut codes).for_each(|(unit, codes)| read_unit_row(layout.values, unit, lane, codes));
+            let offset = if layout.biased { 0 } else { 1 << layout.offset_shift };
+            let half = |array: usize| {
+                let bytes = slab[(array * PANEL_ROWS + lane) * 2..][..2].try_into().expect("two bytes");
+                half::f16::from_bits(u16::from_le_bytes(bytes)).to_f32()
+            };
+            let (d, least) = (half(0), if layout.biased { half(1) } else { 0.0 });
+            for row in 0..x.rows() {
+                let (mut integer, mut minimum) = (0i32, 0i32);
+                for (column, code) in codes.iter().flatten().enumerate() {
+                    let (scale, below) = read_integers(layout, slab, sizes.groups, column / layout.group, lane);
+                    // SAFETY: columns of the row.
+                    let value = unsafe { x.row(row).add(at + column).cast::<i8>().read() } as i32;
+                    integer += value * scale * (*code as i32 - offset);
+                    minimum -= value * below;
+                }
+                // SAFETY: the scale of this slab.
+                let scale = unsafe { x.row(row).add(x.record().scales + at / SLAB_COLUMNS * 4).cast::<f32>().read() };
+                let sum = (integer as f32).mul_add(d, minimum as f32 * least);
+                let total = &mut out[row * weights.rows() + feature];
+                *total = sum.mul_add(scale, *total);
+            }
+        }
+    }
+    out.iter().map(|value| value.to_bits()).collect()
 }
 
 #[test]

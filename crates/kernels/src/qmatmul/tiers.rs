@@ -22,7 +22,8 @@ pub fn kernels() -> Kernels {
 }
 
 const SCALAR: Kernels = Kernels {
-    reads_packed: false,
+    reads_packed: tile::nothing_packed,
+    bytes_are_open: false,
     opens_signed: false,
     read_values: unpack::read_values,
     read_scales: unpack::read_scales,

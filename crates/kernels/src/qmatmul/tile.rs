@@ -2,9 +2,11 @@
 //!
 //! The order of every float operation is fixed here and is the same for any number of rows and panels and on any tier:
 //! within a slab `sum = fma(bias, activation sum, sum)` group by group where there are biases, then `sum = fma(integer,
-//! scale, sum)` group by group; then `total = fma(sum, activation scale, total)`. Integers are exact.
+//! scale, sum)` group by group; then `total = fma(sum, activation scale, total)`. Integers are exact. AMX alone sums whole
+//! slabs of integers where scales are integers too (`amx/whole.rs`).
 //! Read next: [`super::tiers`].
 
+use super::blocks::Block;
 use super::layout::{Layout, Scales, Values};
 use super::sizes::PANEL_ROWS;
 use super::unpack::Headers;
@@ -26,6 +28,7 @@ pub enum Stored {
 /// One slab of weights, the activations against it, and where the result goes.
 // AVX-512 alone reads headers.
 #[allow(dead_code)]
+#[derive(Clone, Copy)]
 pub struct Tile {
     /// Format of `values`.
     pub stored: Stored,
@@ -63,13 +66,15 @@ pub struct Tile {
     pub count: usize,
     /// This slab of the first block of the rows, where they are whole blocks one after the other, else null; see
     /// [`QuantizedActivations::blocks_from`](super::QuantizedActivations).
-    pub blocks: *const u8,
-    /// Bytes from one block to the next.
+    pub blocks: *const Block,
+    /// From one block to the next.
     pub block_stride: usize,
     /// Offset of this slab's values in a record.
     pub values_at: usize,
     /// Offset of this slab's sums in a record.
     pub sums_at: usize,
+    /// As `sums_at`, of groups of 16 columns.
+    pub finest_sums_at: usize,
     /// Offset of this slab's scale in a record.
     pub scale_at: usize,
     /// What is added to. `[count, panels, 16]`
@@ -99,8 +104,10 @@ pub struct FloatTile {
 /// What a tier must provide. Pointers as in the portable functions of the same names.
 #[derive(Clone, Copy)]
 pub struct Kernels {
-    /// Whether `tile` reads packed values; else they must be open.
-    pub reads_packed: bool,
+    /// Whether `tile` reads packed values of this layout for so many rows; else they must be open.
+    pub reads_packed: fn(layout: &Layout, rows: usize) -> bool,
+    /// Whether packed bytes are open as they lie.
+    pub bytes_are_open: bool,
     /// Whether `tile` wants open values without their offset, as signed bytes.
     pub opens_signed: bool,
     /// [`unpack::read_values`].
@@ -108,7 +115,7 @@ pub struct Kernels {
     /// [`unpack::read_scales`].
     pub read_scales: unsafe fn(&Layout, &Headers, *mut f32, *mut f32),
     /// Whether `tile` reads scales and biases of `count` rows from the headers.
-    pub reads_headers: fn(stored: Stored, count: usize) -> bool,
+    pub reads_headers: fn(layout: &Layout, stored: Stored, count: usize) -> bool,
     /// [`tile`].
     pub tile: unsafe fn(&Tile),
     /// How many rows, from the first on, of `panels` panels and `count` rows `tile` begins and ends by itself.
@@ -117,8 +124,13 @@ pub struct Kernels {
     pub float_tile: unsafe fn(&FloatTile),
 }
 
+/// This tier takes open values only.
+pub fn nothing_packed(_: &Layout, _: usize) -> bool {
+    false
+}
+
 /// This tier takes scales as floats.
-pub fn no_headers(_: Stored, _: usize) -> bool {
+pub fn no_headers(_: &Layout, _: Stored, _: usize) -> bool {
     false
 }
 

@@ -56,6 +56,10 @@ pub fn read_scale(layout: &Layout, header: &[u8], groups: usize, group: usize, r
         f16::from_bits(u16::from_le_bytes([header[at], header[at + 1]])).to_f32()
     };
     let byte = |at: usize, group: usize| header[at + group * PANEL_ROWS + row];
+    let integers = || {
+        let (scale, minimum) = read_integers(layout, header, groups, group, row);
+        (scale as f32, minimum as f32)
+    };
     match layout.scales {
         Scales::Plain(scale_type) => (read_float(scale_type, header, group * PANEL_ROWS + row), 0.0),
         Scales::Biased(scale_type) => (
@@ -64,16 +68,23 @@ pub fn read_scale(layout: &Layout, header: &[u8], groups: usize, group: usize, r
         ),
         Scales::E8m0 => (0.5 * e8m0_to_f32(byte(0, group)), 0.0),
         Scales::E4m3 => (0.5 * (read_float(ScaleType::F32, header, row) * e4m3_to_f32(byte(64, group))), 0.0),
-        Scales::Signed => (half(0) * byte(32, group) as i8 as f32, 0.0),
-        Scales::Minimum8 => (half(0) * byte(64, group) as f32, -(half(1) * byte(64, groups + group) as f32)),
-        Scales::Minimum4 => {
-            let both = byte(64, group);
-            (half(0) * (both & 15) as f32, -(half(1) * (both >> 4) as f32))
-        }
+        Scales::Signed => (half(0) * integers().0, 0.0),
+        Scales::Minimum8 | Scales::Minimum4 => (half(0) * integers().0, -(half(1) * integers().1)),
         Scales::Odd { eighths } => {
             let level = byte(32, group / 2) >> (4 * (group % 2)) & 15;
             (half(0) * (2 * level + 1) as f32 * (0.125 * eighths as f32), 0.0)
         }
+    }
+}
+
+/// Scale and minimum of one row and group, of layouts that have integers for them.
+pub fn read_integers(layout: &Layout, header: &[u8], groups: usize, group: usize, row: usize) -> (i32, i32) {
+    let byte = |at: usize, group: usize| header[at + group * PANEL_ROWS + row];
+    match layout.scales {
+        Scales::Signed => (byte(32, group) as i8 as i32, 0),
+        Scales::Minimum8 => (byte(64, group) as i32, byte(64, groups + group) as i32),
+        Scales::Minimum4 => ((byte(64, group) & 15) as i32, (byte(64, group) >> 4) as i32),
+        scales => unreachable!("{scales:?} are no integers"),
     }
 }
 

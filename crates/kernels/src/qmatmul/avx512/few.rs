@@ -8,7 +8,8 @@
 //!
 //! That holds for AMD's. Intel's, which have AMX, stop asking while a core computes (10 instead of 19 GB/s): there
 //! `ASKS`, and each line is asked for whatever the number of rows.
-//! Order of operations: [`super::super::tile`], as everywhere. Read next: [`super::scales`].
+//! There too scales that are integers stay integers over a slab, see [`super::super::amx::whole`].
+//! Order of operations: [`super::super::tile`], as everywhere else. Read next: [`super::scales`].
 
 use super::super::layout::{Scales, Values};
 use super::super::sizes::UNIT_COLUMNS;
@@ -106,8 +107,14 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
                 .for_each(|at| touch(header.wrapping_add(lines_ahead + at)));
         }
         let mut sums = [[_mm512_setzero_ps(); 1]; ROWS];
+        // Of scales that are integers: exact sums of a whole slab, as the tiles have them.
+        let (whole, zero) = (const { ASKS && S::INTEGERS }, _mm512_setzero_si512());
+        let mut integers = [[_mm512_setzero_ps(); 1]; ROWS];
         for group in 0..if S::BIASED { tile.groups } else { 0 } {
-            let (_, bias) = form.read(header, tile.groups, group);
+            let bias = match whole {
+                true => _mm512_cvtepi32_ps(_mm512_sub_epi32(zero, form.integers(header, tile.groups, group).1)),
+                false => form.read(header, tile.groups, group).1,
+            };
             each_row!(ROWS, I, {
                 let negated = _mm512_cvtepi32_ps(broadcast(rows[I].add(tile.sums_at + group * 4)));
                 sums[I][0] = _mm512_fnmadd_ps(bias, negated, sums[I][0]);
@@ -130,6 +137,16 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
                 }
             };
         }
+        macro_rules! scale_group {
+            ($dots:ident, $group:ident) => {
+                if whole {
+                    let factors = _mm512_castsi512_ps(form.integers(header, tile.groups, $group).0);
+                    scale::<true, ROWS, 1>([factors], &$dots, &mut integers);
+                } else {
+                    scale::<false, ROWS, 1>([form.read(header, tile.groups, $group).0], &$dots, &mut sums);
+                }
+            };
+        }
         let mut at = Place { values, ahead: values.wrapping_add(lines_ahead) };
         let (mut values_at, mut group) = (tile.values_at, 0);
         while group < tile.groups {
@@ -140,7 +157,7 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
             let mut unit = if streams { Some([V::unit(at.values)]) } else { None };
             half!(unit, at, values_at, dots, true);
             if HALVES {
-                scale([form.read(header, tile.groups, group).0], &dots, &mut sums);
+                scale_group!(dots, group);
                 group += 1;
                 dots = start(group);
             }
@@ -152,8 +169,15 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
                 half!(unit, at, values_at, dots, false);
                 (at, values_at) = (at.next::<V, 1>(), values_at + UNIT_COLUMNS);
             }
-            scale([form.read(header, tile.groups, group).0], &dots, &mut sums);
+            scale_group!(dots, group);
             group += 1;
+        }
+        if whole {
+            let (factor, least) = form.factors(header);
+            each_row!(ROWS, I, {
+                let sum = _mm512_mul_ps(sums[I][0], least);
+                sums[I][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_castps_si512(integers[I][0])), factor, sum);
+            });
         }
         each_row!(ROWS, I, {
             let scale = _mm512_castsi512_ps(broadcast(rows[I].add(tile.scale_at)));

@@ -22,6 +22,25 @@ pub trait Floats: Copy {
     /// # Safety
     /// `header` must be valid for the fields of all groups, and the processor must have AVX-512 DQ.
     unsafe fn read(self, header: *const u8, groups: usize, group: usize) -> (__m512, __m512);
+
+    /// Whether both are integers times floats of the slab; see [`super::super::amx::whole`].
+    const INTEGERS: bool = false;
+
+    /// These integers: of scales, and of what biases are below zero.
+    ///
+    /// # Safety
+    /// As [`Floats::read`].
+    unsafe fn integers(self, _header: *const u8, _groups: usize, _group: usize) -> (__m512i, __m512i) {
+        unreachable!("these scales are no integers times a float")
+    }
+
+    /// These floats.
+    ///
+    /// # Safety
+    /// As [`Floats::read`].
+    unsafe fn factors(self, _header: *const u8) -> (__m512, __m512) {
+        unreachable!("these scales are no integers times a float")
+    }
 }
 
 /// [`Scales::Plain`].
@@ -65,22 +84,51 @@ macro_rules! floats {
     };
 }
 
+/// Scales, and with biases minimums, that are integers times floats of the slab.
+macro_rules! integers {
+    ($name:ident, $biased:literal, |$at:ident, $groups:pat_param, $group:ident| $body:expr) => {
+        impl Floats for $name {
+            const BIASED: bool = $biased;
+            const SPLIT: bool = true;
+            const INTEGERS: bool = true;
+
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+            unsafe fn read(self, header: *const u8, groups: usize, group: usize) -> (__m512, __m512) {
+                // SAFETY: passed on.
+                let ((scale, minimum), (d, least)) =
+                    unsafe { (self.integers(header, groups, group), self.factors(header)) };
+                let bias = _mm512_mul_ps(least, _mm512_cvtepi32_ps(minimum));
+                (_mm512_mul_ps(d, _mm512_cvtepi32_ps(scale)), _mm512_xor_ps(bias, _mm512_set1_ps(-0.0)))
+            }
+
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+            unsafe fn integers(self, $at: *const u8, $groups: usize, $group: usize) -> (__m512i, __m512i) {
+                // SAFETY: the caller vouches for the header.
+                unsafe { $body }
+            }
+
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+            unsafe fn factors(self, header: *const u8) -> (__m512, __m512) {
+                // SAFETY: the caller vouches for the header.
+                unsafe { (half(header, 0), if $biased { half(header, 1) } else { _mm512_setzero_ps() }) }
+            }
+        }
+    };
+}
+
 floats!(Plain, false, false, |self, at, _, group| (float(self.0, at, group), _mm512_setzero_ps()));
 floats!(Biased, true, false, |self, at, _, group| (float(self.0, at, 2 * group), float(self.0, at, 2 * group + 1)));
-floats!(Signed, false, true, |self, at, _, group| {
+integers!(Signed, false, |at, _, group| {
     let factors = _mm512_cvtepi8_epi32(_mm_loadu_si128(at.add(32 + group * PANEL_ROWS).cast()));
-    (_mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(factors)), _mm512_setzero_ps())
+    (factors, _mm512_setzero_si512())
 });
-floats!(Minimum8, true, true, |self, at, groups, group| {
-    let scale = _mm512_mul_ps(half(at, 0), _mm512_cvtepi32_ps(words(at.add(64), group)));
-    let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(words(at.add(64), groups + group)));
-    (scale, _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)))
-});
-floats!(Minimum4, true, true, |self, at, _, group| {
+integers!(Minimum8, true, |at, groups, group| (words(at.add(64), group), words(at.add(64), groups + group)));
+integers!(Minimum4, true, |at, _, group| {
     let both = words(at.add(64), group);
-    let factor = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
-    let minimum = _mm512_mul_ps(half(at, 1), _mm512_cvtepi32_ps(_mm512_srli_epi32::<4>(both)));
-    (_mm512_mul_ps(half(at, 0), factor), _mm512_xor_ps(minimum, _mm512_set1_ps(-0.0)))
+    (_mm512_and_si512(both, _mm512_set1_epi32(15)), _mm512_srli_epi32::<4>(both))
 });
 floats!(Odd, false, false, |self, at, _, group| {
     let levels = _mm512_srl_epi32(words(at.add(32), group / 2), _mm_cvtsi32_si128(group as i32 % 2 * 4));
@@ -133,7 +181,7 @@ unsafe fn read_all<S: Floats>(form: S, headers: &Headers, scales: *mut f32, bias
 /// Sixteen f16 as floats: array `index` of a header.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn half(header: *const u8, index: usize) -> __m512 {
+pub unsafe fn half(header: *const u8, index: usize) -> __m512 {
     // SAFETY: passed on.
     unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(header.add(index * 32).cast())) }
 }
