@@ -7,7 +7,7 @@
 
 use super::blocks::Block;
 use super::memory::Memory;
-use super::sizes::{BLOCK_ROWS, FEW_ROWS, SLAB_COLUMNS};
+use super::sizes::{BLOCK_ROWS, FEW_TILE_ROWS, SLAB_COLUMNS};
 use crate::pool::Pool;
 use std::cell::RefCell;
 
@@ -124,8 +124,7 @@ impl QuantizedActivations {
         if self.memory.bytes() < bytes {
             self.memory = Memory::new(bytes);
         }
-        // A lattice's open values are multiplied with fewer rows too: these are brought together each time.
-        self.has_blocks = super::tiers::kernels().opens_signed && rows > FEW_ROWS;
+        self.has_blocks = super::tiers::kernels().read_signed.is_some() && rows > FEW_TILE_ROWS;
         let bytes = rows.div_ceil(BLOCK_ROWS) * columns.div_ceil(SLAB_COLUMNS) * size_of::<Block>();
         if self.has_blocks && self.blocks.bytes() < bytes {
             self.blocks = Memory::new(bytes);

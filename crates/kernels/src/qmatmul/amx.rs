@@ -16,19 +16,25 @@ mod whole;
 use super::avx512;
 use super::blocks::Block;
 use super::layout::Layout;
-use super::sizes::{FEW_ROWS, PANEL_ROWS, SLAB_COLUMNS};
+use super::sizes::{FEW_TILE_ROWS, PANEL_ROWS, SLAB_COLUMNS};
 use super::tile::{Kernels, Stored, Tile};
 use crate::amx::{self, ROWS, Sizes};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// This tier.
-pub const KERNELS: Kernels =
-    Kernels { tile, reads_packed, reads_headers, direct_rows, opens_signed: true, ..avx512::KERNELS };
+pub const KERNELS: Kernels = Kernels {
+    tile,
+    reads_packed,
+    reads_headers,
+    direct_rows,
+    read_signed: Some(avx512::read_signed),
+    ..avx512::KERNELS
+};
 
-/// Few rows read packed values, all rows those that are opened times their scales.
+/// Fewer rows read packed values than without tiles, all rows those that are opened times their scales.
 fn reads_packed(layout: &Layout, rows: usize) -> bool {
-    avx512::reads_packed(layout, rows) || layout.scales.are_integers()
+    rows <= FEW_TILE_ROWS && avx512::reads_packed(layout, rows) || layout.scales.are_integers()
 }
 
 /// Scales that are integers are read where they are.
@@ -38,7 +44,7 @@ fn reads_headers(layout: &Layout, stored: Stored, count: usize) -> bool {
 
 /// All rows but few.
 fn direct_rows(stored: Stored, _: usize, count: usize) -> usize {
-    if stored == Stored::Open || count > FEW_ROWS { count } else { 0 }
+    if stored == Stored::Open || count > FEW_TILE_ROWS { count } else { 0 }
 }
 
 /// See [`super::tile::tile`].
@@ -97,14 +103,14 @@ unsafe fn open<const GROUP: usize, const BIASED: bool>(tile: &Tile) {
     unsafe {
         amx::configure(&sizes);
         let integers = |step: usize| (&raw mut (*between).integers[step % TURNS]).cast::<i32>();
-        let share = share_of(tile);
         let block = |index: usize| {
             ask_outputs(tile, index);
-            bring(tile, share, index, &raw mut (*between).gathered[index % 2])
+            bring(tile, index, &raw mut (*between).gathered[index % 2])
         };
         let mut brought = [block(0); 2];
-        let mut tiles =
-            Tiles { block: brought[0], index: 0, panel: 0, group: 0, left: blocks * tile.panels * tile.groups };
+        let left = blocks * tile.panels * tile.groups;
+        let ahead = Ahead::of(tile, left);
+        let mut tiles = Tiles { block: brought[0], index: 0, panel: 0, group: 0, left, ahead };
         tiles.step::<GROUP, BIASED>(tile, between, &brought, 0);
         tiles.step::<GROUP, BIASED>(tile, between, &brought, 1);
         let mut step = 0;
@@ -164,6 +170,7 @@ struct Tiles {
     group: usize,
     /// Steps to come.
     left: usize,
+    ahead: Ahead,
 }
 
 impl Tiles {
@@ -183,6 +190,7 @@ impl Tiles {
                 return store(step - 1, before);
             }
             self.left -= 1;
+            self.ahead.ask();
             let at = self.group * GROUP;
             let rows = self.block.cast::<u8>().add(at / 64 * 64 * ROWS + at % 64);
             let values = tile.values.add(self.panel * tile.stride + self.group * GROUP * PANEL_ROWS);
@@ -199,9 +207,27 @@ impl Tiles {
     }
 }
 
-/// Lines of the next slab that each block of rows asks for.
-fn share_of(tile: &Tile) -> usize {
-    tile.ahead_bytes.div_ceil(64).div_ceil(tile.count.div_ceil(ROWS))
+/// What comes from memory while a slab is multiplied: the next one, a few lines with each of `steps`.
+#[derive(Clone, Copy)]
+struct Ahead {
+    next: *const u8,
+    lines: usize,
+}
+
+impl Ahead {
+    fn of(tile: &Tile, steps: usize) -> Ahead {
+        Ahead { next: tile.ahead, lines: tile.ahead_bytes.div_ceil(64).div_ceil(steps) }
+    }
+
+    /// Ask for the lines of a step.
+    #[inline(always)]
+    fn ask(&mut self) {
+        for _ in 0..self.lines {
+            // SAFETY: a hint; any address will do.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.next.cast()) };
+            self.next = self.next.wrapping_add(64);
+        }
+    }
 }
 
 /// Outputs lie far apart and are written at the end of a block. [`whole`], whose blocks take half as long, is slower for
@@ -224,10 +250,7 @@ unsafe fn ask_outputs(tile: &Tile, index: usize) {
 /// rows came in blocks. Tiles could read rows where they lie, but from the second cache they would wait for each line.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn bring(tile: &Tile, share: usize, index: usize, gathered: *mut Block) -> *const Block {
-    for line in index * share..(index + 1) * share {
-        _mm_prefetch::<_MM_HINT_T0>(tile.ahead.wrapping_add(line * 64).cast());
-    }
+unsafe fn bring(tile: &Tile, index: usize, gathered: *mut Block) -> *const Block {
     if !tile.blocks.is_null() {
         return tile.blocks.wrapping_add(index * tile.block_stride);
     }

@@ -14,7 +14,7 @@ use std::arch::x86_64::*;
 pub const KERNELS: Kernels = Kernels {
     reads_packed: tile::nothing_packed,
     bytes_are_open: false,
-    opens_signed: false,
+    read_signed: None,
     read_values,
     read_scales,
     reads_headers: tile::no_headers,

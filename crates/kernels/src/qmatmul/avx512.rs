@@ -18,14 +18,11 @@ use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, Tile};
 use crate::quant::gguf_iq::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs};
 use std::arch::x86_64::*;
 
-/// Rows that are few.
-pub use few::ROWS as FEW;
-
 /// This tier.
 pub const KERNELS: Kernels = Kernels {
     reads_packed,
     bytes_are_open: true,
-    opens_signed: false,
+    read_signed: None,
     read_values,
     read_scales: scales::read_scales,
     reads_headers,
@@ -196,36 +193,53 @@ macro_rules! steps {
 
 /// See [`super::unpack::read_values`].
 unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8) {
+    // SAFETY: passed on.
+    unsafe { read_less(values, slab, columns, out, (0, true)) }
+}
+
+/// The same less `offset`, by a tier that asks for what comes while it multiplies.
+///
+/// # Safety
+/// As [`super::unpack::read_values`].
+pub unsafe fn read_signed(values: Values, slab: &[u8], columns: usize, out: *mut u8, offset: u8) {
+    // SAFETY: passed on.
+    unsafe { read_less(values, slab, columns, out, (offset, false)) }
+}
+
+/// `how`: the offset, and whether to ask memory for what follows.
+unsafe fn read_less(values: Values, slab: &[u8], columns: usize, out: *mut u8, how: (u8, bool)) {
     let (input, units) = (slab.as_ptr(), columns / UNIT_COLUMNS);
     // SAFETY: the caller vouches for the output; the slab holds all units.
     unsafe {
         match values {
-            Values::Bits2 => open::<Bits2>(input, units, out),
-            Values::Bits3 => open::<Bits3>(input, units, out),
-            Values::Bits4 => open::<Bits4>(input, units, out),
-            Values::Bits5 => open::<Bits5>(input, units, out),
-            Values::Bits6 => open::<Bits6>(input, units, out),
-            Values::Bits8 => open::<Bits8>(input, units, out),
-            Values::E2m1 => open::<E2m1>(input, units, out),
-            Values::Iq4 => open::<Iq4>(input, units, out),
-            Values::Lattice(kind) => with_lattice!(kind, open(input, units, out)),
+            Values::Bits2 => open::<Bits2>(input, units, out, how),
+            Values::Bits3 => open::<Bits3>(input, units, out, how),
+            Values::Bits4 => open::<Bits4>(input, units, out, how),
+            Values::Bits5 => open::<Bits5>(input, units, out, how),
+            Values::Bits6 => open::<Bits6>(input, units, out, how),
+            Values::Bits8 => open::<Bits8>(input, units, out, how),
+            Values::E2m1 => open::<E2m1>(input, units, out, how),
+            Values::Iq4 => open::<Iq4>(input, units, out, how),
+            Values::Lattice(kind) => with_lattice!(kind, open(input, units, out, how)),
         }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8) {
+unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8, (offset, asks): (u8, bool)) {
+    let offset = _mm512_set1_epi8(offset as i8);
     for unit in 0..units {
         // SAFETY: the caller vouches for both ranges; fetching ahead touches nothing.
         unsafe {
             let (input, out) = (input.add(unit * V::BYTES), out.add(unit * 512));
-            (0..V::BYTES.div_ceil(64))
+            (0..if asks { V::BYTES.div_ceil(64) } else { 0 })
                 .for_each(|i| _mm_prefetch::<_MM_HINT_T0>(input.wrapping_add(AHEAD_BYTES + i * 64).cast()));
             let (lower, upper) = (V::half::<true>(input), V::half::<false>(input));
             macro_rules! keep {
                 ($step:literal) => {
                     let half = if $step < 4 { lower } else { upper };
-                    _mm512_storeu_si512(out.add($step * 64).cast(), V::step::<$step, _>(input, half))
+                    let codes = _mm512_sub_epi8(V::step::<$step, _>(input, half), offset);
+                    _mm512_storeu_si512(out.add($step * 64).cast(), codes)
                 };
             }
             steps!(keep, 0 1 2 3 4 5 6 7);

@@ -273,8 +273,8 @@ impl Part<'_> {
         let mut source = (first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
         // Bytes are open as they are.
-        let signed = self.kernels.opens_signed && !layout.biased;
-        let is_open = self.kernels.bytes_are_open && layout.values == Values::Bits8 && !signed;
+        let signed = self.kernels.read_signed.filter(|_| !layout.biased);
+        let is_open = self.kernels.bytes_are_open && layout.values == Values::Bits8 && signed.is_none();
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
             if !(self.kernels.reads_headers)(layout, stored, scratch.rows.len()) {
@@ -285,10 +285,10 @@ impl Part<'_> {
                 for p in 0..panels {
                     let slab = self.weights.slab(p.min(self.panels - 1), at);
                     let values = &slab[sizes.header..];
-                    (self.kernels.read_values)(layout.values, values, sizes.width, open.add(p * OPEN_STRIDE));
-                    if signed {
-                        let open = std::slice::from_raw_parts_mut(open.add(p * OPEN_STRIDE), sizes.width * PANEL_ROWS);
-                        open.iter_mut().for_each(|value| *value = value.wrapping_sub(1 << layout.offset_shift));
+                    let open = open.add(p * OPEN_STRIDE);
+                    match signed {
+                        Some(read) => read(layout.values, values, sizes.width, open, 1 << layout.offset_shift),
+                        None => (self.kernels.read_values)(layout.values, values, sizes.width, open),
                     }
                 }
                 source = (open, OPEN_STRIDE);

@@ -19,7 +19,7 @@ pub fn kernels() -> Kernels {
     Kernels {
         reads_packed,
         bytes_are_open: false,
-        opens_signed: false,
+        read_signed: None,
         read_values,
         read_scales,
         reads_headers,

@@ -12,3 +12,7 @@ pub const UNIT_COLUMNS: usize = 32;
 pub const FEW_ROWS: usize = 16;
 /// Rows of a block of activations, where a tier wants them side by side.
 pub const BLOCK_ROWS: usize = 16;
+/// Up to this many rows wait for weights alone.
+pub const FEWEST_ROWS: usize = 4;
+/// Up to this many rows are multiplied sooner than opened values are worth their opening, where tiles are matrix registers.
+pub const FEW_TILE_ROWS: usize = 8;

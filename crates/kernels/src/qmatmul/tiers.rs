@@ -24,7 +24,7 @@ pub fn kernels() -> Kernels {
 const SCALAR: Kernels = Kernels {
     reads_packed: tile::nothing_packed,
     bytes_are_open: false,
-    opens_signed: false,
+    read_signed: None,
     read_values: unpack::read_values,
     read_scales: unpack::read_scales,
     reads_headers: tile::no_headers,

@@ -101,6 +101,9 @@ pub struct FloatTile {
     pub totals: *mut f32,
 }
 
+/// Values of so many columns of a slab, less an offset.
+pub type ReadSigned = unsafe fn(Values, &[u8], usize, *mut u8, u8);
+
 /// What a tier must provide. Pointers as in the portable functions of the same names.
 #[derive(Clone, Copy)]
 pub struct Kernels {
@@ -108,8 +111,8 @@ pub struct Kernels {
     pub reads_packed: fn(layout: &Layout, rows: usize) -> bool,
     /// Whether packed bytes are open as they lie.
     pub bytes_are_open: bool,
-    /// Whether `tile` wants open values without their offset, as signed bytes.
-    pub opens_signed: bool,
+    /// As `read_values`, without an offset, as signed bytes: what `tile` wants where it is there.
+    pub read_signed: Option<ReadSigned>,
     /// [`unpack::read_values`].
     pub read_values: unsafe fn(Values, &[u8], usize, *mut u8),
     /// [`unpack::read_scales`].

@@ -14,9 +14,9 @@ use super::super::avx512;
 use super::super::avx512::scales::{Floats, Minimum4, Minimum8, Signed};
 use super::super::blocks::Block;
 use super::super::layout::{Scales, Values};
-use super::super::sizes::{FEW_ROWS, PANEL_ROWS, SLAB_COLUMNS};
+use super::super::sizes::{FEW_TILE_ROWS, FEWEST_ROWS, PANEL_ROWS, SLAB_COLUMNS};
 use super::super::tile::{TILE_PANELS, Tile};
-use super::{INTEGERS, KERNELS, bring, place, share_of};
+use super::{Ahead, INTEGERS, bring, place};
 use crate::amx::{self, ROWS, Sizes};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -58,7 +58,7 @@ struct Product {
 
 /// Whether rows are summed that way and are more than [`avx512`] streams past.
 pub fn takes(tile: &Tile) -> bool {
-    tile.header_scales.are_integers() && tile.count > avx512::FEW
+    tile.header_scales.are_integers() && tile.count > FEWEST_ROWS
 }
 
 /// All rows against a slab as it is packed.
@@ -80,14 +80,14 @@ pub unsafe fn multiply(tile: &Tile, values: Values) {
 unsafe fn multiply_as<S: Floats>(tile: &Tile, values: Values, form: S) {
     // SAFETY: passed on.
     unsafe {
-        match tile.count <= FEW_ROWS {
+        match tile.count <= FEW_TILE_ROWS {
             true => some(tile, values, form),
             false => many(tile, values, form),
         }
     }
 }
 
-/// Five to sixteen rows, against values as they are packed: opening them would take longer.
+/// Five to eight rows, against values as they are packed: opening them would take longer.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn some<S: Floats>(tile: &Tile, values: Values, form: S) {
     let mut scales = [[0i32; PANEL_ROWS]; 16 * TILE_PANELS];
@@ -117,16 +117,17 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
             open(tile, values, form, panel, &raw mut (*room).panels[panel]);
         }
         amx::configure(const { &Sizes::new([(16, 64); 8]) });
-        let share = share_of(tile);
+        let mut ahead = Ahead::of(tile, tile.count.div_ceil(ROWS) * tile.panels);
         let mut before = None;
         let mut turn = 0;
         for index in 0..tile.count.div_ceil(ROWS) {
-            let block = bring(tile, share, index, &raw mut (*room).gathered[index % 2]);
+            let block = bring(tile, index, &raw mut (*room).gathered[index % 2]);
             let pieces = &raw const (*block).pieces;
             for panel in 0..tile.panels {
                 let open = &raw const (*room).panels[panel];
                 let (now, sent) =
                     ((&raw mut (*room).integers[turn]).cast(), (&raw mut (*room).integers[1 - turn]).cast());
+                ahead.ask();
                 match turn {
                     0 => step::<S, false>(tile, block.cast(), open, pieces.cast(), sent, before),
                     _ => step::<S, true>(tile, block.cast(), open, pieces.cast(), sent, before),
@@ -155,7 +156,7 @@ unsafe fn open<S: Floats>(tile: &Tile, values: Values, form: S, panel: usize, to
         let packed = tile.values.add(panel * tile.stride);
         let (low, high) = ((&raw mut (*to).planes[0]).cast::<u8>(), (&raw mut (*to).planes[1]).cast::<u8>());
         let bytes = SLAB_COLUMNS / 32 * values.unit_bytes();
-        (KERNELS.read_values)(values, std::slice::from_raw_parts(packed, bytes), SLAB_COLUMNS, low);
+        avx512::read_signed(values, std::slice::from_raw_parts(packed, bytes), SLAB_COLUMNS, low, 0);
         let registers = tile.group / 4;
         for group in 0..tile.groups {
             let (scale, minimum) = form.integers(header, tile.groups, group);

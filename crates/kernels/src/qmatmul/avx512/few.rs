@@ -12,13 +12,13 @@
 //! Order of operations: [`super::super::tile`], as everywhere else. Read next: [`super::scales`].
 
 use super::super::layout::{Scales, Values};
-use super::super::sizes::UNIT_COLUMNS;
+use super::super::sizes::{FEWEST_ROWS, UNIT_COLUMNS};
 use super::super::tile::Tile;
 use super::scales::{Biased, E4m3, E8m0, Floats, Minimum4, Minimum8, Odd, Plain, Signed};
 use super::*;
 
 /// Rows that are few.
-pub const ROWS: usize = 4;
+pub const ROWS: usize = FEWEST_ROWS;
 
 /// Rows that are few enough to wait for memory alone. More of them compute for so long that each line is asked for.
 pub const STREAM_ROWS: usize = 2;
