@@ -187,6 +187,25 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE, u32 TOGETHER> DEV void exper
     const u32 r = g >> 1 | (g & 1) << 2, codes_even = codes + t * 128 + ((r ^ t) << 4), codes_odd = codes_even ^ 64;
     const u32 scale_at = scales + (t << args.words_log2 >> 2) * 32 + r * 4, scale_step = 32 << args.words_log2;
     u32 slot = 0, parity = 0, item = place(begin + TOGETHER * warp), number = item / items_of_tile, at = item % items_of_tile;
+    // Of E4M3 factors of rows, which all supers of a row are, asked for an item before they are needed: 1 where there are none.
+    const bool has_supers = KIND == E4M3 && args.weights.supers;
+    u32 next_supers[TOGETHER][2];
+#pragma unroll
+    for (u32 i = 0; i < TOGETHER; i++) next_supers[i][0] = next_supers[i][1] = KIND == E4M3 ? __float_as_uint(1.0f) : 0;
+    auto ask_supers = [&](u32 number, u32 at) {
+        if (!has_supers) return;
+        for (; at >= items_of_tile; at -= items_of_tile) number++;
+        const u32 *of_expert = args.weights.supers + (u64)tiles[minimum(number, last_tile)].x * ((args.n + 31) / 32) * (((args.weights.blocks + 7) >> 3) * 32);
+#pragma unroll
+        for (u32 i = 0; i < TOGETHER; i++) {
+#pragma unroll
+            for (u32 half = 0; half < 2; half++) {
+                const u32 row = minimum(at + i, items_of_tile - 1) * (args.gated ? 8 : 16) + r + half * (args.gated ? width : 8);
+                next_supers[i][half] = __ldg(of_expert + (row >> 5) * (((args.weights.blocks + 7) >> 3) * 32) + (row & 31));
+            }
+        }
+    };
+    ask_supers(number, at);
     for (u32 first = begin / items_of_tile;; first += args.held) {
         bring(first);
         const u32 until = minimum(end, (first + args.held) * items_of_tile);
@@ -196,6 +215,10 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE, u32 TOGETHER> DEV void exper
             const uint4 tile = tiles[number];
             u32 x_at = x + (of * COLUMNS + minimum(g, tile.z - 1)) * row_bytes + t * 16;
             float total[COUNT][4] = {};
+            u32 supers[COUNT][2];
+#pragma unroll
+            for (u32 i = 0; i < COUNT; i++) supers[i][0] = next_supers[i][0], supers[i][1] = next_supers[i][1];
+            ask_supers(number, at + behind(item) - item);
             for (u32 stage = 0; stage < stages; stage++, x_at += STAGE * 256) {
                 Piece<CODE> low[COUNT][STAGE], high[COUNT][STAGE];
                 // A word of x is asked for while the one before is multiplied.
@@ -211,7 +234,7 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE, u32 TOGETHER> DEV void exper
                         low[i][s].codes[0] = a.x, low[i][s].codes[1] = a.y, low[i][s].codes[2] = a.z, low[i][s].codes[3] = a.w;
                         high[i][s].codes[0] = b.x, high[i][s].codes[1] = b.y, high[i][s].codes[2] = b.z, high[i][s].codes[3] = b.w;
                         low[i][s].scale = load_shared_4(scale), high[i][s].scale = load_shared_4(scale + half_scales);
-                        low[i][s].super_word = high[i][s].super_word = 0;
+                        low[i][s].super_word = supers[i][0], high[i][s].super_word = supers[i][1];
                     }
                 }
                 // All lanes have what was in the stage.
@@ -306,3 +329,4 @@ template <int CODE, int KIND, u32 SLICE, u32 STAGE, u32 TOGETHER> DEV void exper
 OWN_OF(bits4_pair, BITS4, PAIR_BF16)
 OWN_OF(bits4_single, BITS4, SINGLE)
 OWN_OF(e2m1_exponent, E2M1, E8M0)
+OWN_OF(e2m1, E2M1, E4M3)

@@ -67,7 +67,7 @@ DEV float stored_value(const Weights &w, u32 code, u32 row, u32 k) {
     if (code == BITS6) q |= (high[(place * 32 + lane) * 2 + (i >> 4)] >> high_place(2, i & 15) & 3) << 4;
     float v = (float)q;
     if (code == SIGNED8) v = (float)(signed char)q;
-    if (code == E2M1) v = f16_f32(e2m1_pair(q) & 0xffff) * 16384.0f;
+    if (code == E2M1) v = f16_f32((q & 7) << 9 | (q & 8) << 12) * 16384.0f;
     if (code == CODE_E4M3) v = e4m3(q);
     const u32 group = k >> w.group_log2;
     const u32 word = w.kind == PAIR_F32 ? 2 * group : group >> w.groups_of_word_log2;

@@ -190,8 +190,12 @@ template <int CODE, int KIND, u32 BELOW> DEV void load_piece(Piece<CODE> &to, co
 // Four codes to two pairs of halves: the words' nibbles or bytes are given as magic numbers already.
 DEV u32 dequantize(u32 magic, u32 offset, u32 s, u32 b) { return half2_fma(half2_sub(magic, offset), s, b); }
 
-DEV u32 e2m1_pair(u32 nibbles) { // in bits 0..4 and 16..20
-    return (nibbles & 0x00070007) << 9 | (nibbles & 0x00080008) << 12;
+// Small floats of 4 bits are the sign and the three bits below it of a half's upper byte: the sign of each byte from the one word, all
+// else from the other. One instruction, which compilers make two of once they see which bits are masked behind it.
+DEV u32 upper_bytes(u32 signs, u32 others) {
+    u32 bytes;
+    asm("lop3.b32 %0, %1, %2, 0x80808080, 0xe4;" : "=r"(bytes) : "r"(signs), "r"(others));
+    return bytes;
 }
 
 // Where the high bits of column i lie, of codes of 5 bits (width 1) in a word of 32 columns, of 6 bits (width 2) in a word of 16:
@@ -222,10 +226,11 @@ template <int CODE> DEV void unpack_eight(u32 v, u32 u, const u32 (&h)[2], u32 p
         out[2] = dequantize(__byte_perm(u, 0x64646464, 0x4140), offset, s, b);
         out[3] = dequantize(__byte_perm(u, 0x64646464, 0x4342), offset, s, b);
     } else if (CODE == E2M1) {
-        out[0] = half2_mul(e2m1_pair(v), s);
-        out[1] = half2_mul(e2m1_pair(v >> 4), s);
-        out[2] = half2_mul(e2m1_pair(next), s);
-        out[3] = half2_mul(e2m1_pair(next >> 4), s);
+        const u32 even = upper_bytes(v << 4, v << 1), odd = upper_bytes(v, v >> 3);
+        out[0] = half2_mul(even << 8 & 0x8e008e00, s);
+        out[1] = half2_mul(odd << 8 & 0x8e008e00, s);
+        out[2] = half2_mul(even & 0x8e008e00, s);
+        out[3] = half2_mul(odd & 0x8e008e00, s);
     } else if (T::BITS == 2) {
         // Eight codes of two bits: four to each half of a word.
         const u32 w = (v & 0xff) | (v & 0xff00) << 8;
@@ -248,9 +253,17 @@ template <int CODE> DEV void unpack_eight(u32 v, u32 u, const u32 (&h)[2], u32 p
 template <int CODE, int KIND> DEV void piece_scales(const Weights &w, const Piece<CODE> &piece, u32 stretch, u32 t, u32 (&pairs)[2]) {
     pairs[0] = pairs[1] = 0;
     if (Traits<CODE>::BITS == 16) return;
-    const u32 log2 = KIND == E4M3 ? 4 : w.group_log2, group = (stretch * 4 + t) * 32 >> log2;
+    if (KIND == E4M3) {
+        // The bits of two halves, times 2^-8, as scale_offset has them; who has no offsets leaves the high half alone.
+        const u32 two = __byte_perm(piece.scale, 0, t & 1 ? 0x4342 : 0x4140) << 7 & 0x3f803f80;
+        const float up = bits_f32(piece.super_word) * (256.0f * w.code_up);
+        const u32 pair = pack_f16(f16_f32(two & 0xffff) * up, f16_f32(two >> 16) * up);
+        pairs[0] = pair, pairs[1] = pair >> 16;
+        return;
+    }
+    const u32 log2 = w.group_log2, group = (stretch * 4 + t) * 32 >> log2;
     pairs[0] = pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group);
-    if ((KIND < 0 || KIND == SIGNED || KIND == E4M3) && log2 < 5) pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group + 1);
+    if ((KIND < 0 || KIND == SIGNED) && log2 < 5) pairs[1] = scale_pair<KIND>(w, piece.scale, piece.super_word, group + 1);
 }
 
 // Word 0..4 of a piece: operands of two products.

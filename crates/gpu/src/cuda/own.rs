@@ -41,7 +41,7 @@ impl Own {
     /// For a product of at most so many tiles, where there is a kernel for its format and room in a block's memory.
     pub fn of(product: &Product, most: u32, shared_bytes: u32) -> Option<Own> {
         let weights = &product.weights;
-        let known = matches!((weights.code, weights.kind), (4, 2 | 4) | (20, 7));
+        let known = matches!((weights.code, weights.kind), (4, 2 | 4) | (20, 7..=9));
         let columns_log2 = weights.group.max(1).ilog2() + weights.groups_of_word_log2();
         if !known || !(5..=7).contains(&columns_log2) {
             return None;

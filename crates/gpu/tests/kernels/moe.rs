@@ -373,9 +373,13 @@ fn tokens_of_a_mixture_have_the_same_bits_alone_and_among_others() {
     }
     // Experts so wide that a block takes several groups of their tiles; many experts with some tiles of a few rows each; rows of
     // the length that large models have.
-    let formats = [Format::Affine { bits: 4, group: 64 }, Format::Mxfp4, Format::Q4_0, Format::Q8_0];
-    let shapes: [([usize; 4], &[usize]); 3] =
-        [([4, 4, 1056, 2304], &[3, 40]), ([24, 2, 512, 96], &[5, 60, 130]), ([12, 4, 2048, 768], &[2, 16, 30])];
+    let formats = [Format::Affine { bits: 4, group: 64 }, Format::Mxfp4, Format::Nvfp4, Format::Q4_0, Format::Q8_0];
+    let shapes: [([usize; 4], &[usize]); 4] = [
+        ([4, 4, 1056, 2304], &[3, 40]),
+        ([24, 2, 512, 96], &[5, 60, 130]),
+        ([12, 4, 2048, 768], &[2, 16, 30]),
+        ([5, 2, 3136, 160], &[3, 9]),
+    ];
     for (shape, counts) in shapes {
         for layer in Layer::all(&*device, shape, &formats, &[Code::Bf16]) {
             check_tokens(&*device, &layer, counts);
