@@ -71,7 +71,7 @@ impl Product<'_> {
         let most = match self.features() {
             _ if size == 8 => 16,
             0..4096 => 16,
-            12288.. if self.loads() == 1 => 64,
+            6144.. if self.loads() == 1 => 64,
             _ => 32,
         };
         let room = if size == 8 { METAL_SHARED_BYTES } else { MATRIX_SHARED_BYTES };

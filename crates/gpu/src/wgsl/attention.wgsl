@@ -236,6 +236,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let start = tile * 64u;
         let after = min(tile + 1u, last_tile);
         let seen = is_seen(start + own, position);
+        // Where in the tile the last key is, which is the row's own, if it is there.
+        let last_here = position - start;
 #for h in 0..HEADS_EACH
         var sums_${h} = vec4<f32>(0.0);
 #end
@@ -245,12 +247,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (thread + ${e * 256}u < ${64 * KEY_SLICE}u) {
             let key = (thread + ${e * 256}u) / ${KEY_SLICE}u;
             let quad = (thread + ${e * 256}u) % ${KEY_SLICE}u;
-#if HEADS > 0
-            if (start + key == position) {
-                key_${e} = own_key[min(quad + ${p * KEY_SLICE}u, ${KEY_QUADS - 1}u)];
-            }
-#end
             staged[key * ${PITCH}u + quad] = key_${e};
+        }
+#end
+#if HEADS > 0
+        // In place of what lies there, the row's own, by the thread that brought it.
+        let own_key_quad_${p} = (thread - last_here * ${KEY_SLICE}u) % 256u;
+        if (last_here < 64u && own_key_quad_${p} < ${KEY_SLICE}u) {
+            staged[last_here * ${PITCH}u + own_key_quad_${p}] = own_key[min(own_key_quad_${p} + ${p * KEY_SLICE}u, ${KEY_QUADS - 1}u)];
         }
 #end
 #if ELEMENT >= 3 && p == 0
@@ -290,7 +294,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
 #end
         workgroupBarrier();
-        // Values of what is not seen are zeros: whatever lies there may be no number.
+        // Values of what is not seen, where they are added, are zeros: whatever lies there may be no number.
         let first_key_here = select(0u, first_seen - start, first_seen > start) / 4u * 4u;
         let end_here = min(64u, position + 1u - start);
 #for p in 0..VALUE_SLICES
@@ -299,15 +303,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
 #for e in 0..VALUES_EACH
         if (thread + ${e * 256}u < ${64 * VALUE_SLICE}u) {
-            let key = (thread + ${e * 256}u) / ${VALUE_SLICE}u;
-#if HEADS > 0
-            if (start + key == position) {
-                value_${e} = own_value[min((thread + ${e * 256}u) % ${VALUE_SLICE}u + ${p * VALUE_SLICE}u, ${VALUE_QUADS - 1}u)];
-            }
-#end
-            staged[thread + ${e * 256}u] = select(Raw(), value_${e}, is_seen(start + key, position));
+            staged[thread + ${e * 256}u] = value_${e};
         }
 #end
+        // Values are summed four by four: of the four with the last one those behind it are cleared, and of those with the first one in front
+        // of it, by the threads that brought them.
+        let behind_${p} = (thread - last_here * ${VALUE_SLICE}u) % 256u;
+        if (last_here < 64u && last_here % 4u + behind_${p} / ${VALUE_SLICE}u < 4u) {
+#if HEADS > 0
+            var own_here = Raw();
+            if (behind_${p} < ${VALUE_SLICE}u) {
+                own_here = own_value[min(behind_${p} + ${p * VALUE_SLICE}u, ${VALUE_QUADS - 1}u)];
+            }
+            staged[last_here * ${VALUE_SLICE}u + behind_${p}] = own_here;
+#else
+            if (behind_${p} >= ${VALUE_SLICE}u) {
+                staged[last_here * ${VALUE_SLICE}u + behind_${p}] = Raw();
+            }
+#end
+        }
+        if (first_seen > start) {
+            let before = (thread - first_key_here * ${VALUE_SLICE}u) % 256u;
+            if (first_key_here + before / ${VALUE_SLICE}u < first_seen - start) {
+                staged[first_key_here * ${VALUE_SLICE}u + before] = Raw();
+            }
+        }
 #if p == 0
         weigh(thread);
 #else
@@ -332,7 +352,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
         {
             let slot = min(value_head, BLOCK - 1u);
-            let step = merge(largest, total, tile_largest[slot], tile_total[slot]);
+            let step = merge(largest, total, tile_largest(slot), tile_total(slot));
             largest = step.largest;
             total = step.total;
 #for p in 0..VALUE_SLICES

@@ -17,9 +17,9 @@ var<immediate> params: Params;
 
 const NONE: f32 = -3.0e38;
 
-var<workgroup> parts: array<f32, ${8 * SLOTS}>;
-var<workgroup> tile_largest: array<f32, ${SLOTS}>;
-var<workgroup> tile_total: array<f32, ${SLOTS}>;
+// Of each eighth of a slot's keys the largest score, and the sum of what weighs them.
+var<workgroup> largest_parts: array<vec4<f32>, ${2 * SLOTS}>;
+var<workgroup> total_parts: array<vec4<f32>, ${2 * SLOTS}>;
 
 // Of four sums, each of every fourth product.
 fn score(sums: vec4<f32>, key_scale: f32, seen: bool) -> f32 {
@@ -42,8 +42,19 @@ fn first_key(position: u32) -> u32 {
     return select(0u, position + 1u - params.window, params.window != 0u && position + 1u > params.window);
 }
 
-// Scores become weights (those of a tile without keys: zeros), `tile_largest` and `tile_total` are set. A thread has an eighth
-// of every 32nd slot.
+fn tile_largest(slot: u32) -> f32 {
+    let most = max(largest_parts[slot * 2u], largest_parts[slot * 2u + 1u]);
+    return max(max(most.x, most.y), max(most.z, most.w));
+}
+
+fn tile_total(slot: u32) -> f32 {
+    let a = total_parts[slot * 2u];
+    let b = total_parts[slot * 2u + 1u];
+    return ((((((a.x + a.y) + a.z) + a.w) + b.x) + b.y) + b.z) + b.w;
+}
+
+// Scores become weights (those of a tile without keys: zeros), and `tile_largest` and `tile_total` are what they are made of. A thread
+// has an eighth of every 32nd slot.
 #set TURNS = (SLOTS + 31) / 32
 fn weigh(thread: u32) {
     let eighth = thread % 8u;
@@ -56,37 +67,18 @@ fn weigh(thread: u32) {
         a_${t} = scores_of(slot_${t}, eighth * 2u);
         b_${t} = scores_of(slot_${t}, eighth * 2u + 1u);
         let both = max(a_${t}, b_${t});
-        parts[slot_${t} * 8u + eighth] = max(max(both.x, both.y), max(both.z, both.w));
+        largest_parts[slot_${t} * 2u + eighth / 4u][eighth % 4u] = max(max(both.x, both.y), max(both.z, both.w));
     }
 #end
     workgroupBarrier();
 #for t in 0..TURNS
-    var most_${t} = NONE;
     if (here_${t}) {
-        for (var i = 0u; i < 8u; i++) {
-            most_${t} = max(most_${t}, parts[slot_${t} * 8u + i]);
-        }
-    }
-    a_${t} = exp(a_${t} - max(most_${t}, -1.0e38));
-    b_${t} = exp(b_${t} - max(most_${t}, -1.0e38));
-#end
-    workgroupBarrier();
-#for t in 0..TURNS
-    if (here_${t}) {
-        parts[slot_${t} * 8u + eighth] = ((a_${t}.x + a_${t}.y) + (a_${t}.z + a_${t}.w)) + ((b_${t}.x + b_${t}.y) + (b_${t}.z + b_${t}.w));
+        let most = max(tile_largest(slot_${t}), -1.0e38);
+        a_${t} = exp(a_${t} - most);
+        b_${t} = exp(b_${t} - most);
+        total_parts[slot_${t} * 2u + eighth / 4u][eighth % 4u] = ((a_${t}.x + a_${t}.y) + (a_${t}.z + a_${t}.w)) + ((b_${t}.x + b_${t}.y) + (b_${t}.z + b_${t}.w));
         keep_weights(slot_${t}, eighth * 2u, a_${t});
         keep_weights(slot_${t}, eighth * 2u + 1u, b_${t});
-    }
-#end
-    workgroupBarrier();
-#for t in 0..TURNS
-    if (here_${t} && eighth == 0u) {
-        var sum = parts[slot_${t} * 8u];
-        for (var i = 1u; i < 8u; i++) {
-            sum += parts[slot_${t} * 8u + i];
-        }
-        tile_largest[slot_${t}] = most_${t};
-        tile_total[slot_${t}] = sum;
     }
 #end
     workgroupBarrier();

@@ -201,7 +201,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
 #for i in 0..PER
             {
-                let step = merge(largest_${i}, total_${i}, tile_largest[slot + ${i * 16}u], tile_total[slot + ${i * 16}u]);
+                let step = merge(largest_${i}, total_${i}, tile_largest(slot + ${i * 16}u), tile_total(slot + ${i * 16}u));
                 largest_${i} = step.largest;
                 total_${i} = step.total;
 #for e in 0..EACH

@@ -29,15 +29,12 @@ struct Params {
     uint count;
 };
 struct type_9 {
-    float inner[256];
+    metal::float4 inner[64];
 };
-struct type_10 {
-    float inner[32];
-};
-struct type_12 {
+struct type_11 {
     metal::float4 inner[528];
 };
-struct type_13 {
+struct type_12 {
     uint inner[4];
 };
 struct Merge {
@@ -46,10 +43,10 @@ struct Merge {
     float before;
     float after;
 };
-struct type_14 {
+struct type_13 {
     metal::float4 inner[784];
 };
-struct type_15 {
+struct type_14 {
     uint inner[64];
 };
 constant uint GROUP = 8u;
@@ -159,22 +156,41 @@ uint first_key(
     return _e22 ? ((position_1 + 1u) - _e6) : 0u;
 }
 
-metal::float4 scores_of(
+float tile_largest(
     uint slot,
-    uint quad_,
-    threadgroup type_12& scores
+    threadgroup type_9& largest_parts
 ) {
-    metal::float4 _e7 = scores.inner[(quad_ * 33u) + slot];
+    metal::float4 _e5 = largest_parts.inner[slot * 2u];
+    metal::float4 _e12 = largest_parts.inner[(slot * 2u) + 1u];
+    metal::float4 most = metal::max(_e5, _e12);
+    return metal::max(metal::max(most.x, most.y), metal::max(most.z, most.w));
+}
+
+float tile_total(
+    uint slot_1,
+    threadgroup type_9& total_parts
+) {
+    metal::float4 a = total_parts.inner[slot_1 * 2u];
+    metal::float4 b = total_parts.inner[(slot_1 * 2u) + 1u];
+    return ((((((a.x + a.y) + a.z) + a.w) + b.x) + b.y) + b.z) + b.w;
+}
+
+metal::float4 scores_of(
+    uint slot_2,
+    uint quad_,
+    threadgroup type_11& scores
+) {
+    metal::float4 _e7 = scores.inner[(quad_ * 33u) + slot_2];
     return _e7;
 }
 
 void keep_weights(
-    uint slot_1,
+    uint slot_3,
     uint quad_1,
     metal::float4 weights,
-    threadgroup type_12& scores
+    threadgroup type_11& scores
 ) {
-    scores.inner[(quad_1 * 33u) + slot_1] = weights;
+    scores.inner[(quad_1 * 33u) + slot_3] = weights;
     return;
 }
 
@@ -188,18 +204,12 @@ uint naga_div(uint lhs, uint rhs) {
 
 void weigh(
     uint thread_1,
-    threadgroup type_9& parts,
-    threadgroup type_10& tile_largest,
-    threadgroup type_10& tile_total,
-    threadgroup type_12& scores
+    threadgroup type_9& largest_parts,
+    threadgroup type_9& total_parts,
+    threadgroup type_11& scores
 ) {
     metal::float4 a_0_ = metal::float4(-300000000000000000000000000000000000000.0);
     metal::float4 b_0_ = metal::float4(-300000000000000000000000000000000000000.0);
-    float most_0_ = NONE;
-    uint i = 0u;
-    bool local_6 = {};
-    float sum = {};
-    uint i_1 = 1u;
     uint eighth = naga_mod(thread_1, 8u);
     uint slot_0_ = naga_div(thread_1, 8u) + 0u;
     bool here_0_ = slot_0_ < 32u;
@@ -211,91 +221,29 @@ void weigh(
         metal::float4 _e23 = a_0_;
         metal::float4 _e24 = b_0_;
         metal::float4 both = metal::max(_e23, _e24);
-        parts.inner[(slot_0_ * 8u) + eighth] = metal::max(metal::max(both.x, both.y), metal::max(both.z, both.w));
+        largest_parts.inner[(slot_0_ * 2u) + naga_div(eighth, 4u)][naga_mod(eighth, 4u)] = metal::max(metal::max(both.x, both.y), metal::max(both.z, both.w));
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (here_0_) {
-        uint2 loop_bound = uint2(4294967295u);
-        bool loop_init = true;
-        while(true) {
-            if (metal::all(loop_bound == uint2(0u))) { break; }
-            loop_bound -= uint2(loop_bound.y == 0u, 1u);
-            if (!loop_init) {
-                uint _e55 = i;
-                i = _e55 + 1u;
-            }
-            loop_init = false;
-            uint _e42 = i;
-            if (_e42 < 8u) {
-            } else {
-                break;
-            }
-            {
-                float _e45 = most_0_;
-                uint _e49 = i;
-                float _e52 = parts.inner[(slot_0_ * 8u) + _e49];
-                most_0_ = metal::max(_e45, _e52);
-            }
-        }
-    }
-    metal::float4 _e57 = a_0_;
-    float _e58 = most_0_;
-    a_0_ = metal::exp(_e57 - metal::float4(metal::max(_e58, -100000000000000000000000000000000000000.0)));
-    metal::float4 _e64 = b_0_;
-    float _e65 = most_0_;
-    b_0_ = metal::exp(_e64 - metal::float4(metal::max(_e65, -100000000000000000000000000000000000000.0)));
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    if (here_0_) {
-        float _e77 = a_0_.x;
-        float _e79 = a_0_.y;
-        float _e82 = a_0_.z;
-        float _e84 = a_0_.w;
-        float _e88 = b_0_.x;
-        float _e90 = b_0_.y;
-        float _e93 = b_0_.z;
-        float _e95 = b_0_.w;
-        parts.inner[(slot_0_ * 8u) + eighth] = ((_e77 + _e79) + (_e82 + _e84)) + ((_e88 + _e90) + (_e93 + _e95));
-        metal::float4 _e101 = a_0_;
-        keep_weights(slot_0_, eighth * 2u, _e101, scores);
-        metal::float4 _e106 = b_0_;
-        keep_weights(slot_0_, (eighth * 2u) + 1u, _e106, scores);
-    }
-    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    if (here_0_) {
-        local_6 = eighth == 0u;
-    } else {
-        local_6 = false;
-    }
-    bool _e112 = local_6;
-    if (_e112) {
-        float _e117 = parts.inner[slot_0_ * 8u];
-        sum = _e117;
-        uint2 loop_bound_1 = uint2(4294967295u);
-        bool loop_init_1 = true;
-        while(true) {
-            if (metal::all(loop_bound_1 == uint2(0u))) { break; }
-            loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
-            if (!loop_init_1) {
-                uint _e134 = i_1;
-                i_1 = _e134 + 1u;
-            }
-            loop_init_1 = false;
-            uint _e121 = i_1;
-            if (_e121 < 8u) {
-            } else {
-                break;
-            }
-            {
-                float _e124 = sum;
-                uint _e128 = i_1;
-                float _e131 = parts.inner[(slot_0_ * 8u) + _e128];
-                sum = _e124 + _e131;
-            }
-        }
-        float _e138 = most_0_;
-        tile_largest.inner[slot_0_] = _e138;
-        float _e141 = sum;
-        tile_total.inner[slot_0_] = _e141;
+        float _e43 = tile_largest(slot_0_, largest_parts);
+        float most_1 = metal::max(_e43, -100000000000000000000000000000000000000.0);
+        metal::float4 _e46 = a_0_;
+        a_0_ = metal::exp(_e46 - metal::float4(most_1));
+        metal::float4 _e50 = b_0_;
+        b_0_ = metal::exp(_e50 - metal::float4(most_1));
+        float _e65 = a_0_.x;
+        float _e67 = a_0_.y;
+        float _e70 = a_0_.z;
+        float _e72 = a_0_.w;
+        float _e76 = b_0_.x;
+        float _e78 = b_0_.y;
+        float _e81 = b_0_.z;
+        float _e83 = b_0_.w;
+        total_parts.inner[(slot_0_ * 2u) + naga_div(eighth, 4u)][naga_mod(eighth, 4u)] = ((_e65 + _e67) + (_e70 + _e72)) + ((_e76 + _e78) + (_e81 + _e83));
+        metal::float4 _e89 = a_0_;
+        keep_weights(slot_0_, eighth * 2u, _e89, scores);
+        metal::float4 _e94 = b_0_;
+        keep_weights(slot_0_, (eighth * 2u) + 1u, _e94, scores);
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     return;
@@ -306,85 +254,85 @@ uint rows_of_tile(
     uint thread_2,
     device type_5 const& rows,
     constant Params& params,
-    threadgroup type_13& follows,
+    threadgroup type_12& follows,
     threadgroup uint& tile_rows,
     constant _mslBufferSizes& _buffer_sizes
 ) {
+    bool local_6 = {};
     bool local_7 = {};
     bool local_8 = {};
     bool local_9 = {};
     bool local_10 = {};
     bool local_11 = {};
-    bool local_12 = {};
     uint count = 0u;
+    bool local_12 = {};
     bool local_13 = {};
-    bool local_14 = {};
     metal::uint2 row = rows[first];
     if (thread_2 < 4u) {
         uint _e11 = params.count;
         metal::uint2 other = rows[metal::min(first + thread_2, _e11 - 1u)];
         uint _e20 = params.count;
         if ((first + thread_2) < _e20) {
-            local_7 = (naga_mod(row.x, 4u) + thread_2) < 4u;
+            local_6 = (naga_mod(row.x, 4u) + thread_2) < 4u;
+        } else {
+            local_6 = false;
+        }
+        bool near = local_6;
+        if (near) {
+            local_7 = other.y == row.y;
         } else {
             local_7 = false;
         }
-        bool near = local_7;
-        if (near) {
-            local_8 = other.y == row.y;
+        bool _e40 = local_7;
+        if (_e40) {
+            local_8 = other.x == (row.x + thread_2);
         } else {
             local_8 = false;
         }
-        bool _e40 = local_8;
-        if (_e40) {
-            local_9 = other.x == (row.x + thread_2);
-        } else {
-            local_9 = false;
-        }
-        bool _e48 = local_9;
+        bool _e48 = local_8;
         follows.inner[thread_2] = static_cast<uint>(_e48);
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (thread_2 == 0u) {
         metal::uint2 before = rows[metal::max(first, 1u) - 1u];
         if (first > 0u) {
-            local_10 = naga_mod(row.x, 4u) != 0u;
+            local_9 = naga_mod(row.x, 4u) != 0u;
+        } else {
+            local_9 = false;
+        }
+        bool _e69 = local_9;
+        if (_e69) {
+            local_10 = before.y == row.y;
         } else {
             local_10 = false;
         }
-        bool _e69 = local_10;
-        if (_e69) {
-            local_11 = before.y == row.y;
+        bool _e76 = local_10;
+        if (_e76) {
+            local_11 = (before.x + 1u) == row.x;
         } else {
             local_11 = false;
         }
-        bool _e76 = local_11;
-        if (_e76) {
-            local_12 = (before.x + 1u) == row.x;
+        bool goes_on = local_11;
+        if (row.x != 4294967295u) {
+            local_12 = !(goes_on);
         } else {
             local_12 = false;
         }
-        bool goes_on = local_12;
-        if (row.x != 4294967295u) {
-            local_13 = !(goes_on);
-        } else {
-            local_13 = false;
-        }
-        bool _e95 = local_13;
+        bool _e95 = local_12;
         if (_e95) {
-            uint2 loop_bound_2 = uint2(4294967295u);
+            uint2 loop_bound = uint2(4294967295u);
             while(true) {
-                if (metal::all(loop_bound_2 == uint2(0u))) { break; }
-                loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
+                if (metal::all(loop_bound == uint2(0u))) { break; }
+                loop_bound -= uint2(loop_bound.y == 0u, 1u);
                 uint _e96 = count;
                 if (_e96 < 4u) {
                     uint _e102 = count;
                     uint _e106 = follows.inner[metal::min(_e102, 3u)];
-                    local_14 = _e106 == 1u;
+                    local_13 = _e106 == 1u;
                 } else {
-                    local_14 = false;
+                    local_13 = false;
                 }
-                bool _e110 = local_14;
+                bool _e110 = local_13;
                 if (_e110) {
                 } else {
                     break;
@@ -410,10 +358,10 @@ Merge merge(
     float next_largest,
     float next_total
 ) {
-    float most = metal::max(largest, next_largest);
-    float before_1 = metal::exp(largest - most);
-    float after = metal::exp(next_largest - most);
-    return Merge {most, metal::fma(total, before_1, next_total * after), before_1, after};
+    float most_2 = metal::max(largest, next_largest);
+    float before_1 = metal::exp(largest - most_2);
+    float after = metal::exp(next_largest - most_2);
+    return Merge {most_2, metal::fma(total, before_1, next_total * after), before_1, after};
 }
 
 float finish(
@@ -432,7 +380,7 @@ metal::float4 value_quad(
     uint slice_2,
     uint item,
     device type_7 const& pages,
-    threadgroup type_15& value_at,
+    threadgroup type_14& value_at,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     uint _e7 = value_at.inner[slice_2 + naga_div(item, 16u)];
@@ -452,21 +400,19 @@ struct main_Input {
 , device type_8 const& sinks [[user(fake0)]]
 , device type_8& out [[user(fake0)]]
 , constant Params& params [[user(fake0)]]
-, threadgroup type_9& parts
-, threadgroup type_10& tile_largest
-, threadgroup type_10& tile_total
-, threadgroup type_12& scores
-, threadgroup type_13& follows
+, threadgroup type_9& largest_parts
+, threadgroup type_9& total_parts
+, threadgroup type_11& scores
+, threadgroup type_12& follows
 , threadgroup uint& tile_rows
-, threadgroup type_14& staged
-, threadgroup type_15& key_at
-, threadgroup type_15& value_at
+, threadgroup type_13& staged
+, threadgroup type_14& key_at
+, threadgroup type_14& value_at
 , constant _mslBufferSizes& _buffer_sizes [[user(fake0)]]
 ) {
     if (thread_ == 0u) {
-        parts = {};
-        tile_largest = {};
-        tile_total = {};
+        largest_parts = {};
+        total_parts = {};
         scores = {};
         follows = {};
         tile_rows = {};
@@ -523,26 +469,26 @@ struct main_Input {
     uint first_head = (head_2 * GROUP) + (naga_mod(group.y, BLOCKS) * BLOCK);
     uint heads_here = metal::min(BLOCK, ((head_2 + 1u) * GROUP) - first_head);
     uint column = naga_mod(thread_, 16u);
-    uint slot_2 = naga_div(thread_, 16u);
+    uint slot_4 = naga_div(thread_, 16u);
     uint quad_2 = naga_mod(thread_, 8u);
     uint brought = naga_div(thread_, 8u);
     uint query_row = first_row + metal::min(naga_div(brought, 8u), _e9 - 1u);
     uint query_head = first_head + metal::min(naga_mod(brought, 8u), heads_here - 1u);
     uint _e61 = params.row_stride;
     uint query_at = (query_row * naga_div(_e61, 4u)) + (query_head * 16u);
-    uint position_0_ = row_1.x + naga_div(slot_2 + 0u, 8u);
-    uint position_1_ = row_1.x + naga_div(slot_2 + 16u, 8u);
+    uint position_0_ = row_1.x + naga_div(slot_4 + 0u, 8u);
+    uint position_1_ = row_1.x + naga_div(slot_4 + 16u, 8u);
     split = naga_div(_e20, SPLIT);
-    uint2 loop_bound_3 = uint2(4294967295u);
-    bool loop_init_2 = true;
+    uint2 loop_bound_1 = uint2(4294967295u);
+    bool loop_init = true;
     while(true) {
-        if (metal::all(loop_bound_3 == uint2(0u))) { break; }
-        loop_bound_3 -= uint2(loop_bound_3.y == 0u, 1u);
-        if (!loop_init_2) {
-            uint _e1000 = split;
-            split = _e1000 + 1u;
+        if (metal::all(loop_bound_1 == uint2(0u))) { break; }
+        loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
+        if (!loop_init) {
+            uint _e992 = split;
+            split = _e992 + 1u;
         }
-        loop_init_2 = false;
+        loop_init = false;
         uint _e97 = split;
         if (_e97 <= naga_div(last, SPLIT)) {
         } else {
@@ -557,16 +503,16 @@ struct main_Input {
             split_1_0_ = metal::float4(0.0);
             uint _e115 = split;
             start = _e115 * SPLIT;
-            uint2 loop_bound_4 = uint2(4294967295u);
-            bool loop_init_3 = true;
+            uint2 loop_bound_2 = uint2(4294967295u);
+            bool loop_init_1 = true;
             while(true) {
-                if (metal::all(loop_bound_4 == uint2(0u))) { break; }
-                loop_bound_4 -= uint2(loop_bound_4.y == 0u, 1u);
-                if (!loop_init_3) {
-                    uint _e968 = start;
-                    start = _e968 + 64u;
+                if (metal::all(loop_bound_2 == uint2(0u))) { break; }
+                loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
+                if (!loop_init_1) {
+                    uint _e960 = start;
+                    start = _e960 + 64u;
                 }
-                loop_init_3 = false;
+                loop_init_1 = false;
                 uint _e119 = start;
                 uint _e120 = split;
                 if (_e119 < ((_e120 + 1u) * SPLIT)) {
@@ -612,16 +558,16 @@ struct main_Input {
                     metal::float4 _e215 = qkv[query_at + metal::min(quad_2, 15u)];
                     query = _e215;
                     slice = 0u;
-                    uint2 loop_bound_5 = uint2(4294967295u);
-                    bool loop_init_4 = true;
+                    uint2 loop_bound_3 = uint2(4294967295u);
+                    bool loop_init_2 = true;
                     while(true) {
-                        if (metal::all(loop_bound_5 == uint2(0u))) { break; }
-                        loop_bound_5 -= uint2(loop_bound_5.y == 0u, 1u);
-                        if (!loop_init_4) {
+                        if (metal::all(loop_bound_3 == uint2(0u))) { break; }
+                        loop_bound_3 -= uint2(loop_bound_3.y == 0u, 1u);
+                        if (!loop_init_2) {
                             uint _e649 = slice;
                             slice = _e649 + 8u;
                         }
-                        loop_init_4 = false;
+                        loop_init_2 = false;
                         uint _e219 = slice;
                         if (_e219 < 16u) {
                         } else {
@@ -651,7 +597,7 @@ struct main_Input {
                                 metal::float4 k_1_ = staged.inner[16u + column];
                                 metal::float4 k_2_ = staged.inner[32u + column];
                                 metal::float4 k_3_ = staged.inner[48u + column];
-                                metal::float4 q_0_ = staged.inner[520u + slot_2];
+                                metal::float4 q_0_ = staged.inner[520u + slot_4];
                                 metal::float4 _e306 = sums_0_0_;
                                 sums_0_0_ = metal::fma(q_0_, k_0_, _e306);
                                 metal::float4 _e308 = sums_0_1_;
@@ -660,7 +606,7 @@ struct main_Input {
                                 sums_0_2_ = metal::fma(q_0_, k_2_, _e310);
                                 metal::float4 _e312 = sums_0_3_;
                                 sums_0_3_ = metal::fma(q_0_, k_3_, _e312);
-                                metal::float4 q_1_ = staged.inner[536u + slot_2];
+                                metal::float4 q_1_ = staged.inner[536u + slot_4];
                                 metal::float4 _e319 = sums_1_0_;
                                 sums_1_0_ = metal::fma(q_1_, k_0_, _e319);
                                 metal::float4 _e321 = sums_1_1_;
@@ -675,7 +621,7 @@ struct main_Input {
                                 metal::float4 k_1_1 = staged.inner[81u + column];
                                 metal::float4 k_2_1 = staged.inner[97u + column];
                                 metal::float4 k_3_1 = staged.inner[113u + column];
-                                metal::float4 q_0_1 = staged.inner[553u + slot_2];
+                                metal::float4 q_0_1 = staged.inner[553u + slot_4];
                                 metal::float4 _e352 = sums_0_0_;
                                 sums_0_0_ = metal::fma(q_0_1, k_0_1, _e352);
                                 metal::float4 _e354 = sums_0_1_;
@@ -684,7 +630,7 @@ struct main_Input {
                                 sums_0_2_ = metal::fma(q_0_1, k_2_1, _e356);
                                 metal::float4 _e358 = sums_0_3_;
                                 sums_0_3_ = metal::fma(q_0_1, k_3_1, _e358);
-                                metal::float4 q_1_1 = staged.inner[569u + slot_2];
+                                metal::float4 q_1_1 = staged.inner[569u + slot_4];
                                 metal::float4 _e365 = sums_1_0_;
                                 sums_1_0_ = metal::fma(q_1_1, k_0_1, _e365);
                                 metal::float4 _e367 = sums_1_1_;
@@ -699,7 +645,7 @@ struct main_Input {
                                 metal::float4 k_1_2 = staged.inner[146u + column];
                                 metal::float4 k_2_2 = staged.inner[162u + column];
                                 metal::float4 k_3_2 = staged.inner[178u + column];
-                                metal::float4 q_0_2 = staged.inner[586u + slot_2];
+                                metal::float4 q_0_2 = staged.inner[586u + slot_4];
                                 metal::float4 _e398 = sums_0_0_;
                                 sums_0_0_ = metal::fma(q_0_2, k_0_2, _e398);
                                 metal::float4 _e400 = sums_0_1_;
@@ -708,7 +654,7 @@ struct main_Input {
                                 sums_0_2_ = metal::fma(q_0_2, k_2_2, _e402);
                                 metal::float4 _e404 = sums_0_3_;
                                 sums_0_3_ = metal::fma(q_0_2, k_3_2, _e404);
-                                metal::float4 q_1_2 = staged.inner[602u + slot_2];
+                                metal::float4 q_1_2 = staged.inner[602u + slot_4];
                                 metal::float4 _e411 = sums_1_0_;
                                 sums_1_0_ = metal::fma(q_1_2, k_0_2, _e411);
                                 metal::float4 _e413 = sums_1_1_;
@@ -723,7 +669,7 @@ struct main_Input {
                                 metal::float4 k_1_3 = staged.inner[211u + column];
                                 metal::float4 k_2_3 = staged.inner[227u + column];
                                 metal::float4 k_3_3 = staged.inner[243u + column];
-                                metal::float4 q_0_3 = staged.inner[619u + slot_2];
+                                metal::float4 q_0_3 = staged.inner[619u + slot_4];
                                 metal::float4 _e444 = sums_0_0_;
                                 sums_0_0_ = metal::fma(q_0_3, k_0_3, _e444);
                                 metal::float4 _e446 = sums_0_1_;
@@ -732,7 +678,7 @@ struct main_Input {
                                 sums_0_2_ = metal::fma(q_0_3, k_2_3, _e448);
                                 metal::float4 _e450 = sums_0_3_;
                                 sums_0_3_ = metal::fma(q_0_3, k_3_3, _e450);
-                                metal::float4 q_1_3 = staged.inner[635u + slot_2];
+                                metal::float4 q_1_3 = staged.inner[635u + slot_4];
                                 metal::float4 _e457 = sums_1_0_;
                                 sums_1_0_ = metal::fma(q_1_3, k_0_3, _e457);
                                 metal::float4 _e459 = sums_1_1_;
@@ -747,7 +693,7 @@ struct main_Input {
                                 metal::float4 k_1_4 = staged.inner[276u + column];
                                 metal::float4 k_2_4 = staged.inner[292u + column];
                                 metal::float4 k_3_4 = staged.inner[308u + column];
-                                metal::float4 q_0_4 = staged.inner[652u + slot_2];
+                                metal::float4 q_0_4 = staged.inner[652u + slot_4];
                                 metal::float4 _e490 = sums_0_0_;
                                 sums_0_0_ = metal::fma(q_0_4, k_0_4, _e490);
                                 metal::float4 _e492 = sums_0_1_;
@@ -756,7 +702,7 @@ struct main_Input {
                                 sums_0_2_ = metal::fma(q_0_4, k_2_4, _e494);
                                 metal::float4 _e496 = sums_0_3_;
                                 sums_0_3_ = metal::fma(q_0_4, k_3_4, _e496);
-                                metal::float4 q_1_4 = staged.inner[668u + slot_2];
+                                metal::float4 q_1_4 = staged.inner[668u + slot_4];
                                 metal::float4 _e503 = sums_1_0_;
                                 sums_1_0_ = metal::fma(q_1_4, k_0_4, _e503);
                                 metal::float4 _e505 = sums_1_1_;
@@ -771,7 +717,7 @@ struct main_Input {
                                 metal::float4 k_1_5 = staged.inner[341u + column];
                                 metal::float4 k_2_5 = staged.inner[357u + column];
                                 metal::float4 k_3_5 = staged.inner[373u + column];
-                                metal::float4 q_0_5 = staged.inner[685u + slot_2];
+                                metal::float4 q_0_5 = staged.inner[685u + slot_4];
                                 metal::float4 _e536 = sums_0_0_;
                                 sums_0_0_ = metal::fma(q_0_5, k_0_5, _e536);
                                 metal::float4 _e538 = sums_0_1_;
@@ -780,7 +726,7 @@ struct main_Input {
                                 sums_0_2_ = metal::fma(q_0_5, k_2_5, _e540);
                                 metal::float4 _e542 = sums_0_3_;
                                 sums_0_3_ = metal::fma(q_0_5, k_3_5, _e542);
-                                metal::float4 q_1_5 = staged.inner[701u + slot_2];
+                                metal::float4 q_1_5 = staged.inner[701u + slot_4];
                                 metal::float4 _e549 = sums_1_0_;
                                 sums_1_0_ = metal::fma(q_1_5, k_0_5, _e549);
                                 metal::float4 _e551 = sums_1_1_;
@@ -795,7 +741,7 @@ struct main_Input {
                                 metal::float4 k_1_6 = staged.inner[406u + column];
                                 metal::float4 k_2_6 = staged.inner[422u + column];
                                 metal::float4 k_3_6 = staged.inner[438u + column];
-                                metal::float4 q_0_6 = staged.inner[718u + slot_2];
+                                metal::float4 q_0_6 = staged.inner[718u + slot_4];
                                 metal::float4 _e582 = sums_0_0_;
                                 sums_0_0_ = metal::fma(q_0_6, k_0_6, _e582);
                                 metal::float4 _e584 = sums_0_1_;
@@ -804,7 +750,7 @@ struct main_Input {
                                 sums_0_2_ = metal::fma(q_0_6, k_2_6, _e586);
                                 metal::float4 _e588 = sums_0_3_;
                                 sums_0_3_ = metal::fma(q_0_6, k_3_6, _e588);
-                                metal::float4 q_1_6 = staged.inner[734u + slot_2];
+                                metal::float4 q_1_6 = staged.inner[734u + slot_4];
                                 metal::float4 _e595 = sums_1_0_;
                                 sums_1_0_ = metal::fma(q_1_6, k_0_6, _e595);
                                 metal::float4 _e597 = sums_1_1_;
@@ -819,7 +765,7 @@ struct main_Input {
                                 metal::float4 k_1_7 = staged.inner[471u + column];
                                 metal::float4 k_2_7 = staged.inner[487u + column];
                                 metal::float4 k_3_7 = staged.inner[503u + column];
-                                metal::float4 q_0_7 = staged.inner[751u + slot_2];
+                                metal::float4 q_0_7 = staged.inner[751u + slot_4];
                                 metal::float4 _e628 = sums_0_0_;
                                 sums_0_0_ = metal::fma(q_0_7, k_0_7, _e628);
                                 metal::float4 _e630 = sums_0_1_;
@@ -828,7 +774,7 @@ struct main_Input {
                                 sums_0_2_ = metal::fma(q_0_7, k_2_7, _e632);
                                 metal::float4 _e634 = sums_0_3_;
                                 sums_0_3_ = metal::fma(q_0_7, k_3_7, _e634);
-                                metal::float4 q_1_7 = staged.inner[767u + slot_2];
+                                metal::float4 q_1_7 = staged.inner[767u + slot_4];
                                 metal::float4 _e641 = sums_1_0_;
                                 sums_1_0_ = metal::fma(q_1_7, k_0_7, _e641);
                                 metal::float4 _e643 = sums_1_1_;
@@ -856,7 +802,7 @@ struct main_Input {
                     uint _e691 = start;
                     bool _e697 = is_seen((_e691 + (column * 4u)) + 3u, position_0_, params);
                     float _e698 = score(_e689, 1.0, _e697, params);
-                    scores.inner[((column * 33u) + slot_2) + 0u] = metal::float4(_e668, _e678, _e688, _e698);
+                    scores.inner[((column * 33u) + slot_4) + 0u] = metal::float4(_e668, _e678, _e688, _e698);
                     metal::float4 _e707 = sums_1_0_;
                     uint _e709 = start;
                     bool _e715 = is_seen((_e709 + (column * 4u)) + 0u, position_1_, params);
@@ -873,9 +819,9 @@ struct main_Input {
                     uint _e739 = start;
                     bool _e745 = is_seen((_e739 + (column * 4u)) + 3u, position_1_, params);
                     float _e746 = score(_e737, 1.0, _e745, params);
-                    scores.inner[((column * 33u) + slot_2) + 16u] = metal::float4(_e716, _e726, _e736, _e746);
+                    scores.inner[((column * 33u) + slot_4) + 16u] = metal::float4(_e716, _e726, _e736, _e746);
                     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-                    weigh(thread_, parts, tile_largest, tile_total, scores);
+                    weigh(thread_, largest_parts, total_parts, scores);
                     metal::float4 _e753 = value_quad(0u, metal::min(thread_ + 0u, 511u), pages, value_at, _buffer_sizes);
                     value_0_ = _e753;
                     metal::float4 _e760 = value_quad(0u, metal::min(thread_ + 256u, 511u), pages, value_at, _buffer_sizes);
@@ -883,16 +829,16 @@ struct main_Input {
                     sum_0_0_ = metal::float4(0.0);
                     sum_1_0_ = metal::float4(0.0);
                     slice_1 = 0u;
-                    uint2 loop_bound_6 = uint2(4294967295u);
-                    bool loop_init_5 = true;
+                    uint2 loop_bound_4 = uint2(4294967295u);
+                    bool loop_init_3 = true;
                     while(true) {
-                        if (metal::all(loop_bound_6 == uint2(0u))) { break; }
-                        loop_bound_6 -= uint2(loop_bound_6.y == 0u, 1u);
-                        if (!loop_init_5) {
+                        if (metal::all(loop_bound_4 == uint2(0u))) { break; }
+                        loop_bound_4 -= uint2(loop_bound_4.y == 0u, 1u);
+                        if (!loop_init_3) {
                             uint _e921 = slice_1;
                             slice_1 = _e921 + 32u;
                         }
-                        loop_init_5 = false;
+                        loop_init_3 = false;
                         uint _e770 = slice_1;
                         if (_e770 < 64u) {
                         } else {
@@ -916,16 +862,16 @@ struct main_Input {
                             metal::float4 _e810 = value_quad(metal::min(_e801 + 32u, 32u), metal::min(thread_ + 256u, 511u), pages, value_at, _buffer_sizes);
                             value_1_ = _e810;
                             k = 0u;
-                            uint2 loop_bound_7 = uint2(4294967295u);
-                            bool loop_init_6 = true;
+                            uint2 loop_bound_5 = uint2(4294967295u);
+                            bool loop_init_4 = true;
                             while(true) {
-                                if (metal::all(loop_bound_7 == uint2(0u))) { break; }
-                                loop_bound_7 -= uint2(loop_bound_7.y == 0u, 1u);
-                                if (!loop_init_6) {
+                                if (metal::all(loop_bound_5 == uint2(0u))) { break; }
+                                loop_bound_5 -= uint2(loop_bound_5.y == 0u, 1u);
+                                if (!loop_init_4) {
                                     uint _e918 = k;
                                     k = _e918 + 4u;
                                 }
-                                loop_init_6 = false;
+                                loop_init_4 = false;
                                 uint _e813 = k;
                                 if (_e813 < 32u) {
                                 } else {
@@ -934,10 +880,10 @@ struct main_Input {
                                 {
                                     uint _e817 = slice_1;
                                     uint _e818 = k;
-                                    metal::float4 weights_0_ = scores.inner[((naga_div(_e817 + _e818, 4u) * 33u) + slot_2) + 0u];
+                                    metal::float4 weights_0_ = scores.inner[((naga_div(_e817 + _e818, 4u) * 33u) + slot_4) + 0u];
                                     uint _e830 = slice_1;
                                     uint _e831 = k;
-                                    metal::float4 weights_1_ = scores.inner[((naga_div(_e830 + _e831, 4u) * 33u) + slot_2) + 16u];
+                                    metal::float4 weights_1_ = scores.inner[((naga_div(_e830 + _e831, 4u) * 33u) + slot_4) + 16u];
                                     {
                                         uint _e843 = k;
                                         metal::float4 v_0_ = staged.inner[(((_e843 + 0u) * 16u) + column) + 0u];
@@ -977,106 +923,106 @@ struct main_Input {
                     {
                         float _e924 = largest_0_;
                         float _e925 = total_0_;
-                        float _e930 = tile_largest.inner[slot_2 + 0u];
-                        float _e935 = tile_total.inner[slot_2 + 0u];
-                        Merge _e936 = merge(_e924, _e925, _e930, _e935);
-                        largest_0_ = _e936.largest;
-                        total_0_ = _e936.total;
-                        metal::float4 _e939 = split_0_0_;
-                        metal::float4 _e942 = sum_0_0_;
-                        split_0_0_ = metal::fma(_e939, metal::float4(_e936.before), _e942 * _e936.after);
+                        float _e928 = tile_largest(slot_4 + 0u, largest_parts);
+                        float _e931 = tile_total(slot_4 + 0u, total_parts);
+                        Merge _e932 = merge(_e924, _e925, _e928, _e931);
+                        largest_0_ = _e932.largest;
+                        total_0_ = _e932.total;
+                        metal::float4 _e935 = split_0_0_;
+                        metal::float4 _e938 = sum_0_0_;
+                        split_0_0_ = metal::fma(_e935, metal::float4(_e932.before), _e938 * _e932.after);
                     }
                     {
-                        float _e946 = largest_1_;
-                        float _e947 = total_1_;
-                        float _e952 = tile_largest.inner[slot_2 + 16u];
-                        float _e957 = tile_total.inner[slot_2 + 16u];
-                        Merge _e958 = merge(_e946, _e947, _e952, _e957);
-                        largest_1_ = _e958.largest;
-                        total_1_ = _e958.total;
-                        metal::float4 _e961 = split_1_0_;
-                        metal::float4 _e964 = sum_1_0_;
-                        split_1_0_ = metal::fma(_e961, metal::float4(_e958.before), _e964 * _e958.after);
+                        float _e942 = largest_1_;
+                        float _e943 = total_1_;
+                        float _e946 = tile_largest(slot_4 + 16u, largest_parts);
+                        float _e949 = tile_total(slot_4 + 16u, total_parts);
+                        Merge _e950 = merge(_e942, _e943, _e946, _e949);
+                        largest_1_ = _e950.largest;
+                        total_1_ = _e950.total;
+                        metal::float4 _e953 = split_1_0_;
+                        metal::float4 _e956 = sum_1_0_;
+                        split_1_0_ = metal::fma(_e953, metal::float4(_e950.before), _e956 * _e950.after);
                     }
                 }
             }
             {
-                float _e971 = whole_largest_0_;
-                float _e972 = whole_total_0_;
-                float _e973 = largest_0_;
-                float _e974 = total_0_;
-                Merge _e975 = merge(_e971, _e972, _e973, _e974);
-                whole_largest_0_ = _e975.largest;
-                whole_total_0_ = _e975.total;
-                metal::float4 _e978 = whole_0_0_;
-                metal::float4 _e981 = split_0_0_;
-                whole_0_0_ = metal::fma(_e978, metal::float4(_e975.before), _e981 * _e975.after);
+                float _e963 = whole_largest_0_;
+                float _e964 = whole_total_0_;
+                float _e965 = largest_0_;
+                float _e966 = total_0_;
+                Merge _e967 = merge(_e963, _e964, _e965, _e966);
+                whole_largest_0_ = _e967.largest;
+                whole_total_0_ = _e967.total;
+                metal::float4 _e970 = whole_0_0_;
+                metal::float4 _e973 = split_0_0_;
+                whole_0_0_ = metal::fma(_e970, metal::float4(_e967.before), _e973 * _e967.after);
             }
             {
-                float _e985 = whole_largest_1_;
-                float _e986 = whole_total_1_;
-                float _e987 = largest_1_;
-                float _e988 = total_1_;
-                Merge _e989 = merge(_e985, _e986, _e987, _e988);
-                whole_largest_1_ = _e989.largest;
-                whole_total_1_ = _e989.total;
-                metal::float4 _e992 = whole_1_0_;
-                metal::float4 _e995 = split_1_0_;
-                whole_1_0_ = metal::fma(_e992, metal::float4(_e989.before), _e995 * _e989.after);
+                float _e977 = whole_largest_1_;
+                float _e978 = whole_total_1_;
+                float _e979 = largest_1_;
+                float _e980 = total_1_;
+                Merge _e981 = merge(_e977, _e978, _e979, _e980);
+                whole_largest_1_ = _e981.largest;
+                whole_total_1_ = _e981.total;
+                metal::float4 _e984 = whole_1_0_;
+                metal::float4 _e987 = split_1_0_;
+                whole_1_0_ = metal::fma(_e984, metal::float4(_e981.before), _e987 * _e981.after);
             }
         }
     }
     {
-        uint row_here = naga_div(slot_2 + 0u, 8u);
-        uint head_here = naga_mod(slot_2 + 0u, 8u);
+        uint row_here = naga_div(slot_4 + 0u, 8u);
+        uint head_here = naga_mod(slot_4 + 0u, 8u);
         if (row_here < _e9) {
             local_1 = head_here < heads_here;
         } else {
             local_1 = false;
         }
-        bool _e1015 = local_1;
-        if (_e1015) {
-            float _e1016 = whole_largest_0_;
-            float _e1017 = whole_total_0_;
-            float _e1019 = finish(_e1016, _e1017, first_head + head_here, sinks, _buffer_sizes);
-            uint _e1023 = params.out_stride;
-            uint at = ((first_row + row_here) * _e1023) + ((first_head + head_here) * VALUE_DIM);
+        bool _e1007 = local_1;
+        if (_e1007) {
+            float _e1008 = whole_largest_0_;
+            float _e1009 = whole_total_0_;
+            float _e1011 = finish(_e1008, _e1009, first_head + head_here, sinks, _buffer_sizes);
+            uint _e1015 = params.out_stride;
+            uint at = ((first_row + row_here) * _e1015) + ((first_head + head_here) * VALUE_DIM);
             if ((column + 0u) < 16u) {
-                float _e1043 = whole_0_0_.x;
-                out[(at + ((column + 0u) * 4u)) + 0u] = _e1043 * _e1019;
-                float _e1055 = whole_0_0_.y;
-                out[(at + ((column + 0u) * 4u)) + 1u] = _e1055 * _e1019;
-                float _e1067 = whole_0_0_.z;
-                out[(at + ((column + 0u) * 4u)) + 2u] = _e1067 * _e1019;
-                float _e1079 = whole_0_0_.w;
-                out[(at + ((column + 0u) * 4u)) + 3u] = _e1079 * _e1019;
+                float _e1035 = whole_0_0_.x;
+                out[(at + ((column + 0u) * 4u)) + 0u] = _e1035 * _e1011;
+                float _e1047 = whole_0_0_.y;
+                out[(at + ((column + 0u) * 4u)) + 1u] = _e1047 * _e1011;
+                float _e1059 = whole_0_0_.z;
+                out[(at + ((column + 0u) * 4u)) + 2u] = _e1059 * _e1011;
+                float _e1071 = whole_0_0_.w;
+                out[(at + ((column + 0u) * 4u)) + 3u] = _e1071 * _e1011;
             }
         }
     }
     {
-        uint row_here_1 = naga_div(slot_2 + 16u, 8u);
-        uint head_here_1 = naga_mod(slot_2 + 16u, 8u);
+        uint row_here_1 = naga_div(slot_4 + 16u, 8u);
+        uint head_here_1 = naga_mod(slot_4 + 16u, 8u);
         if (row_here_1 < _e9) {
             local_2 = head_here_1 < heads_here;
         } else {
             local_2 = false;
         }
-        bool _e1094 = local_2;
-        if (_e1094) {
-            float _e1095 = whole_largest_1_;
-            float _e1096 = whole_total_1_;
-            float _e1098 = finish(_e1095, _e1096, first_head + head_here_1, sinks, _buffer_sizes);
-            uint _e1102 = params.out_stride;
-            uint at_1 = ((first_row + row_here_1) * _e1102) + ((first_head + head_here_1) * VALUE_DIM);
+        bool _e1086 = local_2;
+        if (_e1086) {
+            float _e1087 = whole_largest_1_;
+            float _e1088 = whole_total_1_;
+            float _e1090 = finish(_e1087, _e1088, first_head + head_here_1, sinks, _buffer_sizes);
+            uint _e1094 = params.out_stride;
+            uint at_1 = ((first_row + row_here_1) * _e1094) + ((first_head + head_here_1) * VALUE_DIM);
             if ((column + 0u) < 16u) {
-                float _e1122 = whole_1_0_.x;
-                out[(at_1 + ((column + 0u) * 4u)) + 0u] = _e1122 * _e1098;
-                float _e1134 = whole_1_0_.y;
-                out[(at_1 + ((column + 0u) * 4u)) + 1u] = _e1134 * _e1098;
-                float _e1146 = whole_1_0_.z;
-                out[(at_1 + ((column + 0u) * 4u)) + 2u] = _e1146 * _e1098;
-                float _e1158 = whole_1_0_.w;
-                out[(at_1 + ((column + 0u) * 4u)) + 3u] = _e1158 * _e1098;
+                float _e1114 = whole_1_0_.x;
+                out[(at_1 + ((column + 0u) * 4u)) + 0u] = _e1114 * _e1090;
+                float _e1126 = whole_1_0_.y;
+                out[(at_1 + ((column + 0u) * 4u)) + 1u] = _e1126 * _e1090;
+                float _e1138 = whole_1_0_.z;
+                out[(at_1 + ((column + 0u) * 4u)) + 2u] = _e1138 * _e1090;
+                float _e1150 = whole_1_0_.w;
+                out[(at_1 + ((column + 0u) * 4u)) + 3u] = _e1150 * _e1090;
                 return;
             } else {
                 return;
