@@ -66,6 +66,9 @@ unsafe fn tile(tile: &Tile) {
 
 /// Integers of a product of tiles.
 const INTEGERS: usize = ROWS * PANEL_ROWS;
+/// Rows up to which memory is asked for evenly, which takes time in each step: lines that are asked for all at once, a
+/// block's, hold up the loads behind them. More rows have few lines a block.
+const EVENLY_ROWS: usize = 128;
 /// Tiles that take products in turns.
 const TURNS: usize = 4;
 
@@ -93,6 +96,19 @@ macro_rules! each_row {
 /// All rows against all panels of a slab.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn open<const GROUP: usize, const BIASED: bool>(tile: &Tile) {
+    // SAFETY: passed on.
+    unsafe {
+        match tile.count <= EVENLY_ROWS {
+            true => open_as::<GROUP, BIASED, true>(tile),
+            false => open_as::<GROUP, BIASED, false>(tile),
+        }
+    }
+}
+
+/// `EVENLY`: each step asks for lines of the next slab, not each block.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(tile: &Tile) {
     let depth = const { if GROUP < 64 { GROUP } else { 64 } };
     let (integers, rows, weights) = ((16, 64), (16, depth as u16), (depth as u8 / 4, 64));
     let sizes = Sizes::new([integers, integers, integers, integers, rows, rows, weights, weights]);
@@ -109,12 +125,15 @@ unsafe fn open<const GROUP: usize, const BIASED: bool>(tile: &Tile) {
         };
         let mut brought = [block(0); 2];
         let left = blocks * tile.panels * tile.groups;
-        let ahead = Ahead::of(tile, left);
+        let ahead = Ahead::of(tile, if EVENLY { left } else { blocks });
         let mut tiles = Tiles { block: brought[0], index: 0, panel: 0, group: 0, left, ahead };
-        tiles.step::<GROUP, BIASED>(tile, between, &brought, 0);
-        tiles.step::<GROUP, BIASED>(tile, between, &brought, 1);
+        tiles.step::<GROUP, BIASED, EVENLY>(tile, between, &brought, 0);
+        tiles.step::<GROUP, BIASED, EVENLY>(tile, between, &brought, 1);
         let mut step = 0;
         for index in 0..blocks {
+            if !EVENLY {
+                tiles.ahead.ask();
+            }
             if index + 1 < blocks {
                 brought[(index + 1) % 2] = block(index + 1);
             }
@@ -139,7 +158,7 @@ unsafe fn open<const GROUP: usize, const BIASED: bool>(tile: &Tile) {
                 }
                 let mut scale_at = tile.scales.add(panel * PANEL_ROWS);
                 for _ in 0..tile.groups {
-                    tiles.step::<GROUP, BIASED>(tile, between, &brought, step + 2);
+                    tiles.step::<GROUP, BIASED, EVENLY>(tile, between, &brought, step + 2);
                     let (scale, integers) = (_mm512_loadu_ps(scale_at), integers(step));
                     scale_at = scale_at.wrapping_add(tile.panels * PANEL_ROWS);
                     scale_integers(integers, scale, &mut sums);
@@ -176,7 +195,7 @@ struct Tiles {
 impl Tiles {
     /// Multiply the tiles of this step, if there is one, and send the integers of the step before on their way.
     #[inline(always)]
-    unsafe fn step<const GROUP: usize, const BIASED: bool>(
+    unsafe fn step<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(
         &mut self,
         tile: &Tile,
         between: *mut Between,
@@ -190,7 +209,9 @@ impl Tiles {
                 return store(step - 1, before);
             }
             self.left -= 1;
-            self.ahead.ask();
+            if EVENLY {
+                self.ahead.ask();
+            }
             let at = self.group * GROUP;
             let rows = self.block.cast::<u8>().add(at / 64 * 64 * ROWS + at % 64);
             let values = tile.values.add(self.panel * tile.stride + self.group * GROUP * PANEL_ROWS);
@@ -207,22 +228,27 @@ impl Tiles {
     }
 }
 
-/// What comes from memory while a slab is multiplied: the next one, a few lines with each of `steps`.
+/// What comes from memory while a slab is multiplied: the next one, some lines at a time.
 #[derive(Clone, Copy)]
 struct Ahead {
     next: *const u8,
-    lines: usize,
+    /// Lines that are asked for together.
+    together: usize,
+    left: usize,
 }
 
 impl Ahead {
-    fn of(tile: &Tile, steps: usize) -> Ahead {
-        Ahead { next: tile.ahead, lines: tile.ahead_bytes.div_ceil(64).div_ceil(steps) }
+    /// In so many times.
+    fn of(tile: &Tile, times: usize) -> Ahead {
+        let lines = tile.ahead_bytes.div_ceil(64);
+        Ahead { next: tile.ahead, together: lines.div_ceil(times), left: lines }
     }
 
-    /// Ask for the lines of a step.
     #[inline(always)]
     fn ask(&mut self) {
-        for _ in 0..self.lines {
+        let count = self.together.min(self.left);
+        self.left -= count;
+        for _ in 0..count {
             // SAFETY: a hint; any address will do.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(self.next.cast()) };
             self.next = self.next.wrapping_add(64);
