@@ -363,7 +363,7 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const WHOLE: bool, const ROWS: u
     unsafe {
         let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows.add(first + i).read());
         let mut sums = if tile.biased && !WHOLE { biases(tile, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
-        let (mut at, mut values_at) = (Place { values: tile.values, ahead: tile.ahead }, tile.values_at);
+        let (mut at, mut values_at) = (Place { values: tile.values, ahead: tile.ahead, second: false }, tile.values_at);
         let (mut scales, mut sums_at) = (tile.scales, tile.sums_at);
         // A shift by all bits leaves nothing: formats with a bias have no offset.
         let shift = _mm_cvtsi32_si128(if tile.biased { 32 } else { tile.offset_shift as i32 });
@@ -496,12 +496,14 @@ fn scale<const WHOLE: bool, const ROWS: usize, const PANELS: usize>(
 struct Place {
     values: *const u8,
     ahead: *const u8,
+    /// Whether what it asks for is to come to the second cache, which waits for more lines at a time than the first.
+    second: bool,
 }
 
 impl Place {
     fn next<V: Codes, const PANELS: usize>(self) -> Place {
         let ahead = self.ahead.wrapping_add(V::BYTES * PANELS);
-        Place { values: self.values.wrapping_add(V::BYTES), ahead }
+        Place { values: self.values.wrapping_add(V::BYTES), ahead, ..self }
     }
 
     /// The unit of each panel.
@@ -521,10 +523,13 @@ unsafe fn broadcast(at: *const u8) -> __m512i {
 /// Ask for one of the lines of a unit. Where every step has one, compilers gather them, and several at once hold up the
 /// loads behind them: there they stay where they are.
 #[inline(always)]
-fn ask<V: Codes>(line: *const u8) {
+fn ask<V: Codes>(line: *const u8, second: bool) {
     // SAFETY: a hint; any address will do.
     unsafe {
         match V::BYTES / 64 {
+            _ if second => {
+                std::arch::asm!("prefetcht1 byte ptr [{}]", in(reg) line, options(nostack, preserves_flags, readonly))
+            }
             8 => std::arch::asm!("prefetcht0 byte ptr [{}]", in(reg) line, options(nostack, preserves_flags, readonly)),
             _ => _mm_prefetch::<_MM_HINT_T0>(line.cast()),
         }
@@ -556,7 +561,7 @@ unsafe fn half_unit<V: Codes, U: Unit, const ROWS: usize, const PANELS: usize, c
                 unsafe {
                     *w = V::step::<$step, U>(units[p], halves[p]);
                     if V::FETCHES && ASKS && $step < V::BYTES.div_ceil(64) {
-                        ask::<V>(at.ahead.wrapping_add(($step * PANELS + p) * 64));
+                        ask::<V>(at.ahead.wrapping_add(($step * PANELS + p) * 64), at.second);
                     }
                 }
             }

@@ -7,7 +7,7 @@
 //! header is read in turns with the values its lines are touched before, and a hint a unit shows the way.
 //!
 //! That holds for AMD's. Intel's, which have AMX, stop asking while a core computes (10 instead of 19 GB/s): there
-//! `ASKS`, and each line is asked for whatever the number of rows.
+//! `ASKS`, and each line is asked for whatever the number of rows, for the second cache.
 //! There too scales that are integers stay integers over a slab, see [`super::super::amx::whole`].
 //! Order of operations: [`super::super::tile`], as everywhere else. Read next: [`super::scales`].
 
@@ -28,7 +28,7 @@ const AHEAD_BYTES: usize = 2 << 10;
 /// How far ahead each line is asked for: two slabs of three panels of 4 bits; where all rows ask, as far as memory takes
 /// to answer.
 const fn lines_ahead_bytes(asks: bool) -> usize {
-    if asks { 2 << 10 } else { 14 << 10 }
+    if asks { 8 << 10 } else { 14 << 10 }
 }
 
 /// All rows of a tile against packed values and their headers.
@@ -147,7 +147,7 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
                 }
             };
         }
-        let mut at = Place { values, ahead: values.wrapping_add(lines_ahead) };
+        let mut at = Place { values, ahead: values.wrapping_add(lines_ahead), second: ASKS };
         let (mut values_at, mut group) = (tile.values_at, 0);
         while group < tile.groups {
             let mut dots = start(group);
