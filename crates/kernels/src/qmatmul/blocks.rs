@@ -17,6 +17,8 @@ pub struct Block {
     pub floats: [[f32; 16]; BLOCK_ROWS],
 }
 
+// AMX alone writes them.
+#[allow(dead_code)]
 impl Block {
     /// First sum of 64 columns.
     pub const SUMS_64: usize = 8;

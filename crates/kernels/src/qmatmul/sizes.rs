@@ -13,6 +13,8 @@ pub const FEW_ROWS: usize = 16;
 /// Rows of a block of activations, where a tier wants them side by side.
 pub const BLOCK_ROWS: usize = 16;
 /// Up to this many rows wait for weights alone.
+// Portable tiers open the values of all rows.
+#[allow(dead_code)]
 pub const FEWEST_ROWS: usize = 4;
 /// Up to this many rows are multiplied sooner than opened values are worth their opening, where tiles are matrix registers.
 pub const FEW_TILE_ROWS: usize = 8;
