@@ -209,6 +209,10 @@ impl Tiles {
                 return store(step - 1, before);
             }
             self.left -= 1;
+            if (self.panel, self.group) == (0, 0) {
+                // Not sooner: of blocks of two steps the next one is not brought yet.
+                self.block = brought[self.index % 2];
+            }
             if EVENLY {
                 self.ahead.ask();
             }
@@ -221,7 +225,6 @@ impl Tiles {
                 (self.group, self.panel) = (0, self.panel + 1);
                 if self.panel == tile.panels {
                     (self.panel, self.index) = (0, self.index + 1);
-                    self.block = brought[self.index % 2];
                 }
             }
         }

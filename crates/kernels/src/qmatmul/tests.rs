@@ -126,7 +126,8 @@ fn a_row_has_the_same_bits_in_every_batch_on_every_tier() {
     let mut all: Vec<Vec<u32>> = Vec::new();
     on_every_tier(|tier| {
         for (index, info) in FORMATS.iter().enumerate() {
-            let (rows, columns) = (85, columns_of(info));
+            // Seven panels: a part of three and two of two.
+            let (rows, columns) = (101, columns_of(info));
             let source = stored(info, rows, columns);
             let packed = PackedMatrix::pack(&Pool::new(1), &[source.as_stored()]).expect("packs");
             let x = noise(100 * columns, 17);
