@@ -118,26 +118,28 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
     // SAFETY: this tier has tiles; blocks, panels and groups are those of the fields.
     unsafe {
         amx::configure(&sizes);
-        let integers = |step: usize| (&raw mut (*between).integers[step % TURNS]).cast::<i32>();
-        let block = |index: usize| {
+        let integers_at = &raw mut (*between).integers;
+        let integers = |step: usize| (&raw mut (*integers_at)[step % TURNS]).cast::<i32>();
+        let gathered = &raw mut (*between).gathered;
+        let bring = |index: usize| {
             ask_outputs(tile, index);
-            bring(tile, index, &raw mut (*between).gathered[index % 2])
+            bring(tile, index, gathered);
         };
-        let mut brought = [block(0); 2];
+        bring(0);
         let left = blocks * tile.panels * tile.groups;
         let ahead = Ahead::of(tile, if EVENLY { left } else { blocks });
-        let mut tiles = Tiles { block: brought[0], index: 0, panel: 0, group: 0, left, ahead };
-        tiles.step::<GROUP, BIASED, EVENLY>(tile, between, &brought, 0);
-        tiles.step::<GROUP, BIASED, EVENLY>(tile, between, &brought, 1);
+        let mut tiles = Tiles { block: block_at(tile, gathered, 0), index: 0, panel: 0, group: 0, left, ahead };
+        tiles.step::<GROUP, BIASED, EVENLY>(tile, between, 0);
+        tiles.step::<GROUP, BIASED, EVENLY>(tile, between, 1);
         let mut step = 0;
         for index in 0..blocks {
             if !EVENLY {
                 tiles.ahead.ask();
             }
             if index + 1 < blocks {
-                brought[(index + 1) % 2] = block(index + 1);
+                bring(index + 1);
             }
-            let floats = (&raw const (*brought[index % 2]).floats).cast::<f32>();
+            let floats = (&raw const (*block_at(tile, gathered, index)).floats).cast::<f32>();
             for panel in 0..tile.panels {
                 let mut sums = [_mm512_setzero_ps(); ROWS];
                 let mut bias_at = tile.biases.wrapping_add(panel * PANEL_ROWS);
@@ -158,7 +160,7 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
                 }
                 let mut scale_at = tile.scales.add(panel * PANEL_ROWS);
                 for _ in 0..tile.groups {
-                    tiles.step::<GROUP, BIASED, EVENLY>(tile, between, &brought, step + 2);
+                    tiles.step::<GROUP, BIASED, EVENLY>(tile, between, step + 2);
                     let (scale, integers) = (_mm512_loadu_ps(scale_at), integers(step));
                     scale_at = scale_at.wrapping_add(tile.panels * PANEL_ROWS);
                     scale_integers(integers, scale, &mut sums);
@@ -199,20 +201,16 @@ impl Tiles {
         &mut self,
         tile: &Tile,
         between: *mut Between,
-        brought: &[*const Block; 2],
         step: usize,
     ) {
         // SAFETY: passed on; the blocks are filled.
         unsafe {
             let before = (&raw mut (*between).integers[step.wrapping_sub(1) % TURNS]).cast::<i32>();
+            let gathered = &raw mut (*between).gathered;
             if self.left == 0 {
                 return store(step - 1, before);
             }
             self.left -= 1;
-            if (self.panel, self.group) == (0, 0) {
-                // Not sooner: of blocks of two steps the next one is not brought yet.
-                self.block = brought[self.index % 2];
-            }
             if EVENLY {
                 self.ahead.ask();
             }
@@ -225,6 +223,7 @@ impl Tiles {
                 (self.group, self.panel) = (0, self.panel + 1);
                 if self.panel == tile.panels {
                     (self.panel, self.index) = (0, self.index + 1);
+                    self.block = block_at(tile, gathered, self.index);
                 }
             }
         }
@@ -275,23 +274,32 @@ unsafe fn ask_outputs(tile: &Tile, index: usize) {
     }
 }
 
-/// A block of sixteen rows, of which those beyond the last may be anything, and which is written to `gathered` unless
-/// rows came in blocks. Tiles could read rows where they lie, but from the second cache they would wait for each line.
+/// Where a block of sixteen rows is, or will be: it may be asked for before it is brought.
+#[inline(always)]
+unsafe fn block_at(tile: &Tile, gathered: *mut [Block; 2], index: usize) -> *const Block {
+    match tile.blocks.is_null() {
+        // SAFETY: one of the two.
+        true => unsafe { &raw const (*gathered)[index % 2] },
+        false => tile.blocks.wrapping_add(index * tile.block_stride),
+    }
+}
+
+/// Bring a block of sixteen rows, those beyond the last as that, unless it came so. Tiles could read rows where they lie,
+/// but from the second cache they would wait for each line.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn bring(tile: &Tile, index: usize, gathered: *mut Block) -> *const Block {
+unsafe fn bring(tile: &Tile, index: usize, gathered: *mut [Block; 2]) {
     if !tile.blocks.is_null() {
-        return tile.blocks.wrapping_add(index * tile.block_stride);
+        return;
     }
     for lane in 0..ROWS {
         // SAFETY: a slab of each row is there, padded to 256 columns, with its scale and its sums.
         unsafe {
             let record = tile.rows.add((index * ROWS + lane).min(tile.count - 1)).read();
             let (sums, scale) = (record.add(tile.finest_sums_at).cast(), record.add(tile.scale_at).cast());
-            write_row(gathered, lane, record.add(tile.values_at), sums, scale);
+            write_row(&raw mut (*gathered)[index % 2], lane, record.add(tile.values_at), sums, scale);
         }
     }
-    gathered
 }
 
 /// Write a row of a block: its values, its negated sums of 16 columns and its scale.

@@ -16,7 +16,7 @@ use super::super::blocks::Block;
 use super::super::layout::{Scales, Values};
 use super::super::sizes::{FEW_TILE_ROWS, FEWEST_ROWS, PANEL_ROWS, SLAB_COLUMNS};
 use super::super::tile::{TILE_PANELS, Tile};
-use super::{Ahead, INTEGERS, bring, place};
+use super::{Ahead, INTEGERS, block_at, bring, place};
 use crate::amx::{self, ROWS, Sizes};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -121,7 +121,8 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
         let mut before = None;
         let mut turn = 0;
         for index in 0..tile.count.div_ceil(ROWS) {
-            let block = bring(tile, index, &raw mut (*room).gathered[index % 2]);
+            bring(tile, index, &raw mut (*room).gathered);
+            let block = block_at(tile, &raw mut (*room).gathered, index);
             let pieces = &raw const (*block).pieces;
             for panel in 0..tile.panels {
                 let open = &raw const (*room).panels[panel];
