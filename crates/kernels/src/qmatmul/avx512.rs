@@ -403,11 +403,10 @@ unsafe fn tile_of<V: Codes, const HALVES: bool, const WHOLE: bool, const ROWS: u
             let minimums = if tile.biased { biases(tile, &rows) } else { [[_mm512_setzero_ps(); PANELS]; ROWS] };
             for p in 0..PANELS {
                 let header = tile.header.add(p * tile.stride);
-                let (factor, least) = (scales::half(header, 0), scales::half(header, 1));
+                let factor = scales::half(header, 0);
+                let least = if tile.biased { scales::half(header, 1) } else { _mm512_setzero_ps() };
                 each_row!(ROWS, I, {
-                    // Biases are what minimums take away.
-                    let sum = _mm512_mul_ps(_mm512_sub_ps(_mm512_setzero_ps(), minimums[I][p]), least);
-                    let sum = if tile.biased { sum } else { _mm512_setzero_ps() };
+                    let sum = _mm512_mul_ps(minimums[I][p], least);
                     let integers = _mm512_cvtepi32_ps(_mm512_castps_si512(sums[I][p]));
                     sums[I][p] = _mm512_fmadd_ps(integers, factor, sum);
                 });

@@ -99,7 +99,9 @@ unsafe fn some<S: Floats>(tile: &Tile, values: Values, form: S) {
                 let (scale, minimum) = form.integers(tile.header.add(panel * tile.stride), tile.groups, group);
                 let at = group * tile.panels + panel;
                 _mm512_storeu_si512(scales[at].as_mut_ptr().cast(), scale);
-                _mm512_storeu_ps(biases[at].as_mut_ptr(), _mm512_cvtepi32_ps(minimum));
+                // Biases are what minimums take away.
+                let bias = _mm512_sub_epi32(_mm512_setzero_si512(), minimum);
+                _mm512_storeu_ps(biases[at].as_mut_ptr(), _mm512_cvtepi32_ps(bias));
             }
         }
         avx512::tile_whole(&Tile { scales: scales.as_ptr().cast(), biases: biases.as_ptr().cast(), ..*tile }, values);
