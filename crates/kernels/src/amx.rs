@@ -13,6 +13,10 @@ pub const ROWS: usize = 16;
 /// Bytes of a row of a tile at most.
 pub const ROW_BYTES: usize = 64;
 
+/// Rows of a product from which on no second-level cache keeps its results until they are read. They go past the caches,
+/// which then need not read the lines first: 512 rows of Qwen3-0.6B take 7 to 10 % less time, 128 as long as before.
+pub const PAST_CACHES_ROWS: usize = 256;
+
 /// Whether the processor has tiles for bytes and bf16, and the system lends them to this process. Asks for them.
 pub fn lent() -> bool {
     let features = __cpuid_count(7, 0).edx;

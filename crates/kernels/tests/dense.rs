@@ -183,23 +183,27 @@ fn a_row_has_the_same_bits_in_every_batch_and_on_every_number_of_threads() {
 
 #[test]
 fn long_inputs_of_many_rows_give_the_bits_of_their_rows() {
-    // More input than a part of 32 weight rows takes, so that parts grow with few threads and shrink with many.
-    let (m, n, k) = (530, 300, 1100);
-    let data = bytes(&values(n * k, 31), DenseType::Bf16);
-    let matrix = DenseMatrix { dtype: DenseType::Bf16, rows: n, columns: k, data: &data };
-    let x = values(m * k, 32);
+    // Rows in one chunk of columns and in several; results on cache lines, where they go past the caches, and beside them.
+    let m = 530;
     let pools = [Pool::new(1), Pool::new(7)];
-    on_every_tier(|tier| {
-        for pool in pools.iter().filter(|_| tier >= Tier::Avx512) {
-            let mut out = vec![0.0; m * n];
-            matmul(pool, &x, m, &[(matrix, 0)], &mut out, n, Precision::Native);
-            for r in [0, 15, 16, 31, 511, 512, 529] {
-                let mut alone = vec![0.0; n];
-                matmul(pool, &x[r * k..][..k], 1, &[(matrix, 0)], &mut alone, n, Precision::Native);
-                assert!(same_bits(&out[r * n..][..n], &alone), "{tier:?} row {r}, {} threads", pool.threads());
+    for (n, k) in [(300, 1100), (304, 1400)] {
+        let data = bytes(&values(n * k, 31), DenseType::Bf16);
+        let matrix = DenseMatrix { dtype: DenseType::Bf16, rows: n, columns: k, data: &data };
+        let x = values(m * k, 32);
+        on_every_tier(|tier| {
+            for pool in pools.iter().filter(|_| tier >= Tier::Avx512) {
+                let mut out = vec![0.0; m * n + 16];
+                let start = out.as_ptr().align_offset(64);
+                let out = &mut out[start..start + m * n];
+                matmul(pool, &x, m, &[(matrix, 0)], out, n, Precision::Native);
+                for r in [0, 15, 16, 31, 255, 511, 512, 529] {
+                    let mut alone = vec![0.0; n];
+                    matmul(pool, &x[r * k..][..k], 1, &[(matrix, 0)], &mut alone, n, Precision::Native);
+                    assert!(same_bits(&out[r * n..][..n], &alone), "{tier:?} row {r}, {} threads", pool.threads());
+                }
             }
-        }
-    });
+        });
+    }
 }
 
 /// One element of a product through matrix registers: 32 columns at a time, even and odd ones apart.

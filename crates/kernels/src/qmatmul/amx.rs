@@ -18,7 +18,7 @@ use super::blocks::Block;
 use super::layout::Layout;
 use super::sizes::{FEW_TILE_ROWS, PANEL_ROWS, SLAB_COLUMNS};
 use super::tile::{Kernels, Stored, Tile};
-use crate::amx::{self, ROWS, Sizes};
+use crate::amx::{self, PAST_CACHES_ROWS, ROWS, Sizes};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
@@ -115,6 +115,7 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
     let mut between = std::mem::MaybeUninit::<Between>::uninit();
     let between = between.as_mut_ptr();
     let blocks = tile.count.div_ceil(ROWS);
+    let past_caches = past_caches(tile);
     // SAFETY: this tier has tiles; blocks, panels and groups are those of the fields.
     unsafe {
         amx::configure(&sizes);
@@ -174,12 +175,14 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
                         let totals = tile.totals.add(((first + I) * tile.panels + panel) * PANEL_ROWS);
                         let before = if tile.fresh { _mm512_setzero_ps() } else { _mm512_loadu_ps(totals) };
                         let scale = _mm512_set1_ps(floats.add(I * 16 + Block::SCALE).read());
-                        _mm512_storeu_ps(place(tile, first + I, panel), _mm512_fmadd_ps(sums[I], scale, before));
+                        write(place(tile, first + I, panel), _mm512_fmadd_ps(sums[I], scale, before), past_caches);
                     }
                 });
             }
         }
         amx::release();
+        // What went past the caches is there before anybody is told of it.
+        _mm_sfence();
     }
 }
 
@@ -262,7 +265,7 @@ impl Ahead {
 /// asking, whenever it asks.
 #[inline(always)]
 unsafe fn ask_outputs(tile: &Tile, index: usize) {
-    let end = if tile.outputs.is_null() { 0 } else { tile.count.min((index + 1) * ROWS) };
+    let end = if tile.outputs.is_null() || past_caches(tile) { 0 } else { tile.count.min((index + 1) * ROWS) };
     for row in index * ROWS..end {
         for panel in 0..tile.panels {
             // SAFETY: the output is there; a hint is all that its place is for.
@@ -331,6 +334,23 @@ pub unsafe fn write_row(block: *mut Block, lane: usize, values: *const u8, sums:
         let scale = _mm512_set1_ps(scale.read());
         let floats = _mm512_mask_mov_ps(_mm512_cvtepi32_ps(floats), 1 << Block::SCALE, scale);
         _mm512_store_ps((&raw mut (*block).floats[lane]).cast(), floats);
+    }
+}
+
+/// Whether outputs go past the caches.
+fn past_caches(tile: &Tile) -> bool {
+    !tile.outputs.is_null() && tile.count >= PAST_CACHES_ROWS
+}
+
+/// Sixteen floats to where they belong.
+#[inline(always)]
+unsafe fn write(to: *mut f32, v: __m512, past_caches: bool) {
+    // SAFETY: there is room for them.
+    unsafe {
+        match past_caches && to.addr().is_multiple_of(64) {
+            true => _mm512_stream_ps(to, v),
+            false => _mm512_storeu_ps(to, v),
+        }
     }
 }
 

@@ -169,6 +169,35 @@ fn a_row_has_the_same_bits_in_every_batch_on_every_tier() {
     });
 }
 
+#[test]
+fn results_of_many_rows_on_cache_lines_have_the_bits_of_their_rows() {
+    let pool = Pool::new(2);
+    on_every_tier(|tier| {
+        // Of this tier alone such results go another way.
+        for info in FORMATS.iter().filter(|_| tier == Tier::Amx) {
+            let (rows, columns, count, stride) = (101, columns_of(info), 301, 112);
+            let source = stored(info, rows, columns);
+            let packed = PackedMatrix::pack(&pool, &[source.as_stored()]).expect("packs");
+            if packed.needs_float() {
+                continue;
+            }
+            let x = noise(count * columns, 19);
+            let quantized = QuantizedActivations::new(&pool, &x, count, columns);
+            let mut out = vec![f32::NAN; count * stride + 16];
+            let start = out.as_ptr().align_offset(64);
+            let out = &mut out[start..start + count * stride];
+            matmul(&pool, &quantized, &[(&packed, 0)], out, stride);
+            for row in [0, 15, 16, 100, 255, 300] {
+                let quantized = QuantizedActivations::new(&pool, &x[row * columns..][..columns], 1, columns);
+                let mut alone = vec![f32::NAN; rows];
+                matmul(&pool, &quantized, &[(&packed, 0)], &mut alone, rows);
+                let same = alone.iter().zip(&out[row * stride..]).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same, "{} row {row}", info.name);
+            }
+        }
+    });
+}
+
 /// The scalar reference of [`super::amx::whole`]: bits of all outputs.
 fn whole_slabs(weights: &PackedMatrix, x: &QuantizedActivations) -> Vec<u32> {
     let (panels, layout) = (&weights.panels, weights.panels.layout().expect("a layout"));

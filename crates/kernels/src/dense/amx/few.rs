@@ -41,7 +41,7 @@ pub unsafe fn multiply<'o>(part: &Operands<'_>, place: &impl Fn(usize) -> &'o mu
             let weights = part.data.as_ptr().add((part.first + first) * row_bytes);
             let input = part.input.as_ptr().cast::<u8>();
             let follows = first + ROWS < part.count;
-            let after = if follows { weights.wrapping_add(ROWS * row_bytes) } else { part.ahead.next.as_ptr() };
+            let after = if follows { weights.wrapping_add(ROWS * row_bytes) } else { part.next.as_ptr() };
             asm!("tilezero tmm0", out("tmm0") _, options(nostack, preserves_flags, nomem));
             for step in 0..whole {
                 let at = step * ROW_BYTES + PREFETCH_BYTES;

@@ -1,33 +1,73 @@
 //! More than sixteen input rows: two tiles of weights times two of input, whose four products stay in registers.
 //!
-//! A chunk of 256 columns of 32 weight rows is copied to where the first-level cache keeps it, tile after tile, and all
-//! input passes by from the second-level one; sums wait there for the next chunk. Rows and columns beyond the matrix
-//! are zeros in the copy. What will be copied next is asked for meanwhile, and so are the lines of the result.
+//! A chunk of columns of 32 weight rows is copied tile after tile, and all input passes by from the second-level cache.
+//! All columns are one chunk while the input stays there; else sums wait for the next chunk. Rows and columns beyond the
+//! matrix are zeros in the copy. All that touches memory is done between products ([`Meanwhile`]): the next chunk is
+//! copied, what comes after it is asked for, and what is ready is turned and written.
+//! Read next: [`super::meanwhile`].
 
 use std::arch::asm;
-use std::arch::x86_64::{_mm512_maskz_loadu_epi8, _mm512_setzero_si512, _mm512_store_si512};
+use std::arch::x86_64::_mm_sfence;
 
-use super::{Operands, STEP_COLUMNS, TILE_BYTES};
+use super::meanwhile::{Copy, Lines, Meanwhile, Results};
+use super::{BLOCK_ROWS, Operands, PIECE_ROWS, STEP_COLUMNS, TILE, TILE_BYTES};
 use crate::amx::{self, ROW_BYTES, ROWS, Sizes};
-use crate::simd::{Avx512, MAX_LANES, Simd};
 
-/// Weight rows of two tiles.
-pub const BLOCK_ROWS: usize = 2 * ROWS;
 /// Weight rows that one part takes at most.
 pub const MOST_ROWS: usize = 256;
-/// Products of tiles between two visits of the sums in memory. More would push the copy out of the first-level cache:
-/// 16 and 32 are slower, for after the store of a tile loads that must go further cannot run ahead.
+/// Products of tiles along a row that are one chunk at most.
+const WHOLE_STEPS: usize = 40;
+/// Products of tiles of a chunk at most where there are more: the first-level cache keeps such a copy.
 const CHUNK_STEPS: usize = 8;
-/// Bytes of a weight row that a chunk covers.
-pub const CHUNK_BYTES: usize = CHUNK_STEPS * ROW_BYTES;
-/// f32 of a tile.
-const TILE: usize = TILE_BYTES / 4;
-/// f32 of a chunk of two tiles of weight rows.
-const COPY: usize = 2 * CHUNK_STEPS * TILE;
+/// Products between two visits to memory.
+const TOGETHER: usize = 4;
+/// f32 of a copy, and a line, for two copies must not meet in the same sets.
+const COPY: usize = 2 * WHOLE_STEPS * TILE + ROWS;
 /// f32 of four products.
 const SUMS: usize = 4 * TILE;
-/// f32 that a part needs: the copy and all sums.
-pub const SCRATCH: usize = COPY + MOST_ROWS / BLOCK_ROWS * super::PIECE_ROWS.div_ceil(BLOCK_ROWS) * SUMS;
+/// f32 that a part needs: two copies, two results and all sums.
+pub const SCRATCH: usize = 2 * COPY + 2 * SUMS + MOST_ROWS / BLOCK_ROWS * PIECE_ROWS / BLOCK_ROWS * SUMS;
+
+/// Products of tiles along a row, cut into chunks.
+#[derive(Clone, Copy)]
+struct Chunks {
+    steps: usize,
+    count: usize,
+}
+
+impl Chunks {
+    fn new(steps: usize) -> Chunks {
+        let most = if steps <= WHOLE_STEPS { WHOLE_STEPS } else { CHUNK_STEPS };
+        Chunks { steps, count: steps.div_ceil(most).max(1) }
+    }
+
+    /// First step of a chunk, and how many it has.
+    fn range(&self, chunk: usize) -> (usize, usize) {
+        let begin = self.steps * chunk / self.count;
+        (begin, self.steps * (chunk + 1) / self.count - begin)
+    }
+}
+
+/// The chunks of all blocks of a part, one after another, and behind them those of the part that likely comes next.
+struct Units<'a> {
+    part: &'a Operands<'a>,
+    chunks: Chunks,
+    blocks: usize,
+}
+
+impl Units<'_> {
+    fn copy(&self, unit: usize) -> Copy {
+        let (part, all) = (self.part, self.blocks * self.chunks.count);
+        let (data, count, unit) = match unit.checked_sub(all) {
+            None => (part.data[part.first * part.row_bytes()..].as_ptr(), part.count, unit),
+            Some(unit) => (part.next.as_ptr(), part.next.len() / part.row_bytes().max(1), unit),
+        };
+        let blocks = count.div_ceil(BLOCK_ROWS).max(1);
+        let (block, chunk) = (unit % blocks * BLOCK_ROWS, unit / blocks % self.chunks.count);
+        let rows = count.saturating_sub(block).min(BLOCK_ROWS);
+        Copy::new(data.wrapping_add(block * part.row_bytes()), rows, part.row_bytes(), self.chunks.range(chunk))
+    }
+}
 
 /// All weight rows of a part times all of its input rows.
 ///
@@ -35,83 +75,71 @@ pub const SCRATCH: usize = COPY + MOST_ROWS / BLOCK_ROWS * super::PIECE_ROWS.div
 /// The tier is AMX; weights and input are as long as the fields say.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,avx2,fma,f16c")]
 pub unsafe fn multiply<'o>(part: &Operands<'_>, place: &impl Fn(usize) -> &'o mut [f32], scratch: &mut [f32]) {
-    // SAFETY: the caller's promise.
-    let s = unsafe { Avx512::new() };
-    assert!(part.count <= MOST_ROWS && part.rows <= super::PIECE_ROWS && scratch.len() >= SCRATCH, "[matmul] part");
-    let (copy, totals) = scratch.split_at_mut(COPY);
-    let steps = part.columns.div_ceil(STEP_COLUMNS);
+    assert!(part.count <= MOST_ROWS && part.rows <= PIECE_ROWS && scratch.len() >= SCRATCH, "[matmul] part");
+    let (copies, rest) = scratch.split_at_mut(2 * COPY);
+    let (results, totals) = rest.split_at_mut(2 * SUMS);
+    let (copies, results) = (copies.as_mut_ptr(), results.as_mut_ptr());
     let (blocks, pairs) = (part.count.div_ceil(BLOCK_ROWS), part.rows.div_ceil(BLOCK_ROWS));
-    // SAFETY: the tier is AMX.
-    unsafe { amx::configure(const { &Sizes::new([(16, 64); 8]) }) };
-    for begin in (0..steps.max(1)).step_by(CHUNK_STEPS) {
-        let chunk = CHUNK_STEPS.min(steps - begin);
-        let mut lines = part.ahead.after(begin / CHUNK_STEPS);
-        let share = lines.count().div_ceil((blocks * pairs * chunk).max(1));
-        let ready = begin + chunk == steps;
-        for block in 0..blocks {
-            // SAFETY: the caller's promise.
-            unsafe { copy_weights(part, block * BLOCK_ROWS, (begin, chunk), copy) };
-            let columns = block * BLOCK_ROWS..part.count.min((block + 1) * BLOCK_ROWS);
+    let chunks = Chunks::new(part.columns.div_ceil(STEP_COLUMNS));
+    let units = Units { part, chunks, blocks };
+    let mut turn = 0;
+    // SAFETY: the caller's promise; copies, results and sums have their places.
+    unsafe {
+        amx::configure(const { &Sizes::new([(16, 64); 8]) });
+        let mut copy = units.copy(0);
+        copy.lines(usize::MAX, copies);
+        let mut meanwhile = Meanwhile::new(Results::none(part, place));
+        for unit in 0..chunks.count * blocks {
+            let (chunk, block) = (unit / blocks, unit % blocks);
+            let (begin, steps) = chunks.range(chunk);
+            let after = chunks.range((chunk + 1) % chunks.count);
+            let turns = steps.div_ceil(TOGETHER);
+            let products = pairs * turns;
+            let last = unit + 1 == chunks.count * blocks;
+            meanwhile.copy = if last { Copy::none() } else { units.copy(unit + 1) };
+            meanwhile.copies = meanwhile.copy.left().div_ceil(products.max(1));
+            meanwhile.weights = units.copy(unit + 2).source();
+            meanwhile.weights_asked = meanwhile.weights.left().div_ceil(products.max(1));
+            if block == 0 && chunks.count > 1 {
+                meanwhile.input = input_lines(part, chunks.steps, after);
+                meanwhile.input_asked = meanwhile.input.left().div_ceil((blocks * products).max(1));
+            }
+            let (copied, to) = (copies.add(unit % 2 * COPY), copies.add((unit + 1) % 2 * COPY));
             for pair in 0..pairs {
-                let input = part.input[(pair * 2 * steps + begin) * TILE..].as_ptr();
+                let input = part.input[(pair * 2 * chunks.steps + begin) * TILE..].as_ptr();
                 let two = pair * BLOCK_ROWS + ROWS < part.rows;
-                let second = if two { input.wrapping_add(steps * TILE) } else { input };
+                let second = if two { input.wrapping_add(chunks.steps * TILE) } else { input };
                 let sums = totals[(block * pairs + pair) * SUMS..][..SUMS].as_mut_ptr();
-                let mut rows = pair * BLOCK_ROWS..part.rows.min((pair + 1) * BLOCK_ROWS);
-                let asked = rows.len().div_ceil(chunk.max(1));
-                // SAFETY: the caller's promise; sums have their places.
-                unsafe {
-                    load(sums, begin == 0);
-                    for step in 0..chunk {
-                        lines.ask(s, share);
-                        if ready {
-                            for row in rows.by_ref().take(asked) {
-                                place(row)[columns.clone()]
-                                    .chunks(16)
-                                    .for_each(|line| s.prefetch_far(line.as_ptr().cast()));
-                            }
-                        }
-                        products(copy.as_ptr().add(step * TILE), input.add(step * TILE), second.add(step * TILE));
+                load(sums, chunk == 0);
+                for first in (0..steps).step_by(TOGETHER) {
+                    for step in first..steps.min(first + TOGETHER) {
+                        products_of(copied.add(step * 2 * TILE), input.add(step * TILE), second.add(step * TILE));
                     }
+                    meanwhile.step(to);
+                }
+                meanwhile.results.finish();
+                if chunk + 1 < chunks.count {
                     store(sums);
+                } else {
+                    store(results.add(turn * SUMS));
+                    meanwhile.results.begin(results.add(turn * SUMS), pair * BLOCK_ROWS, block * BLOCK_ROWS, turns);
+                    turn = 1 - turn;
                 }
             }
+            meanwhile.copy.lines(usize::MAX, to);
         }
-    }
-    // SAFETY: the tier is AMX.
-    unsafe { amx::release() };
-    write(s, part, totals, place);
-}
-
-/// `copy[tile][step][row]`: 64 bytes of each row of a block, steps `begin .. begin + chunk`.
-///
-/// # Safety
-/// The weights are as long as the fields say.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn copy_weights(part: &Operands<'_>, first: usize, (begin, chunk): (usize, usize), copy: &mut [f32]) {
-    assert!(copy.len() >= COPY && chunk <= CHUNK_STEPS, "[matmul] copy");
-    let row_bytes = part.row_bytes();
-    for row in 0..BLOCK_ROWS {
-        let (tile, line) = (row / ROWS, row % ROWS);
-        for step in 0..chunk {
-            let at = (begin + step) * ROW_BYTES;
-            let bytes = if first + row < part.count { ROW_BYTES.min(row_bytes - at) } else { 0 };
-            // SAFETY: `bytes` bytes of the row are there, and the copy has room for all rows and steps.
-            unsafe {
-                let to = copy.as_mut_ptr().add((tile * CHUNK_STEPS + step) * TILE + line * 16);
-                let values = if bytes == 0 {
-                    _mm512_setzero_si512()
-                } else {
-                    let from = part.data.as_ptr().add((part.first + first + row) * row_bytes + at);
-                    _mm512_maskz_loadu_epi8(u64::MAX >> (ROW_BYTES - bytes), from.cast())
-                };
-                _mm512_store_si512(to.cast(), values);
-            }
-        }
+        meanwhile.results.finish();
+        amx::release();
+        // Lines that went past the caches are there before anybody is told that the part is done.
+        _mm_sfence();
     }
 }
 
+/// The input of a chunk, `steps` products from `begin` on.
+fn input_lines(part: &Operands<'_>, all: usize, (begin, steps): (usize, usize)) -> Lines {
+    let start = part.input.as_ptr().wrapping_add(begin * TILE).cast();
+    Lines::new(start, steps * TILE_BYTES / ROW_BYTES, all * TILE_BYTES, part.rows.div_ceil(ROWS))
+}
 /// The four sums, or zeros.
 #[inline(always)]
 unsafe fn load(from: *const f32, fresh: bool) {
@@ -149,7 +177,7 @@ unsafe fn store(to: *mut f32) {
 
 /// One step of all four sums: `[first tile of weights, second][first of input]`, then with the second of input.
 #[inline(always)]
-unsafe fn products(weights: *const f32, first: *const f32, second: *const f32) {
+unsafe fn products_of(weights: *const f32, first: *const f32, second: *const f32) {
     // SAFETY: the tiles are there.
     unsafe {
         asm!(
@@ -162,28 +190,9 @@ unsafe fn products(weights: *const f32, first: *const f32, second: *const f32) {
             "tdpbf16ps tmm2, tmm4, tmm7",
             "tdpbf16ps tmm3, tmm5, tmm7",
             weights = in(reg) weights, first = in(reg) first, second = in(reg) second, line = in(reg) 64usize,
-            later = const CHUNK_STEPS * TILE_BYTES,
+            later = const TILE_BYTES,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
             out("tmm7") _, options(nostack, preserves_flags, readonly)
         );
-    }
-}
-
-/// All sums, turned, to their rows.
-#[inline(always)]
-fn write<'o>(s: Avx512, part: &Operands<'_>, totals: &[f32], place: &impl Fn(usize) -> &'o mut [f32]) {
-    let pairs = part.rows.div_ceil(BLOCK_ROWS);
-    for first in (0..part.rows).step_by(ROWS) {
-        for column in (0..part.count).step_by(ROWS) {
-            let sums = (column / BLOCK_ROWS * pairs + first / BLOCK_ROWS) * SUMS;
-            let tile = first % BLOCK_ROWS / ROWS * 2 + column % BLOCK_ROWS / ROWS;
-            let sums = &totals[sums + tile * TILE..][..TILE];
-            let mut block = [s.zero(); MAX_LANES];
-            block.iter_mut().zip(sums.chunks_exact(ROWS)).for_each(|(v, row)| *v = s.load_slice(row));
-            s.transpose(&mut block);
-            for (row, &v) in (first..part.rows).zip(&block) {
-                s.store_slice(v, &mut place(row)[column..part.count.min(column + ROWS)]);
-            }
-        }
     }
 }

@@ -12,13 +12,13 @@
 mod few;
 mod input;
 mod many;
+mod meanwhile;
 
 use std::ops::Range;
 
-use super::panel::Ahead;
 use super::plan::{Call, Rows};
 use super::scratch::{INPUT, PANEL};
-use crate::amx::ROWS;
+use crate::amx::{PAST_CACHES_ROWS, ROWS};
 use crate::pool::{Disjoint, Pool};
 
 /// Columns of one product of tiles.
@@ -27,13 +27,15 @@ const STEP_COLUMNS: usize = 32;
 const STEP_PAIRS: usize = STEP_COLUMNS / 2;
 /// Bytes of a tile.
 const TILE_BYTES: usize = 1024;
+/// f32 of a tile.
+const TILE: usize = TILE_BYTES / 4;
+/// Weight rows of two tiles, and input rows.
+const BLOCK_ROWS: usize = 2 * ROWS;
 
 /// Input rows that are multiplied in one go at most.
 const PIECE_ROWS: usize = 512;
-/// Bytes of prepared input that stay in a second-level cache while all weights pass by.
-const INPUT_BYTES: usize = 1 << 20;
 /// Parts for each thread, so that none waits long for the last.
-const PARTS_A_THREAD: usize = 3;
+const PARTS_A_THREAD: usize = 2;
 
 /// Run all products: one region to prepare the input and one to multiply.
 pub fn run(pool: &Pool, call: &Call<'_>, out: &mut [f32]) {
@@ -41,7 +43,7 @@ pub fn run(pool: &Pool, call: &Call<'_>, out: &mut [f32]) {
         let layout = Layout::new(call);
         let buffer = scratch.take(layout.size);
         input::prepare(pool, call, &layout, buffer);
-        let parts = cut(pool, call, &layout);
+        let parts = cut(pool, call);
         let (buffer, out) = (&*buffer, Disjoint::new(out));
         pool.run(parts.len(), &|index| {
             // Likely this thread's next part, while all threads take parts in turn.
@@ -98,7 +100,7 @@ struct Part {
     input_rows: Range<usize>,
 }
 
-fn cut(pool: &Pool, call: &Call<'_>, layout: &Layout) -> Vec<Part> {
+fn cut(pool: &Pool, call: &Call<'_>) -> Vec<Part> {
     let count = |product: usize| call.groups[call.products[product].group].count();
     let parts_of = |most: usize| -> usize {
         let all = call.products.iter().enumerate();
@@ -106,7 +108,7 @@ fn cut(pool: &Pool, call: &Call<'_>, layout: &Layout) -> Vec<Part> {
     };
     // Input that no second-level cache holds is read from further away for every part: fewer, larger ones.
     let mut large = many::MOST_ROWS;
-    while large > many::BLOCK_ROWS && parts_of(large) < PARTS_A_THREAD * pool.threads() {
+    while large > BLOCK_ROWS && parts_of(large) < PARTS_A_THREAD * pool.threads() {
         large /= 2;
     }
     let mut pieces = 1;
@@ -119,7 +121,6 @@ fn cut(pool: &Pool, call: &Call<'_>, layout: &Layout) -> Vec<Part> {
         let piece = if rows <= ROWS { ROWS } else { (PIECE_ROWS / pieces).min(rows).next_multiple_of(2 * ROWS) };
         let width = match rows {
             0..=ROWS => few::MOST_ROWS,
-            _ if piece * layout.steps * STEP_COLUMNS * 2 <= INPUT_BYTES => many::BLOCK_ROWS,
             _ => large,
         };
         for row in (0..rows).step_by(piece) {
@@ -143,7 +144,10 @@ struct Operands<'a> {
     /// Prepared packs, from the first of these rows on.
     input: &'a [f32],
     rows: usize,
-    ahead: Ahead<'a>,
+    /// Weight rows of the part that this thread will probably take next.
+    next: &'a [u8],
+    /// Whether results go past the caches.
+    past_caches: bool,
 }
 
 impl Operands<'_> {
@@ -182,12 +186,8 @@ fn multiply(
         count: part.columns.len(),
         input: &buffer[layout.starts[product.group] + part.input_rows.start / ROWS * layout.pack(width)..],
         rows: part.input_rows.len(),
-        ahead: Ahead {
-            now: weights(part),
-            next: next.map_or(&[], weights),
-            row_bytes: call.columns * 2,
-            tile_bytes: many::CHUNK_BYTES,
-        },
+        next: next.map_or(&[], weights),
+        past_caches: group.count() >= PAST_CACHES_ROWS,
     };
     assert!(operands.data.len() >= part.columns.end * call.columns * 2, "[matmul] rows beyond the matrix");
     assert!(operands.input.len() >= part.input_rows.len().div_ceil(ROWS) * layout.pack(width), "[matmul] packed input");

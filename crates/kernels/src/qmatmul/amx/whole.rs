@@ -16,7 +16,7 @@ use super::super::blocks::Block;
 use super::super::layout::{Scales, Values};
 use super::super::sizes::{FEW_TILE_ROWS, FEWEST_ROWS, PANEL_ROWS, SLAB_COLUMNS};
 use super::super::tile::{TILE_PANELS, Tile};
-use super::{Ahead, INTEGERS, block_at, bring, place};
+use super::{Ahead, INTEGERS, block_at, bring, past_caches, place, write};
 use crate::amx::{self, ROWS, Sizes};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -147,6 +147,8 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
             finish::<S>(tile, &before, ROWS / 2);
         }
         amx::release();
+        // What went past the caches is there before anybody is told of it.
+        _mm_sfence();
     }
 }
 
@@ -306,6 +308,7 @@ unsafe fn finish<S: Floats>(tile: &Tile, product: &Product, from: usize) {
     // SAFETY: the integers of sixteen rows are there, and so are the totals of those below the count.
     unsafe {
         let (factor, least) = (_mm512_load_ps(product.factors), _mm512_load_ps(product.factors.add(PANEL_ROWS)));
+        let past_caches = past_caches(tile);
         let end = (from + ROWS / 2).min(tile.count - product.first);
         for row in from..end {
             let integers = product.integers.add(row * PANEL_ROWS);
@@ -320,7 +323,7 @@ unsafe fn finish<S: Floats>(tile: &Tile, product: &Product, from: usize) {
             let totals = tile.totals.add((row * tile.panels + product.panel) * PANEL_ROWS);
             let before = if tile.fresh { _mm512_setzero_ps() } else { _mm512_loadu_ps(totals) };
             let scale = _mm512_set1_ps(product.scales.add((row - product.first) * 16).read());
-            _mm512_storeu_ps(place(tile, row, product.panel), _mm512_fmadd_ps(sum, scale, before));
+            write(place(tile, row, product.panel), _mm512_fmadd_ps(sum, scale, before), past_caches);
         }
     }
 }
