@@ -14,11 +14,15 @@ use super::quantized::{self, SCALE_BYTES};
 use crate::convert;
 use crate::pages::Pages;
 use crate::pool::Pool;
+use crate::simd::{Simd, tiered};
 use half::{bf16, f16};
 use std::ops::Range;
 
 /// Pages are allocated in chunks of about this many bytes; they become resident only when they are written.
 const CHUNK_BYTES: usize = 4 << 20;
+
+/// How many rows before its turn a row is asked for: they lie too far apart for the processor to guess.
+const ROWS_AHEAD: usize = 4;
 
 /// How cached keys and values are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -269,6 +273,8 @@ impl KvCacheLayer {
                 let page = self.page_start(sequence.pages[position / layout.page_tokens]);
                 let group = position % layout.page_tokens / GROUP;
                 let (key_offset, value_offset) = layout.group_offsets(head, group);
+                let later = start + ROWS_AHEAD * row_stride;
+                ask(values.get(later + dims.start..later + dims.end).unwrap_or(&[]));
                 if layout.dtype.is_quantized() {
                     rotated.clear();
                     rotated.extend_from_slice(&values[start..start + dims.end]);
@@ -491,6 +497,13 @@ fn read_quantized(layout: &KvLayout, group: &[u8], is_key: bool, lane: usize) ->
     let mut values: Vec<f32> = (0..width).map(|dim| f32::from(integer(dim)) * scale).collect();
     quantized::rotate(&mut values);
     values
+}
+
+tiered! { fn ask(values: &[f32]) = ask_body; }
+
+#[inline(always)]
+fn ask_body<S: Simd>(s: S, values: &[f32]) {
+    values.chunks(16).for_each(|line| s.prefetch(line.as_ptr().cast()));
 }
 
 fn to_f16(source: &[f32], narrow: &mut [u16]) {
