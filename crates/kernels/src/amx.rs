@@ -6,7 +6,7 @@
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
 
 use std::arch::asm;
-use std::arch::x86_64::__cpuid_count;
+use std::arch::x86_64::*;
 
 /// Rows of a tile at most.
 pub const ROWS: usize = 16;
@@ -89,4 +89,28 @@ pub unsafe fn release() {
         asm!("tilerelease", out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _,
             out("tmm6") _, out("tmm7") _, options(nostack, preserves_flags, nomem));
     }
+}
+
+/// Sixteen floats to `to`, past the caches if asked for and on a line of its own. [`drain`] must follow before anybody
+/// else is told of them.
+///
+/// # Safety
+/// [`lent`] must have said yes, and there is room for them.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub unsafe fn write(to: *mut f32, v: __m512, past_caches: bool) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match past_caches && to.addr().is_multiple_of(ROW_BYTES) {
+            true => _mm512_stream_ps(to, v),
+            false => _mm512_storeu_ps(to, v),
+        }
+    }
+}
+
+/// What went past the caches is there for all to see.
+#[inline(always)]
+pub fn drain() {
+    // SAFETY: all processors of this kind have the instruction.
+    unsafe { _mm_sfence() };
 }

@@ -175,14 +175,13 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
                         let totals = tile.totals.add(((first + I) * tile.panels + panel) * PANEL_ROWS);
                         let before = if tile.fresh { _mm512_setzero_ps() } else { _mm512_loadu_ps(totals) };
                         let scale = _mm512_set1_ps(floats.add(I * 16 + Block::SCALE).read());
-                        write(place(tile, first + I, panel), _mm512_fmadd_ps(sums[I], scale, before), past_caches);
+                        amx::write(place(tile, first + I, panel), _mm512_fmadd_ps(sums[I], scale, before), past_caches);
                     }
                 });
             }
         }
         amx::release();
-        // What went past the caches is there before anybody is told of it.
-        _mm_sfence();
+        amx::drain();
     }
 }
 
@@ -340,18 +339,6 @@ pub unsafe fn write_row(block: *mut Block, lane: usize, values: *const u8, sums:
 /// Whether outputs go past the caches.
 fn past_caches(tile: &Tile) -> bool {
     !tile.outputs.is_null() && tile.count >= PAST_CACHES_ROWS
-}
-
-/// Sixteen floats to where they belong.
-#[inline(always)]
-unsafe fn write(to: *mut f32, v: __m512, past_caches: bool) {
-    // SAFETY: there is room for them.
-    unsafe {
-        match past_caches && to.addr().is_multiple_of(64) {
-            true => _mm512_stream_ps(to, v),
-            false => _mm512_storeu_ps(to, v),
-        }
-    }
 }
 
 /// Where the totals of a row and a panel go.

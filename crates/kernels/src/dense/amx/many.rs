@@ -7,9 +7,8 @@
 //! Read next: [`super::meanwhile`].
 
 use std::arch::asm;
-use std::arch::x86_64::_mm_sfence;
 
-use super::meanwhile::{Copy, Lines, Meanwhile, Results};
+use super::meanwhile::{BlockCopy, Lines, Meanwhile, Results};
 use super::{BLOCK_ROWS, Operands, PIECE_ROWS, STEP_COLUMNS, TILE, TILE_BYTES};
 use crate::amx::{self, ROW_BYTES, ROWS, Sizes};
 
@@ -56,7 +55,7 @@ struct Units<'a> {
 }
 
 impl Units<'_> {
-    fn copy(&self, unit: usize) -> Copy {
+    fn copy(&self, unit: usize) -> BlockCopy {
         let (part, all) = (self.part, self.blocks * self.chunks.count);
         let (data, count, unit) = match unit.checked_sub(all) {
             None => (part.data[part.first * part.row_bytes()..].as_ptr(), part.count, unit),
@@ -65,7 +64,7 @@ impl Units<'_> {
         let blocks = count.div_ceil(BLOCK_ROWS).max(1);
         let (block, chunk) = (unit % blocks * BLOCK_ROWS, unit / blocks % self.chunks.count);
         let rows = count.saturating_sub(block).min(BLOCK_ROWS);
-        Copy::new(data.wrapping_add(block * part.row_bytes()), rows, part.row_bytes(), self.chunks.range(chunk))
+        BlockCopy::new(data.wrapping_add(block * part.row_bytes()), rows, part.row_bytes(), self.chunks.range(chunk))
     }
 }
 
@@ -94,15 +93,15 @@ pub unsafe fn multiply<'o>(part: &Operands<'_>, place: &impl Fn(usize) -> &'o mu
             let (begin, steps) = chunks.range(chunk);
             let after = chunks.range((chunk + 1) % chunks.count);
             let turns = steps.div_ceil(TOGETHER);
-            let products = pairs * turns;
+            let visits = (pairs * turns).max(1);
             let last = unit + 1 == chunks.count * blocks;
-            meanwhile.copy = if last { Copy::none() } else { units.copy(unit + 1) };
-            meanwhile.copies = meanwhile.copy.left().div_ceil(products.max(1));
+            meanwhile.copy = if last { BlockCopy::none() } else { units.copy(unit + 1) };
+            meanwhile.copies = meanwhile.copy.left().div_ceil(visits);
             meanwhile.weights = units.copy(unit + 2).source();
-            meanwhile.weights_asked = meanwhile.weights.left().div_ceil(products.max(1));
+            meanwhile.weights_asked = meanwhile.weights.left().div_ceil(visits);
             if block == 0 && chunks.count > 1 {
                 meanwhile.input = input_lines(part, chunks.steps, after);
-                meanwhile.input_asked = meanwhile.input.left().div_ceil((blocks * products).max(1));
+                meanwhile.input_asked = meanwhile.input.left().div_ceil(blocks * visits);
             }
             let (copied, to) = (copies.add(unit % 2 * COPY), copies.add((unit + 1) % 2 * COPY));
             for pair in 0..pairs {
@@ -130,8 +129,7 @@ pub unsafe fn multiply<'o>(part: &Operands<'_>, place: &impl Fn(usize) -> &'o mu
         }
         meanwhile.results.finish();
         amx::release();
-        // Lines that went past the caches are there before anybody is told that the part is done.
-        _mm_sfence();
+        amx::drain();
     }
 }
 

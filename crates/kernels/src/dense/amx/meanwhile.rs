@@ -1,11 +1,11 @@
-//! What is done between products of tiles, a little after each: memory is busy all the time, and never so busy that
+//! What is done between products of tiles, a little after every few: memory is busy all the time, and never so busy that
 //! tiles wait for it. The vector units, which sleep after half a microsecond without work and then hold up the store of
 //! a tile for a quarter of one, stay awake.
 
 use std::arch::x86_64::*;
 
 use super::{BLOCK_ROWS, Operands, TILE};
-use crate::amx::{ROW_BYTES, ROWS};
+use crate::amx::{self, ROW_BYTES, ROWS};
 use crate::simd::{Avx512, MAX_LANES, Simd};
 
 /// Cache lines that are asked for one after another: so many of a row, then those of the next.
@@ -62,7 +62,7 @@ impl Lines {
 }
 
 /// A chunk of 32 weight rows on its way to tiles: `[step][tile][row]` of 64 bytes.
-pub struct Copy {
+pub struct BlockCopy {
     lines: Lines,
     /// Weight rows that the matrix has here; the others are zeros.
     rows: usize,
@@ -71,16 +71,21 @@ pub struct Copy {
     row: usize,
 }
 
-impl Copy {
+impl BlockCopy {
     /// `steps` lines from line `begin` on of each of the rows at `data`.
-    pub fn new(data: *const u8, rows: usize, row_bytes: usize, (begin, steps): (usize, usize)) -> Copy {
+    pub fn new(data: *const u8, rows: usize, row_bytes: usize, (begin, steps): (usize, usize)) -> BlockCopy {
         let lines = Lines::new(data.wrapping_add(begin * ROW_BYTES), steps, row_bytes, BLOCK_ROWS);
-        Copy { lines, rows, last: ROW_BYTES.min(row_bytes - (begin + steps).saturating_sub(1) * ROW_BYTES), row: 0 }
+        BlockCopy {
+            lines,
+            rows,
+            last: ROW_BYTES.min(row_bytes - (begin + steps).saturating_sub(1) * ROW_BYTES),
+            row: 0,
+        }
     }
 
     /// No rows.
-    pub fn none() -> Copy {
-        Copy { lines: Lines::none(), rows: 0, last: 0, row: 0 }
+    pub fn none() -> BlockCopy {
+        BlockCopy { lines: Lines::none(), rows: 0, last: 0, row: 0 }
     }
 
     pub fn left(&self) -> usize {
@@ -155,11 +160,11 @@ impl<'o, 'a, P: Fn(usize) -> &'o mut [f32]> Results<'a, P> {
         Results { part, place, tiles, first_row: 0, first_column: 0, unturned: 0, rows: 0..0, together: 0 }
     }
 
-    /// The products of the input rows and the weight rows from these on, for so many turns to write.
-    pub fn begin(&mut self, tiles: *mut f32, first_row: usize, first_column: usize, turns: usize) {
+    /// The products of the input rows and the weight rows from these on, in so many visits.
+    pub fn begin(&mut self, tiles: *mut f32, first_row: usize, first_column: usize, visits: usize) {
         (self.tiles, self.first_row, self.first_column, self.unturned) = (tiles, first_row, first_column, 4);
         self.rows = 0..BLOCK_ROWS.min(self.part.rows - first_row);
-        self.together = BLOCK_ROWS.div_ceil(turns.saturating_sub(2).max(1));
+        self.together = BLOCK_ROWS.div_ceil(visits.saturating_sub(2).max(1));
     }
 
     /// All that is left.
@@ -197,16 +202,15 @@ impl<'o, 'a, P: Fn(usize) -> &'o mut [f32]> Results<'a, P> {
 }
 
 /// Sixteen floats, or as many as there is room for.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "avx512f")]
 unsafe fn write(from: *const f32, to: &mut [f32], past_caches: bool) {
-    // SAFETY: a line of a tile is there.
+    // SAFETY: the tier is AMX, and a line of a tile is there.
     unsafe {
         let line = _mm512_load_ps(from);
-        let at = to.as_mut_ptr();
-        if past_caches && to.len() >= ROWS && at.addr().is_multiple_of(64) {
-            _mm512_stream_ps(at, line);
-        } else {
-            _mm512_mask_storeu_ps(at, (u32::MAX >> (32 - to.len().min(ROWS))) as u16, line);
+        match to.len() {
+            0..ROWS => _mm512_mask_storeu_ps(to.as_mut_ptr(), (1 << to.len()) - 1, line),
+            _ => amx::write(to.as_mut_ptr(), line, past_caches),
         }
     }
 }
@@ -231,25 +235,25 @@ unsafe fn turn(tile: *mut f32) {
 
 /// All of it.
 pub struct Meanwhile<'a, P> {
-    pub copy: Copy,
-    /// Lines copied after each product.
+    pub copy: BlockCopy,
+    /// Lines copied at each visit.
     pub copies: usize,
     pub weights: Lines,
-    /// Lines of weights asked for after each product.
+    /// Lines of weights asked for at each visit.
     pub weights_asked: usize,
     pub input: Lines,
-    /// Lines of the input asked for after each product.
+    /// Lines of the input asked for at each visit.
     pub input_asked: usize,
     pub results: Results<'a, P>,
 }
 
 impl<'o, 'a, P: Fn(usize) -> &'o mut [f32]> Meanwhile<'a, P> {
     pub fn new(results: Results<'a, P>) -> Self {
-        let (copy, weights, input) = (Copy::none(), Lines::none(), Lines::none());
+        let (copy, weights, input) = (BlockCopy::none(), Lines::none(), Lines::none());
         Meanwhile { copy, copies: 0, weights, weights_asked: 0, input, input_asked: 0, results }
     }
 
-    /// After a product. The copy goes to `to`.
+    /// One visit to memory. The copy goes to `to`.
     ///
     /// # Safety
     /// The tier is AMX; rows and places are there.

@@ -16,7 +16,7 @@ use super::super::blocks::Block;
 use super::super::layout::{Scales, Values};
 use super::super::sizes::{FEW_TILE_ROWS, FEWEST_ROWS, PANEL_ROWS, SLAB_COLUMNS};
 use super::super::tile::{TILE_PANELS, Tile};
-use super::{Ahead, INTEGERS, block_at, bring, past_caches, place, write};
+use super::{Ahead, INTEGERS, block_at, bring, past_caches, place};
 use crate::amx::{self, ROWS, Sizes};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -147,8 +147,7 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
             finish::<S>(tile, &before, ROWS / 2);
         }
         amx::release();
-        // What went past the caches is there before anybody is told of it.
-        _mm_sfence();
+        amx::drain();
     }
 }
 
@@ -323,7 +322,7 @@ unsafe fn finish<S: Floats>(tile: &Tile, product: &Product, from: usize) {
             let totals = tile.totals.add((row * tile.panels + product.panel) * PANEL_ROWS);
             let before = if tile.fresh { _mm512_setzero_ps() } else { _mm512_loadu_ps(totals) };
             let scale = _mm512_set1_ps(product.scales.add((row - product.first) * 16).read());
-            write(place(tile, row, product.panel), _mm512_fmadd_ps(sum, scale, before), past_caches);
+            amx::write(place(tile, row, product.panel), _mm512_fmadd_ps(sum, scale, before), past_caches);
         }
     }
 }
