@@ -181,7 +181,9 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
             }
         }
         amx::release();
-        amx::drain();
+        if past_caches {
+            amx::drain();
+        }
     }
 }
 

@@ -129,7 +129,9 @@ pub unsafe fn multiply<'o>(part: &Operands<'_>, place: &impl Fn(usize) -> &'o mu
         }
         meanwhile.results.finish();
         amx::release();
-        amx::drain();
+        if part.past_caches {
+            amx::drain();
+        }
     }
 }
 

@@ -119,10 +119,7 @@ fn cut(pool: &Pool, call: &Call<'_>) -> Vec<Part> {
     for (index, product) in call.products.iter().enumerate() {
         let (rows, columns) = (count(index), product.matrix.rows);
         let piece = if rows <= ROWS { ROWS } else { (PIECE_ROWS / pieces).min(rows).next_multiple_of(2 * ROWS) };
-        let width = match rows {
-            0..=ROWS => few::MOST_ROWS,
-            _ => large,
-        };
+        let width = if rows <= ROWS { few::MOST_ROWS } else { large };
         for row in (0..rows).step_by(piece) {
             for first in (0..columns).step_by(width) {
                 let columns = first..(first + width).min(columns);

@@ -147,7 +147,9 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
             finish::<S>(tile, &before, ROWS / 2);
         }
         amx::release();
-        amx::drain();
+        if past_caches(tile) {
+            amx::drain();
+        }
     }
 }
 
