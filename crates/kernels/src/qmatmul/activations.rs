@@ -169,7 +169,11 @@ impl QuantizedActivations {
 
     /// Call `work` once for every row, in parallel, and bring what it wrote to the blocks.
     fn each_row(&self, pool: &Pool, work: impl Fn(&QuantizedActivations, usize) + Sync) {
-        let block = (16_384 / self.columns.max(1)).max(1);
+        let mut block = (16_384 / self.columns.max(1)).max(1);
+        if self.has_blocks && self.rows >= pool.threads() * BLOCK_ROWS {
+            // Lines that all rows of a block share are one thread's.
+            block = block.next_multiple_of(BLOCK_ROWS);
+        }
         pool.run_blocks(self.rows, block, |rows| {
             rows.for_each(|row| {
                 work(self, row);

@@ -7,7 +7,7 @@
 //!
 //! Work is a row of steps, one for each group of each panel of each block of sixteen rows. A step multiplies its tiles,
 //! sends the integers of the step before to the cache, and scales those of the one before that, which have arrived: a
-//! product that is waited for costs twice as much. A few rows go the way of [`super::avx512`], and formats whose scales are
+//! product that is waited for costs twice as much. Results leave for memory a few rows a step. A few rows go the way of [`super::avx512`], and formats whose scales are
 //! integers that of [`whole`].
 //! Read next: [`super::tile`], whose bits these functions reproduce, and [`crate::amx`].
 
@@ -69,15 +69,28 @@ const INTEGERS: usize = ROWS * PANEL_ROWS;
 /// Rows up to which memory is asked for evenly, which takes time in each step: lines that are asked for all at once, a
 /// block's, hold up the loads behind them. More rows have few lines a block.
 const EVENLY_ROWS: usize = 128;
-/// Tiles that take products in turns.
-const TURNS: usize = 4;
+/// Tiles that take products in turns: no more than a slab has groups.
+const fn turns(group: usize) -> usize {
+    if group == 128 { 2 } else { 4 }
+}
 
-/// What lies between the tiles and the vector units.
+/// Where the negated sums of groups begin in a row of [`Block::floats`].
+const fn first_sum(group: usize) -> usize {
+    match group {
+        128 => Block::SUMS_128,
+        64 => Block::SUMS_64,
+        _ => 0,
+    }
+}
+
+/// What lies between the tiles and the vector units, and between these and memory.
 #[repr(C, align(64))]
 struct Between {
-    integers: [[i32; INTEGERS]; TURNS],
+    integers: [[i32; INTEGERS]; 4],
     /// Rows that did not come in blocks: the block that is multiplied, and the one that may still be scaled.
     gathered: [Block; 2],
+    /// Ends of a panel's sums.
+    results: [[f32; PANEL_ROWS]; ROWS],
 }
 
 /// The body once for each row with a constant index, so that sums stay in registers.
@@ -90,6 +103,13 @@ macro_rules! each_row {
             const $i: usize = $index;
             $body
         })*
+    };
+}
+
+/// The body once for each turn of tiles.
+macro_rules! each_turn {
+    ($k:ident, $body:block) => {
+        each_row!(@ $k, $body, 0 1 2 3)
     };
 }
 
@@ -115,119 +135,157 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
     let mut between = std::mem::MaybeUninit::<Between>::uninit();
     let between = between.as_mut_ptr();
     let blocks = tile.count.div_ceil(ROWS);
-    let past_caches = past_caches(tile);
     // SAFETY: this tier has tiles; blocks, panels and groups are those of the fields.
     unsafe {
         amx::configure(&sizes);
-        let integers_at = &raw mut (*between).integers;
-        let integers = |step: usize| (&raw mut (*integers_at)[step % TURNS]).cast::<i32>();
         let gathered = &raw mut (*between).gathered;
         let bring = |index: usize| {
             ask_outputs(tile, index);
             bring(tile, index, gathered);
         };
         bring(0);
-        let left = blocks * tile.panels * tile.groups;
-        let ahead = Ahead::of(tile, if EVENLY { left } else { blocks });
-        let mut tiles = Tiles { block: block_at(tile, gathered, 0), index: 0, panel: 0, group: 0, left, ahead };
-        tiles.step::<GROUP, BIASED, EVENLY>(tile, between, 0);
-        tiles.step::<GROUP, BIASED, EVENLY>(tile, between, 1);
-        let mut step = 0;
+        let steps = tile.panels * (SLAB_COLUMNS / GROUP);
+        let mut ahead = Ahead::of(tile, if EVENLY { blocks * steps } else { blocks });
+        let mut results = Results { from: (&raw const (*between).results).cast(), ..Results::none(tile) };
+        let mut now = Operands { rows: block_at(tile, gathered, 0).cast(), values: tile.values };
+        let turns = const { turns(GROUP) };
+        product::<GROUP, BIASED>(now.group::<GROUP>(0), turns - 2, between);
+        product::<GROUP, BIASED>(now.group::<GROUP>(1), turns - 1, between);
         for index in 0..blocks {
             if !EVENLY {
-                tiles.ahead.ask();
+                ahead.ask();
             }
             if index + 1 < blocks {
                 bring(index + 1);
             }
-            let floats = (&raw const (*block_at(tile, gathered, index)).floats).cast::<f32>();
+            let block = block_at(tile, gathered, index);
+            let floats = (&raw const (*block).floats).cast::<f32>();
             for panel in 0..tile.panels {
                 let mut sums = [_mm512_setzero_ps(); ROWS];
                 let mut bias_at = tile.biases.wrapping_add(panel * PANEL_ROWS);
                 for group in 0..if BIASED { tile.groups } else { 0 } {
                     let bias = _mm512_loadu_ps(bias_at);
                     bias_at = bias_at.wrapping_add(tile.panels * PANEL_ROWS);
-                    let first = const {
-                        match GROUP {
-                            128 => Block::SUMS_128,
-                            64 => Block::SUMS_64,
-                            _ => 0,
-                        }
-                    };
-                    let negated = floats.add(first + group);
+                    let negated = floats.add(const { first_sum(GROUP) } + group);
                     each_row!(I, {
                         sums[I] = _mm512_fnmadd_ps(bias, _mm512_set1_ps(negated.add(I * 16).read()), sums[I]);
                     });
                 }
+                // Behind the last product come two more, of any operands.
+                let after = match (panel + 1 < tile.panels, index + 1 < blocks) {
+                    (true, _) => Operands { rows: block.cast(), values: tile.values.add((panel + 1) * tile.stride) },
+                    (false, true) => Operands { rows: block_at(tile, gathered, index + 1).cast(), values: tile.values },
+                    (false, false) => now,
+                };
                 let mut scale_at = tile.scales.add(panel * PANEL_ROWS);
-                for _ in 0..tile.groups {
-                    tiles.step::<GROUP, BIASED, EVENLY>(tile, between, step + 2);
-                    let (scale, integers) = (_mm512_loadu_ps(scale_at), integers(step));
-                    scale_at = scale_at.wrapping_add(tile.panels * PANEL_ROWS);
-                    scale_integers(integers, scale, &mut sums);
-                    step += 1;
+                for round in (0..SLAB_COLUMNS / GROUP).step_by(turns) {
+                    let next = if round + turns == SLAB_COLUMNS / GROUP { after } else { now.group::<GROUP>(turns) };
+                    each_turn!(K, {
+                        if K < turns {
+                            if EVENLY {
+                                ahead.ask();
+                            }
+                            let two_on = K + 2;
+                            let operands = match two_on < turns {
+                                true => now.group::<GROUP>(two_on),
+                                false => next.group::<GROUP>(two_on - turns),
+                            };
+                            product::<GROUP, BIASED>(operands, K, between);
+                            results.leave::<GROUP>(round + K);
+                            let scale = _mm512_loadu_ps(scale_at);
+                            scale_at = scale_at.wrapping_add(tile.panels * PANEL_ROWS);
+                            scale_integers((&raw const (*between).integers[K]).cast(), scale, &mut sums);
+                        }
+                    });
+                    now = next;
                 }
                 // Onto the totals, times the activations' scale. Not a function: sums would go through memory.
-                let first = index * ROWS;
-                let count = ROWS.min(tile.count - first);
-                each_row!(I, {
-                    if count == ROWS || I < count {
-                        let totals = tile.totals.add(((first + I) * tile.panels + panel) * PANEL_ROWS);
-                        let before = if tile.fresh { _mm512_setzero_ps() } else { _mm512_loadu_ps(totals) };
-                        let scale = _mm512_set1_ps(floats.add(I * 16 + Block::SCALE).read());
-                        amx::write(place(tile, first + I, panel), _mm512_fmadd_ps(sums[I], scale, before), past_caches);
-                    }
-                });
+                let totals = tile.totals.add((index * tile.panels + panel) * INTEGERS);
+                let to = if tile.outputs.is_null() { totals } else { (&raw mut (*between).results).cast::<f32>() };
+                let scale = |row: usize| _mm512_set1_ps((&raw const (*block).scales[row]).read());
+                if tile.fresh {
+                    each_row!(I, {
+                        let total = _mm512_fmadd_ps(sums[I], scale(I), _mm512_setzero_ps());
+                        _mm512_storeu_ps(to.add(I * PANEL_ROWS), total);
+                    });
+                } else {
+                    each_row!(I, {
+                        let before = _mm512_loadu_ps(totals.add(I * PANEL_ROWS));
+                        _mm512_storeu_ps(to.add(I * PANEL_ROWS), _mm512_fmadd_ps(sums[I], scale(I), before));
+                    });
+                }
+                results.wait(tile, index * ROWS, panel);
             }
         }
         amx::release();
-        if past_caches {
+        results.leave_rows(0, ROWS);
+        if results.past_caches {
             amx::drain();
         }
     }
 }
 
-/// Where the tiles are: two steps ahead of the vector units.
-struct Tiles {
-    block: *const Block,
-    index: usize,
-    panel: usize,
-    group: usize,
-    /// Steps to come.
-    left: usize,
-    ahead: Ahead,
+/// Sixteen rows and a panel's values, from a group on.
+#[derive(Clone, Copy)]
+struct Operands {
+    rows: *const u8,
+    values: *const u8,
 }
 
-impl Tiles {
-    /// Multiply the tiles of this step, if there is one, and send the integers of the step before on their way.
+impl Operands {
+    /// From so many groups further on; those of less than 64 columns lie side by side in lines of rows.
     #[inline(always)]
-    unsafe fn step<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(
-        &mut self,
-        tile: &Tile,
-        between: *mut Between,
-        step: usize,
-    ) {
-        // SAFETY: passed on; the blocks are filled.
-        unsafe {
-            let before = (&raw mut (*between).integers[step.wrapping_sub(1) % TURNS]).cast::<i32>();
-            let gathered = &raw mut (*between).gathered;
-            if self.left == 0 {
-                return store(step - 1, before);
-            }
-            self.left -= 1;
-            if EVENLY {
-                self.ahead.ask();
-            }
-            let at = self.group * GROUP;
-            let rows = self.block.cast::<u8>().add(at / 64 * 64 * ROWS + at % 64);
-            let values = tile.values.add(self.panel * tile.stride + self.group * GROUP * PANEL_ROWS);
-            product::<GROUP, BIASED>(rows, values, step, before);
-            self.group += 1;
-            if self.group == tile.groups {
-                (self.group, self.panel) = (0, self.panel + 1);
-                if self.panel == tile.panels {
-                    (self.panel, self.index) = (0, self.index + 1);
-                    self.block = block_at(tile, gathered, self.index);
+    fn group<const GROUP: usize>(self, groups: usize) -> Operands {
+        let at = groups * GROUP;
+        let rows = self.rows.wrapping_add(at / 64 * 64 * ROWS + at % 64);
+        Operands { rows, values: self.values.wrapping_add(at * PANEL_ROWS) }
+    }
+}
+
+/// Results of sixteen rows and a panel that have yet to leave: at once they would hold up what follows.
+struct Results {
+    from: *const f32,
+    /// A pointer for each row, and the columns of the panel.
+    outputs: *const *mut f32,
+    column: usize,
+    count: usize,
+    past_caches: bool,
+}
+
+impl Results {
+    fn none(tile: &Tile) -> Results {
+        let (from, outputs) = (std::ptr::null(), std::ptr::null());
+        Results { from, outputs, column: 0, count: 0, past_caches: past_caches(tile) }
+    }
+
+    /// The next ones are there, if these rows end here.
+    #[inline(always)]
+    fn wait(&mut self, tile: &Tile, first: usize, panel: usize) {
+        if !tile.outputs.is_null() {
+            (self.outputs, self.column) = (tile.outputs.wrapping_add(first), panel * PANEL_ROWS);
+            self.count = ROWS.min(tile.count - first);
+        }
+    }
+
+    /// Write those of a step of the next panel: all have left before that ends.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn leave<const GROUP: usize>(&self, step: usize) {
+        if self.count > 0 {
+            // SAFETY: passed on.
+            unsafe { self.leave_rows(step * (GROUP / 16), (step + 1) * (GROUP / 16)) }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn leave_rows(&self, first: usize, end: usize) {
+        for row in first..end {
+            if row < self.count {
+                // SAFETY: the row has a result and an output.
+                unsafe {
+                    let to = self.outputs.add(row).read().add(self.column);
+                    amx::write(to, _mm512_loadu_ps(self.from.add(row * PANEL_ROWS)), self.past_caches);
                 }
             }
         }
@@ -332,9 +390,8 @@ pub unsafe fn write_row(block: *mut Block, lane: usize, values: *const u8, sums:
         let floats = _mm512_permutex2var_epi32(sums, order, sums_64);
         let order = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0);
         let floats = _mm512_mask_permutexvar_epi32(floats, 0b0011 << Block::SUMS_128, order, sums_128);
-        let scale = _mm512_set1_ps(scale.read());
-        let floats = _mm512_mask_mov_ps(_mm512_cvtepi32_ps(floats), 1 << Block::SCALE, scale);
-        _mm512_store_ps((&raw mut (*block).floats[lane]).cast(), floats);
+        _mm512_store_ps((&raw mut (*block).floats[lane]).cast(), _mm512_cvtepi32_ps(floats));
+        (*block).scales[lane] = scale.read();
     }
 }
 
@@ -355,15 +412,13 @@ unsafe fn place(tile: &Tile, row: usize, panel: usize) -> *mut f32 {
     }
 }
 
-/// The integers of a group of sixteen rows and one panel, in the tile of this step; those of the step before go to
-/// `integers`. `UNSIGNED`: what the values are.
+/// The integers of a group of sixteen rows and one panel, in the tile whose turn it is two steps after `turn`; those of
+/// the product before go to memory. `UNSIGNED`: what the values are.
 #[inline(always)]
-unsafe fn product<const GROUP: usize, const UNSIGNED: bool>(
-    rows: *const u8,
-    values: *const u8,
-    step: usize,
-    integers: *mut i32,
-) {
+unsafe fn product<const GROUP: usize, const UNSIGNED: bool>(operands: Operands, turn: usize, between: *mut Between) {
+    let (Operands { rows, values }, turns) = (operands, const { turns(GROUP) });
+    // SAFETY: there is room for the integers of all turns.
+    let integers = unsafe { (&raw mut (*between).integers[(turn + 1) % turns]).cast::<i32>() };
     macro_rules! tiles {
         ($this:literal, $before:literal, $product:literal, $($more:expr),*) => {
             asm!(
@@ -397,11 +452,13 @@ unsafe fn product<const GROUP: usize, const UNSIGNED: bool>(
     }
     // SAFETY: the caller has a group of sixteen rows and of a panel, and room for the integers.
     unsafe {
-        match step % TURNS {
-            0 => of!("tmm0", "tmm3"),
-            1 => of!("tmm1", "tmm0"),
-            2 => of!("tmm2", "tmm1"),
-            _ => of!("tmm3", "tmm2"),
+        match (turns, turn) {
+            (2, 0) => of!("tmm0", "tmm1"),
+            (2, _) => of!("tmm1", "tmm0"),
+            (_, 0) => of!("tmm2", "tmm1"),
+            (_, 1) => of!("tmm3", "tmm2"),
+            (_, 2) => of!("tmm0", "tmm3"),
+            _ => of!("tmm1", "tmm0"),
         }
     }
 }
@@ -434,24 +491,4 @@ unsafe fn scale_integers(integers: *const i32, scale: __m512, sums: &mut [__m512
     two!(10, 11);
     two!(12, 13);
     two!(14, 15);
-}
-
-/// The integers of the last step.
-#[inline(always)]
-unsafe fn store(step: usize, integers: *mut i32) {
-    macro_rules! tile {
-        ($tile:literal) => {
-            asm!(concat!("tilestored [{integers} + {line}], ", $tile), integers = in(reg) integers,
-                line = in(reg) 64usize, options(nostack, preserves_flags))
-        };
-    }
-    // SAFETY: the caller has room for the integers.
-    unsafe {
-        match step % TURNS {
-            0 => tile!("tmm0"),
-            1 => tile!("tmm1"),
-            2 => tile!("tmm2"),
-            _ => tile!("tmm3"),
-        }
-    }
 }

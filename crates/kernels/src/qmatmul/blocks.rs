@@ -13,8 +13,10 @@ pub struct Block {
     pub values: [[[u8; 64]; BLOCK_ROWS]; SLAB_COLUMNS / 64],
     /// Negated sums of 16 columns: `[high piece, low piece]` as bf16. `[rows, groups]`
     pub pieces: [[u32; 16]; BLOCK_ROWS],
-    /// Negated sums of 32 columns, from [`Block::SUMS_64`] of 64, from [`Block::SUMS_128`] of 128; then the scale.
+    /// Negated sums of 32 columns, from [`Block::SUMS_64`] of 64, from [`Block::SUMS_128`] of 128.
     pub floats: [[f32; 16]; BLOCK_ROWS],
+    /// The rows' scales, side by side: many formats read nothing else but values.
+    pub scales: [f32; BLOCK_ROWS],
 }
 
 // AMX alone writes them.
@@ -24,8 +26,6 @@ impl Block {
     pub const SUMS_64: usize = 8;
     /// First sum of 128 columns.
     pub const SUMS_128: usize = 12;
-    /// The scale.
-    pub const SCALE: usize = 14;
     /// Bits of the lower piece of a sum: of 16 columns these have eleven and a sign.
     pub const PIECE_BITS: u32 = 6;
 }

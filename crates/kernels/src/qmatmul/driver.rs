@@ -179,6 +179,7 @@ struct Scratch {
     scales: Memory,
     biases: Memory,
     totals: Memory,
+    staged: Memory,
     weights: Memory,
     spare: Memory,
     rows: Vec<*const u8>,
@@ -189,8 +190,8 @@ impl Scratch {
     fn new() -> Scratch {
         let none = || Memory::new(0);
         let (rows, outputs) = (Vec::new(), Vec::new());
-        let (values, scales, biases, totals) = (none(), none(), none(), none());
-        Scratch { values, scales, biases, totals, weights: none(), spare: none(), rows, outputs }
+        let (values, scales, biases, totals, staged) = (none(), none(), none(), none(), none());
+        Scratch { values, scales, biases, totals, staged, weights: none(), spare: none(), rows, outputs }
     }
 }
 
@@ -238,19 +239,26 @@ impl Part<'_> {
             let stored = if packed { Stored::Packed(layout.values) } else { Stored::Open };
             let direct = (self.kernels.direct_rows)(stored, panels, rows.len());
             let width = panels * PANEL_ROWS;
+            // Tiles write whole panels.
             let whole = self.columns() == width;
+            let staged = room(&mut scratch.staged, if whole { 0 } else { direct * width * 4 }).cast::<f32>();
+            let place =
+                |index: usize| if whole { self.output_of(first + index) } else { staged.wrapping_add(index * width) };
             scratch.outputs.clear();
-            scratch.outputs.extend((first..first + direct).take_while(|_| whole).map(|row| self.output_of(row)));
-            let totals = room(&mut scratch.totals, rows.len() * width * 4).cast::<f32>();
+            scratch.outputs.extend((0..direct).map(place));
+            let totals = room(&mut scratch.totals, rows.len().next_multiple_of(BLOCK_ROWS) * width * 4).cast::<f32>();
             // SAFETY: the totals have room for all rows; those that tiles do not begin by themselves are zeroed.
             unsafe { totals.add(direct * width).write_bytes(0, (rows.len() - direct) * width) };
             for at in (0..self.job.panels.padded_columns()).step_by(SLAB_COLUMNS) {
                 self.integer_slab(x, layout, (at, first), (stored, totals), scratch);
             }
-            let done = if whole { direct } else { 0 };
-            // SAFETY: tiles have written the totals of the rows that they have not stored.
-            let totals = unsafe { std::slice::from_raw_parts(totals.add(done * width), (rows.len() - done) * width) };
-            self.store(first + done, rows.len() - done, totals, width);
+            // SAFETY: tiles have written the totals of the rows that they have not ended, and what is staged.
+            let (staged, totals) = unsafe {
+                let staged = std::slice::from_raw_parts(staged, if whole { 0 } else { direct * width });
+                (staged, std::slice::from_raw_parts(totals.add(direct * width), (rows.len() - direct) * width))
+            };
+            self.store(first, staged.len() / width, staged, width);
+            self.store(first + direct, rows.len() - direct, totals, width);
         }
     }
 
@@ -268,17 +276,21 @@ impl Part<'_> {
         let sizes = weights.slab_sizes(at);
         let first = self.weights.slab(0, at);
         let (panels, stride) = (self.panels.max(2), if self.panels == 1 { 0 } else { sizes.bytes });
-        let scales = room(&mut scratch.scales, sizes.groups * panels * 64).cast::<f32>();
-        let biases = room(&mut scratch.biases, sizes.groups * panels * 64).cast::<f32>();
+        let places = SLAB_COLUMNS / layout.group * panels * PANEL_ROWS;
+        let scales = room(&mut scratch.scales, places * 4).cast::<f32>();
+        let biases = room(&mut scratch.biases, places * 4).cast::<f32>();
         let mut source = (first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
-        // Bytes are open as they are.
+        // Bytes are open as they are, but those of a narrow slab may end with the memory.
         let signed = self.kernels.read_signed.filter(|_| !layout.biased);
-        let is_open = self.kernels.bytes_are_open && layout.values == Values::Bits8 && signed.is_none();
+        let bytes = layout.values == Values::Bits8 && sizes.width == SLAB_COLUMNS;
+        let is_open = self.kernels.bytes_are_open && bytes && signed.is_none();
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
             if !(self.kernels.reads_headers)(layout, stored, scratch.rows.len()) {
                 (self.kernels.read_scales)(layout, &headers, scales, biases);
+                let read = sizes.groups * panels * PANEL_ROWS;
+                scales.add(read).write_bytes(0, places - read);
             }
             if stored == Stored::Open && !is_open {
                 let open = room(&mut scratch.values, TILE_PANELS * OPEN_STRIDE);

@@ -32,7 +32,7 @@ pub enum Stored {
 pub struct Tile {
     /// Format of `values`.
     pub stored: Stored,
-    /// Units of the first panel; open ones are `[columns / 4, 16, 4]`.
+    /// Units of the first panel; open ones are `[columns / 4, 16, 4]`, and there is memory of a whole slab.
     pub values: *const u8,
     /// Bytes from a panel's values to those of the next.
     pub stride: usize,
@@ -44,7 +44,7 @@ pub struct Tile {
     pub ahead: *const u8,
     /// As many as the slabs of all panels have.
     pub ahead_bytes: usize,
-    /// Not read where the headers are. `[groups, panels, 16]`
+    /// Not read where the headers are; zero for groups of a whole slab that this one lacks. `[groups, panels, 16]`
     pub scales: *const f32,
     /// As `scales`; not read unless `biased`.
     pub biases: *const f32,
@@ -77,11 +77,11 @@ pub struct Tile {
     pub finest_sums_at: usize,
     /// Offset of this slab's scale in a record.
     pub scale_at: usize,
-    /// What is added to. `[count, panels, 16]`
+    /// What is added to. `[count, panels, 16]`; those of direct rows lie as `tile` likes, in room for whole blocks of rows.
     pub totals: *mut f32,
     /// The first slab: totals of direct rows (see [`Kernels::direct_rows`]) are zero, whatever is there.
     pub fresh: bool,
-    /// The last slab: where the totals of direct rows go instead, a pointer each. May be null.
+    /// The last slab: where the totals of direct rows go instead, a pointer each. Else null.
     pub outputs: *const *mut f32,
 }
 

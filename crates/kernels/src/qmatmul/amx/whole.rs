@@ -50,7 +50,7 @@ struct Room {
 struct Product {
     integers: *const i32,
     factors: *const f32,
-    /// The activations', 16 floats apart.
+    /// The activations'.
     scales: *const f32,
     first: usize,
     panel: usize,
@@ -135,8 +135,7 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
                     0 => step::<S, false>(tile, block.cast(), open, pieces.cast(), sent, before),
                     _ => step::<S, true>(tile, block.cast(), open, pieces.cast(), sent, before),
                 }
-                let (factors, scales) =
-                    ((&raw const (*open).factors).cast(), (&raw const (*block).floats[0][Block::SCALE]).cast());
+                let (factors, scales) = ((&raw const (*open).factors).cast(), (&raw const (*block).scales).cast());
                 before = Some(Product { integers: now, factors, scales, first: index * ROWS, panel });
                 turn = 1 - turn;
             }
@@ -323,7 +322,7 @@ unsafe fn finish<S: Floats>(tile: &Tile, product: &Product, from: usize) {
             let row = product.first + row;
             let totals = tile.totals.add((row * tile.panels + product.panel) * PANEL_ROWS);
             let before = if tile.fresh { _mm512_setzero_ps() } else { _mm512_loadu_ps(totals) };
-            let scale = _mm512_set1_ps(product.scales.add((row - product.first) * 16).read());
+            let scale = _mm512_set1_ps(product.scales.add(row - product.first).read());
             amx::write(place(tile, row, product.panel), _mm512_fmadd_ps(sum, scale, before), past_caches);
         }
     }
