@@ -66,12 +66,21 @@ unsafe fn tile(tile: &Tile) {
 
 /// Integers of a product of tiles.
 const INTEGERS: usize = ROWS * PANEL_ROWS;
+/// Up to this many rows are a block of half the height: fewer integers are sent and scaled.
+const HALF: usize = ROWS / 2;
 /// Rows up to which memory is asked for evenly, which takes time in each step: lines that are asked for all at once, a
 /// block's, hold up the loads behind them. More rows have few lines a block.
 const EVENLY_ROWS: usize = 128;
 /// Tiles that take products in turns: no more than a slab has groups.
 const fn turns(group: usize) -> usize {
     if group == 128 { 2 } else { 4 }
+}
+
+/// Integers, rows and weights of a product of `height` rows.
+fn sizes(group: usize, height: usize) -> Sizes {
+    let (depth, height) = (group.min(64), height as u8);
+    let (integers, rows, weights) = ((height, 64), (height, depth as u16), (depth as u8 / 4, 64));
+    Sizes::new([integers, integers, integers, integers, rows, rows, weights, weights])
 }
 
 /// Where the negated sums of groups begin in a row of [`Block::floats`].
@@ -118,26 +127,24 @@ macro_rules! each_turn {
 unsafe fn open<const GROUP: usize, const BIASED: bool>(tile: &Tile) {
     // SAFETY: passed on.
     unsafe {
-        match tile.count <= EVENLY_ROWS {
-            true => open_as::<GROUP, BIASED, true>(tile),
-            false => open_as::<GROUP, BIASED, false>(tile),
+        match (tile.count <= HALF, tile.count <= EVENLY_ROWS) {
+            (true, _) => open_as::<GROUP, BIASED, true, HALF>(tile),
+            (_, true) => open_as::<GROUP, BIASED, true, ROWS>(tile),
+            (_, false) => open_as::<GROUP, BIASED, false, ROWS>(tile),
         }
     }
 }
 
-/// `EVENLY`: each step asks for lines of the next slab, not each block.
+/// `EVENLY`: each step asks for lines of the next slab, not each block. `HEIGHT`: no block has more rows.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(tile: &Tile) {
-    let depth = const { if GROUP < 64 { GROUP } else { 64 } };
-    let (integers, rows, weights) = ((16, 64), (16, depth as u16), (depth as u8 / 4, 64));
-    let sizes = Sizes::new([integers, integers, integers, integers, rows, rows, weights, weights]);
+unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool, const HEIGHT: usize>(tile: &Tile) {
     let mut between = std::mem::MaybeUninit::<Between>::uninit();
     let between = between.as_mut_ptr();
     let blocks = tile.count.div_ceil(ROWS);
     // SAFETY: this tier has tiles; blocks, panels and groups are those of the fields.
     unsafe {
-        amx::configure(&sizes);
+        amx::configure(&sizes(GROUP, tile.count.min(HEIGHT)));
         let gathered = &raw mut (*between).gathered;
         let bring = |index: usize| {
             ask_outputs(tile, index);
@@ -168,7 +175,9 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
                     bias_at = bias_at.wrapping_add(tile.panels * PANEL_ROWS);
                     let negated = floats.add(const { first_sum(GROUP) } + group);
                     each_row!(I, {
-                        sums[I] = _mm512_fnmadd_ps(bias, _mm512_set1_ps(negated.add(I * 16).read()), sums[I]);
+                        if I < HEIGHT {
+                            sums[I] = _mm512_fnmadd_ps(bias, _mm512_set1_ps(negated.add(I * 16).read()), sums[I]);
+                        }
                     });
                 }
                 // Behind the last product come two more, of any operands.
@@ -194,7 +203,7 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
                             results.leave::<GROUP>(round + K);
                             let scale = _mm512_loadu_ps(scale_at);
                             scale_at = scale_at.wrapping_add(tile.panels * PANEL_ROWS);
-                            scale_integers((&raw const (*between).integers[K]).cast(), scale, &mut sums);
+                            scale_integers::<HEIGHT>((&raw const (*between).integers[K]).cast(), scale, &mut sums);
                         }
                     });
                     now = next;
@@ -205,13 +214,17 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool>(ti
                 let scale = |row: usize| _mm512_set1_ps((&raw const (*block).scales[row]).read());
                 if tile.fresh {
                     each_row!(I, {
-                        let total = _mm512_fmadd_ps(sums[I], scale(I), _mm512_setzero_ps());
-                        _mm512_storeu_ps(to.add(I * PANEL_ROWS), total);
+                        if I < HEIGHT {
+                            let total = _mm512_fmadd_ps(sums[I], scale(I), _mm512_setzero_ps());
+                            _mm512_storeu_ps(to.add(I * PANEL_ROWS), total);
+                        }
                     });
                 } else {
                     each_row!(I, {
-                        let before = _mm512_loadu_ps(totals.add(I * PANEL_ROWS));
-                        _mm512_storeu_ps(to.add(I * PANEL_ROWS), _mm512_fmadd_ps(sums[I], scale(I), before));
+                        if I < HEIGHT {
+                            let before = _mm512_loadu_ps(totals.add(I * PANEL_ROWS));
+                            _mm512_storeu_ps(to.add(I * PANEL_ROWS), _mm512_fmadd_ps(sums[I], scale(I), before));
+                        }
                     });
                 }
                 results.wait(tile, index * ROWS, panel);
@@ -314,7 +327,7 @@ impl Ahead {
         self.left -= count;
         for _ in 0..count {
             // SAFETY: a hint; any address will do.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.next.cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.next.cast()) };
             self.next = self.next.wrapping_add(64);
         }
     }
@@ -354,7 +367,7 @@ unsafe fn bring(tile: &Tile, index: usize, gathered: *mut [Block; 2]) {
     if !tile.blocks.is_null() {
         return;
     }
-    for lane in 0..ROWS {
+    for lane in 0..if tile.count <= HALF { HALF } else { ROWS } {
         // SAFETY: a slab of each row is there, padded to 256 columns, with its scale and its sums.
         unsafe {
             let record = tile.rows.add((index * ROWS + lane).min(tile.count - 1)).read();
@@ -466,11 +479,11 @@ unsafe fn product<const GROUP: usize, const UNSIGNED: bool>(operands: Operands, 
 /// Add integers times scales to the sums: compilers would load all of them first, and spill.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn scale_integers(integers: *const i32, scale: __m512, sums: &mut [__m512; ROWS]) {
+unsafe fn scale_integers<const HEIGHT: usize>(integers: *const i32, scale: __m512, sums: &mut [__m512; ROWS]) {
     macro_rules! two {
         ($a:literal, $b:literal) => {
-            // SAFETY: the caller has the integers of sixteen rows.
-            unsafe {
+            // SAFETY: the caller has the integers of all rows.
+            if $a < HEIGHT { unsafe {
                 asm!(
                     concat!("vcvtdq2ps zmm30, zmmword ptr [{integers} + 64 * ", $a, "]"),
                     concat!("vcvtdq2ps zmm31, zmmword ptr [{integers} + 64 * ", $b, "]"),
@@ -480,7 +493,7 @@ unsafe fn scale_integers(integers: *const i32, scale: __m512, sums: &mut [__m512
                     y = inout(zmm_reg) sums[$b], out("zmm30") _, out("zmm31") _,
                     options(nostack, preserves_flags, readonly)
                 )
-            }
+            } }
         };
     }
     two!(0, 1);

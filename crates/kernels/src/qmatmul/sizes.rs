@@ -17,4 +17,4 @@ pub const BLOCK_ROWS: usize = 16;
 #[allow(dead_code)]
 pub const FEWEST_ROWS: usize = 4;
 /// Up to this many rows are multiplied sooner than opened values are worth their opening, where tiles are matrix registers.
-pub const FEW_TILE_ROWS: usize = 8;
+pub const FEW_TILE_ROWS: usize = 6;

@@ -87,7 +87,7 @@ unsafe fn multiply_as<S: Floats>(tile: &Tile, values: Values, form: S) {
     }
 }
 
-/// Five to eight rows, against values as they are packed: opening them would take longer.
+/// Five or six rows, against values as they are packed: opening them would take longer.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn some<S: Floats>(tile: &Tile, values: Values, form: S) {
     let mut scales = [[0i32; PANEL_ROWS]; 16 * TILE_PANELS];
@@ -118,7 +118,8 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
         for panel in 0..tile.panels {
             open(tile, values, form, panel, &raw mut (*room).panels[panel]);
         }
-        amx::configure(const { &Sizes::new([(16, 64); 8]) });
+        let (height, whole) = ((tile.count.min(ROWS) as u8, 64), (16, 64));
+        amx::configure(&Sizes::new([height, height, height, height, height, height, height, whole]));
         let mut ahead = Ahead::of(tile, tile.count.div_ceil(ROWS) * tile.panels);
         let mut before = None;
         let mut turn = 0;
