@@ -153,7 +153,7 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool, co
         bring(0);
         let steps = tile.panels * (SLAB_COLUMNS / GROUP);
         let mut ahead = Ahead::of(tile, if EVENLY { blocks * steps } else { blocks });
-        let mut results = Results { from: (&raw const (*between).results).cast(), ..Results::none(tile) };
+        let mut results = Results::new(tile, (&raw const (*between).results).cast());
         let mut now = Operands { rows: block_at(tile, gathered, 0).cast(), values: tile.values };
         let turns = const { turns(GROUP) };
         product::<GROUP, BIASED>(now.group::<GROUP>(0), turns - 2, between);
@@ -266,9 +266,9 @@ struct Results {
 }
 
 impl Results {
-    fn none(tile: &Tile) -> Results {
-        let (from, outputs) = (std::ptr::null(), std::ptr::null());
-        Results { from, outputs, column: 0, count: 0, past_caches: past_caches(tile) }
+    /// None yet.
+    fn new(tile: &Tile, from: *const f32) -> Results {
+        Results { from, outputs: std::ptr::null(), column: 0, count: 0, past_caches: past_caches(tile) }
     }
 
     /// The next ones are there, if these rows end here.
@@ -483,7 +483,8 @@ unsafe fn scale_integers<const HEIGHT: usize>(integers: *const i32, scale: __m51
     macro_rules! two {
         ($a:literal, $b:literal) => {
             // SAFETY: the caller has the integers of all rows.
-            if $a < HEIGHT { unsafe {
+            unsafe {
+                if $a < HEIGHT {
                 asm!(
                     concat!("vcvtdq2ps zmm30, zmmword ptr [{integers} + 64 * ", $a, "]"),
                     concat!("vcvtdq2ps zmm31, zmmword ptr [{integers} + 64 * ", $b, "]"),
@@ -493,7 +494,8 @@ unsafe fn scale_integers<const HEIGHT: usize>(integers: *const i32, scale: __m51
                     y = inout(zmm_reg) sums[$b], out("zmm30") _, out("zmm31") _,
                     options(nostack, preserves_flags, readonly)
                 )
-            } }
+                }
+            }
         };
     }
     two!(0, 1);

@@ -118,8 +118,10 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
         for panel in 0..tile.panels {
             open(tile, values, form, panel, &raw mut (*room).panels[panel]);
         }
-        let (height, whole) = ((tile.count.min(ROWS) as u8, 64), (16, 64));
-        amx::configure(&Sizes::new([height, height, height, height, height, height, height, whole]));
+        // Weights alone, in the last tile, are sixteen rows whatever the activations are.
+        let mut sizes = [(tile.count.min(ROWS) as u8, 64); 8];
+        sizes[7] = (16, 64);
+        amx::configure(&Sizes::new(sizes));
         let mut ahead = Ahead::of(tile, tile.count.div_ceil(ROWS) * tile.panels);
         let mut before = None;
         let mut turn = 0;
