@@ -144,7 +144,10 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool, co
     let blocks = tile.count.div_ceil(ROWS);
     // SAFETY: this tier has tiles; blocks, panels and groups are those of the fields.
     unsafe {
-        amx::configure(&sizes(GROUP, tile.count.min(HEIGHT)));
+        // Once for all slabs: it takes as long as a panel's products of a slab.
+        if tile.fresh {
+            amx::configure(&sizes(GROUP, tile.count.min(HEIGHT)));
+        }
         let gathered = &raw mut (*between).gathered;
         let bring = |index: usize| {
             ask_outputs(tile, index);
@@ -230,7 +233,9 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool, co
                 results.wait(tile, index * ROWS, panel);
             }
         }
-        amx::release();
+        if !tile.outputs.is_null() {
+            amx::release();
+        }
         results.leave_rows(0, ROWS);
         if results.past_caches {
             amx::drain();

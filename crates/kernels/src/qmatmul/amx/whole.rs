@@ -121,7 +121,9 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
         // Weights alone, in the last tile, are sixteen rows whatever the activations are.
         let mut sizes = [(tile.count.min(ROWS) as u8, 64); 8];
         sizes[7] = (16, 64);
-        amx::configure(&Sizes::new(sizes));
+        if tile.fresh {
+            amx::configure(&Sizes::new(sizes));
+        }
         let mut ahead = Ahead::of(tile, tile.count.div_ceil(ROWS) * tile.panels);
         let mut before = None;
         let mut turn = 0;
@@ -148,7 +150,9 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
             finish::<S>(tile, &before, 0);
             finish::<S>(tile, &before, ROWS / 2);
         }
-        amx::release();
+        if !tile.outputs.is_null() {
+            amx::release();
+        }
         if past_caches(tile) {
             amx::drain();
         }
