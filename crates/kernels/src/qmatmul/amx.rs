@@ -5,10 +5,10 @@
 //! first-level cache to the vector units, which scale and sum them as on any tier: the bits are the same. Offsets are
 //! taken from the values when these are opened.
 //!
-//! Work is a row of steps, one for each group of each panel of each block of sixteen rows. A step multiplies its tiles,
-//! sends the integers of the step before to the cache, and scales those of the one before that, which have arrived: a
-//! product that is waited for costs twice as much. Results leave for memory a few rows a step. A few rows go the way of [`super::avx512`], and formats whose scales are
-//! integers that of [`whole`].
+//! Work is a row of steps, one for each group of each panel of each block of sixteen rows. A step scales the integers of its
+//! group, sends those of the second group on to the cache, and multiplies the tiles of the fourth, so that
+//! nothing waits for a product or for what it has sent. Results leave for memory a few rows a step. A few rows go the way of
+//! [`super::avx512`], and formats whose scales are integers that of [`whole`].
 //! Read next: [`super::tile`], whose bits these functions reproduce, and [`crate::amx`].
 
 mod whole;
@@ -71,7 +71,8 @@ const HALF: usize = ROWS / 2;
 /// Rows up to which memory is asked for evenly, which takes time in each step: lines that are asked for all at once, a
 /// block's, hold up the loads behind them. More rows have few lines a block.
 const EVENLY_ROWS: usize = 128;
-/// Tiles that take products in turns: no more than a slab has groups.
+/// Tiles that take products in turns, and how many steps ahead these are: no more than a slab has groups. Half as many
+/// steps ahead integers are sent.
 const fn turns(group: usize) -> usize {
     if group == 128 { 2 } else { 4 }
 }
@@ -159,8 +160,7 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool, co
         let mut results = Results::new(tile, (&raw const (*between).results).cast());
         let mut now = Operands { rows: block_at(tile, gathered, 0).cast(), values: tile.values };
         let turns = const { turns(GROUP) };
-        product::<GROUP, BIASED>(now.group::<GROUP>(0), turns - 2, between);
-        product::<GROUP, BIASED>(now.group::<GROUP>(1), turns - 1, between);
+        begin::<GROUP, BIASED>(now, between);
         for index in 0..blocks {
             if !EVENLY {
                 ahead.ask();
@@ -183,33 +183,28 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool, co
                         }
                     });
                 }
-                // Behind the last product come two more, of any operands.
-                let after = match (panel + 1 < tile.panels, index + 1 < blocks) {
-                    (true, _) => Operands { rows: block.cast(), values: tile.values.add((panel + 1) * tile.stride) },
-                    (false, true) => Operands { rows: block_at(tile, gathered, index + 1).cast(), values: tile.values },
-                    (false, false) => now,
-                };
                 let mut scale_at = tile.scales.add(panel * PANEL_ROWS);
                 for round in (0..SLAB_COLUMNS / GROUP).step_by(turns) {
-                    let next = if round + turns == SLAB_COLUMNS / GROUP { after } else { now.group::<GROUP>(turns) };
+                    let next = match round + turns == SLAB_COLUMNS / GROUP {
+                        true => behind(tile, gathered, (index, panel)),
+                        false => Some(now.group::<GROUP>(turns)),
+                    };
                     each_turn!(K, {
                         if K < turns {
                             if EVENLY {
                                 ahead.ask();
                             }
-                            let two_on = K + 2;
-                            let operands = match two_on < turns {
-                                true => now.group::<GROUP>(two_on),
-                                false => next.group::<GROUP>(two_on - turns),
-                            };
-                            product::<GROUP, BIASED>(operands, K, between);
+                            if let Some(next) = next {
+                                product::<GROUP, BIASED>(next.group::<GROUP>(K), K);
+                            }
+                            send((K + turns / 2) % turns, between);
                             results.leave::<GROUP>(round + K);
                             let scale = _mm512_loadu_ps(scale_at);
                             scale_at = scale_at.wrapping_add(tile.panels * PANEL_ROWS);
                             scale_integers::<HEIGHT>((&raw const (*between).integers[K]).cast(), scale, &mut sums);
                         }
                     });
-                    now = next;
+                    now = next.unwrap_or(now);
                 }
                 // Onto the totals, times the activations' scale. Not a function: sums would go through memory.
                 let totals = tile.totals.add((index * tile.panels + panel) * INTEGERS);
@@ -241,6 +236,33 @@ unsafe fn open_as<const GROUP: usize, const BIASED: bool, const EVENLY: bool, co
             amx::drain();
         }
     }
+}
+
+/// The products of the first steps, and what these send.
+#[inline(always)]
+unsafe fn begin<const GROUP: usize, const BIASED: bool>(first: Operands, between: *mut Between) {
+    let turns = const { turns(GROUP) };
+    // SAFETY: passed on.
+    unsafe {
+        each_turn!(K, {
+            if K < turns {
+                product::<GROUP, BIASED>(first.group::<GROUP>(K), K);
+                if K + turns / 2 >= turns {
+                    send(K - turns / 2, between);
+                }
+            }
+        });
+    }
+}
+
+/// What is multiplied behind a block's panel: the next panel, or the next block.
+#[inline(always)]
+unsafe fn behind(tile: &Tile, gathered: *mut [Block; 2], (index, panel): (usize, usize)) -> Option<Operands> {
+    let (index, panel) = if panel + 1 < tile.panels { (index, panel + 1) } else { (index + 1, 0) };
+    // SAFETY: the block is one of the tile's.
+    (index * ROWS < tile.count).then(|| unsafe {
+        Operands { rows: block_at(tile, gathered, index).cast(), values: tile.values.add(panel * tile.stride) }
+    })
 }
 
 /// Sixteen rows and a panel's values, from a group on.
@@ -430,53 +452,66 @@ unsafe fn place(tile: &Tile, row: usize, panel: usize) -> *mut f32 {
     }
 }
 
-/// The integers of a group of sixteen rows and one panel, in the tile whose turn it is two steps after `turn`; those of
-/// the product before go to memory. `UNSIGNED`: what the values are.
+/// The integers of a group of sixteen rows and one panel, in the tile of a turn. `UNSIGNED`: what the values are.
 #[inline(always)]
-unsafe fn product<const GROUP: usize, const UNSIGNED: bool>(operands: Operands, turn: usize, between: *mut Between) {
-    let (Operands { rows, values }, turns) = (operands, const { turns(GROUP) });
-    // SAFETY: there is room for the integers of all turns.
-    let integers = unsafe { (&raw mut (*between).integers[(turn + 1) % turns]).cast::<i32>() };
+unsafe fn product<const GROUP: usize, const UNSIGNED: bool>(operands: Operands, turn: usize) {
+    let Operands { rows, values } = operands;
     macro_rules! tiles {
-        ($this:literal, $before:literal, $product:literal, $($more:expr),*) => {
+        ($this:literal, $product:literal, $($more:expr),*) => {
             asm!(
                 "tileloadd tmm6, [{values} + {line}]",
                 "tileloadd tmm4, [{rows} + {line}]",
                 concat!("tilezero ", $this),
                 concat!($product, " ", $this, ", tmm4, tmm6"),
                 $($more,)*
-                concat!("tilestored [{integers} + {line}], ", $before),
-                rows = in(reg) rows, values = in(reg) values, integers = in(reg) integers,
-                line = in(reg) 64usize, out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _,
-                out("tmm6") _, options(nostack, preserves_flags)
+                rows = in(reg) rows, values = in(reg) values, line = in(reg) 64usize, out("tmm0") _, out("tmm1") _,
+                out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm6") _, options(nostack, preserves_flags, readonly)
             )
         };
     }
     macro_rules! of {
-        ($this:literal, $before:literal) => {
+        ($this:literal) => {
             match (GROUP, UNSIGNED) {
                 (128, _) => tiles!(
                     $this,
-                    $before,
                     "tdpbsud",
                     "tileloadd tmm6, [{values} + {line} + 1024]",
                     "tileloadd tmm4, [{rows} + {line} + 1024]",
                     concat!("tdpbsud ", $this, ", tmm4, tmm6")
                 ),
-                (_, true) => tiles!($this, $before, "tdpbsud",),
-                (_, false) => tiles!($this, $before, "tdpbssd",),
+                (_, true) => tiles!($this, "tdpbsud",),
+                (_, false) => tiles!($this, "tdpbssd",),
             }
         };
     }
-    // SAFETY: the caller has a group of sixteen rows and of a panel, and room for the integers.
+    // SAFETY: the caller has a group of sixteen rows and of a panel.
     unsafe {
-        match (turns, turn) {
-            (2, 0) => of!("tmm0", "tmm1"),
-            (2, _) => of!("tmm1", "tmm0"),
-            (_, 0) => of!("tmm2", "tmm1"),
-            (_, 1) => of!("tmm3", "tmm2"),
-            (_, 2) => of!("tmm0", "tmm3"),
-            _ => of!("tmm1", "tmm0"),
+        match turn {
+            0 => of!("tmm0"),
+            1 => of!("tmm1"),
+            2 => of!("tmm2"),
+            _ => of!("tmm3"),
+        }
+    }
+}
+
+/// The integers of a turn go to memory.
+#[inline(always)]
+unsafe fn send(turn: usize, between: *mut Between) {
+    // SAFETY: there is room for the integers of all turns.
+    unsafe {
+        let integers = (&raw mut (*between).integers[turn]).cast::<i32>();
+        macro_rules! tile {
+            ($tile:literal) => {
+                asm!(concat!("tilestored [{integers} + {line}], ", $tile), integers = in(reg) integers,
+                    line = in(reg) 64usize, options(nostack, preserves_flags))
+            };
+        }
+        match turn {
+            0 => tile!("tmm0"),
+            1 => tile!("tmm1"),
+            2 => tile!("tmm2"),
+            _ => tile!("tmm3"),
         }
     }
 }
