@@ -194,20 +194,32 @@ macro_rules! steps {
 /// See [`super::unpack::read_values`].
 unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8) {
     // SAFETY: passed on.
-    unsafe { read_less(values, slab, columns, out, (0, true)) }
+    unsafe { read_less(values, slab, columns, out, (0, Asks::Behind)) }
 }
 
-/// The same less `offset`, by a tier that asks for what comes while it multiplies.
+/// The same less `offset`, by a tier that asks for what comes while it multiplies; meanwhile a line a unit from `ahead` on,
+/// unless that is null.
 ///
 /// # Safety
 /// As [`super::unpack::read_values`].
-pub unsafe fn read_signed(values: Values, slab: &[u8], columns: usize, out: *mut u8, offset: u8) {
+pub unsafe fn read_signed(values: Values, slab: &[u8], columns: usize, out: *mut u8, (offset, ahead): (u8, *const u8)) {
+    let asks = if ahead.is_null() { Asks::Nothing } else { Asks::Line(ahead) };
     // SAFETY: passed on.
-    unsafe { read_less(values, slab, columns, out, (offset, false)) }
+    unsafe { read_less(values, slab, columns, out, (offset, asks)) }
 }
 
-/// `how`: the offset, and whether to ask memory for what follows.
-unsafe fn read_less(values: Values, slab: &[u8], columns: usize, out: *mut u8, how: (u8, bool)) {
+/// What memory is asked for while a unit is opened.
+#[derive(Clone, Copy)]
+enum Asks {
+    Nothing,
+    /// The unit that lies [`AHEAD_BYTES`] behind it.
+    Behind,
+    /// A line from here on, for the second cache.
+    Line(*const u8),
+}
+
+/// `how`: the offset, and what to ask memory for.
+unsafe fn read_less(values: Values, slab: &[u8], columns: usize, out: *mut u8, how: (u8, Asks)) {
     let (input, units) = (slab.as_ptr(), columns / UNIT_COLUMNS);
     // SAFETY: the caller vouches for the output; the slab holds all units.
     unsafe {
@@ -226,14 +238,18 @@ unsafe fn read_less(values: Values, slab: &[u8], columns: usize, out: *mut u8, h
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8, (offset, asks): (u8, bool)) {
+unsafe fn open<V: Codes>(input: *const u8, units: usize, out: *mut u8, (offset, asks): (u8, Asks)) {
     let offset = _mm512_set1_epi8(offset as i8);
     for unit in 0..units {
         // SAFETY: the caller vouches for both ranges; fetching ahead touches nothing.
         unsafe {
             let (input, out) = (input.add(unit * V::BYTES), out.add(unit * 512));
-            (0..if asks { V::BYTES.div_ceil(64) } else { 0 })
-                .for_each(|i| _mm_prefetch::<_MM_HINT_T0>(input.wrapping_add(AHEAD_BYTES + i * 64).cast()));
+            match asks {
+                Asks::Nothing => {}
+                Asks::Behind => (0..V::BYTES.div_ceil(64))
+                    .for_each(|i| _mm_prefetch::<_MM_HINT_T0>(input.wrapping_add(AHEAD_BYTES + i * 64).cast())),
+                Asks::Line(ahead) => _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(unit * 64).cast()),
+            }
             let (lower, upper) = (V::half::<true>(input), V::half::<false>(input));
             macro_rules! keep {
                 ($step:literal) => {

@@ -9,7 +9,7 @@ use super::activations::QuantizedActivations;
 use super::layout::{Layout, Values};
 use super::memory::Memory;
 use super::panels::{self, Panels};
-use super::sizes::{BLOCK_ROWS, FEW_ROWS, PANEL_ROWS, SLAB_COLUMNS};
+use super::sizes::{BLOCK_ROWS, FEW_ROWS, PANEL_ROWS, SLAB_COLUMNS, UNIT_COLUMNS};
 use super::tiers::kernels;
 use super::tile::{FLOAT_ROWS, FloatTile, Kernels, Stored, TILE_PANELS, Tile};
 use super::unpack::Headers;
@@ -282,9 +282,11 @@ impl Part<'_> {
         let mut source = (first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
         // Bytes are open as they are, but those of a narrow slab may end with the memory.
-        let signed = self.kernels.read_signed.filter(|_| !layout.biased);
+        let signed = self.kernels.read_signed;
         let bytes = layout.values == Values::Bits8 && sizes.width == SLAB_COLUMNS;
-        let is_open = self.kernels.bytes_are_open && bytes && signed.is_none();
+        let is_open = self.kernels.bytes_are_open && bytes && (layout.biased || signed.is_none());
+        // What comes next is asked for all the time; opening takes a good part of that of few rows.
+        let (mut ahead, mut ahead_bytes) = (self.after(at), self.panels * sizes.bytes);
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
             if !(self.kernels.reads_headers)(layout, stored, scratch.rows.len()) {
@@ -299,7 +301,15 @@ impl Part<'_> {
                     let values = &slab[sizes.header..];
                     let open = open.add(p * OPEN_STRIDE);
                     match signed {
-                        Some(read) => read(layout.values, values, sizes.width, open, 1 << layout.offset_shift),
+                        Some(read) => {
+                            let offset = if layout.biased { 0 } else { 1 << layout.offset_shift };
+                            let asks = if scratch.rows.len() <= FEW_ROWS { ahead } else { std::ptr::null() };
+                            read(layout.values, values, sizes.width, open, (offset, asks));
+                            if !asks.is_null() {
+                                let asked = sizes.width / UNIT_COLUMNS * 64;
+                                (ahead, ahead_bytes) = (ahead.wrapping_add(asked), ahead_bytes.saturating_sub(asked));
+                            }
+                        }
                         None => (self.kernels.read_values)(layout.values, values, sizes.width, open),
                     }
                 }
@@ -317,8 +327,8 @@ impl Part<'_> {
                 stride,
                 header: headers.start,
                 header_scales: layout.scales,
-                ahead: self.after(at),
-                ahead_bytes: self.panels * sizes.bytes,
+                ahead,
+                ahead_bytes,
                 scales,
                 biases,
                 groups: sizes.groups,

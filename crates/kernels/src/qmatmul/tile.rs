@@ -102,7 +102,7 @@ pub struct FloatTile {
 }
 
 /// Values of so many columns of a slab, less an offset.
-pub type ReadSigned = unsafe fn(Values, &[u8], usize, *mut u8, u8);
+pub type ReadSigned = unsafe fn(Values, &[u8], usize, *mut u8, (u8, *const u8));
 
 /// What a tier must provide. Pointers as in the portable functions of the same names.
 #[derive(Clone, Copy)]

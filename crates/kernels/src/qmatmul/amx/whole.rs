@@ -115,16 +115,21 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
     let room = room.as_mut_ptr();
     // SAFETY: this tier has tiles; rows, panels and groups are those of the fields, and the room has places for all.
     unsafe {
+        // What comes is asked for all the time: of one block's, two fifths while values are opened.
+        let blocks = tile.count.div_ceil(ROWS);
+        let mut ahead = Ahead::of(tile, 1);
+        let openings = tile.panels * tile.groups;
+        ahead.together = if blocks == 1 { (ahead.left * 2 / 5 + openings / 2) / openings } else { 0 };
         for panel in 0..tile.panels {
-            open(tile, values, form, panel, &raw mut (*room).panels[panel]);
+            open(tile, values, form, panel, &raw mut (*room).panels[panel], &mut ahead);
         }
+        ahead.together = ahead.left.div_ceil(tile.panels * if blocks == 1 { 4 } else { blocks });
         // Weights alone, in the last tile, are sixteen rows whatever the activations are.
         let mut sizes = [(tile.count.min(ROWS) as u8, 64); 8];
         sizes[7] = (16, 64);
         if tile.fresh {
             amx::configure(&Sizes::new(sizes));
         }
-        let mut ahead = Ahead::of(tile, tile.count.div_ceil(ROWS) * tile.panels);
         let mut before = None;
         let mut turn = 0;
         for index in 0..tile.count.div_ceil(ROWS) {
@@ -135,10 +140,9 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
                 let open = &raw const (*room).panels[panel];
                 let (now, sent) =
                     ((&raw mut (*room).integers[turn]).cast(), (&raw mut (*room).integers[1 - turn]).cast());
-                ahead.ask();
                 match turn {
-                    0 => step::<S, false>(tile, block.cast(), open, pieces.cast(), sent, before),
-                    _ => step::<S, true>(tile, block.cast(), open, pieces.cast(), sent, before),
+                    0 => step::<S, false>(tile, block.cast(), open, pieces.cast(), sent, before, &mut ahead),
+                    _ => step::<S, true>(tile, block.cast(), open, pieces.cast(), sent, before, &mut ahead),
                 }
                 let (factors, scales) = ((&raw const (*open).factors).cast(), (&raw const (*block).scales).cast());
                 before = Some(Product { integers: now, factors, scales, first: index * ROWS, panel });
@@ -161,16 +165,23 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
 
 /// Open a slab of a panel.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn open<S: Floats>(tile: &Tile, values: Values, form: S, panel: usize, to: *mut Open) {
+unsafe fn open<S: Floats>(tile: &Tile, values: Values, form: S, panel: usize, to: *mut Open, ahead: &mut Ahead) {
     // SAFETY: the panel has a header and the values of a slab; `to` has room for what comes of them.
     unsafe {
         let header = tile.header.add(panel * tile.stride);
         let packed = tile.values.add(panel * tile.stride);
         let (low, high) = ((&raw mut (*to).planes[0]).cast::<u8>(), (&raw mut (*to).planes[1]).cast::<u8>());
         let bytes = SLAB_COLUMNS / 32 * values.unit_bytes();
-        avx512::read_signed(values, std::slice::from_raw_parts(packed, bytes), SLAB_COLUMNS, low, 0);
+        avx512::read_signed(
+            values,
+            std::slice::from_raw_parts(packed, bytes),
+            SLAB_COLUMNS,
+            low,
+            (0, std::ptr::null()),
+        );
         let registers = tile.group / 4;
         for group in 0..tile.groups {
+            ahead.ask();
             let (scale, minimum) = form.integers(header, tile.groups, group);
             // As bytes: of even columns, and of odd ones.
             let even_scale = _mm512_and_si512(scale, _mm512_set1_epi32(255));
@@ -243,6 +254,7 @@ unsafe fn step<S: Floats, const SECOND: bool>(
     pieces: *const u8,
     sent: *mut i32,
     before: Option<Product>,
+    ahead: &mut Ahead,
 ) {
     let values: *const u8 = open.cast();
     macro_rules! products {
@@ -260,14 +272,24 @@ unsafe fn step<S: Floats, const SECOND: bool>(
                     out("tmm6") _, out("tmm7") _, options(nostack, preserves_flags, readonly)
                 );
             }
+            ahead.ask();
             columns!(rows, values, "0", $low, $high);
             if before.is_some() {
                 send::<S>(sent, !SECOND);
             }
+            if tile.count <= ROWS {
+                ahead.ask();
+            }
             columns!(rows, values, "1", $low, $high);
+            if tile.count <= ROWS {
+                ahead.ask();
+            }
             columns!(rows, values, "2", $low, $high);
             if let Some(before) = &before {
                 finish::<S>(tile, before, 0);
+            }
+            if tile.count <= ROWS {
+                ahead.ask();
             }
             columns!(rows, values, "3", $low, $high);
             if let Some(before) = &before {
