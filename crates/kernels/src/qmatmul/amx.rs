@@ -5,9 +5,9 @@
 //! first-level cache to the vector units, which scale and sum them as on any tier: the bits are the same. Offsets are
 //! taken from the values when these are opened.
 //!
-//! Work is a row of steps, one for each group of each panel of each block of sixteen rows. A step scales the integers of its
-//! group, sends those of the second group on to the cache, and multiplies the tiles of the fourth, so that
-//! nothing waits for a product or for what it has sent. Results leave for memory a few rows a step. A few rows go the way of
+//! Work is a row of steps, one for each group of each panel of each block of sixteen rows. A step scales the integers of
+//! its group, sends those of the second group on to the cache, and multiplies the tiles of the fourth, so that nothing
+//! waits for a product or for what it has sent. Results leave for memory a few rows a step. A few rows go the way of
 //! [`super::avx512`], and formats whose scales are integers that of [`whole`].
 //! Read next: [`super::tile`], whose bits these functions reproduce, and [`crate::amx`].
 
