@@ -197,13 +197,18 @@ unsafe fn read_values(values: Values, slab: &[u8], columns: usize, out: *mut u8)
     unsafe { read_less(values, slab, columns, out, (0, Asks::Behind)) }
 }
 
-/// The same less `offset`, by a tier that asks for what comes while it multiplies; meanwhile a line a unit from `ahead` on,
-/// unless that is null.
+/// The same less `offset`, by a tier that asks for what comes while it multiplies; meanwhile a line a unit from `ahead` on.
 ///
 /// # Safety
 /// As [`super::unpack::read_values`].
-pub unsafe fn read_signed(values: Values, slab: &[u8], columns: usize, out: *mut u8, (offset, ahead): (u8, *const u8)) {
-    let asks = if ahead.is_null() { Asks::Nothing } else { Asks::Line(ahead) };
+pub unsafe fn read_signed(
+    values: Values,
+    slab: &[u8],
+    columns: usize,
+    out: *mut u8,
+    (offset, ahead): (u8, Option<*const u8>),
+) {
+    let asks = ahead.map_or(Asks::Nothing, Asks::Line);
     // SAFETY: passed on.
     unsafe { read_less(values, slab, columns, out, (offset, asks)) }
 }

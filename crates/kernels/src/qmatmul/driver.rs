@@ -281,12 +281,13 @@ impl Part<'_> {
         let biases = room(&mut scratch.biases, places * 4).cast::<f32>();
         let mut source = (first[sizes.header..].as_ptr(), stride);
         let headers = Headers { start: first.as_ptr(), stride, bytes: sizes.header, panels, groups: sizes.groups };
-        // Bytes are open as they are, but those of a narrow slab may end with the memory.
         let signed = self.kernels.read_signed;
+        // Bytes are open as they are, but those of a narrow slab may end with the memory.
         let bytes = layout.values == Values::Bits8 && sizes.width == SLAB_COLUMNS;
         let is_open = self.kernels.bytes_are_open && bytes && (layout.biased || signed.is_none());
         // What comes next is asked for all the time; opening takes a good part of that of few rows.
         let (mut ahead, mut ahead_bytes) = (self.after(at), self.panels * sizes.bytes);
+        let asked = if scratch.rows.len() <= FEW_ROWS { sizes.width / UNIT_COLUMNS * 64 } else { 0 };
         // SAFETY: the scratch holds a slab of all panels; the rows exist as `check` has seen.
         unsafe {
             if !(self.kernels.reads_headers)(layout, stored, scratch.rows.len()) {
@@ -303,12 +304,8 @@ impl Part<'_> {
                     match signed {
                         Some(read) => {
                             let offset = if layout.biased { 0 } else { 1 << layout.offset_shift };
-                            let asks = if scratch.rows.len() <= FEW_ROWS { ahead } else { std::ptr::null() };
-                            read(layout.values, values, sizes.width, open, (offset, asks));
-                            if !asks.is_null() {
-                                let asked = sizes.width / UNIT_COLUMNS * 64;
-                                (ahead, ahead_bytes) = (ahead.wrapping_add(asked), ahead_bytes.saturating_sub(asked));
-                            }
+                            read(layout.values, values, sizes.width, open, (offset, (asked > 0).then_some(ahead)));
+                            (ahead, ahead_bytes) = (ahead.wrapping_add(asked), ahead_bytes.saturating_sub(asked));
                         }
                         None => (self.kernels.read_values)(layout.values, values, sizes.width, open),
                     }

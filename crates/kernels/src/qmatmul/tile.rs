@@ -101,9 +101,8 @@ pub struct FloatTile {
     pub totals: *mut f32,
 }
 
-/// Values of so many columns of a slab, less an offset; meanwhile memory is asked for a line a unit from an address on,
-/// unless that is null.
-pub type ReadSigned = unsafe fn(Values, &[u8], usize, *mut u8, (u8, *const u8));
+/// Values of so many columns of a slab, less an offset; meanwhile memory is asked for a line a unit from an address on.
+pub type ReadSigned = unsafe fn(Values, &[u8], usize, *mut u8, (u8, Option<*const u8>));
 
 /// What a tier must provide. Pointers as in the portable functions of the same names.
 #[derive(Clone, Copy)]

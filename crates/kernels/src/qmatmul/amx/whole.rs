@@ -132,7 +132,7 @@ unsafe fn many<S: Floats>(tile: &Tile, values: Values, form: S) {
         }
         let mut before = None;
         let mut turn = 0;
-        for index in 0..tile.count.div_ceil(ROWS) {
+        for index in 0..blocks {
             bring(tile, index, &raw mut (*room).gathered);
             let block = block_at(tile, &raw mut (*room).gathered, index);
             let pieces = &raw const (*block).pieces;
@@ -172,13 +172,7 @@ unsafe fn open<S: Floats>(tile: &Tile, values: Values, form: S, panel: usize, to
         let packed = tile.values.add(panel * tile.stride);
         let (low, high) = ((&raw mut (*to).planes[0]).cast::<u8>(), (&raw mut (*to).planes[1]).cast::<u8>());
         let bytes = SLAB_COLUMNS / 32 * values.unit_bytes();
-        avx512::read_signed(
-            values,
-            std::slice::from_raw_parts(packed, bytes),
-            SLAB_COLUMNS,
-            low,
-            (0, std::ptr::null()),
-        );
+        avx512::read_signed(values, std::slice::from_raw_parts(packed, bytes), SLAB_COLUMNS, low, (0, None));
         let registers = tile.group / 4;
         for group in 0..tile.groups {
             ahead.ask();
