@@ -47,7 +47,8 @@ fn main() {
             *tiers.iter().find(|tier| format!("{tier:?}") == *name).expect("a tier of this processor"),
         );
     }
-    let cached = arguments.get(6).is_some_and(|word| word == "cached");
+    let cached = arguments.get(6).is_some();
+    assert!(arguments.get(6).is_none_or(|word| word == "cached"), "the last word is `cached`, or there is none");
     let pool = Pool::new(list(4, "1")[0].parse().expect("a number of threads"));
     println!("format shape m: Gop/s (% of int8 peak), GB/s (% of read bandwidth), us");
     for format in list(1, "q4_0,affine4,q8_0,affine8,q4_k,q5_k,q6_k,mxfp4,nvfp4,q2_k,q3_k,affine3") {
