@@ -360,7 +360,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_any(const __grid_con
             score *= rotated * cached_scale(args, begin, key % args.page);
         }
         score += __shfl_xor_sync(~0u, score, 1);
-        score = seen ? limited(args, score) : LEAST;
+        score = !seen ? LEAST : args.cap > 0.0f ? limited(args, score) : score * scale_of(args);
         const float most_of_warp = warp_max(score);
         if ((thread & 31) == 0) shares[thread >> 5] = most_of_warp;
         __syncthreads();

@@ -120,8 +120,11 @@ DEV float finish(const AttentionArgs &args, float largest, float total, u32 head
     return step.before / step.total;
 }
 
+// A score that has a cap, as a logarithm to base 2: tanh(x) = 1 - 2 / (1 + e^2x).
 DEV float limited(const AttentionArgs &args, float score) {
-    return args.cap > 0.0f ? args.cap * LOG2E * tanhf(score * args.scale / args.cap) : score * (args.scale * LOG2E);
+    float share;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(share) : "f"(1.0f + power(score * (2.0f * LOG2E * args.scale / args.cap))));
+    return args.cap * LOG2E * fmaf(-2.0f, share, 1.0f);
 }
 
 // d = a * b, added to d unless `fresh`.
@@ -194,36 +197,31 @@ template <int ELEMENT, int DIM> struct Queries {
 #pragma unroll
         for (int i = 0; i < DIM / 16; i++) {
             const u32 at = i * 16 + 2 * t;
-            parts[i][0] = low ? pack<ELEMENT>(load_again_4(low + at), load_again_4(low + at + 1)) : 0;
-            parts[i][1] = high ? pack<ELEMENT>(load_again_4(high + at), load_again_4(high + at + 1)) : 0;
-            parts[i][2] = low ? pack<ELEMENT>(load_again_4(low + at + 8), load_again_4(low + at + 9)) : 0;
-            parts[i][3] = high ? pack<ELEMENT>(load_again_4(high + at + 8), load_again_4(high + at + 9)) : 0;
+            float2 v[4] = {};
+            if (low) v[0] = load_again_8(low + at), v[2] = load_again_8(low + at + 8);
+            if (high) v[1] = load_again_8(high + at), v[3] = load_again_8(high + at + 8);
+#pragma unroll
+            for (u32 j = 0; j < 4; j++) parts[i][j] = pack<ELEMENT>(v[j].x, v[j].y);
         }
     }
 };
 
-// Scores of keys from `start` on, 8 to a fragment of 16 rows, scaled and limited; the least where rows g and g + 8 do not see a key.
-template <u32 N> DEV void limit_scores(const AttentionArgs &args, float (&scores)[N][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane) {
-    const u32 t = lane & 3;
-    if (args.cap > 0.0f) {
-#pragma unroll 1
-        for (u32 n = 0; n < N; n++) {
+// What scores are multiplied by to be logarithms of weights.
+DEV float scale_of(const AttentionArgs &args) { return args.cap > 0.0f ? 1.0f : args.scale * LOG2E; }
+
+// Scores that have a cap, limited.
+template <u32 N> DEV void limit_scores(const AttentionArgs &args, float (&scores)[N][4]) {
+    if (!(args.cap > 0.0f)) return;
 #pragma unroll
-            for (u32 e = 0; e < 4; e++) {
+    for (u32 n = 0; n < N; n++) {
 #pragma unroll
-                for (u32 m = 0; m < N; m++) scores[m][e] = m == n ? limited(args, scores[m][e]) : scores[m][e];
-            }
-        }
-    } else {
-        const float scale = args.scale * LOG2E;
-#pragma unroll
-        for (u32 n = 0; n < N; n++) {
-#pragma unroll
-            for (u32 e = 0; e < 4; e++) scores[n][e] *= scale;
-        }
+        for (u32 e = 0; e < 4; e++) scores[n][e] = limited(args, scores[n][e]);
     }
-    const bool sees_all = maximum(first[0], first[1]) <= start && minimum(last[0], last[1]) >= start + 8 * N - 1;
-    if (__all_sync(~0u, sees_all)) return;
+}
+
+// Scores of keys from `start` on, 8 to a fragment of 16 rows: the least where rows g and g + 8 do not see a key.
+template <u32 N> DEV void mask_scores(float (&scores)[N][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane) {
+    const u32 t = lane & 3;
 #pragma unroll
     for (u32 n = 0; n < N; n++) {
 #pragma unroll
@@ -234,52 +232,67 @@ template <u32 N> DEV void limit_scores(const AttentionArgs &args, float (&scores
     }
 }
 
+template <u32 N> DEV bool sees_all(u32 start, const u32 (&first)[2], const u32 (&last)[2]) {
+    return __all_sync(~0u, maximum(first[0], first[1]) <= start && minimum(last[0], last[1]) >= start + 8 * N - 1);
+}
+
 // The largest of them of rows g and g + 8.
 template <u32 N> DEV void find_largest(const float (&scores)[N][4], float (&largest)[2]) {
-    largest[0] = largest[1] = LEAST;
+    float most[N < 4 ? N : 4][2];
 #pragma unroll
     for (u32 n = 0; n < N; n++) {
 #pragma unroll
-        for (u32 e = 0; e < 4; e++) largest[e >> 1] = fmaxf(largest[e >> 1], scores[n][e]);
+        for (u32 half = 0; half < 2; half++) {
+            const float pair = fmaxf(scores[n][2 * half], scores[n][2 * half + 1]);
+            most[n % 4][half] = n < 4 ? pair : fmaxf(most[n % 4][half], pair);
+        }
     }
 #pragma unroll
     for (u32 half = 0; half < 2; half++) {
-        largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 1));
-        largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 2));
+        largest[half] = N < 4 ? fmaxf(most[0][half], most[1][half]) : fmaxf(fmaxf(most[0][half], most[1][half]), fmaxf(most[N < 4 ? 0 : 2][half], most[N < 4 ? 0 : 3][half]));
+    }
+#pragma unroll
+    for (u32 step = 1; step < 4; step *= 2) {
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], step));
     }
 }
 
-// They become weights. What is not seen weighs nothing, also where nothing is seen.
-template <u32 N> DEV void make_weights(float (&scores)[N][4], const float (&largest)[2]) {
-    const float from[2] = {largest[0] == LEAST ? 0.0f : largest[0], largest[1] == LEAST ? 0.0f : largest[1]};
+// They become weights, and the largest a logarithm. What is not seen weighs nothing, also where nothing is seen.
+template <u32 N> DEV void make_weights(float (&scores)[N][4], float (&largest)[2], float scale) {
+    float from[2];
+#pragma unroll
+    for (u32 half = 0; half < 2; half++) {
+        const bool none = largest[half] == LEAST;
+        from[half] = none ? 0.0f : -(largest[half] * scale), largest[half] = none ? LEAST : -from[half];
+    }
 #pragma unroll
     for (u32 n = 0; n < N; n++) {
 #pragma unroll
-        for (u32 e = 0; e < 4; e++) scores[n][e] = power(scores[n][e] - from[e >> 1]);
+        for (u32 e = 0; e < 4; e++) scores[n][e] = power(fmaf(scores[n][e], scale, from[e >> 1]));
     }
 }
 
-// Totals of rows g and g + 8: each lane's weights of all keys in order, then those of four lanes.
+// Totals of rows g and g + 8: each lane's weights of all even keys in order and of all odd ones, both, then those of four lanes.
 template <typename Of> DEV void add_weights(float (&total)[2], Of of) {
-    total[0] = total[1] = 0.0f;
+    float4 sums = of(0);
 #pragma unroll
-    for (u32 n = 0; n < KEYS / 8; n++) {
+    for (u32 n = 1; n < KEYS / 8; n++) {
         const float4 v = of(n);
-        total[0] += v.x, total[0] += v.y, total[1] += v.z, total[1] += v.w;
+        sums.x += v.x, sums.y += v.y, sums.z += v.z, sums.w += v.w;
     }
+    total[0] = sums.x + sums.y, total[1] = sums.z + sums.w;
 #pragma unroll
-    for (u32 half = 0; half < 2; half++) {
-        total[half] += __shfl_xor_sync(~0u, total[half], 1);
-        total[half] += __shfl_xor_sync(~0u, total[half], 2);
+    for (u32 step = 1; step < 4; step *= 2) {
+#pragma unroll
+        for (u32 half = 0; half < 2; half++) total[half] += __shfl_xor_sync(~0u, total[half], step);
     }
 }
 
 // Scores of a tile's keys become weights, with the largest score and the total of rows g and g + 8.
-DEV void weigh(const AttentionArgs &args, float (&scores)[KEYS / 8][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane,
-               float (&largest)[2], float (&total)[2]) {
-    limit_scores(args, scores, start, first, last, lane);
+DEV void weigh(float (&scores)[KEYS / 8][4], float scale, float (&largest)[2], float (&total)[2]) {
     find_largest(scores, largest);
-    make_weights(scores, largest);
+    make_weights(scores, largest, scale);
     add_weights(total, [&](u32 n) { return make_float4(scores[n][0], scores[n][1], scores[n][2], scores[n][3]); });
 }
 
@@ -312,7 +325,9 @@ DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u3
             mma_16816<ELEMENT>(scores[2 * n + 1], q.parts[i], k[2], k[3], i == 0);
         }
     }
-    weigh(args, scores, start, first, last, lane, largest, total);
+    limit_scores(args, scores);
+    if (!sees_all<KEYS / 8>(start, first, last)) mask_scores(scores, start, first, last, lane);
+    weigh(scores, scale_of(args), largest, total);
     between();
     auto load_values = [&](u32 step) {
 #pragma unroll

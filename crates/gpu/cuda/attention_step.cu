@@ -5,25 +5,8 @@
 // sums stays in shared memory, that of the block which merges it. Old keys come while the kernel in front still runs: nobody
 // writes them in this list. `long`: many keys, heads made before; each block has an equal share of all tiles in whole spans,
 // which `attention_join` merges. Invariant: bits are those of `heads` with attention.cu. Read next: attention_tile.cuh.
+#include "attention_pages.cuh"
 #include "attention_tile.cuh"
-#include "heads.cuh"
-#include "left.cuh"
-#include "wgmma.cuh"
-
-struct StepArgs {
-    // Keys or values: 64 columns, 8 rows, the columns behind these, the rows behind those; boxes of a page's rows, at most
-    // 64, swizzled.
-    TensorMap pages;
-    AttentionArgs attention;
-    // Of `step`:
-    float *qkv;                         // normed and rotated heads are left there, as `heads` leaves them
-    const float *query_norm, *key_norm; // or null
-    const float2 *angles;
-    u32 keys;                           // where a row's keys begin; values follow
-    HeadPass pass;
-    u32 stages;                         // tiles that four warps have on their way
-    LeftRows leaves;                    // what is left to the next product
-};
 
 // Heads and rounded heads as they wait for their use: so many elements from one to the next, that no two begin in the same bank.
 template <int DIM> constexpr u32 APART = DIM + 8;
@@ -38,22 +21,6 @@ DEV void cluster_wait() { asm volatile("barrier.cluster.wait;" ::: "memory"); }
 // Two floats to the memory of a block of the cluster, at whose barrier they arrive by themselves.
 DEV void put_pair(u32 to, u32 barrier, float2 v) {
     asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.f32 [%0], {%1, %2}, [%3];" ::"r"(to), "f"(v.x), "f"(v.y), "r"(barrier) : "memory");
-}
-
-// Keys of a page are a power of two.
-DEV u32 page_log2(const AttentionArgs &a) { return 31 - __clz(a.page); }
-
-// The page of the box that this lane brings of a tile.
-DEV u32 page_number(const AttentionArgs &a, uint2 row, u32 tile) {
-    const u32 key = tile * KEYS + (threadIdx.x & 31) * minimum(a.page, KEYS);
-    return load_word(a.tables + row.y + (minimum(key, row.x) >> page_log2(a)));
-}
-
-// Have the rows of a box brought: keys or values from this one on.
-DEV void load_rows(u32 to, const TensorMap *map, u32 row, u32 barrier) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %2, %2, %3}], [%4];" ::"r"(to),
-                 "l"(map), "r"(0), "r"(row / 8), "r"(barrier)
-                 : "memory");
 }
 
 // Have a warp's tile of keys or values brought: those pages of it that have some.
@@ -536,169 +503,6 @@ template <int ELEMENT, int DIM> DEV void attend_long(const StepArgs &args, u8 *m
     }
 }
 
-// Keys: 16 of 64 dimensions, 8 keys after 8. Values: 16 keys, 64 dimensions of 8 of them, then the other 64.
-template <int DIM> DEV u64 keys_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)DIM << 32 | (u64)1 << 62; }
-template <int DIM> DEV u64 values_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)64 << 16 | (u64)DIM << 32 | (u64)1 << 62; }
-
-// A block has 64 query rows of one KV head (tokens by heads of its group); they walk the tiles of each sequence that they
-// belong to. Four warps sum, one has tiles brought, three only give their registers. Grid (KV heads, blocks of tokens).
-template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory) {
-    // Registers of those that sum, and of the others: together what two groups begin with, or they would wait for ever.
-    constexpr u32 TILE = KEYS * DIM * 2, SUMMING = 216, BRINGING = 40;
-    const AttentionArgs &a = args.attention;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-    // Keys of two tiles, then values of two; for each of the four whether it is there, and whether it may go.
-    const u32 tokens = 64 / a.group, head = blockIdx.x, base = shared_address(memory), full = base + 4 * TILE, empty = full + 32;
-    uint2 *rows = (uint2 *)(memory + 4 * TILE + 64);
-    next_may_start();
-    if (threadIdx.x == 0) {
-        for (u32 i = 0; i < 4; i++) barrier_init(full + 8 * i, 1), barrier_init(empty + 8 * i, 4);
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    }
-    previous_done();
-    // The last rows of a prompt see the most keys: they begin first.
-    const u32 first_token = (gridDim.y - 1 - blockIdx.y) * tokens, here = minimum(tokens, a.count - first_token);
-    if (threadIdx.x < tokens) rows[threadIdx.x] = threadIdx.x < here ? load_row(a, first_token + threadIdx.x) : make_uint2(~0u, 0);
-    __syncthreads();
-    // Tiles before those of a sequence: all of them take the places in turn.
-    u32 before = 0, begin = 0, end = 0, most, least;
-    auto next_sequence = [&]() {
-        for (begin = end; begin < here && rows[begin].x == ~0u; begin++) {}
-        end = begin, most = 0, least = ~0u;
-        for (; end < here && rows[end].x != ~0u && rows[end].y == rows[begin].y; end++) {
-            most = maximum(most, rows[end].x), least = minimum(least, first_seen(a, rows[end].x));
-        }
-        return begin < here;
-    };
-    if (warp >= 4) {
-        asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(BRINGING));
-        if (warp > 4) return;
-        const u32 box = minimum(a.page, KEYS);
-        while (next_sequence()) {
-            const u32 table = rows[begin].y, first_tile = least / KEYS, last_tile = most / KEYS;
-            auto page = [&](u32 tile) { return load_word(a.tables + table + minimum(tile * KEYS + lane * box, most) / a.page); };
-            u32 number = page(first_tile);
-            for (u32 tile = first_tile; tile <= last_tile; tile++) {
-                const u32 next = page(tile + 1), start = tile * KEYS, index = before + tile - first_tile, slot = index % 2;
-                const u32 boxes = minimum((most - start) / box + 1, KEYS / box), from = (number * a.kv_heads + head) * 2 * a.page + (start + lane * box) % a.page;
-#pragma unroll
-                for (u32 values = 0; values < 2; values++) {
-                    const u32 place = values * 2 + slot;
-                    barrier_wait(empty + 8 * place, ~(index / 2) & 1);
-                    if (lane == 0) barrier_expect(full + 8 * place, boxes * box * DIM * 2);
-                    __syncwarp();
-                    if (lane < boxes) load_rows(base + place * TILE + lane * box * DIM * 2, &args.pages, from + values * a.page, full + 8 * place);
-                }
-                number = next;
-            }
-            before += last_tile + 1 - first_tile;
-        }
-        return;
-    }
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(SUMMING));
-    u32 token[2], of_group[2];
-    const float *from[2];
-#pragma unroll
-    for (u32 half = 0; half < 2; half++) {
-        const u32 i = warp * 16 + g + 8 * half;
-        token[half] = i / a.group, of_group[half] = i % a.group;
-        const bool there = token[half] < here && rows[minimum(token[half], 63u)].x != ~0u;
-        from[half] = there ? a.qkv + (u64)(first_token + token[half]) * a.row_stride + (head * a.group + of_group[half]) * DIM : nullptr;
-        if (!there) token[half] = ~0u;
-    }
-    Queries<ELEMENT, DIM> q;
-    q.load(from[0], from[1], t);
-    float whole[DIM / 8][4] = {}, whole_largest[2] = {LEAST, LEAST}, whole_total[2] = {0.0f, 0.0f};
-    // Spans that are merged wait in shared memory, each thread's own.
-    Kept kept[2] = {{LEAST, 0.0f}, {LEAST, 0.0f}};
-    auto place = [&](u32 half, u32 d) { return (float2 *)(rows + 64) + (half * (DIM / 8) + d) * 128 + threadIdx.x; };
-    while (next_sequence()) {
-        const u32 first_tile = least / KEYS, last_tile = most / KEYS;
-        u32 first[2], last[2];
-        bool mine[2];
-#pragma unroll
-        for (u32 half = 0; half < 2; half++) {
-            mine[half] = token[half] >= begin && token[half] < end;
-            last[half] = mine[half] ? rows[token[half]].x : 0;
-            first[half] = mine[half] ? first_seen(a, last[half]) : ~0u;
-        }
-        for (u32 tile = first_tile; tile <= last_tile; tile++) {
-            const u32 index = before + tile - first_tile, slot = index % 2, phase = index / 2 & 1;
-            const u32 start = tile * KEYS, keys_at = base + slot * TILE, values_at = keys_at + 2 * TILE;
-#pragma unroll
-            for (u32 half = 0; tile >= ALONE && begins_span(tile) && half < 2; half++) {
-                if (mine[half] && whole_total[half] > 0.0f) keep_span<DIM>(kept[half], whole, whole_largest[half], whole_total[half], half, [&](u32 d) { return place(half, d); });
-            }
-            barrier_wait(full + 8 * slot, phase);
-            float flat[KEYS / 2], scores[KEYS / 8][4], largest[2], total[2];
-            hold(flat);
-            asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-#pragma unroll
-            for (u32 i = 0; i < DIM / 16; i++) {
-                WgmmaRows<ELEMENT, KEYS>::run(flat, q.parts[i], keys_descriptor<DIM>(keys_at + i / 4 * 1024) + i % 4 * 2, i > 0);
-            }
-            asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-            asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-            hold(flat);
-            if (lane == 0) barrier_arrive(empty + 8 * slot);
-#pragma unroll
-            for (u32 i = 0; i < KEYS / 2; i++) scores[i / 4][i % 4] = flat[i];
-            weigh(a, scores, start, first, last, lane, largest, total);
-            u32 weights[KEYS / 16][4];
-#pragma unroll
-            for (u32 n = 0; n < KEYS / 16; n++) {
-#pragma unroll
-                for (u32 part = 0; part < 4; part++) {
-                    weights[n][part] = pack<ELEMENT>(scores[2 * n + part / 2][part % 2 * 2], scores[2 * n + part / 2][part % 2 * 2 + 1]);
-                }
-            }
-            barrier_wait(full + 16 + 8 * slot, phase);
-            if (tile == last_tile && most % KEYS != KEYS - 1) {
-                // What stands behind the last value may be no number.
-                for (u32 i = threadIdx.x; i < (KEYS - 1 - most % KEYS) * (DIM / 8); i += 128) {
-                    const u32 at = values_at + piece_place<DIM, true>(most % KEYS + 1 + i / (DIM / 8), i % (DIM / 8));
-                    store_shared_8(at, 0, 0), store_shared_8(at + 8, 0, 0);
-                }
-                asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-                meet(1, 128);
-            }
-            float sums[DIM / 2];
-            hold(sums);
-            asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-#pragma unroll
-            for (u32 n = 0; n < KEYS / 16; n++) WgmmaValues<ELEMENT, DIM>::run(sums, weights[n], values_descriptor<DIM>(values_at + n * DIM * 32), n > 0);
-            asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-            asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-            hold(sums);
-            if (lane == 0) barrier_arrive(empty + 16 + 8 * slot);
-#pragma unroll
-            for (u32 half = 0; half < 2; half++) {
-                if (!(mine[half] && start <= last[half] && start + KEYS > first[half])) continue;
-                merge_tile<DIM>(whole, whole_largest[half], whole_total[half], half, largest[half], total[half], [&](u32 d, u32 e) { return sums[4 * d + e]; });
-            }
-        }
-        before += last_tile + 1 - first_tile;
-    }
-#pragma unroll
-    for (u32 half = 0; half < 2; half++) {
-        if (token[half] == ~0u) continue;
-        take_kept<DIM>(kept[half], whole, whole_largest[half], whole_total[half], half, [&](u32 d) { return place(half, d); });
-        const u32 of_head = head * a.group + of_group[half];
-        const float share = finish(a, whole_largest[half], whole_total[half], of_head);
-        const u64 at = (u64)(first_token + token[half]) * a.out_stride + of_head * DIM + 2 * t;
-        u32 *rounded = args.leaves.rows ? (u32 *)(args.leaves.rows + at) : nullptr;
-#pragma unroll
-        for (u32 d = 0; d < DIM / 8; d++) {
-            const float2 v = make_float2(whole[d][2 * half] * share, whole[d][2 * half + 1] * share);
-            if (rounded) {
-                rounded[d * 4] = pack_bf16(v.x, v.y);
-            } else {
-                *(float2 *)(a.out + at + d * 8) = v;
-            }
-        }
-    }
-}
-
 #define STEP_OF(kernel, threads, name, element, dim, leaves, lone)                                                       \
     extern "C" __global__ void __launch_bounds__(threads) attention_##kernel##_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
@@ -713,10 +517,6 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
     extern "C" __global__ void __launch_bounds__(32 * LONG_WARPS + 32, 1) attention_long_##name(const __grid_constant__ StepArgs args) { \
         extern __shared__ __align__(1024) u8 memory[];                                                               \
         attend_long<element, dim>(args, memory);                                                                   \
-    }                                                                                                                \
-    extern "C" __global__ void __launch_bounds__(256, 2) attention_prompt_##name(const __grid_constant__ StepArgs args) { \
-        extern __shared__ __align__(1024) u8 memory[];                                                               \
-        prompt<element, dim>(args, memory);                                                                          \
     }
 
 STEP(f16_64, F16, 64)

@@ -59,14 +59,15 @@ DEV void sum_tile(const AttentionArgs &a, const Queries<ELEMENT, DIM> &q, Exchan
         mma_16816<ELEMENT>(scores[0], q.parts[i], blocks[i][0], blocks[i][1], i == 0);
         mma_16816<ELEMENT>(scores[1], q.parts[i], blocks[i][2], blocks[i][3], i == 0);
     }
-    limit_scores(a, scores, start + part * 16, firsts, lasts, lane);
+    limit_scores(a, scores);
+    if (!sees_all<2>(start + part * 16, firsts, lasts)) mask_scores(scores, start + part * 16, firsts, lasts, lane);
     find_largest(scores, largest);
     if (t == 0) exchange.largest[part][g] = largest[0], exchange.largest[part][g + 8] = largest[1];
     meet(barrier, 128);
     between();
 #pragma unroll
     for (u32 i = 0; i < 8; i++) largest[i & 1] = fmaxf(largest[i & 1], exchange.largest[i >> 1][g + 8 * (i & 1)]);
-    make_weights(scores, largest);
+    make_weights(scores, largest, scale_of(a));
     exchange.rounded[part][lane] = make_uint4(pack<ELEMENT>(scores[0][0], scores[0][1]), pack<ELEMENT>(scores[0][2], scores[0][3]),
                                               pack<ELEMENT>(scores[1][0], scores[1][1]), pack<ELEMENT>(scores[1][2], scores[1][3]));
 #pragma unroll

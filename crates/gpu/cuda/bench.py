@@ -380,7 +380,9 @@ def step_args(pages, a, qkv, norm, angles, dim, el, keys, leaves=None):
     if leaves: s.leaves = leaves
     return s
 def step_launch(s, cluster, others, rows_, el, dim): s.stages = cluster[2]; launch(fn("attention_step", f"attention_{('lone_' if s.leaves.rows else 'lone') if cluster[0] == 1 else '' if s.leaves.rows else 'step'}{'leaving' if s.leaves.rows else ''}_{NM[el]}_{dim}"), (cluster[0], others, rows_), cluster[1] * 128, cluster[3], s, cluster=cluster[0])
-def prompt_launch(s, kvh, group, rows_, el, dim, most=1 << 20): launch(fn("attention_step", f"attention_prompt_{NM[el]}_{dim}"), (kvh, -(-rows_ // (64 // group)), 1), 256, 4 * 64 * dim * 2 + 64 + 512 + (256 * dim if most > 4096 else 0), s)
+def prompt_launch(s, kvh, group, rows_, el, dim, most=1 << 20):
+    units = lambda teams: -(-rows_ // (teams * (64 // group))) * kvh; teams = 2 if units(1) > SMS else 1
+    launch(fn("attention_prompt", f"attention_prompt_{NM[el]}_{dim}"), (min(SMS, units(teams)), 1, 1), 128 * (teams + 1), 131072 + 256 + (512 * dim if most > 4096 else 0), s)
 def long_launch(s, el, dim): launch(fn("attention_step", f"attention_long_{NM[el]}_{dim}"), (SMS, 1, 1), 192, 640 // dim * (256 * dim + 32) + 40 + 64 * (dim + 8) + 772, s)
 def join_launch(a, rows_): launch(fn("attention", "attention_join"), (a.heads, rows_, a.vd // 32), 128, 17408 + 8192 * min(4, -(-a.spans // 64)), a)
 def anyone(S_, sub=None):

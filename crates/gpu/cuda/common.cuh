@@ -76,6 +76,12 @@ DEV float load_again_4(const float *from) {
     return v;
 }
 
+DEV float2 load_again_8(const float *from) {
+    float2 value;
+    asm volatile("ld.global.cg.v2.f32 {%0, %1}, [%2];" : "=f"(value.x), "=f"(value.y) : "l"(from));
+    return value;
+}
+
 DEV uint4 load_again(const u16 *from) {
     uint4 v;
     asm volatile("ld.global.cg.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
@@ -153,6 +159,9 @@ template <typename T> DEV T maximum(T a, T b) { return a > b ? a : b; }
 
 // Threads of some warps meet at a barrier of this number.
 DEV void meet(u32 barrier, u32 threads) { asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
+
+// Those who meet there need not wait for this thread.
+DEV void arrive(u32 barrier, u32 threads) { asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
 
 // The same for a warp that waits for nobody.
 DEV void pass_by(u32 barrier, u32 threads) { asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }

@@ -9,7 +9,7 @@ import concurrent.futures, ctypes, glob, os, sys, zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EVERY = "80 90a 120"
-SOURCES = {"few": EVERY, "rows": EVERY, "unpack": EVERY, "attention": EVERY, "plain": EVERY, "moe": EVERY, "recurrent": EVERY, "sequences": EVERY, "greatest": EVERY, "cards": EVERY, "chosen": EVERY, "experts": "90a", "experts_few": "90a", "experts_own": "90a", "some": "90a", "team": "90a", "rows_apart": "90a", "gemm": "90a", "attention_step": "90a"}
+SOURCES = {"few": EVERY, "rows": EVERY, "unpack": EVERY, "attention": EVERY, "plain": EVERY, "moe": EVERY, "recurrent": EVERY, "sequences": EVERY, "greatest": EVERY, "cards": EVERY, "chosen": EVERY, "experts": "90a", "experts_few": "90a", "experts_own": "90a", "some": "90a", "team": "90a", "rows_apart": "90a", "gemm": "90a", "attention_step": "90a", "attention_prompt": "90a"}
 
 
 def library():

@@ -1,4 +1,4 @@
-//! Attention, its heads and its cache: kernels of `attention.cu`, `attention_step.cu` and `plain.cu`.
+//! Attention, its heads and its cache: kernels of `attention.cu`, `attention_step.cu`, `attention_prompt.cu` and `plain.cu`.
 //!
 //! On Hopper the commands of a step in which every row is of a sequence of its own, from norming the heads to the merged
 //! result, become one kernel. Invariant: which kernels are taken depends on shapes alone, and all give the same bits.
@@ -317,17 +317,25 @@ pub(super) fn attention(plan: &mut Plan, call: &Call, rest: &[Command]) -> Resul
     Ok(0)
 }
 
+/// Threads of two teams of a prompt's attention, which keep their spans; bytes of its tiles, eight of 64 keys or values of
+/// heads of 128, with their barriers: `attention_prompt.cu`.
+const PROMPT_THREADS: u32 = 256;
+const PROMPT_STAGES: u32 = 8 * 64 * 128 * 2 + 256;
+
 /// Attention of a prompt's rows. Where a product of bf16 behind it is all that reads them, it leaves them as that has them.
 fn prompt(plan: &mut Plan, call: &Call, name: &str, rest: &[Command]) -> Result<usize, GpuError> {
     let [group, kv_heads, dim] = ["GROUP", "KV_HEADS", "KEY_DIM"].map(|name| call.constant(name));
     let rows = call.groups[2];
+    // Units of 64 rows a team: two teams share tiles where all processors have some even so.
+    let (units, processors) = (|teams: u32| rows.div_ceil(teams * (64 / group)) * kv_heads, plan.chip.multiprocessors);
+    let teams = if units(1) > processors { 2 } else { 1 };
     // Spans that are merged wait in memory of their own while the next one is summed.
-    let kept = if tiles_of(call) > STEP_TILES { 64 * dim * 4 } else { 0 };
-    let (grid, shared) = ([kv_heads, rows.div_ceil(64 / group), 1], 4 * TILE_KEYS * dim * 2 + 64 + 512 + kept);
+    let kept = if tiles_of(call) > STEP_TILES { PROMPT_THREADS * dim * 2 } else { 0 };
+    let (grid, shared) = ([processors.min(units(teams)), 1, 1], PROMPT_STAGES + kept);
     let attend = |plan: &mut Plan, out: u64, leaves: Option<&Left>| -> Result<(), GpuError> {
         let arguments = Arguments::new().map(&pages_map(plan, call)?);
         let arguments = without_heads(arguments.inner(attention_arguments(call, 0, out, rows, 0)), leaves);
-        plan.launch(format!("attention_prompt_{name}"), grid, 256, shared, arguments);
+        plan.launch(format!("attention_prompt_{name}"), grid, 128 * (teams + 1), shared, arguments);
         Ok(())
     };
     if let Some(next) = rest.first().and_then(Call::of).filter(|next| matmul::is_of_rows(next, call.address(5), rows)) {

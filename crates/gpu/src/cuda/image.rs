@@ -85,7 +85,7 @@ mod tests {
                 assert_eq!(&cubin[..4], b"\x7fELF", "{name} for {major}.{minor}");
             }
         }
-        for name in ["gemm", "some", "team", "rows_apart", "attention_step"] {
+        for name in ["gemm", "some", "team", "rows_apart", "attention_step", "attention_prompt"] {
             assert!(cubin(name, 9, 0).is_some() && cubin(name, 8, 0).is_none(), "{name}");
         }
         assert!(cubin("few", 7, 5).is_none());

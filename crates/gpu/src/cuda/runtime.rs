@@ -412,12 +412,11 @@ impl Shared {
 }
 
 /// Kernels of `attention_step.cu`.
-const ATTENTION_STEP: [&str; 5] =
-    ["attention_step", "attention_leaving", "attention_lone", "attention_long", "attention_prompt"];
+const ATTENTION_STEP: [&str; 4] = ["attention_step", "attention_leaving", "attention_lone", "attention_long"];
 
 /// The source that has a kernel.
 fn source_of(name: &str) -> &'static str {
-    let sources: [(&[&str], &str); 18] = [
+    let sources: [(&[&str], &str); 19] = [
         (&["few"], "few"),
         (&["team"], "team"),
         (&["some"], "some"),
@@ -425,6 +424,7 @@ fn source_of(name: &str) -> &'static str {
         (&["rows_"], "rows"),
         (&["unpack", "embed"], "unpack"),
         (&ATTENTION_STEP, "attention_step"),
+        (&["attention_prompt"], "attention_prompt"),
         (&["attention"], "attention"),
         (&["gemm"], "gemm"),
         (&["chosen"], "chosen"),
@@ -443,7 +443,7 @@ fn source_of(name: &str) -> &'static str {
 
 /// Kernels all of whose shared memory is asked for at the start.
 fn dynamic_only(name: &str) -> bool {
-    let prefixes = ["few", "team", "some", "gemm", "experts", "own"];
+    let prefixes = ["few", "team", "some", "gemm", "experts", "own", "attention_prompt"];
     prefixes.iter().chain(&ATTENTION_STEP).any(|prefix| name.starts_with(prefix))
 }
 
