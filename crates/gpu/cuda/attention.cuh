@@ -209,19 +209,17 @@ template <int ELEMENT, int DIM> struct Queries {
 // What scores are multiplied by to be logarithms of weights.
 DEV float scale_of(const AttentionArgs &args) { return args.cap > 0.0f ? 1.0f : args.scale * LOG2E; }
 
-// Scores that have a cap, limited.
-template <u32 N> DEV void limit_scores(const AttentionArgs &args, float (&scores)[N][4]) {
-    if (!(args.cap > 0.0f)) return;
+// Scores of keys from `start` on, 8 to a fragment of 16 rows, limited where they have a cap; the least where rows g and g + 8 do
+// not see a key.
+template <u32 N> DEV void limit_scores(const AttentionArgs &args, float (&scores)[N][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane) {
+    const u32 t = lane & 3;
 #pragma unroll
-    for (u32 n = 0; n < N; n++) {
+    for (u32 n = 0; args.cap > 0.0f && n < N; n++) {
 #pragma unroll
         for (u32 e = 0; e < 4; e++) scores[n][e] = limited(args, scores[n][e]);
     }
-}
-
-// Scores of keys from `start` on, 8 to a fragment of 16 rows: the least where rows g and g + 8 do not see a key.
-template <u32 N> DEV void mask_scores(float (&scores)[N][4], u32 start, const u32 (&first)[2], const u32 (&last)[2], u32 lane) {
-    const u32 t = lane & 3;
+    const bool sees_all = maximum(first[0], first[1]) <= start && minimum(last[0], last[1]) >= start + 8 * N - 1;
+    if (__all_sync(~0u, sees_all)) return;
 #pragma unroll
     for (u32 n = 0; n < N; n++) {
 #pragma unroll
@@ -230,10 +228,6 @@ template <u32 N> DEV void mask_scores(float (&scores)[N][4], u32 start, const u3
             if (key > last[half] || key < first[half]) scores[n][e] = LEAST;
         }
     }
-}
-
-template <u32 N> DEV bool sees_all(u32 start, const u32 (&first)[2], const u32 (&last)[2]) {
-    return __all_sync(~0u, maximum(first[0], first[1]) <= start && minimum(last[0], last[1]) >= start + 8 * N - 1);
 }
 
 // The largest of them of rows g and g + 8.
@@ -325,8 +319,7 @@ DEV void tile_sums(const AttentionArgs &args, const Queries<ELEMENT, DIM> &q, u3
             mma_16816<ELEMENT>(scores[2 * n + 1], q.parts[i], k[2], k[3], i == 0);
         }
     }
-    limit_scores(args, scores);
-    if (!sees_all<KEYS / 8>(start, first, last)) mask_scores(scores, start, first, last, lane);
+    limit_scores(args, scores, start, first, last, lane);
     weigh(scores, scale_of(args), largest, total);
     between();
     auto load_values = [&](u32 step) {

@@ -36,3 +36,15 @@ DEV void load_rows(u32 to, const TensorMap *map, u32 row, u32 barrier) {
                  "l"(map), "r"(0), "r"(row / 8), "r"(barrier)
                  : "memory");
 }
+
+// Have a warp's tile of keys or values brought: those pages of it that have some.
+template <int DIM> DEV void bring_tile(const StepArgs &args, u32 to, u32 barrier, u32 number, u32 head, uint2 row, u32 tile, u32 values) {
+    const AttentionArgs &a = args.attention;
+    const u32 lane = threadIdx.x & 31, box = minimum(a.page, KEYS), start = tile * KEYS;
+    const u32 box_log2 = 31 - __clz(box), boxes = minimum(((row.x - start) >> box_log2) + 1, KEYS >> box_log2);
+    if (lane == 0) barrier_expect(barrier, boxes * box * DIM * 2);
+    __syncwarp();
+    if (lane >= boxes) return;
+    const u32 from = ((number * a.kv_heads + head) * 2 + values) * a.page + ((start + lane * box) & (a.page - 1));
+    load_rows(to + lane * box * DIM * 2, &args.pages, from, barrier);
+}

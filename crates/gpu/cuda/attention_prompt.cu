@@ -10,14 +10,7 @@
 template <int DIM> DEV u64 keys_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)DIM << 32 | (u64)1 << 62; }
 template <int DIM> DEV u64 values_descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)64 << 16 | (u64)DIM << 32 | (u64)1 << 62; }
 
-DEV void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-
-DEV void products_asked() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-
-// Wait until no more than so many groups of products are still being summed.
-template <u32 GROUPS> DEV void products_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(GROUPS) : "memory"); }
-
-// The same of weights: they are made before what stands behind this.
+// Weights are made before what stands behind this.
 template <int N> DEV void hold(u32 (&words)[N][4]) {
 #pragma unroll
     for (int i = 0; i < N; i++) asm volatile("" : "+r"(words[i][0]), "+r"(words[i][1]), "+r"(words[i][2]), "+r"(words[i][3])::"memory");
@@ -84,7 +77,6 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
     if (team == teams) {
         asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(BRINGING));
         if (warp % 4) return;
-        const u32 box = minimum(a.page, KEYS), box_log2 = 31 - __clz(box), page_bits = page_log2(a);
 #pragma unroll 1
         for (u32 turn = 0; turn * gridDim.x < units; turn++) {
             const u32 unit = unit_of(turn);
@@ -94,19 +86,17 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
             s.end = 0;
             while (s.next(a, first_token, here, 0, 0)) {
                 const u32 first_tile = s.least / KEYS, last_tile = s.most / KEYS;
-                auto page = [&](u32 tile) { return load_word(a.tables + s.table + (minimum(tile * KEYS + lane * box, s.most) >> page_bits)); };
-                u32 number = page(first_tile);
+                // All keys that some row sees, as a row that sees them.
+                const uint2 row = make_uint2(s.most, s.table);
+                u32 number = page_number(a, row, first_tile);
 #pragma unroll 1
                 for (u32 tile = first_tile; tile <= last_tile; tile++, before++) {
-                    const u32 next = page(tile + 1), start = tile * KEYS, slot = before % STAGES;
-                    const u32 boxes = minimum(((s.most - start) >> box_log2) + 1, KEYS >> box_log2), from = (number * a.kv_heads + head) * 2 * a.page + ((start + lane * box) & (a.page - 1));
+                    const u32 next = page_number(a, row, tile + 1);
 #pragma unroll
                     for (u32 values = 0; values < 2; values++) {
-                        const u32 place = values * STAGES + slot;
+                        const u32 place = values * STAGES + before % STAGES;
                         barrier_wait(empty + 8 * place, ~(before / STAGES) & 1);
-                        if (lane == 0) barrier_expect(full + 8 * place, boxes * box * DIM * 2);
-                        __syncwarp();
-                        if (lane < boxes) load_rows(base + place * TILE + lane * box * DIM * 2, &args.pages, from + values * a.page, full + 8 * place);
+                        bring_tile<DIM>(args, base + place * TILE, full + 8 * place, number, head, row, tile, values);
                     }
                     number = next;
                 }
@@ -161,7 +151,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
                 if (teams == 2) meet(3 + team, 256);
             };
             auto turn_ends = [&](bool more) {
-                if (teams == 2 && (team == 0 || more)) arrive(4 - team, 256);
+                if (teams == 2 && (team == 0 || more)) pass_by(4 - team, 256);
             };
             auto pass = [&]() {
 #pragma unroll
@@ -215,7 +205,7 @@ template <int ELEMENT, int DIM> DEV void prompt(const StepArgs &args, u8 *memory
                         last[half] = is_mine(half) ? position[half] : 0, first[half] = is_mine(half) ? first_seen(a, last[half]) : ~0u;
                         sees[i][half] = PLAIN || is_mine(half) && start <= last[half] && start + KEYS > first[half];
                     }
-                    if (!PLAIN) limit_scores(a, scores), mask_scores(scores, start, first, last, lane);
+                    if (!PLAIN) limit_scores(a, scores, start, first, last, lane);
                     weigh(scores, scale, largest, total);
 #pragma unroll
                     for (u32 n = 0; n < KEYS / 16; n++) {

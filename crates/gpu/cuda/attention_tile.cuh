@@ -59,8 +59,7 @@ DEV void sum_tile(const AttentionArgs &a, const Queries<ELEMENT, DIM> &q, Exchan
         mma_16816<ELEMENT>(scores[0], q.parts[i], blocks[i][0], blocks[i][1], i == 0);
         mma_16816<ELEMENT>(scores[1], q.parts[i], blocks[i][2], blocks[i][3], i == 0);
     }
-    limit_scores(a, scores);
-    if (!sees_all<2>(start + part * 16, firsts, lasts)) mask_scores(scores, start + part * 16, firsts, lasts, lane);
+    limit_scores(a, scores, start + part * 16, firsts, lasts, lane);
     find_largest(scores, largest);
     if (t == 0) exchange.largest[part][g] = largest[0], exchange.largest[part][g + 8] = largest[1];
     meet(barrier, 128);

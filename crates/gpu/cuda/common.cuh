@@ -160,9 +160,6 @@ template <typename T> DEV T maximum(T a, T b) { return a > b ? a : b; }
 // Threads of some warps meet at a barrier of this number.
 DEV void meet(u32 barrier, u32 threads) { asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
 
-// Those who meet there need not wait for this thread.
-DEV void arrive(u32 barrier, u32 threads) { asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
-
 // The same for a warp that waits for nobody.
 DEV void pass_by(u32 barrier, u32 threads) { asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
 

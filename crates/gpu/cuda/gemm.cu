@@ -364,19 +364,19 @@ template <int ELEMENT, u32 BN, u32 STAGES, bool EXPERTS, bool GATED> DEV void ge
                     const u64 x = descriptor(base + slot * STAGE + group * 64 * BK * 2);
                     const u64 w = plain_descriptor(base + slot * STAGE + X_BYTES, BN * 16);
                     hold(sums);
-                    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+                    products_begin();
 #pragma unroll
                     for (u32 i = 0; i < BK / 16; i++) Wgmma<ELEMENT, BN>::run(sums, x + 2 * i, w + 2 * BN * i, block - first + i);
-                    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+                    products_asked();
                     if (block == (group == 0 ? 0 : slice_blocks - 1) && tiles > 0) {
                         barrier_wait(taken + 8 * (1 - group), (tiles ^ group) & 1);
                         lay(laid_at);
                     }
-                    asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+                    products_wait<1>();
                     if (block > first) release(slot == 0 ? STAGES - 1 : slot - 1);
                     step();
                 }
-                asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+                products_wait<0>();
                 hold(sums);
                 release(slot == 0 ? STAGES - 1 : slot - 1);
 #pragma unroll

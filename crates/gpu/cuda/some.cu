@@ -320,13 +320,13 @@ template <int CODE, int KIND, u32 N, u32 D, u32 GROUPS> DEV void some(const Some
                 }
                 const u64 x = descriptor(base + slot * STAGE + (word >> 1) * (STAGE / 2)) + 4 * (word & 1);
                 hold(sums);
-                asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+                products_begin();
                 WgmmaRows<T::ELEMENT, N>::run(sums, a[word & 1][0], x, word > 0 ? 1 : has_sums);
                 WgmmaRows<T::ELEMENT, N>::run(sums, a[word & 1][1], x + 2, 1);
-                asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-                asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+                products_asked();
+                products_wait<1>();
             }
-            asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+            products_wait<0>();
             hold(sums);
             if ((threadIdx.x & 127) == 0) barrier_arrive(empty + 8 * slot);
             fetch(low[d], high[d]);

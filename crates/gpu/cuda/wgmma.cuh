@@ -61,6 +61,14 @@ DEV void load_tile(u32 to, const TensorMap *map, u32 column, u32 row, u32 barrie
 // 128-byte rows, swizzled, 8 of them 1,024 bytes.
 DEV u64 descriptor(u32 at) { return (u64)((at & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)64 << 32 | (u64)1 << 62; }
 
+// Products are asked for behind this, all of them until `products_asked` a group.
+DEV void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+
+DEV void products_asked() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+
+// Wait until no more than so many groups of products are still being summed.
+template <u32 GROUPS> DEV void products_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(GROUPS) : "memory"); }
+
 // The compiler may not move these registers across this point.
 template <int N> DEV void hold(float (&values)[N]) {
 #pragma unroll
