@@ -140,6 +140,9 @@ def name(M):
     if M.code == "bits6" and M.w.kind == 6: return "bits6_signed"
     if M.code != "bits4": return M.code
     return "bits4_pair" if M.w.kind == 2 else "bits4_single" if M.w.kind == 4 else "bits4_minima" if M.w.kind == 5 else "bits4"
+# Kernels for slices of whole stretches: product.rs, slices_name.
+LEAST_WHOLE = 4096
+def whole(M): return "whole_" if M.k % 4096 == 0 and M.n >= LEAST_WHOLE and (M.code == "e2m1" or name(M) in ("bits4_pair", "bits4_single", "bits4_minima")) else ""
 def best_group(halves, teams, least=1): return min((of for of in (4, 2, 1) if of >= least and halves % of == 0), key=lambda of: -(-(halves // of) // teams) * of)
 def arranged(m): return 0 if m == 1 else 3 if m <= 16 else 2 if m <= 64 else 1
 # Room for rows that are left to a product with M; they are made of `x`.
@@ -160,7 +163,7 @@ def few(M, y, m, source=None, rows=None, factors=None, bias=None, residual=None,
     blocks = SMS * (1 if teams == 2 else max(1, min(2, (232448 + 1024) // (smem(4) + 1024))))
     a.halves = halves or best_group(all_, blocks * teams, 2 if leaves and leaves.gated else 1); a.groups = all_ // a.halves
     if smem(a.halves) > 232448: raise RuntimeError(f"smem {smem(a.halves)}")
-    launch(fn("few", f"few{cols}_{name(M)}"), (min(a.groups, blocks), 1, 1), 256 * teams, smem(a.halves), a, pdl)
+    launch(fn("few", f"few{cols}_{whole(M) if m == 1 else ''}{name(M)}"), (min(a.groups, blocks), 1, 1), 256 * teams, smem(a.halves), a, pdl)
 def best_panels(n, width):  # groups of warps, blocks of a cluster
     three, two = -(-n // 192), -(-n // 128); clusters = lambda p: SMS // p - SMS // p // 8
     if width == 64: return (3, 8) if three <= clusters(8) else (3, 4) if three <= clusters(4) else (2, 2) if two * 2 <= SMS else (3, 2) if three * 2 <= SMS else (3, 1) if two > SMS and three <= SMS else (2, 1)
@@ -183,7 +186,7 @@ def team(M, y, m, rows, factors, bias=None, residual=None, parts=None, halves=No
     a.w = M.w; a.rows, a.factors, a.bias, a.residual, a.y = P(rows), P(factors), P(bias), P(residual), P(y); a.m, a.n, a.k, a.out_stride, a.parts, a.halves, a.groups = m, n, k, n, parts, halves, all_ // halves
     if left: a.left, a.source, a.rows, a.x_stride = left, left.of, left.rows, left.stride
     if smem(parts, halves) > 232448: raise RuntimeError(f"smem {smem(parts, halves)}")
-    launch(fn("team", f"team_{name(M)}"), (min(clusters, -(-a.groups // (2 * parts))) * parts, 1, 1), 512, smem(parts, halves), a, pdl, parts if parts > 1 else None)
+    launch(fn("team", f"team_{whole(M)}{name(M)}"), (min(clusters, -(-a.groups // (2 * parts))) * parts, 1, 1), 512, smem(parts, halves), a, pdl, parts if parts > 1 else None)
 def rows(values, weight, out, factors, k, mode, M, m, products=0, stride=None, apart=None):
     wide = mode == 2; a = Rows(P(values), P(weight), 0, P(out), P(factors), k, stride or (2 * k if wide else k), r128(k), mode, 0, UPN[M.code], products, 1, 0, 0, 1e-6)
     parts = 8 if wide else 4; kernel = element(M) + ("_wide" if wide else ""); many = "" if m <= 64 or a.x_stride % 4 or k % 4 else "_normed" if mode == 1 and k <= 4096 else "_plain" if mode == 0 and k <= 4096 else "_long" if mode == 0 else ""
@@ -212,6 +215,7 @@ def rel(a, r): return ((a.double() - r).norm() / r.norm()).item()
 M_ = 64; bad = 0
 ALL = [("bits4", 2, 64, 0), ("bf16", 0, 32, 0), ("bits4", 4, 32, 8), ("bits4", 5, 32, 0), ("bits4", 1, 32, 0), ("bits6", 6, 16, 32), ("bits5", 5, 32, 0), ("bits5", 4, 32, 16), ("signed8", 4, 32, 0), ("bits8", 2, 64, 0), ("e2m1", 7, 32, 0), ("f16", 0, 32, 0)]
 if want("products"):
+    LEAST_WHOLE = 0
     for k in (4096, 12288, 768, 2880, 320):
         for code, kind, group, zero in ALL:
             if kind in (5, 6) and k % 256 or k % group: continue
@@ -252,7 +256,7 @@ if want("products"):
                     make(x, None, k, 0, A); go(A, y1, residual=res, leaves=left); go(B, z1, left=left); make(x, None, k, 0, A); go(A, y2, residual=res); make(y2, nw, n, mode, B); go(B, z2); torch.cuda.synchronize()
                     same = torch.equal(y1, y2) and torch.equal(z1, z2) and bool(z1.isfinite().all()); bad += not same
                     if not same or (m == 1 and n == 4096): print("left", code, code2, n, k, way, m, "ok" if same else f"BAD {torch.equal(y1, y2)} {(z1 != z2).sum().item()} {rel(z1, z2.double()):.1e}", flush=True)
-    print("BAD COUNT", bad)
+    print("BAD COUNT", bad); LEAST_WHOLE = 4096
 # So that sums and gates stay of usual size.
 def modest(M):
     x, y = torch.randn(1, M.k, device=dv), torch.empty(1, M.n, device=dv); rf, fa = torch.empty(1, r128(M.k), device=dv, dtype=torch.int16), torch.empty(1, device=dv); torch.cuda.synchronize()

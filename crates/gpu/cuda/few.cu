@@ -31,7 +31,9 @@ struct FewArgs {
 
 constexpr u32 WARPS = 8;
 
-template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 *memory) {
+// WHOLE: codes of 4 bits, and each slice is a whole number of times DEPTH stretches: weights lie at constant steps, and no stretch
+// asks whether it is there. What it shares with the way below stays written twice: as one the other formats' code is slower.
+template <int CODE, int KIND, u32 COLUMNS, bool WHOLE> DEV void few(const FewArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
     constexpr u32 DEPTH = T::BITS == 16 ? (COLUMNS == 1 ? 2 : 1) : T::BITS == 8 ? 2 : T::BITS == 4 && T::HIGH ? 3 : 4;
     constexpr u32 TEAMS = COLUMNS == 1 ? 2 : 1, THREADS = 256 * TEAMS;
@@ -68,14 +70,30 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     const u32 last_stretch = first_stretch + stretches, total = stretches * halves, all = args.groups * halves;
     u32 ahead = stretches ? this_team * halves : ~0u, ahead_end = ahead + halves, ahead_stretch = first_stretch, ahead_at = 0;
     Place place;
+    const u32 scale_step = 128 >> (KIND == E4M3 ? 1 : args.weights.group_log2 + args.weights.groups_of_word_log2 - 5);
     auto find = [&]() {
         u32 half = base + ahead;
         // Half tiles of gates, then those of their ups.
         if (gated) half = (ahead >> pair) * pair + (ahead & (pair - 1)) + (ahead & pair ? args.n / 32 : 0);
         place = place_of<CODE>(args.weights, half >> 1, (half & 1) * 16 + g, t);
+        if (WHOLE) step_into<CODE, KIND>(place, args.weights, first_stretch, t);
     };
     if (ahead < all) find();
+    bool is_more = ahead < all;
     auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high, u32 d) {
+        if (WHOLE) {
+            if (!is_more) return;
+            load_at<CODE, KIND, 0>(to_low, args.weights, place, d, scale_step);
+            load_at<CODE, KIND, 8>(to_high, args.weights, place, d, scale_step);
+            if (d + 1 < DEPTH) return;
+            place.codes += DEPTH * 2048, place.scales += DEPTH * scale_step, place.supers += DEPTH / 2 * 32;
+            if ((ahead_stretch += DEPTH) < last_stretch) return;
+            ahead_stretch = first_stretch;
+            if (++ahead == ahead_end) ahead_end += all_teams * halves, ahead = ahead_end - halves;
+            is_more = ahead < all;
+            if (is_more) find();
+            return;
+        }
         if (ahead >= all) return;
         if (ahead_stretch < last_stretch) {
             load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead_stretch, t);
@@ -185,8 +203,9 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
         for (u32 at = 0; at < total; at += DEPTH) {
 #pragma unroll
             for (u32 d = 0; d < DEPTH; d++) {
-                if (at + d < total) {
-                    const u32 k = first_stretch + stretch;
+                if (WHOLE || at + d < total) {
+                    // Where slices are whole, a stretch's groups lie in words of scales as those of any other.
+                    const u32 k = WHOLE ? 0 : first_stretch + stretch;
                     u32 low_pairs[2], high_pairs[2];
                     piece_scales<CODE, KIND>(args.weights, low[d], k, t, low_pairs);
                     piece_scales<CODE, KIND>(args.weights, high[d], k, t, high_pairs);
@@ -200,7 +219,8 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
                         mma_16816<T::ELEMENT>(sums, first, v.x, v.y);
                         mma_16816<T::ELEMENT>(sums, second, v.z, v.w);
                     }
-                    if (++stretch == stretches) {
+                    stretch++;
+                    if ((!WHOLE || d + 1 == DEPTH) && stretch == stretches) {
                         float *to = partials + parity * partial_floats + (half * WARPS + warp) * COLUMNS * 16;
                         const u32 column = 2 * t;
                         if (column < columns) to[column * 16 + g] = sums[0], to[column * 16 + g + 8] = sums[2];
@@ -215,14 +235,19 @@ template <int CODE, int KIND, u32 COLUMNS> DEV void few(const FewArgs &args, u8 
     }
 }
 
-#define FEW(name, code, kind, columns)                                                                                 \
+#define FEW(name, code, kind, columns, whole)                                                                          \
     extern "C" __global__ void __launch_bounds__(columns == 1 ? 512 : 256, columns == 1 ? 1 : 2) name(const __grid_constant__ FewArgs args) { \
         extern __shared__ __align__(128) u8 memory[];                                                                \
-        few<code, kind, columns>(args, memory);                                                                      \
+        few<code, kind, columns, whole>(args, memory);                                                                 \
     }
 
 #define FEW_OF(name, code, kind)                                                                                       \
-    FEW(few1_##name, code, kind, 1)                                                                                    \
-    FEW(few8_##name, code, kind, 8)
+    FEW(few1_##name, code, kind, 1, false)                                                                             \
+    FEW(few8_##name, code, kind, 8, false)
+
+#define FEW_WHOLE(name, code, kind) FEW(few1_whole_##name, code, kind, 1, true)
 
 EVERY_FORMAT(FEW_OF)
+#if __CUDA_ARCH__ == 900 // Where it has been measured.
+EVERY_WHOLE_FORMAT(FEW_WHOLE)
+#endif

@@ -43,7 +43,8 @@ DEV void bring_rows(u32 to, const void *from, u32 bytes, u32 barrier) {
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to), "l"(from), "r"(bytes), "r"(barrier) : "memory");
 }
 
-template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
+// WHOLE: as in few.cu.
+template <int CODE, int KIND, bool WHOLE> DEV void team(const TeamArgs &args, u8 *memory) {
     typedef Traits<CODE> T;
     constexpr u32 DEPTH = T::BITS == 16 || T::BITS == 8 ? 2 : T::BITS == 4 ? 4 - T::HIGH : 4;
     const u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
@@ -64,14 +65,30 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
     const u32 last_stretch = first_stretch + stretches, total = stretches * halves, all = args.groups * halves;
     u32 ahead = stretches ? this_team * halves : ~0u, ahead_end = ahead + halves, ahead_stretch = first_stretch, ahead_at = 0;
     Place place;
+    const u32 scale_step = 128 >> (KIND == E4M3 ? 1 : args.weights.group_log2 + args.weights.groups_of_word_log2 - 5);
     auto find = [&]() {
         u32 half = ahead;
         // Half tiles of gates, then those of their ups.
         if (gated) half = (ahead >> pair) * pair + (ahead & (pair - 1)) + (ahead & pair ? args.n / 32 : 0);
         place = place_of<CODE>(args.weights, half >> 1, (half & 1) * 16 + g, t);
+        if (WHOLE) step_into<CODE, KIND>(place, args.weights, first_stretch, t);
     };
     if (ahead < all) find();
+    bool is_more = ahead < all;
     auto fetch = [&](Piece<CODE> &to_low, Piece<CODE> &to_high, u32 d) {
+        if (WHOLE) {
+            if (!is_more) return;
+            load_at<CODE, KIND, 0>(to_low, args.weights, place, d, scale_step);
+            load_at<CODE, KIND, 8>(to_high, args.weights, place, d, scale_step);
+            if (d + 1 < DEPTH) return;
+            place.codes += DEPTH * 2048, place.scales += DEPTH * scale_step, place.supers += DEPTH / 2 * 32;
+            if ((ahead_stretch += DEPTH) < last_stretch) return;
+            ahead_stretch = first_stretch;
+            if (++ahead == ahead_end) ahead_end += all_teams * halves, ahead = ahead_end - halves;
+            is_more = ahead < all;
+            if (is_more) find();
+            return;
+        }
         if (ahead >= all) return;
         if (ahead_stretch < last_stretch) {
             load_piece<CODE, KIND, 0>(to_low, args.weights, place, ahead_stretch, t);
@@ -188,8 +205,8 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
             for (u32 at = 0; at < total; at += DEPTH) {
 #pragma unroll
                 for (u32 d = 0; d < DEPTH; d++) {
-                    if (at + d < total) {
-                        const u32 k = first_stretch + stretch;
+                    if (WHOLE || at + d < total) {
+                        const u32 k = WHOLE ? 0 : first_stretch + stretch;
                         u32 low_pairs[2], high_pairs[2];
                         piece_scales<CODE, KIND>(args.weights, low[d], k, t, low_pairs);
                         piece_scales<CODE, KIND>(args.weights, high[d], k, t, high_pairs);
@@ -206,8 +223,8 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
                             mma_16816<T::ELEMENT>(sums[0], second, v.z, v.w);
                             mma_16816<T::ELEMENT>(sums[1], second, u.z, u.w);
                         }
-                        even += STRETCH, odd += STRETCH;
-                        if (++stretch == stretches) {
+                        even += STRETCH, odd += STRETCH, stretch++;
+                        if ((!WHOLE || d + 1 == DEPTH) && stretch == stretches) {
                             const u32 slot = round & 1, skip = (slot * halves + half) * half_bytes;
                             // When those who add up what was sent there before have done so.
                             if (half == 0) barrier_wait(empty + 8 * slot, (round >> 1 & 1) ^ 1);
@@ -226,10 +243,14 @@ template <int CODE, int KIND> DEV void team(const TeamArgs &args, u8 *memory) {
     }
 }
 
-#define TEAM_OF(name, code, kind)                                                                                      \
-    extern "C" __global__ void __launch_bounds__(THREADS, 1) team_##name(const __grid_constant__ TeamArgs args) {          \
+#define TEAM(name, code, kind, whole)                                                                                  \
+    extern "C" __global__ void __launch_bounds__(THREADS, 1) name(const __grid_constant__ TeamArgs args) {                 \
         extern __shared__ __align__(1024) u8 memory[];                                                                 \
-        team<code, kind>(args, memory);                                                                                \
+        team<code, kind, whole>(args, memory);                                                                         \
     }
 
+#define TEAM_OF(name, code, kind) TEAM(team_##name, code, kind, false)
+#define TEAM_WHOLE(name, code, kind) TEAM(team_whole_##name, code, kind, true)
+
 EVERY_FORMAT(TEAM_OF)
+EVERY_WHOLE_FORMAT(TEAM_WHOLE)

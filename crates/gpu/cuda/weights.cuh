@@ -187,6 +187,23 @@ template <int CODE, int KIND, u32 BELOW> DEV void load_piece(Piece<CODE> &to, co
     if (wide) to.super_word = load_stream_4(scale + 32);
 }
 
+// From the beginning of a row to a lane's part of a stretch.
+template <int CODE, int KIND> DEV void step_into(Place &place, const Weights &w, u32 stretch, u32 t) {
+    const u32 block = stretch * 4 + t;
+    place.codes += block * 512;
+    place.scales += (block >> (KIND == E4M3 ? 1 : w.group_log2 + w.groups_of_word_log2 - 5)) * 32;
+    place.supers += (block >> 3) * 32;
+}
+
+// A piece of 4-bit codes as load_piece has it, so many stretches behind the place.
+template <int CODE, int KIND, u32 BELOW> DEV void load_at(Piece<CODE> &to, const Weights &w, const Place &place, u32 behind, u32 scale_step) {
+    const uint4 v = load_stream_16(place.codes + behind * 2048 + BELOW * 16);
+    to.codes[0] = v.x, to.codes[1] = v.y, to.codes[2] = v.z, to.codes[3] = v.w;
+    to.scale = load_stream_4(place.scales + behind * scale_step + BELOW);
+    to.super_word = __float_as_uint(1.0f);
+    if (KIND == E4M3 ? w.supers != nullptr : KIND == MINIMA) to.super_word = load_stream_4(place.supers + behind / 2 * 32 + BELOW);
+}
+
 // Four codes to two pairs of halves: the words' nibbles or bytes are given as magic numbers already.
 DEV u32 dequantize(u32 magic, u32 offset, u32 s, u32 b) { return half2_fma(half2_sub(magic, offset), s, b); }
 
@@ -309,3 +326,11 @@ template <int CODE> DEV void unpack_word(const Piece<CODE> &piece, u32 word, con
     KERNEL(e4m3, CODE_E4M3, -1)                                                                                        \
     KERNEL(bf16, CODE_BF16, NONE)                                                                                      \
     KERNEL(f16, CODE_F16, NONE)
+
+// Those of 4 bits whose parts lie at constant steps.
+#define EVERY_WHOLE_FORMAT(KERNEL)                                                                                     \
+    KERNEL(bits4_pair, BITS4, PAIR_BF16)                                                                               \
+    KERNEL(bits4_single, BITS4, SINGLE)                                                                                \
+    KERNEL(bits4_minima, BITS4, MINIMA)                                                                                \
+    KERNEL(e2m1_exponent, E2M1, E8M0)                                                                                  \
+    KERNEL(e2m1, E2M1, E4M3)

@@ -225,7 +225,9 @@ fn few(plan: &mut Plan, product: &Product, first: u32, rows: u32, around: &Few) 
     let (call, weights, chip) = (product.call, &product.weights, plan.chip);
     let most = product.experts.map_or(rows, |experts| experts.tile_rows);
     let (columns, teams) = if most == 1 && product.experts.is_none() { (1, 2) } else { (FEW_ROWS, 1) };
-    let name = format!("few{columns}_{}", weights.product_name());
+    let format =
+        if columns == 1 && chip.major == 9 { weights.slices_name(product.features) } else { weights.product_name() };
+    let name = format!("few{columns}_{format}");
     let shared_of = |of_group: u32| teams * of_group * 2 * 8 * columns * 64 + 256 + most * product.stride * 2;
     // As many blocks of a processor as its memory allows, and registers.
     let blocks = if teams == 2 { 1 } else { ((chip.shared_bytes + 1024) / (shared_of(4) + 1024)).clamp(1, 2) };

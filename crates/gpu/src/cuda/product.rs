@@ -73,6 +73,14 @@ impl Weights {
         format!("{}{scales}", self.code_name())
     }
 
+    /// The same for products of up to 16 rows on Hopper, whose columns are split in eight. Of 4 bits, where each of the eight is a
+    /// whole number of times four stretches of 128 columns, their kernels ask less. Small matrices do not have those:
+    /// to fetch another kernel's code costs more than they gain.
+    pub fn slices_name(&self, features: u32) -> String {
+        let is_whole = matches!((self.code, self.kind), (4, 2 | 4 | 5) | (20, _)) && self.columns.is_multiple_of(4096);
+        format!("{}{}", if is_whole && features >= 4096 { "whole_" } else { "" }, self.product_name())
+    }
+
     pub fn is_dense(&self) -> bool {
         self.code >= 30
     }

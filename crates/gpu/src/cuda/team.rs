@@ -71,7 +71,7 @@ pub(super) fn team(plan: &mut Plan, product: &Product, leaves: Option<Left>) -> 
     let sizes = [product.rows, product.features, weights.columns, product.out_stride, product.x_stride];
     let arguments = arguments.words(&sizes).words(&[team.parts, team.halves, groups]);
     let clusters = team.clusters.min(groups.div_ceil(2 * team.parts));
-    let name = format!("team_{}", weights.product_name());
+    let name = format!("team_{}", weights.slices_name(product.features));
     plan.launch_clusters(name, [clusters * team.parts, 1, 1], (32 * WARPS, team.parts), team.shared, arguments);
     true
 }

@@ -82,6 +82,32 @@ fn many_rows_are_exact_and_have_the_bits_of_each_row_alone() {
     }
 }
 
+/// Slices of columns that are whole stretches have kernels of their own, for 1 and for up to 16 rows.
+#[test]
+fn slices_of_whole_stretches_have_the_bits_of_any() {
+    let Some(device) = device() else { return };
+    let (features, columns, rows) = (if device.info().software { 70 } else { 4100 }, 8192, 17);
+    let (source, x) = (values(7, features * columns), values(9, rows * columns));
+    let mut made = vec![];
+    let affine = [32, 64, 128].map(|group| Format::Affine { bits: 4, group });
+    for format in affine.into_iter().chain([Format::Q4_0, Format::Q4K, Format::Mxfp4, Format::Nvfp4]) {
+        let stored = quantize(&Pool::new(2), format, features, columns, &source[..]).expect("a known format");
+        let matrix = FileMatrix::quantized(&stored.as_stored()).expect("a layout").upload(&*device).expect("room");
+        made.push((matrix, decoded(&stored), format!("{format:?}")));
+    }
+    let (matrix, exact) = nvfp4_with_factors(&*device, 2, features / 2, columns, &source);
+    made.push((matrix, exact, "Nvfp4 with factors".into()));
+    for (matrix, exact, name) in made {
+        let all = run_rows(&*device, &matrix, &x, columns, &Matmul::default());
+        assert_near(&all, &product(&x, &exact, columns), product_tolerance(&*device, matrix.layout.code), &name);
+        for some in [1, 2, 16] {
+            let first = rows - some;
+            let found = run_rows(&*device, &matrix, &x[first * columns..], columns, &Matmul::default());
+            assert_bits(&found, &all[first * features..], &format!("{name}, {some} rows"));
+        }
+    }
+}
+
 #[test]
 fn sizes_that_are_no_whole_tiles() {
     let Some(device) = device() else { return };
