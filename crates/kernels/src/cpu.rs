@@ -76,6 +76,20 @@ pub fn available() -> Vec<Tier> {
     tiers
 }
 
+/// Whether a core of this processor computes faster than its own prefetching follows a stream of memory, so that it must
+/// ask for what comes: AMD's from Zen 5 (family 1Ah) on. Intel's have tiers of their own.
+#[cfg(target_arch = "x86_64")]
+pub fn falls_behind() -> bool {
+    use std::arch::x86_64::__cpuid;
+    static FALLS_BEHIND: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
+        let (vendor, version) = (__cpuid(0), __cpuid(1).eax);
+        // Extended families are added to the family 15.
+        let family = (version >> 8 & 0xF) + (version >> 20 & 0xFF);
+        vendor.ebx.to_le_bytes() == *b"Auth" && vendor.edx.to_le_bytes() == *b"enti" && family >= 0x1A
+    });
+    *FALLS_BEHIND
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::cell::Cell;

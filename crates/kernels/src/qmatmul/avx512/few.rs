@@ -6,8 +6,10 @@
 //! begin. Planes read in turns, or a hint for each line, leave up to a third of what one core can read. Only where a
 //! header is read in turns with the values its lines are touched before, and a hint a unit shows the way.
 //!
-//! That holds for AMD's. Intel's, which have AMX, stop asking while a core computes (10 instead of 19 GB/s): there
-//! `ASKS`, and each line is asked for whatever the number of rows, for the second cache.
+//! That holds for AMD's up to Zen 4. From Zen 5 on a core computes faster than its own asking follows (17 instead of 43
+//! GB/s in Q4_K): there the lines of each unit are asked for together, see [`falls_behind`]. Intel's, which have AMX, stop
+//! asking while a core computes (10 instead of 19 GB/s): there `ASKS`, and each line is asked for whatever the number of
+//! rows, for the second cache.
 //! There too scales that are integers stay integers over a slab, see [`super::super::amx::whole`].
 //! Order of operations: [`super::super::tile`], as everywhere else. Read next: [`super::scales`].
 
@@ -16,6 +18,7 @@ use super::super::sizes::{FEWEST_ROWS, UNIT_COLUMNS};
 use super::super::tile::Tile;
 use super::scales::{Biased, E4m3, E8m0, Floats, Minimum4, Minimum8, Odd, Plain, Signed};
 use super::*;
+use crate::cpu::falls_behind;
 
 /// Rows that are few.
 pub const ROWS: usize = FEWEST_ROWS;
@@ -25,6 +28,8 @@ pub const STREAM_ROWS: usize = 2;
 
 /// How far ahead of a unit its hint is, where it has one.
 const AHEAD_BYTES: usize = 2 << 10;
+/// How far ahead of a unit its lines are asked for, where the processor [`falls_behind`].
+const UNIT_AHEAD_BYTES: usize = 8 << 10;
 /// How far ahead each line is asked for: two slabs of three panels of 4 bits; where all rows ask, as far as memory takes
 /// to answer.
 const fn lines_ahead_bytes(asks: bool) -> usize {
@@ -93,18 +98,18 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
     panel: usize,
 ) {
     let streams = const { !ASKS && ROWS <= STREAM_ROWS };
+    let asks_units = streams && falls_behind();
     let lines_ahead = const { lines_ahead_bytes(ASKS) };
     // SAFETY: the pointers advance over exactly the groups and units that the fields describe.
     unsafe {
         let rows: [*const u8; ROWS] = std::array::from_fn(|i| tile.rows.add(i).read());
         let (header, values) = (tile.header.add(panel * tile.stride), tile.values.add(panel * tile.stride));
-        if streams && S::SPLIT && ROWS == 1 {
-            (0..values as usize - header as usize).step_by(64).for_each(|at| touch(header.wrapping_add(at)));
-        }
-        if !streams {
-            (0..values as usize - header as usize)
-                .step_by(64)
-                .for_each(|at| touch(header.wrapping_add(lines_ahead + at)));
+        let header_bytes = values as usize - header as usize;
+        match streams {
+            _ if asks_units => touch_lines(header.wrapping_add(UNIT_AHEAD_BYTES), header_bytes),
+            true if S::SPLIT && ROWS == 1 => touch_lines(header, header_bytes),
+            true => {}
+            false => touch_lines(header.wrapping_add(lines_ahead), header_bytes),
         }
         let mut sums = [[_mm512_setzero_ps(); 1]; ROWS];
         // Of scales that are integers: exact sums of a whole slab, as the tiles have them.
@@ -147,14 +152,15 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
                 }
             };
         }
+        let next_unit = |values: *const u8| streams.then(|| [stream_unit::<V>(values, asks_units)]);
         let mut at = Place { values, ahead: values.wrapping_add(lines_ahead), second: ASKS };
         let (mut values_at, mut group) = (tile.values_at, 0);
         while group < tile.groups {
             let mut dots = start(group);
-            if streams && S::SPLIT && ROWS == 1 {
+            if streams && S::SPLIT && ROWS == 1 && !asks_units {
                 touch(at.values.wrapping_add(AHEAD_BYTES));
             }
-            let mut unit = if streams { Some([V::unit(at.values)]) } else { None };
+            let mut unit = next_unit(at.values);
             half!(unit, at, values_at, dots, true);
             if HALVES {
                 scale_group!(dots, group);
@@ -164,7 +170,7 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
             half!(unit, at, values_at, dots, false);
             (at, values_at) = (at.next::<V, 1>(), values_at + UNIT_COLUMNS);
             for _ in 1..tile.group / UNIT_COLUMNS {
-                unit = if streams { Some([V::unit(at.values)]) } else { None };
+                unit = next_unit(at.values);
                 half!(unit, at, values_at, dots, true);
                 half!(unit, at, values_at, dots, false);
                 (at, values_at) = (at.next::<V, 1>(), values_at + UNIT_COLUMNS);
@@ -174,10 +180,7 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
         }
         if whole {
             let (factor, least) = form.factors(header);
-            each_row!(ROWS, I, {
-                let sum = _mm512_mul_ps(sums[I][0], least);
-                sums[I][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_castps_si512(integers[I][0])), factor, sum);
-            });
+            sums = whole_sums(&sums, &integers, factor, least);
         }
         each_row!(ROWS, I, {
             let scale = _mm512_castsi512_ps(broadcast(rows[I].add(tile.scale_at)));
@@ -185,6 +188,40 @@ unsafe fn rows_of<V: Codes, S: Floats, const HALVES: bool, const ASKS: bool, con
             _mm512_storeu_ps(total, _mm512_fmadd_ps(sums[I][0], scale, _mm512_loadu_ps(total)));
         });
     }
+}
+
+/// A unit of a stream, and the lines of a later one asked for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn stream_unit<V: Codes>(values: *const u8, asks: bool) -> V::Unit {
+    if asks {
+        touch_lines(values.wrapping_add(UNIT_AHEAD_BYTES), V::BYTES);
+    }
+    // SAFETY: passed on.
+    unsafe { V::unit(values) }
+}
+
+/// Sums of a slab whose biases and products are integers still.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn whole_sums<const ROWS: usize>(
+    biases: &[[__m512; 1]; ROWS],
+    integers: &[[__m512; 1]; ROWS],
+    factor: __m512,
+    least: __m512,
+) -> [[__m512; 1]; ROWS] {
+    let mut sums = [[_mm512_setzero_ps(); 1]; ROWS];
+    each_row!(ROWS, I, {
+        let products = _mm512_cvtepi32_ps(_mm512_castps_si512(integers[I][0]));
+        sums[I][0] = _mm512_fmadd_ps(products, factor, _mm512_mul_ps(biases[I][0], least));
+    });
+    sums
+}
+
+/// Ask for all lines of `bytes`.
+#[inline(always)]
+fn touch_lines(from: *const u8, bytes: usize) {
+    (0..bytes).step_by(64).for_each(|at| touch(from.wrapping_add(at)));
 }
 
 /// Ask for a line, where the source does.
